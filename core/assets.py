@@ -1,0 +1,171 @@
+"""Assets: which weights, word vectors and captions are in use, and where they were found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+DEMO_DIR = Path(__file__).parent / "demo"
+
+ADDRESSES = {
+    "weights": "https://dl.fbaipublicfiles.com/infersent/infersent2.pkl",
+    "vectors": "https://dl.fbaipublicfiles.com/fasttext/vectors-english/crawl-300d-2M.vec.zip",
+    "captions": "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+}
+"""Where the official files come from."""
+
+# The names that --data-dir looks for, best first.
+_WEIGHTS_NAMES = {2: ("infersent2.pkl",), 1: ("infersent1.pkl",)}
+_VECTORS_NAMES = {
+    2: ("crawl-300d-2M.vec", "crawl-300d-2M.vec.gz", "crawl-300d-2M.vec.zip"),
+    1: ("glove.840B.300d.txt", "glove.840B.300d.txt.gz", "glove.840B.300d.zip"),
+}
+_CAPTIONS_NAMES = tuple(
+    f"captions_{split}.json{packed}"
+    for split in ("val2014", "val2017", "train2014", "train2017")
+    for packed in ("", ".gz")
+)
+_SEARCH_DEPTH = 4
+
+
+class AssetError(Exception):
+    """A file of the user's that cannot be used: missing, wrong, empty, damaged.
+
+    Args:
+        path: The file or folder.
+        found: What is wrong with it.
+        expected: What would have been right; may be empty.
+        advice: What the user can do now; may be empty.
+    """
+
+    def __init__(self, path: str | Path, found: str, *, expected: str = "", advice: str = "") -> None:
+        self.path = str(path)
+        self.found = found
+        self.expected = expected
+        self.advice = advice
+        lines = [f"{self.path}: {found}"]
+        if expected:
+            lines.append(f"expected: {expected}")
+        if advice:
+            lines.append(f"what to do: {advice}")
+        super().__init__("\n".join(lines))
+
+    @classmethod
+    def from_os_error(cls, path: str | Path, error: OSError) -> AssetError:
+        """Describe a file that the system would not open, read or write."""
+        if isinstance(error, FileNotFoundError):
+            return cls(path, "no such file", advice="check the path")
+        if isinstance(error, PermissionError):
+            return cls(path, "permission denied", advice="change its permissions, or name another path")
+        if isinstance(error, IsADirectoryError):
+            return cls(path, "is a folder", expected="a file", advice="name the file in it")
+        return cls(path, error.strerror or str(error), advice="check the path and the disk")
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The three files that decide every answer."""
+
+    weights: Path
+    """The encoder's state dict."""
+    vectors: Path
+    """The word vectors, a `.vec` text file, maybe compressed."""
+    captions: Path
+    """The corpus; `-` is standard input."""
+    version: int
+    """InferSent version, 1 or 2."""
+
+    @property
+    def is_demo_encoder(self) -> bool:
+        """Whether the encoder is the bundled one."""
+        return self.weights.parent == DEMO_DIR
+
+    @property
+    def is_demo_captions(self) -> bool:
+        """Whether the captions are the bundled ones."""
+        return self.captions.parent == DEMO_DIR
+
+    @classmethod
+    def find(
+        cls,
+        *,
+        data_dir: Path | None = None,
+        weights: Path | None = None,
+        vectors: Path | None = None,
+        captions: Path | None = None,
+        version: int | None = None,
+    ) -> Assets:
+        """Decide which files to use: those named, then those under `data_dir`, then the bundled demo.
+
+        Weights and vectors belong together: the demo's are taken only as a pair.
+
+        Args:
+            data_dir: Folder that holds files under their official names, up to four folders deep.
+            weights: State dict.
+            vectors: Word vectors.
+            captions: Corpus.
+            version: InferSent version; told from the file names when None (a `1` in the weights' name, else 2).
+
+        Raises:
+            AssetError: A named file is missing, or only one of weights and vectors could be found.
+        """
+        for named in (weights, vectors, captions):
+            if named is not None and str(named) != "-" and not named.is_file():
+                raise AssetError(named, "is a folder" if named.is_dir() else "no such file", expected="a file")
+        found = _Folder(data_dir) if data_dir is not None else None
+        if weights is None and found:
+            weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
+        if version is None:
+            version = 1 if weights is not None and "1" in weights.stem.removesuffix(".tar") else 2
+        if vectors is None and found and weights is not None:
+            vectors = found.first(*_VECTORS_NAMES[version])
+        if captions is None and found:
+            captions = found.first(*_CAPTIONS_NAMES)
+        if found and weights is None and captions is None:
+            raise AssetError(
+                found.path,
+                f"none of the official files is in it (searched {_SEARCH_DEPTH} folders deep)",
+                expected="infersent2.pkl, crawl-300d-2M.vec, captions_val2014.json",
+                advice="name the files with --model, --vectors and --captions",
+            )
+        if (weights is None) != (vectors is None):
+            there, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
+            option = {"vectors": "--vectors", "weights": "--model"}[missing]
+            raise AssetError(
+                weights or vectors or "",
+                f"these {there} are given without {missing}",
+                expected=f"{missing} for InferSent version {version}",
+                advice=f"name them with {option}; the official ones: {ADDRESSES[missing]}",
+            )
+        if weights is None or vectors is None:
+            if version == 1:
+                raise AssetError(
+                    "--model-version 1", "the bundled demo encoder is version 2", advice="name --model too"
+                )
+            weights, vectors = DEMO_DIR / "encoder.pkl", DEMO_DIR / "vectors.vec.gz"
+        return cls(weights, vectors, captions or DEMO_DIR / "captions.json", version)
+
+
+class _Folder:
+    """The files below a folder, by name, to a limited depth."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise AssetError(path, "no such folder" if not path.exists() else "is a file", expected="a folder")
+        self.path = path
+        self._files: dict[str, Path] = {}
+        for file in self._walk():
+            self._files.setdefault(file.name, file)
+
+    def first(self, *names: str) -> Path | None:
+        return next((self._files[name] for name in names if name in self._files), None)
+
+    def _walk(self) -> Iterator[Path]:
+        root_depth = len(self.path.parts)
+        for folder, folders, files in os.walk(self.path):
+            folders.sort()
+            if len(Path(folder).parts) - root_depth >= _SEARCH_DEPTH:
+                folders.clear()
+            yield from (Path(folder, name) for name in sorted(files))

@@ -1,0 +1,204 @@
+"""Cache: the folder of computed things. What lies in its folders is the truth; its databases only remember."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import diskcache
+import platformdirs
+
+from core.assets import AssetError
+from core.locks import is_locked
+
+_ANSWERS_BYTES = 256 << 20
+_ROOT = Path(__file__).parent.parent
+
+
+class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """diskcache's storage without pickle: a planted row cannot run code when read (CVE-2025-69872)."""
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+        """Read a value; a pickled one is refused with OSError, which diskcache takes for a miss."""
+        if mode == diskcache.core.MODE_PICKLE:
+            raise OSError("refused to unpickle a cache value")
+        return super().fetch(mode, filename, value, read)
+
+    def get(self, key: Any, raw: bool) -> Any:
+        """Read a key; a pickled one is refused."""
+        if not raw:
+            raise OSError("refused to unpickle a cache key")
+        return super().get(key, raw)
+
+    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
+        """Write a value: bytes, str, int or float."""
+        if not isinstance(value, bytes | str | int | float):
+            raise TypeError(f"cache values are bytes, str, int or float, not {type(value).__name__}")
+        return super().store(value, read, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One folder of computed things."""
+
+    kind: str
+    """`matrix` or `vectors`."""
+    key: str
+    """Its name: the hash of everything that decides its content."""
+    path: Path
+    """The folder."""
+    bytes: int
+    """Size on disk."""
+    whole: bool
+    """False while it is being made, or was left unfinished."""
+    about: str
+    """What it was made from."""
+
+
+class Cache:
+    """The cache folder and its two small databases (`registry/` for file hashes, `answers/` for query vectors).
+
+    A database that fails is a miss; `problems` says so, once.
+
+    Args:
+        root: The folder; made when needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.problems: list[str] = []
+
+    @classmethod
+    def default_root(cls) -> Path:
+        """`cache/` of the checkout this code runs from, else the platform's cache folder for the user."""
+        project = _ROOT / "pyproject.toml"
+        if project.is_file() and 'name = "infersent-tui"' in project.read_text(encoding="utf-8"):
+            return _ROOT / "cache"
+        return platformdirs.user_cache_path("infersent-tui", appauthor=False)
+
+    def folder(self, kind: str, key: str) -> Path:
+        """The place of an entry, whether it exists or not."""
+        return self.root / kind / key
+
+    def sha256(self, path: Path) -> str:
+        """Hash a file; the result is remembered for as long as path, size and modification time stay.
+
+        Raises:
+            AssetError: The file cannot be read.
+        """
+        try:
+            stat = path.stat()
+            memo = f"sha256:{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+            known = self._recall(self._registry, memo)
+            if isinstance(known, str):
+                return known
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise AssetError.from_os_error(path, error) from error
+        self._remember(self._registry, memo, digest)
+        return digest
+
+    def recall_answer(self, key: str) -> bytes | None:
+        """A stored query vector, None when there is none."""
+        value = self._recall(self._answers, key)
+        return value if isinstance(value, bytes) else None
+
+    def remember_answer(self, key: str, value: bytes) -> None:
+        """Store a query vector; the oldest ones make room beyond 256 MB."""
+        self._remember(self._answers, key, value)
+
+    def entries(self) -> Iterator[CacheEntry]:
+        """What lies in the cache, matrices first."""
+        for kind, described in (("matrix", "recipe.json"), ("vectors", "info.json")):
+            for path in sorted((self.root / kind).glob("*/")):
+                whole = (path / described).exists() and not (path / "progress.json").exists()
+                size = sum(file.stat().st_blocks * 512 for file in path.glob("*"))
+                yield CacheEntry(kind, path.name, path, size, whole, _about(path / described))
+
+    def prune(self, keep: set[Path]) -> list[CacheEntry]:
+        """Delete the entries that are not in `keep` and that nobody is writing; return them."""
+        gone = []
+        for entry in list(self.entries()):
+            if entry.path not in keep and not is_locked(entry.path):
+                try:
+                    shutil.rmtree(entry.path)
+                except OSError as error:
+                    raise AssetError.from_os_error(entry.path, error) from error
+                entry.path.with_name(entry.key + ".lock").unlink(missing_ok=True)
+                gone.append(entry)
+        return gone
+
+    def size(self) -> int:
+        """Bytes on disk of everything in the cache."""
+        return sum(file.stat().st_blocks * 512 for file in self.root.rglob("*") if file.is_file())
+
+    def close(self) -> None:
+        """Close the databases."""
+        for name in ("_registry", "_answers"):
+            if (database := self.__dict__.pop(name, None)) is not None:
+                database.close()
+
+    @cached_property
+    def _registry(self) -> Any:
+        return self._database("registry")
+
+    @cached_property
+    def _answers(self) -> Any:
+        return self._database("answers", size_limit=_ANSWERS_BYTES)
+
+    def _database(self, name: str, **settings: Any) -> Any:
+        with self._failing_is_a_miss(name):
+            folder = self.root / name
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.chmod(folder, 0o700)
+            # No write-ahead log: it does not work on network file systems.
+            return diskcache.Cache(str(folder), disk=PlainDisk, sqlite_journal_mode="delete", timeout=2, **settings)
+        return None
+
+    def _recall(self, database: Any, key: str) -> Any:
+        if database is not None:
+            with self._failing_is_a_miss(str(database.directory)):
+                return database.get(key)
+        return None
+
+    def _remember(self, database: Any, key: str, value: bytes | str) -> None:
+        if database is not None:
+            with self._failing_is_a_miss(str(database.directory)):
+                database.set(key, value)
+
+    @contextmanager
+    def _failing_is_a_miss(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+            problem = f"cache: {what} cannot be used ({error}); going on without it"
+            if problem not in self.problems:
+                self.problems.append(problem)
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write a JSON file that appears whole or not at all, and survives a power cut."""
+    work = path.with_name(path.name + ".part")
+    with work.open("w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    work.replace(path)
+
+
+def _about(path: Path) -> str:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))["about"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unfinished"
+    return str(about)

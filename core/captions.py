@@ -1,0 +1,257 @@
+"""Captions: the texts of the corpus with their ids and image groups, and the readers for every file format."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assets import AssetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEXT_COLUMNS = ("caption", "text", "sentence", "raw", "description", "title", "prompt", "query")
+_ID_COLUMNS = ("id", "caption_id", "sentid", "annotation_id", "uid", "key")
+_GROUP_COLUMNS = ("image_id", "imgid", "image", "group", "group_id", "file_name", "filename", "url")
+_FORMATS = "captions_*.json (COCO), .txt, .csv, .tsv, .jsonl or .parquet, each plain or .gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a table hold what; None means: guess by name."""
+
+    text: str | None = None
+    id: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captions:
+    """The corpus: N texts in file order."""
+
+    name: str
+    """What to call the corpus on the screen: the file's name without its endings."""
+    texts: Sequence[str]
+    """N texts, stripped, without line breaks."""
+    ids: NDArray[Any]
+    """The caption's id in its file, (N,), int64 or str; the line number from 1 where the file has none."""
+    groups: NDArray[Any] | None
+    """The image (or other group) that a caption describes, (N,), int64 or str; None where the file has none."""
+    file_names: dict[Any, str]
+    """Image file name by group; empty where the file has none."""
+    urls: dict[Any, str]
+    """Image address by group; empty where the file has none."""
+    blank: int
+    """How many texts are empty; they stay in place."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def group(self, row: int) -> int | str | None:
+        """The image id of a row as a plain Python value, None where the file has none."""
+        return None if self.groups is None else self.groups[row].item()
+
+    @classmethod
+    def read(cls, path: Path, *, columns: Columns = Columns()) -> Captions:
+        """Read a corpus; the format is told by the file's ending, `-` reads lines from standard input.
+
+        Args:
+            path: The file.
+            columns: Column names, for tables.
+
+        Raises:
+            AssetError: The file is missing, empty, damaged, of an unknown format, or holds no captions.
+        """
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+        suffix = suffixes[-1] if suffixes else ""
+        name = path.name.split(".")[0]
+        if str(path) == "-":
+            return _build("stdin", read_lines(path), path)
+        if suffix == ".txt":
+            return _build(name, read_lines(path), path)
+        if suffix not in (".json", ".csv", ".tsv", ".jsonl", ".parquet"):
+            raise AssetError(path, f"unknown ending {''.join(path.suffixes)!r}", expected=_FORMATS)
+        with _opened(path) as file:
+            if suffix == ".json":
+                return _from_coco(name, file.read(), path)
+            return _from_table(name, _read_table(file, suffix, path), columns, path)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read a text file line by line, blank lines too; `-` is standard input, `.gz` is unpacked.
+
+    Raises:
+        AssetError: The file is missing, damaged, empty or not UTF-8.
+    """
+    if str(path) == "-":
+        data = sys.stdin.buffer.read()
+    else:
+        with _opened(path) as file:
+            data = file.read()
+    if not data:
+        raise AssetError(path, "the file is empty", expected="at least one line of text")
+    lines = _decode(data, path).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [_tidy(line) for line in lines]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, unpacked when it ends in `.gz`; what goes wrong while it is read becomes an AssetError."""
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            yield cast("IO[bytes]", file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise AssetError(path, f"damaged or cut-off gzip file ({error})", advice="copy or download it again") from error
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+
+
+def _decode(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise AssetError(
+            path,
+            f"not UTF-8 text (byte {error.start})",
+            advice="convert it: iconv -f latin1 -t utf-8 FILE > NEW",
+        ) from error
+
+
+def _tidy(text: object) -> str:
+    """Strip a text and turn its line breaks into blanks; a missing value becomes the empty text."""
+    return " ".join(text.strip().splitlines()) if isinstance(text, str) else ""
+
+
+def _build(
+    name: str,
+    texts: list[str],
+    path: Path,
+    *,
+    ids: NDArray[Any] | None = None,
+    groups: NDArray[Any] | None = None,
+    file_names: dict[Any, str] | None = None,
+    urls: dict[Any, str] | None = None,
+) -> Captions:
+    blank = sum(not text for text in texts)
+    if blank == len(texts):
+        raise AssetError(path, "holds no captions", expected="at least one line of text")
+    if ids is None:
+        ids = np.arange(1, len(texts) + 1)
+    return Captions(name, texts, ids, groups, file_names or {}, urls or {}, blank)
+
+
+def _from_coco(name: str, data: bytes, path: Path) -> Captions:
+    import pandas as pd
+
+    advice = "use COCO's captions_val2014.json, or a .txt, .csv, .jsonl or .parquet file"
+    try:
+        document = json.loads(_decode(data, path))
+    except ValueError as error:
+        if not data.strip():
+            found = "the file is empty"
+        elif data.lstrip()[:1] == b"<":
+            found = "an HTML or XML page, not JSON: the download failed"
+        else:
+            found = f"not valid JSON, or cut off ({error})"
+        raise AssetError(path, found, advice="copy or download it again") from error
+    if isinstance(document, list):
+        found = "a bare list: COCO *results*, machine-made captions, have this layout"
+        raise AssetError(path, found, expected='COCO captions: {"images": [...], "annotations": [...]}', advice=advice)
+    annotations = document.get("annotations") if isinstance(document, dict) else None
+    if not isinstance(annotations, list) or not annotations or not isinstance(annotations[0], dict):
+        raise AssetError(path, 'no list under "annotations"', expected="COCO captions JSON", advice=advice)
+    if "caption" not in annotations[0]:
+        found = 'the annotations have no "caption"'
+        if "bbox" in annotations[0] or "segmentation" in annotations[0]:
+            found = "COCO *instances* (boxes and outlines of things), not captions"
+        elif "keypoints" in annotations[0]:
+            found = "COCO *keypoints*, not captions"
+        raise AssetError(path, found, expected='"caption" in each annotation', advice=advice)
+    frame = pd.DataFrame(annotations)
+    frame = frame.set_index("image_id") if "image_id" in frame else frame  # as the annotations are usually indexed
+    images = [image for image in document.get("images") or [] if isinstance(image, dict) and "id" in image]
+    address = "coco_url" if any("coco_url" in image for image in images) else "flickr_url"
+    return _build(
+        name,
+        [_tidy(text) for text in frame["caption"]],
+        path,
+        ids=frame["id"].to_numpy() if "id" in frame else None,
+        groups=frame.index.to_numpy() if frame.index.name == "image_id" else None,
+        file_names={image["id"]: image["file_name"] for image in images if "file_name" in image},
+        urls={image["id"]: image[address] for image in images if address in image},
+    )
+
+
+def _read_table(file: IO[bytes], suffix: str, path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        if suffix == ".parquet":
+            return pd.read_parquet(file)
+        if suffix == ".jsonl":
+            return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+        header = file.readline()
+        file.seek(0)
+        separator = max(b"\t;,", key=lambda mark: (mark == 9 and suffix == ".tsv", header.count(mark)))
+        # Tab-separated captions are rarely quoted, and have stray quotes.
+        if separator == ord("\t"):
+            return pd.read_csv(file, sep="\t", quoting=csv.QUOTE_NONE, keep_default_na=False)
+        return pd.read_csv(file, sep=chr(separator), keep_default_na=False)
+    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise AssetError(path, f"cannot be read as {suffix[1:]} ({error})", advice="check the file") from error
+
+
+def _from_table(name: str, frame: pd.DataFrame, columns: Columns, path: Path) -> Captions:
+    if frame.empty:
+        raise AssetError(path, "holds no rows", expected="at least one caption")
+    text = _pick(frame, columns.text, _TEXT_COLUMNS, "--text-column", path)
+    if text is None:
+        textual = [column for column in frame.columns if _is_text(frame[column])]
+        if len(textual) != 1:
+            raise AssetError(
+                path,
+                f"cannot tell which column holds the captions (columns: {', '.join(map(str, frame.columns))})",
+                advice="name it with --text-column",
+            )
+        text = textual[0]
+    ids = _pick(frame, columns.id, _ID_COLUMNS, "--id-column", path)
+    groups = _pick(frame, columns.group, _GROUP_COLUMNS, "--group-column", path)
+    return _build(
+        name,
+        [_tidy(value) for value in frame[text]],
+        path,
+        ids=None if ids is None or ids == text else _labels(frame[ids]),
+        groups=None if groups is None or groups == text else _labels(frame[groups]),
+    )
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    """Whether a column's first values are texts."""
+    return all(isinstance(value, str) for value in column.head(10))
+
+
+def _labels(column: pd.Series[Any]) -> NDArray[Any]:
+    """Whole numbers stay numbers, everything else becomes text."""
+    return column.to_numpy(np.int64) if column.dtype.kind in "iu" else column.astype(str).to_numpy(np.str_)
+
+
+def _pick(frame: pd.DataFrame, named: str | None, usual: tuple[str, ...], option: str, path: Path) -> str | None:
+    if named is not None:
+        if named not in frame.columns:
+            raise AssetError(path, f"has no column {named!r}", expected=f"{option} one of {', '.join(frame.columns)}")
+        return named
+    by_lower = {str(column).lower(): str(column) for column in reversed(frame.columns)}
+    return next((by_lower[column] for column in usual if column in by_lower), None)

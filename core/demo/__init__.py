@@ -1,0 +1,1 @@
+"""The bundled demo: encoder, word vectors and captions, as package data."""

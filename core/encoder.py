@@ -1,0 +1,234 @@
+"""SentenceEncoder: InferSent's BiLSTM with max pooling (Conneau et al. 2017, arXiv 1705.02364)."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.assets import ADDRESSES, AssetError
+from core.prefixes import PrefixPlan, plan
+from core.vectors import WordVectors
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_NODES_A_STEP = (
+    1024  # LSTM steps computed at once: enough for the matrix product, little enough to stop within a second
+)
+_KEYS = [
+    f"enc_lstm.{kind}_l0{direction}"
+    for direction in ("", "_reverse")
+    for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedSentence:
+    """One sentence's embedding, and where it came from."""
+
+    embedding: NDArray[np.float32]
+    """(D,), not normalized."""
+    importance: NDArray[np.float32]
+    """Share of the D maxima that fall on each token, (T,); sums to 1. The first token wins a tie."""
+
+
+class EncodingStep(NamedTuple):
+    """How far the encoding of many sentences has come."""
+
+    done: float
+    """Sentences, counting parts of them."""
+    at_once: int
+    """How many sentences fit on the device at once, as far as known."""
+
+
+class SentenceEncoder:
+    """A BiLSTM over word vectors whose hidden states are max-pooled over the tokens; nothing else is learned.
+
+    Args:
+        weights: State dict with the keys `enc_lstm.{weight,bias}_{ih,hh}_l0[_reverse]`, in torch's LSTM layout.
+        device: Where to compute.
+        dtype: What corpora are computed in; single sentences are always float32.
+    """
+
+    def __init__(self, weights: dict[str, torch.Tensor], *, device: str = "cpu", dtype: str = "float32") -> None:
+        hidden, dim = weights[_KEYS[0]].shape[0] // 4, weights[_KEYS[0]].shape[1]
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.word_dim = dim
+        """E, the width of the word vectors."""
+        self.dim = 2 * hidden
+        """D, the width of an embedding."""
+        self._lstm = torch.nn.LSTM(dim, hidden, bidirectional=True)
+        self._lstm.load_state_dict({key.removeprefix("enc_lstm."): weights[key].float() for key in _KEYS})
+        self._lstm.to(self.device).eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: Path, *, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
+        """Load an official-format state dict, a legacy or zip pickle of tensors, of any size.
+
+        Raises:
+            AssetError: The file is missing, damaged, something else, or holds other keys or shapes.
+        """
+        return cls(_read_weights(path), device=device, dtype=dtype)
+
+    @torch.inference_mode()
+    def encode(self, word_vectors: NDArray[np.float32]) -> EncodedSentence:
+        """Encode one sentence in float32.
+
+        Args:
+            word_vectors: (T, E), the sentence marks included; T >= 1.
+        """
+        inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)
+        states = self._lstm(inputs[:, None])[0][:, 0]  # (T, D)
+        embedding, winners = states.max(dim=0)  # (D,), (D,)
+        importance = torch.bincount(winners, minlength=len(inputs)).float() / self.dim  # (T,)
+        return EncodedSentence(embedding.cpu().numpy(), importance.cpu().numpy())
+
+    def encode_together(
+        self, sentences: Sequence[NDArray[np.int32]], vectors: WordVectors, *, at_once: int | None = None
+    ) -> Generator[EncodingStep, None, NDArray[np.float32]]:
+        """Encode distinct sentences, sharing the steps of equal beginnings and endings; exact, without padding.
+
+        Work that does not fit on a CUDA device is done in halves.
+
+        Args:
+            sentences: B distinct sequences of word-vector rows, the marks included.
+            vectors: What the sequences index.
+            at_once: How many sentences may share one plan; None for all.
+
+        Yields:
+            A step, several times a second: a place to stop.
+
+        Returns:
+            Embeddings in the order of `sentences`, (B, D), not normalized.
+        """
+        at_once = at_once or len(sentences)
+        embeddings = np.empty((len(sentences), self.dim), np.float32)
+        done = 0
+        while done < len(sentences):
+            part = sentences[done : done + at_once]
+            try:
+                for half, direction in enumerate(("", "_reverse")):
+                    steps = plan(part if half == 0 else [ids[::-1] for ids in part])
+                    out = embeddings[done : done + at_once, half * self.dim // 2 : (half + 1) * self.dim // 2]
+                    for share in self._pool(steps, vectors, direction, out):
+                        yield EncodingStep(done + (half + share) / 2 * len(part), at_once)
+            except torch.OutOfMemoryError:
+                if at_once == 1:
+                    raise
+                at_once = (min(at_once, len(part)) + 1) // 2
+                torch.cuda.empty_cache()
+                continue
+            done += at_once
+        return embeddings
+
+    @torch.inference_mode()
+    def _pool(
+        self, steps: PrefixPlan, vectors: WordVectors, direction: str, out: NDArray[np.float32]
+    ) -> Generator[float, None, None]:
+        """Run one direction of the LSTM along a plan and write each sentence's maxima into `out`, (B, H).
+
+        Yields:
+            The share of the nodes that is done.
+        """
+        dtype, hidden = DTYPES[self.dtype], self.dim // 2
+        weight_ih, weight_hh, bias_ih, bias_hh = (
+            getattr(self._lstm, f"{kind}_l0{direction}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
+        table = torch.addmm(bias_ih + bias_hh, inputs, weight_ih.T)  # (U, 4H), in float32
+        weight = weight_hh.T.to(dtype)  # (H, 4H)
+        nodes_done = 0
+        state = cell = maxima = torch.empty(0)  # of the inner nodes of the level above, (k, H) each
+        for level in steps.levels:
+            n = len(level.words)
+            words = torch.from_numpy(level.words).to(self.device)
+            parents = torch.from_numpy(level.parents).to(self.device)
+            projected = torch.empty((len(state), 4 * hidden), dtype=dtype, device=self.device)
+            for at in range(0, len(state), _NODES_A_STEP):
+                torch.mm(state[at : at + _NODES_A_STEP], weight, out=projected[at : at + _NODES_A_STEP])
+                yield nodes_done / steps.nodes
+            new_cell, new_state, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))
+            for at in range(0, n, _NODES_A_STEP):
+                part = slice(at, at + _NODES_A_STEP)
+                gates = table[words[part]]  # (b, 4H)
+                if len(parents):
+                    gates += projected[parents[part]]
+                i, f, g, o = gates.chunk(4, dim=1)
+                torch.mul(i.sigmoid_(), g.tanh_(), out=new_cell[part])
+                if len(parents):
+                    new_cell[part].addcmul_(f.sigmoid_(), cell[parents[part]])
+                torch.mul(o.sigmoid_(), new_cell[part].tanh(), out=new_state[part])
+                if len(parents):
+                    torch.maximum(maxima[parents[part]], new_state[part], out=new_maxima[part])
+                else:
+                    new_maxima[part] = new_state[part]
+                nodes_done += len(gates)
+                yield nodes_done / steps.nodes
+            if len(level.rows):
+                out[level.rows] = new_maxima[torch.from_numpy(level.ending).to(self.device)].cpu().numpy()
+            inner = torch.from_numpy(level.inner).to(self.device)
+            state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]
+
+
+def choose_device(name: str) -> str:
+    """Resolve `auto` to the best device there is.
+
+    Raises:
+        AssetError: The device is asked for but not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise AssetError(f"--device {name}", "torch sees no CUDA device here", advice="use --device cpu or auto")
+    return name
+
+
+def choose_dtype(name: str, device: str) -> str:
+    """Resolve `auto` to bfloat16 where the processor computes with it in hardware, else float32."""
+    if name != "auto":
+        return name
+    if device.startswith("cuda"):
+        fast = torch.cuda.get_device_capability(device)[0] >= 8
+    else:
+        fast = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return "bfloat16" if fast else "float32"
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    expected = "InferSent's state dict, a pickle of tensors"
+    advice = f"download it again: {ADDRESSES['weights']}"
+    try:
+        start = path.open("rb").read(64).lstrip()
+        if not start:
+            raise AssetError(path, "the file is empty", expected=expected, advice=advice)
+        if start[:1] == b"<":
+            raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=advice)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise AssetError(path, f"damaged, or not a state dict ({reason})", expected=expected, advice=advice) from error
+    if not isinstance(loaded, dict):
+        raise AssetError(path, f"holds a {type(loaded).__name__}", expected=expected, advice=advice)
+    weights = {str(key).removeprefix("encoder."): value for key, value in loaded.items()}
+    if missing := [key for key in _KEYS if not isinstance(weights.get(key), torch.Tensor)]:
+        raise AssetError(path, f"lacks {', '.join(missing[:3])}", expected=expected, advice=advice)
+    hidden, dim = weights[_KEYS[0]].shape[0] // 4, weights[_KEYS[0]].shape[-1]
+    shapes = {"weight_ih": (4 * hidden, dim), "weight_hh": (4 * hidden, hidden), "bias_ih": (4 * hidden,)}
+    shapes["bias_hh"] = shapes["bias_ih"]
+    for key in _KEYS:
+        shape = shapes[key.removeprefix("enc_lstm.").split("_l0")[0]]
+        if weights[key].shape != shape:
+            raise AssetError(
+                path, f"{key} is {tuple(weights[key].shape)}", expected=f"{shape}, as its neighbours say", advice=advice
+            )
+        if not weights[key].isfinite().all():
+            raise AssetError(path, f"{key} holds numbers that are not finite", advice=advice)
+    return weights

@@ -1,0 +1,303 @@
+"""Explorer: the one path from files to answers; opens everything, then turns each query into one `Answer`."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assets import AssetError, Assets
+from core.cache import Cache
+from core.captions import Captions, Columns
+from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype
+from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
+from core.progress import Progress, Steps
+from core.reliability import NOTHING_KNOWN, Token, Verdict, judge_by_rules
+from core.search import LEADING, Found, Ranking, Searcher
+from core.tokens import Tokenizer
+from core.vectors import FORMAT as VECTORS_FORMAT
+from core.vectors import WordVectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Everything that a screen or `--json` shows about one query."""
+
+    query: str
+    """The text as asked."""
+    row: int | None
+    """The caption that the query is, None when it is none."""
+    tokens: tuple[Token, ...]
+    """The query's tokens, without the sentence marks."""
+    marks_importance: float
+    """Share of the features whose maximum falls on the two sentence marks, 0..1."""
+    verdict: Verdict | None
+    """How far the hits can be trusted; None for an empty query."""
+    hits: Ranking
+    """The leading hits."""
+    found: Found | None
+    """What `Explorer.order` ranks everything from; None when there are no hits."""
+    timings_ms: dict[str, float]
+    """Milliseconds by step: `tokenize`, `encode`, `search`, `total`."""
+    method: str = "infersent"
+    """How the captions were compared."""
+
+
+class Explorer:
+    """The opened model, captions and matrix. Make it, run `prepare` to its end, then ask.
+
+    Args:
+        assets: Which files.
+        cache: Where computed things are kept.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: `auto`, `float32` or `bfloat16`, for encoding captions.
+        vocab_size: Only so many words of the vector file are known; None for all.
+        columns: Column names, where the captions are a table; None to guess.
+    """
+
+    def __init__(
+        self,
+        assets: Assets,
+        cache: Cache,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        vocab_size: int | None = None,
+        columns: Columns | None = None,
+    ) -> None:
+        self.assets = assets
+        self.cache = cache
+        self.device = choose_device(device)
+        self.dtype = choose_dtype(dtype, self.device)
+        self.tokenizer = Tokenizer(assets.version)
+        self._vocab_size = vocab_size
+        self._columns = columns or Columns()
+        self.captions: Captions
+        self.vectors: WordVectors
+        self.encoder: SentenceEncoder
+        self.matrix: EmbeddingMatrix
+        self.report: BuildReport
+        self._searcher: Searcher
+
+    def open_encoder(self) -> Steps[None]:
+        """Open word vectors (converting them when they are new) and weights, and check that they fit.
+
+        Raises:
+            AssetError: A file cannot be used, or the two do not belong together.
+        """
+        yield Progress("hashing the word vectors", 0, 0, "")
+        vectors_key = f"{self.cache.sha256(self.assets.vectors)[:32]}-{VECTORS_FORMAT}"
+        folder = self.cache.folder("vectors", vectors_key)
+        yield from WordVectors.convert(self.assets.vectors, folder)
+        self.vectors = WordVectors(folder, vocab_size=self._vocab_size)
+        yield Progress("loading the encoder", 0, 0, "")
+        self.encoder = SentenceEncoder.load(self.assets.weights, device=self.device, dtype=self.dtype)
+        if self.vectors.dim != self.encoder.word_dim:
+            raise AssetError(
+                self.assets.vectors,
+                f"its vectors have {self.vectors.dim} numbers",
+                expected=f"{self.encoder.word_dim}, as {self.assets.weights} says",
+                advice="name the vectors that the weights were trained with: --vectors",
+            )
+        self._marks = self.vectors.find(self.tokenizer.marks, always=self.tokenizer.marks)
+        if (self._marks < 0).any():
+            usual = {1: "glove.840B.300d.txt", 2: "crawl-300d-2M.vec"}[self.assets.version]
+            raise AssetError(
+                self.assets.vectors,
+                f"has no vectors for the sentence marks {' '.join(self.tokenizer.marks)}",
+                expected=f"the vectors of InferSent version {self.assets.version}: {usual} "
+                "(not glove.6B, not crawl-300d-2M-subword.vec)",
+                advice="name the right file with --vectors, or the right version with --model-version",
+            )
+
+    def open_captions(self) -> Steps[None]:
+        """Read the captions.
+
+        Raises:
+            AssetError: The file cannot be used.
+        """
+        yield Progress("reading captions", 0, 0, "")
+        self.captions = Captions.read(self.assets.captions, columns=self._columns)
+
+    def open_matrix(self) -> Steps[None]:
+        """Open the captions' embeddings; encode the captions unless that was done before.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        recipe = self.recipe()
+        folder = self.cache.folder("matrix", recipe.key)
+        try:
+            self.matrix = EmbeddingMatrix(folder)
+            self.report = BuildReport(len(self.captions), len(self.captions), True, "")
+        except (OSError, ValueError, KeyError):
+            sentences = yield from self.sentences(self.captions.texts)
+            about = f"{self.model_name} · {self.captions.name} ({len(self.captions):,}) · {self.dtype}"
+            self.report = yield from EmbeddingMatrix.build(
+                folder, recipe, sentences, self.vectors, self.encoder, about=about
+            )
+            self.matrix = EmbeddingMatrix(folder)
+        self._searcher = Searcher(self.matrix, device=self.device)
+
+    def prepare(self) -> Steps[None]:
+        """Open everything: encoder, captions, matrix. Raises what those raise."""
+        yield from self.open_encoder()
+        yield from self.open_captions()
+        yield from self.open_matrix()
+
+    def recipe(self) -> Recipe:
+        """What the matrix of the opened encoder and captions is made from."""
+        return Recipe(
+            weights=self.cache.sha256(self.assets.weights),
+            vectors=self.cache.sha256(self.assets.vectors),
+            texts=Recipe.hash_texts(self.captions.texts),
+            version=self.assets.version,
+            tokenizer=self.tokenizer.name,
+            vocab_size=len(self.vectors),
+            dtype=self.dtype,
+        )
+
+    def embed(self, texts: Sequence[str], out: NDArray[np.float32]) -> Steps[None]:
+        """Encode texts into `out`, (len(texts), D), raw; those without known words at the mark-only point."""
+        sentences = yield from self.sentences(texts)
+        chunks, copies = distinct_chunks(sentences)
+        done = 0
+        for chunk in chunks:
+            steps = self.encoder.encode_together([sentences[copies[i][0]] for i in chunk], self.vectors)
+            rows = np.concatenate([copies[i] for i in chunk])
+            embeddings, _ = yield from watch(steps, done, len(rows) / len(chunk), len(texts))
+            out[rows] = np.repeat(embeddings, [len(copies[i]) for i in chunk], axis=0)
+            done += len(rows)
+            yield Progress("encoding captions", done, len(texts), "captions")
+
+    def sentences(self, texts: Sequence[str]) -> Steps[Sentences]:
+        """Turn texts into token ids, the marks around each; unknown tokens are dropped."""
+        rows_of: dict[str, int] = {}
+        token_lists = []
+        for i, text in enumerate(texts):
+            token_lists.append([rows_of.setdefault(token, len(rows_of)) for token in self.tokenizer.tokenize(text)])
+            if i % 2048 == 0:
+                yield Progress("tokenizing captions", i, len(texts), "captions")
+        known = self.vectors.find(list(rows_of), always=self.tokenizer.marks)  # (distinct tokens,)
+        first, last = self._marks
+        sequences = []
+        for tokens in token_lists:
+            ids = known[tokens] if tokens else known[:0]
+            sequences.append(np.concatenate([[first], ids[ids >= 0], [last]]).astype(np.int32))
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in sequences])]).astype(np.int64)
+        return Sentences(np.concatenate(sequences), starts)
+
+    @property
+    def model_name(self) -> str:
+        """What to call the encoder on the screen."""
+        return "demo encoder" if self.assets.is_demo_encoder else self.assets.weights.stem
+
+    def ask(self, text: str, *, settled: bool = True, k: int = LEADING) -> Answer:
+        """Answer a typed query.
+
+        Args:
+            text: The query.
+            settled: False while it is being typed: then the last word is not judged yet, unless a blank follows it.
+            k: How many leading hits.
+        """
+        clock = _Clock()
+        words = self.tokenizer.tokenize(text)
+        if not words:
+            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings())
+        rows = self.vectors.find(words, always=self.tokenizer.marks)  # (words,)
+        ids = np.concatenate([self._marks[:1], rows[rows >= 0], self._marks[1:]])
+        clock.lap("tokenize")
+        own_row = next(iter(self.matrix.sentences.find(ids).tolist()), None) if len(ids) > 2 else None
+        unfinished = not settled and not text[-1:].isspace()
+        return self._answer(text, words, rows, ids, own_row, clock, unfinished=unfinished, store=settled, k=k)
+
+    def ask_caption(self, row: int, *, k: int = LEADING) -> Answer:
+        """Answer with the neighbours of a caption, from its stored row."""
+        clock = _Clock()
+        text = self.captions.texts[row]
+        words = self.tokenizer.tokenize(text)
+        rows = self.vectors.find(words, always=self.tokenizer.marks)
+        clock.lap("tokenize")
+        return self._answer(text, words, rows, self.matrix.sentences[row], row, clock, k=k)
+
+    def random_row(self, rng: random.Random | None = None) -> int:
+        """Draw a caption that has at least one known word.
+
+        Raises:
+            AssetError: No caption has one.
+        """
+        wordless = set(self.matrix.sentences.wordless().tolist())
+        if len(wordless) == len(self.matrix):
+            raise AssetError(
+                self.assets.captions,
+                "no caption has a word that the vectors know",
+                advice="check that captions and vectors are of the same language",
+            )
+        draw = rng or random.Random()
+        while (row := draw.randrange(len(self.matrix))) in wordless:
+            pass
+        return row
+
+    def _answer(
+        self,
+        text: str,
+        words: list[str],
+        rows: NDArray[np.int32],
+        ids: NDArray[np.int32],
+        own_row: int | None,
+        clock: _Clock,
+        *,
+        unfinished: bool = False,
+        store: bool = True,
+        k: int,
+    ) -> Answer:
+        if len(ids) <= 2:
+            tokens = tuple(Token(word, False, 0.0, unfinished and i == len(words) - 1) for i, word in enumerate(words))
+            verdict = None if all(token.unfinished for token in tokens) else NOTHING_KNOWN
+            return Answer(text, own_row, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings())
+        encoded = self._encode(ids, store=store)
+        clock.lap("encode")
+        query = self.matrix.rows[own_row] if own_row is not None else encoded.embedding
+        found = self._searcher.nearest(query, k=k, own_row=own_row)
+        clock.lap("search")
+        shares = iter(encoded.importance[1:-1].tolist())
+        tokens = tuple(
+            Token(word, row >= 0, next(shares) if row >= 0 else 0.0, unfinished and i == len(words) - 1)
+            for i, (word, row) in enumerate(zip(words, rows.tolist(), strict=True))
+        )
+        marks_importance = float(encoded.importance[0] + encoded.importance[-1])
+        verdict = judge_by_rules(tokens)
+        return Answer(text, own_row, tokens, marks_importance, verdict, found.leading, found, clock.timings())
+
+    def _encode(self, ids: NDArray[np.int32], *, store: bool) -> EncodedSentence:
+        """Encode token ids, or recall what an earlier, settled query gave: its embedding, then its importance."""
+        key = f"{self.matrix.folder.name}:{self.device}:{hashlib.sha256(ids.tobytes()).hexdigest()}"
+        if known := self.cache.recall_answer(key):
+            values = np.frombuffer(known, np.float32)
+            if len(values) == self.encoder.dim + len(ids):
+                return EncodedSentence(values[: self.encoder.dim], values[self.encoder.dim :])
+        encoded = self.encoder.encode(np.asarray(self.vectors.rows[ids]))
+        if store:
+            self.cache.remember_answer(key, np.concatenate([encoded.embedding, encoded.importance]).tobytes())
+        return encoded
+
+
+class _Clock:
+    """Times the steps of one question."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self._laps[step] = round((now - self._last) * 1000, 3)
+        self._last = now
+
+    def timings(self) -> dict[str, float]:
+        return self._laps | {"total": round((time.perf_counter() - self._start) * 1000, 3)}

@@ -1,0 +1,70 @@
+"""Tokenizer: a text to the tokens that InferSent saw in training."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any
+
+MARKS: dict[int, tuple[str, str]] = {1: ("<s>", "</s>"), 2: ("<p>", "</p>")}
+"""The first and last token of every sentence, by InferSent version."""
+
+# Texts of plain words, with at most one full stop, at the end: NLTK splits these at blanks and before the stop,
+# whatever its punkt data, so they need neither NLTK nor its import. The exceptions are words that NLTK takes apart.
+_PLAIN = re.compile(r"(?!.*--)[A-Za-z0-9 -]*[A-Za-z0-9-] *\.?", re.ASCII)
+_TAKEN_APART = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
+
+
+class Tokenizer:
+    """NLTK's `word_tokenize`, with version 2's own way of writing `n't` (`do n't` becomes `don 't`). Case is kept.
+
+    Args:
+        version: InferSent version, 1 or 2.
+    """
+
+    def __init__(self, version: int) -> None:
+        if version not in MARKS:
+            raise ValueError(f"InferSent version must be 1 or 2, not {version!r}")
+        self.version = version
+        self.marks = MARKS[version]
+
+    def tokenize(self, text: str) -> list[str]:
+        """Split a text into tokens, without the two sentence marks."""
+        if _PLAIN.fullmatch(text) and not _TAKEN_APART.search(text):
+            if text.endswith("."):
+                return [*text[:-1].split(), "."]
+            return text.split()
+        words = [word for sentence in self._sentences.tokenize(text) for word in self._words.tokenize(sentence)]
+        if self.version == 2 and "n't" in words:
+            words = " ".join(words).replace(" n't ", "n 't ").split()
+        return words
+
+    @cached_property
+    def name(self) -> str:
+        """Which tokenizer this is, for recipes and `doctor`: the sentence splitter and NLTK's version."""
+        import nltk
+
+        data = "punkt_tab" if self._has_punkt_data else "untrained punkt"
+        return f"word_tokenize ({data}, nltk {nltk.__version__})"
+
+    @cached_property
+    def _has_punkt_data(self) -> bool:
+        import nltk
+
+        try:
+            nltk.data.find("tokenizers/punkt_tab/english/")
+        except LookupError:
+            return False
+        return True
+
+    @cached_property
+    def _sentences(self) -> Any:
+        from nltk.tokenize import PunktSentenceTokenizer, PunktTokenizer
+
+        return PunktTokenizer("english") if self._has_punkt_data else PunktSentenceTokenizer()
+
+    @cached_property
+    def _words(self) -> Any:
+        from nltk.tokenize import NLTKWordTokenizer
+
+        return NLTKWordTokenizer()

@@ -1,0 +1,265 @@
+"""WordVectors: a `.vec` text file, converted once to a memory-mapped store that opens in milliseconds."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assets import ADDRESSES, AssetError
+from core.locks import only_one
+from core.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = 1
+"""Version of the store's layout; part of its key."""
+_BLOCK = 32 << 20  # bytes of text parsed at a time
+
+
+class WordVectors:
+    """V words and their vectors, on disk.
+
+    A word is found by the 64-bit BLAKE2b hash of its UTF-8 bytes in a sorted array, then compared; nothing is held in
+    memory, so two million words cost nothing to open.
+
+    Args:
+        folder: A store made by `convert`.
+        vocab_size: Only the first so many words of the file are known, and the marks; None for all.
+    """
+
+    def __init__(self, folder: Path, *, vocab_size: int | None = None) -> None:
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        self.folder = folder
+        self.broken_lines: int = info["broken_lines"]
+        self.rows: NDArray[np.float32] = np.load(folder / "rows.npy", mmap_mode="r")  # (V, E)
+        self._hashes: NDArray[np.uint64] = np.load(folder / "hashes.npy", mmap_mode="r")  # (V,), ascending
+        self._order: NDArray[np.int32] = np.load(folder / "order.npy", mmap_mode="r")  # (V,) row of each hash
+        self._starts: NDArray[np.int64] = np.load(folder / "starts.npy", mmap_mode="r")  # (V + 1,) into the words
+        self._words: NDArray[np.uint8] = np.memmap(folder / "words.bin", np.uint8, mode="r")
+        self.vocab_size = len(self.rows) if vocab_size is None else min(vocab_size, len(self.rows))
+
+    def __len__(self) -> int:
+        return self.vocab_size
+
+    @property
+    def dim(self) -> int:
+        """E, the width of a word vector."""
+        return int(self.rows.shape[1])
+
+    def word(self, row: int) -> str:
+        """The word of a row."""
+        return self._words[self._starts[row] : self._starts[row + 1]].tobytes().decode("utf-8", "replace")
+
+    def find(self, words: Sequence[str], *, always: Iterable[str] = ()) -> NDArray[np.int32]:
+        """Look words up.
+
+        Args:
+            words: Words, exactly as in the file.
+            always: Words that `vocab_size` does not shut out: the marks.
+
+        Returns:
+            Row of each word, (len(words),); -1 where it is unknown.
+        """
+        encoded = [word.encode("utf-8", "replace") for word in words]
+        hashes = _hash(encoded)
+        found = np.full(len(words), -1, np.int32)
+        always = set(always)
+        for i, first in enumerate(np.searchsorted(self._hashes, hashes).tolist()):
+            at = first
+            while at < len(self._hashes) and self._hashes[at] == hashes[i]:  # equal hashes: compare the words
+                row = int(self._order[at])
+                if self._words[self._starts[row] : self._starts[row + 1]].tobytes() == encoded[i]:
+                    if row < self.vocab_size or words[i] in always:
+                        found[i] = row
+                    break
+                at += 1
+        return found
+
+    @classmethod
+    def convert(cls, path: Path, folder: Path) -> Steps[None]:
+        """Convert a `.vec` file (plain, `.gz` or `.zip`) into a store; does nothing when the store is there.
+
+        The store appears whole or not at all, also when several processes convert at once. Broken lines are counted.
+        Of words that occur twice the first counts.
+
+        Raises:
+            AssetError: The file is missing, damaged, or not a vector file; the disk is full or read-only.
+        """
+        if (folder / "info.json").exists():
+            return
+        with only_one(folder) as waiting:
+            for _ in waiting:
+                yield Progress("waiting for another process that converts these vectors", 0, 0, "")
+            if (folder / "info.json").exists():
+                return
+            work = folder.with_name(folder.name + ".part")
+            try:
+                shutil.rmtree(work, ignore_errors=True)
+                work.mkdir(parents=True)
+                yield from _convert(path, work)
+                work.rename(folder)
+            except OSError as error:
+                raise AssetError.from_os_error(error.filename or folder, error) from error
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def _hash(words: Sequence[bytes]) -> NDArray[np.uint64]:
+    digests = b"".join(hashlib.blake2b(word, digest_size=8).digest() for word in words)
+    return np.frombuffer(digests, np.uint64)
+
+
+def _convert(path: Path, folder: Path) -> Steps[None]:
+    total = path.stat().st_size / 1e6
+    words: list[bytes] = []
+    seen: set[bytes] = set()
+    broken = 0
+    dim = 0
+    with (folder / "rows.npy").open("wb") as rows_file:
+        rows_file.write(bytes(128))  # room for the header, whose row count is known at the end
+        for lines, read in _blocks(path):
+            if not dim:
+                dim = _width(lines, path)
+            new_words, rows, bad = _parse(lines, dim)
+            broken += bad
+            fresh = np.ones(len(new_words), bool)
+            for i, word in enumerate(new_words):
+                fresh[i] = word not in seen
+                seen.add(word)
+            words += [word for word, is_new in zip(new_words, fresh, strict=True) if is_new]
+            rows_file.write(rows[fresh].tobytes())
+            yield Progress("converting word vectors", min(read / 1e6, total), total, "MB")
+        if not words:
+            raise AssetError(path, "no line of it is a word with its vector", expected="lines of `word v1 ... vdim`")
+        rows_file.seek(0)
+        _write_header(rows_file, (len(words), dim))
+    hashes = _hash(words)
+    order = np.argsort(hashes, kind="stable").astype(np.int32)
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    np.save(folder / "hashes.npy", hashes[order])
+    np.save(folder / "order.npy", order)
+    np.save(folder / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]))
+    (folder / "words.bin").write_bytes(b"".join(words))
+    info = {"about": path.name, "words": len(words), "dim": dim, "broken_lines": broken}
+    (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, int]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    text = repr(header).encode("latin1")
+    text += b" " * (128 - 10 - len(text) - 1) + b"\n"
+    file.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+
+
+def _blocks(path: Path) -> Iterator[tuple[list[bytes], int]]:
+    """Read a vector file as blocks of whole lines, each with the number of (packed) bytes read so far."""
+    try:
+        with path.open("rb") as raw, _unpacked(raw, path) as text:
+            rest = b""
+            while block := text.read(_BLOCK):
+                *lines, rest = (rest + block).split(b"\n")
+                if lines:
+                    yield lines, raw.tell()
+            if rest:
+                yield [rest], raw.tell()
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        raise AssetError(path, f"damaged or cut-off archive ({error})", advice="copy or download it again") from error
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+
+
+@contextmanager
+def _unpacked(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        with gzip.open(raw) as text:
+            yield cast("IO[bytes]", text)
+    elif suffix == ".zip":
+        with zipfile.ZipFile(raw) as archive:
+            members = [name for name in archive.namelist() if name.endswith((".vec", ".txt"))]
+            if not members:
+                raise AssetError(path, "no .vec or .txt file in the archive", advice=ADDRESSES["vectors"])
+            with archive.open(members[0]) as text:
+                yield text
+    else:
+        yield raw
+
+
+def _width(lines: list[bytes], path: Path) -> int:
+    """Tell E from the header line `rows dim`, which is taken out, or from the first line of vectors."""
+    first = lines[0].split()
+    if not first:
+        raise AssetError(path, "its first line is empty", expected="lines of `word v1 ... vdim`")
+    if lines[0].lstrip()[:1] in (b"<", b"{", b"\x80"):
+        raise AssetError(
+            path,
+            "a web page, JSON or a binary file, not word vectors",
+            expected="a text file: `word v1 ... vdim` a line",
+            advice=f"download it again: {ADDRESSES['vectors']}",
+        )
+    if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and len(lines) > 1:
+        lines.pop(0)
+        return int(first[1])
+    dim = 0
+    for field in reversed(first[1:]):  # a token may hold blanks: the numbers stand at the end
+        try:
+            float(field)
+        except ValueError:
+            break
+        dim += 1
+    if dim < 2:
+        raise AssetError(path, "its first line is not a word and numbers", expected="`word v1 ... vdim` a line")
+    return dim
+
+
+def _parse(lines: list[bytes], dim: int) -> tuple[list[bytes], NDArray[np.float32], int]:
+    """Parse lines of `word v1 ... vdim`.
+
+    Returns:
+        The words, their vectors (len(words), dim), and how many lines were broken.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    lines = [line for line in lines if line and not line.isspace()]
+    parts = [line.partition(b" ") for line in lines]
+    try:  # all lines at once, which fails when any is out of the ordinary
+        table = csv.read_csv(
+            pa.BufferReader(b"\n".join([values.rstrip() for _, _, values in parts])),
+            read_options=csv.ReadOptions(autogenerate_column_names=True, block_size=4 << 20),
+            parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+            convert_options=csv.ConvertOptions(
+                column_types={f"f{i}": pa.float32() for i in range(dim)}, null_values=[], strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        table = None
+    if table is not None and table.shape == (len(lines), dim) and all(word for word, _, _ in parts):
+        rows = np.empty((len(lines), dim), np.float32)
+        for i, column in enumerate(table.columns):
+            rows[:, i] = column.to_numpy()
+        if np.isfinite(rows).all():
+            return [word for word, _, _ in parts], rows, 0
+    words, vectors = [], []
+    for line in lines:  # one by one: a token with blanks in it, or a broken line
+        word, *values = line.rstrip().rsplit(b" ", dim)
+        try:
+            vector = np.array([float(value) for value in values], np.float32)
+        except ValueError:
+            continue
+        if word and len(vector) == dim and np.isfinite(vector).all():
+            words.append(word)
+            vectors.append(vector)
+    return words, np.array(vectors, np.float32).reshape(-1, dim), len(lines) - len(words)

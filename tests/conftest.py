@@ -1,0 +1,103 @@
+"""A small real corpus, encoder and vector file that every test can build on."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.assets import DEMO_DIR, Assets
+from core.cache import Cache
+from core.explorer import Explorer
+from core.progress import finish
+
+torch.set_num_threads(1)  # small tests run steadier
+
+SHARED = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+"""Real captions, where they are present; tests that want them skip elsewhere."""
+
+WORD_DIM, HIDDEN = 12, 16
+
+real_captions = SHARED / "coco" / "captions_val2014_subset.json.gz"
+needs_real_captions = pytest.mark.skipif(not real_captions.exists(), reason="the COCO captions are not here")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Paths of a consistent set of small files, and a cache folder to use with them."""
+
+    folder: Path
+    weights: Path
+    vectors: Path
+    captions: Path
+    cache: Path
+
+    @property
+    def flags(self) -> list[str]:
+        """The same, as options of the command line."""
+        return [
+            *("--model", str(self.weights), "--vectors", str(self.vectors), "--captions", str(self.captions)),
+            *("--model-version", "2", "--cache-dir", str(self.cache)),
+        ]
+
+    def explorer(self, **changes: Path) -> Explorer:
+        """An explorer over these files, prepared."""
+        paths = {"weights": self.weights, "vectors": self.vectors, "captions": self.captions} | changes
+        explorer = Explorer(Assets(**paths, version=2), Cache(self.cache), device="cpu", dtype="float32")
+        finish(explorer.prepare())
+        return explorer
+
+
+def write_weights(path: Path, *, word_dim: int = WORD_DIM, hidden: int = HIDDEN, seed: int = 0) -> Path:
+    """Write random weights as the official files are: a legacy pickle of a plain state dict."""
+    torch.manual_seed(seed)
+    lstm = torch.nn.LSTM(word_dim, hidden, bidirectional=True)
+    weights = {f"enc_lstm.{name}": value.detach().clone() for name, value in lstm.state_dict().items()}
+    torch.save(weights, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def write_vectors(path: Path, words: list[str], *, dim: int = WORD_DIM, seed: int = 0, header: bool = True) -> Path:
+    """Write a `.vec` file of random vectors."""
+    rng = np.random.default_rng(seed)
+    lines = [f"{len(words)} {dim}"] if header else []
+    lines += [f"{word} {' '.join(f'{value:.4f}' for value in rng.normal(size=dim))}" for word in words]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_coco(path: Path, captions: list[str], *, per_image: int = 5) -> Path:
+    """Write captions in COCO's layout, with image ids 100, 101, ... and caption ids 1000, 1001, ..."""
+    images = [
+        {"id": 100 + i, "file_name": f"image_{i}.jpg", "coco_url": f"http://example.org/{i}.jpg"}
+        for i in range(-(-len(captions) // per_image))
+    ]
+    annotations = [
+        {"image_id": 100 + i // per_image, "id": 1000 + i, "caption": caption} for i, caption in enumerate(captions)
+    ]
+    path.write_text(json.dumps({"info": {}, "images": images, "annotations": annotations}), encoding="utf-8")
+    return path
+
+
+def demo_texts(count: int) -> list[str]:
+    """The first of the bundled captions."""
+    document = json.loads((DEMO_DIR / "captions.json").read_text(encoding="utf-8"))
+    return [annotation["caption"] for annotation in document["annotations"][:count]]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """300 bundled captions, a random encoder 12 -> 2x16, vectors of nearly all their words; an empty cache."""
+    texts = demo_texts(300)
+    words = sorted({word for text in texts for word in text.rstrip(".").split()})
+    known = ["<p>", "</p>", ".", *(word for word in words if word != "bicycle")]
+    return Files(
+        tmp_path,
+        write_weights(tmp_path / "weights.pkl"),
+        write_vectors(tmp_path / "vectors.vec", known),
+        write_coco(tmp_path / "captions.json", texts),
+        tmp_path / "cache",
+    )

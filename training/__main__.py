@@ -1,0 +1,156 @@
+"""The command line: `python -m training demo | own | evaluate`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from training import card, sources, words
+from training.pipeline import ENCODER, VECTORS, Made, make
+from training.train import Plan
+
+_ROOT = Path(__file__).resolve().parent.parent
+_DEMO = _ROOT / "core" / "demo"
+_CACHE = _ROOT / "cache" / "training"
+_STEPS = 5_000
+_SIZE = 33_000
+_DIM = 256
+
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_NEW = click.Path(path_type=Path)
+
+
+@click.group()
+def main() -> None:
+    """Train and measure small encoders of InferSent's architecture."""
+
+
+@main.command()
+@click.option("--data", type=_FOLDER, required=True, help="The folder with coco, flickr, nli, sts, cxc and glove.")
+@click.option("--wordnet", type=_FOLDER, help="WordNet 3.0's folder with data.noun (Debian: wordnet-base).")
+@click.option("--out", type=_NEW, default=_DEMO, show_default=True, help="Where the two files go.")
+@click.option("--cache", type=_NEW, default=_CACHE, show_default=True, help="Teacher's embeddings, checkpoint.")
+@click.option("--steps", default=_STEPS, show_default=True, help="How many batches of 512.")
+def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path, steps: int) -> None:
+    """Train the bundled encoder; a killed run goes on where it was."""
+    sentences = sources.demo_sentences(data, wordnet)
+    for source, count in sentences.counts().items():
+        _report(f"{source}: {count:,} sentences")
+    plan = Plan(steps=steps)
+    made = make(
+        sentences,
+        plan,
+        out,
+        common=words.common_words(data / "glove" / "glove.6B.50d.caption-vocab.vec.gz"),
+        size=_SIZE,
+        dim=_DIM,
+        cache=cache,
+        report=_report,
+    )
+    if (out / "README.md").exists():
+        card.write_section(out / "README.md", "training", _facts(sentences, plan, made, out))
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--out", type=_NEW, required=True, help="Where the two files go.")
+@click.option("--cache", type=_NEW, help="Teacher's embeddings, checkpoint; default: `cache` in the out folder.")
+@click.option("--steps", default=1_000, show_default=True, help="How many batches of 512.")
+@click.option("--hidden", default=512, show_default=True, help="Width of one direction.")
+@click.option("--more-words", type=_FILE, default=_DEMO / VECTORS, help="A .vec file whose words get vectors, too.")
+def own(*, file: Path, out: Path, cache: Path | None, steps: int, hidden: int, more_words: Path) -> None:
+    """Train an encoder on one's own sentences.
+
+    FILE has one sentence a line. Blank lines may part it into groups of sentences that say nearly the same, such as
+    captions of one image; sisters in a group help.
+    """
+    sentences = sources.own_sentences(file)
+    if len(sentences.texts) < 2:
+        raise click.ClickException(f"{file} holds fewer than two sentences")
+    common = list(dict.fromkeys(word.lower() for word in words.common_words(more_words)[2:]))
+    plan = Plan(steps=steps, hidden=hidden)
+    make(
+        sentences,
+        plan,
+        out,
+        common=common,
+        size=_SIZE,
+        dim=_DIM,
+        cache=cache or out / "cache",
+        report=_report,
+    )
+    click.echo(f"infersent-tui --model {out / ENCODER} --vectors {out / VECTORS}")
+
+
+@main.command()
+@click.option("--data", type=_FOLDER, required=True, help="The folder with coco, nli, sts and cxc.")
+@click.option("--model", type=_FILE, default=_DEMO / ENCODER, show_default=True)
+@click.option("--vectors", type=_FILE, default=_DEMO / VECTORS, show_default=True)
+@click.option("--teacher/--no-teacher", default=True, help="Also measure the teacher (some minutes the first time).")
+@click.option("--cache", type=_NEW, default=_CACHE, show_default=True, help="Teacher's embeddings.")
+@click.option("--json", "json_file", type=_NEW, help="Also write the figures to this file.")
+@click.option("--card", "card_file", type=_FILE, help="Also write the figures into this model card.")
+def evaluate(
+    *,
+    data: Path,
+    model: Path,
+    vectors: Path,
+    teacher: bool,
+    cache: Path,
+    json_file: Path | None,
+    card_file: Path | None,
+) -> None:
+    """Measure an encoder, mean word vectors, BM25 and the teacher on the held-out sets."""
+    from training import evaluate as measure
+    from training import heldout
+    from training import teacher as teachers
+
+    figures: dict[str, measure.Figures] = {}
+    with tempfile.TemporaryDirectory() as store:
+        files = measure.Files.load(model, vectors, store=Path(store) / "vectors")
+        for name, encode in (("encoder", files.sentences), ("mean word vectors", files.words)):
+            figures[name] = measure.agreement(encode, data) | measure.retrieval(encode, data)
+            _report(f"{name}: {figures[name]}")
+    captions = heldout.coco_val2017(data)
+    recall = measure.sister_recall(captions, measure.bm25_nearest(captions.texts))
+    figures["BM25"] = {measure.RECALL: recall}
+    if teacher:
+        figures["teacher"] = measure.agreement(
+            lambda texts: teachers.embed(texts, cache=cache / "teacher", report=_report).astype("float32"), data
+        )
+    text = card.figures_table(figures)
+    click.echo(text)
+    if json_file:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if card_file:
+        card.write_section(card_file, "figures", text)
+
+
+def _facts(sentences: sources.Sentences, plan: Plan, made: Made, out: Path) -> str:
+    size = sum((out / name).stat().st_size for name in (ENCODER, VECTORS))
+    rows = [
+        ("sentences", f"{made.sentences:,}"),
+        *((f"... {source}", f"{count:,}") for source, count in sentences.counts().items()),
+        ("tokens", f"{made.tokens:,}"),
+        ("words", f"{made.rows:,} rows, {made.distinct:,} distinct vectors of {made.dim} numbers"),
+        ("LSTM", f"2 x {plan.hidden}, so embeddings of {2 * plan.hidden} numbers"),
+        ("steps", f"{plan.steps:,} of {plan.batch} sentences"),
+        ("learning rate", f"one cycle to {plan.rate:g}, AdamW"),
+        ("seed", f"{plan.seed}"),
+        ("time of the training loop", f"{made.seconds / 60:.0f} minutes on two shared CPU cores"),
+        ("size of the two files", f"{size / 1e6:.1f} MB"),
+    ]
+    return card.table(["", "value"], rows)
+
+
+def _report(text: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {text}", err=True)
+
+
+if __name__ == "__main__":
+    main()

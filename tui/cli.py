@@ -1,0 +1,362 @@
+"""The command line: `infersent-tui` opens the screen, its subcommands do the same work without one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from core.assets import AssetError
+from tui.options import Options, asset_options
+from tui.visible import visible
+
+if TYPE_CHECKING:
+    from core.explorer import Answer, Explorer
+    from core.progress import Steps
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+_quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def main() -> None:
+    """Run the command line; exit 0 ok, 1 nothing found, 2 usage or bad input, 130 interrupted."""
+    try:
+        code = cli.main(standalone_mode=False, prog_name="infersent-tui")
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except AssetError as error:
+        click.echo(f"infersent-tui: {visible_lines(str(error))}", err=True)
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(invoke_without_command=True, context_settings=_CONTEXT)
+@click.version_option(package_name="infersent-tui")
+@asset_options
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """See what InferSent's sentence embeddings capture, and where they break.
+
+    Without a command: opens the explorer in this terminal, on the bundled demo unless other files are named.
+    Each option may stand before or after the command, and be given as a variable, INFERSENT_TUI_CAPTIONS and so on.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError("the explorer needs a terminal; see `infersent-tui search --help` for scripts")
+    options = Options.of(context)
+
+    from tui.app import ExplorerApp
+
+    app = ExplorerApp(options.open_explorer)
+    app.run()
+    context.exit(app.return_code or 0)
+
+
+@cli.command()
+@_json
+@_quiet
+@asset_options
+@click.pass_context
+def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
+    """Encode all captions now, without the screen. Goes on where an interrupted run stopped."""
+    explorer = Options.of(context).open_explorer()
+    _run(explorer.open_encoder(), quiet)
+    start = time.perf_counter()
+    _run(explorer.open_captions(), quiet)
+    _run(explorer.open_matrix(), quiet)
+    seconds = time.perf_counter() - start
+    report = explorer.report
+    if report.started_over and not quiet:
+        click.echo(f"an unfinished matrix could not be continued ({report.started_over}): started over", err=True)
+    fresh = 0 if report.reused else report.rows - report.resumed_rows
+    document = {
+        "rows": report.rows,
+        "dim": explorer.matrix.dim,
+        "seconds": round(seconds, 3),
+        "sentences_per_second": round(fresh / seconds, 1),
+        "path": str(explorer.matrix.folder),
+        "reused": report.reused,
+        "resumed_rows": report.resumed_rows,
+    }
+    if as_json:
+        click.echo(json.dumps(document))
+    elif report.reused:
+        click.echo(f"{report.rows:,} captions were encoded before: {explorer.matrix.folder}")
+    else:
+        resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
+        click.echo(f"{report.rows:,} captions encoded{resumed} in {seconds:.1f} s: {explorer.matrix.folder}")
+
+
+@cli.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits.")
+@_json
+@click.option("--jsonl", is_flag=True, help="Print a JSON document a query, a line each.")
+@click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance, row, image id, caption, with tabs.")
+@_quiet
+@asset_options
+@click.pass_context
+def search(
+    context: click.Context, text: tuple[str, ...], k: int, as_json: bool, jsonl: bool, plain: bool, quiet: bool
+) -> None:
+    """Print the captions nearest to TEXT (its words are joined); with -, each line of standard input is a query."""
+    if as_json + jsonl + plain > 1:
+        raise click.UsageError("choose one of --json, --jsonl and --plain")
+    options = Options.of(context)
+    from_stdin = text == ("-",)
+    if from_stdin and as_json:
+        raise click.UsageError("many queries need --jsonl instead of --json")
+    if from_stdin and str(options.captions) == "-":
+        raise click.UsageError("queries and captions cannot both come from standard input")
+    explorer = options.open_explorer()
+    _run(explorer.prepare(), quiet)
+    found = False
+    for query in _lines() if from_stdin else [" ".join(text)]:
+        answer = explorer.ask(query, k=k)
+        found = found or len(answer.hits) > 0
+        if as_json or jsonl:
+            click.echo(json.dumps(_document(explorer, answer)))
+        elif plain:
+            for hit in _hits(explorer, answer):
+                caption = visible(hit["caption"])
+                image = "" if hit["image_id"] is None else hit["image_id"]
+                click.echo(f"{hit['rank']}\t{hit['distance']:.6f}\t{hit['row']}\t{image}\t{caption}")
+        else:
+            _print_answer(explorer, answer, quiet)
+        sys.stdout.flush()
+    context.exit(0 if found else 1)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npy file to write.")
+@_quiet
+@asset_options
+@click.pass_context
+def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None:
+    """Write the embeddings of a text file's lines: raw float32, (N, D), a row a line, blank lines too.
+
+    FILE may be - for standard input. Computed in float32 unless --dtype says otherwise.
+    """
+    import dataclasses
+
+    options = Options.of(context)
+    if options.dtype in (None, "auto"):
+        options = dataclasses.replace(options, dtype="float32")
+    explorer = options.open_explorer()
+
+    import numpy as np
+
+    from core.captions import read_lines
+
+    lines = read_lines(file)
+    _run(explorer.open_encoder(), quiet)
+    work = output.with_name(output.name + ".part")
+    try:
+        shape = (len(lines), explorer.encoder.dim)
+        out = np.lib.format.open_memmap(work, mode="w+", dtype=np.float32, shape=shape)
+        _run(explorer.embed(lines, out), quiet)
+        out.flush()
+        work.replace(output)
+    except OSError as error:
+        raise AssetError.from_os_error(output, error) from error
+    finally:
+        work.unlink(missing_ok=True)
+    if not quiet:
+        click.echo(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)
+
+
+@cli.command()
+@_json
+@asset_options
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Say what is in use, from where, and whether it fits together. Encodes nothing."""
+    from tui.doctor import examine
+
+    document = examine(Options.of(context))
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+    else:
+        for name, value in _flat(document):
+            click.echo(f"{name:24} {visible(str(value))}")
+    context.exit(0 if document["ok"] else 2)
+
+
+@cli.command()
+@_json
+@asset_options
+@click.pass_context
+def paths(context: click.Context, as_json: bool) -> None:
+    """Print where the files in use and the cache lie."""
+    options = Options.of(context)
+    assets = options.find_assets()
+    document = {
+        "model": str(assets.weights),
+        "vectors": str(assets.vectors),
+        "captions": str(assets.captions),
+        "cache": str(options.open_cache().root),
+    }
+    if as_json:
+        click.echo(json.dumps(document))
+    else:
+        for name, path in document.items():
+            click.echo(f"{name}\t{path}")
+
+
+@cli.group(context_settings=_CONTEXT)
+def cache() -> None:
+    """List or tidy what has been computed."""
+
+
+@cache.command("list")
+@_json
+@asset_options
+@click.pass_context
+def cache_list(context: click.Context, as_json: bool) -> None:
+    """List the encoded captions and converted vectors."""
+    entries = [
+        {"kind": e.kind, "key": e.key, "bytes": e.bytes, "whole": e.whole, "about": e.about, "path": str(e.path)}
+        for e in Options.of(context).open_cache().entries()
+    ]
+    if as_json:
+        click.echo(json.dumps(entries))
+        return
+    for entry in entries:
+        state = "" if entry["whole"] else "unfinished  "
+        size = f"{entry['bytes'] / 1e6:,.1f} MB"  # type: ignore[operator]
+        click.echo(f"{entry['kind']:8} {str(entry['key'])[:12]}  {size:>12}  {state}{visible(str(entry['about']))}")
+
+
+@cache.command("prune")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@asset_options
+@click.pass_context
+def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
+    """Delete everything computed from other files or settings than those in use now."""
+    explorer = Options.of(context).open_explorer()
+    _run(explorer.open_encoder(), quiet=True)
+    _run(explorer.open_captions(), quiet=True)
+    keep = {explorer.vectors.folder, explorer.cache.folder("matrix", explorer.recipe().key)}
+    doomed = [entry for entry in explorer.cache.entries() if entry.path not in keep]
+    for entry in doomed:
+        click.echo(f"{entry.kind:8} {entry.key[:12]}  {entry.bytes / 1e6:>10,.1f} MB  {visible(entry.about)}")
+    if not doomed:
+        click.echo("nothing to delete")
+    elif not dry_run:
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"Delete these {len(doomed)}?", abort=True)
+        gone = explorer.cache.prune(keep)
+        click.echo(f"deleted {len(gone)}, {sum(entry.bytes for entry in gone) / 1e6:,.1f} MB")
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: put `eval "$(infersent-tui completion bash)"` into its start-up file."""
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(made(cli, {}, "infersent-tui", "_INFERSENT_TUI_COMPLETE").source())
+
+
+def visible_lines(text: str) -> str:
+    """Make text of several lines safe to print."""
+    return "\n".join(visible(line) for line in text.splitlines())
+
+
+def _run(steps: Steps[None], quiet: bool) -> None:
+    """Run slow work, with a line of progress on stderr: rewritten in a terminal, a line a stage elsewhere."""
+    from tui.pace import Pace
+
+    pace, rewrite = Pace(), sys.stderr.isatty()
+    stage, shown, width = "", 0.0, 0
+    for progress in steps:
+        now = time.monotonic()
+        if quiet or (now - shown < 0.1 and progress.stage == stage):
+            continue
+        line = pace.line(progress, now=now)
+        if rewrite:
+            click.echo(f"\r{line:<{width}}", nl=False, err=True)
+            width = len(line)
+        elif progress.stage != stage:
+            click.echo(line, err=True)
+        stage, shown = progress.stage, now
+    if rewrite and width:
+        click.echo(f"\r{'':<{width}}\r", nl=False, err=True)
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _hits(explorer: Explorer, answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "rank": rank,
+            "distance": distance,
+            "row": row,
+            "caption": explorer.captions.texts[row],
+            "image_id": explorer.captions.group(row),
+        }
+        for rank, (row, distance) in enumerate(
+            zip(answer.hits.rows.tolist(), answer.hits.distances.tolist(), strict=True), start=1
+        )
+    ]
+
+
+def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
+    verdict = answer.verdict
+    return {
+        "query": answer.query,
+        "method": answer.method,
+        "tokens": [
+            {"text": token.text, "known": token.known, "importance": round(token.importance, 6)}
+            for token in answer.tokens
+        ],
+        "verdict": verdict and {"level": verdict.level, "reasons": list(verdict.reasons), "basis": verdict.basis},
+        "hits": _hits(explorer, answer),
+        "timings_ms": answer.timings_ms,
+        "model": explorer.model_name,
+        "captions": explorer.captions.name,
+    }
+
+
+def _print_answer(explorer: Explorer, answer: Answer, quiet: bool) -> None:
+    if not quiet:
+        source = f"{explorer.model_name} · {explorer.captions.name} ({len(explorer.captions):,} captions)"
+        click.echo(f"{visible(answer.query)}   [{source}]", err=True)
+        if answer.verdict:
+            click.echo(f"{answer.verdict.level.upper()}: {'; '.join(map(visible, answer.verdict.reasons))}", err=True)
+    for hit in _hits(explorer, answer):
+        click.echo(f"{hit['rank']:4}  {hit['distance']:.4f}  {visible(hit['caption'])}")
+    if not len(answer.hits):
+        click.echo("no hits", err=True)
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name} ")
+        elif isinstance(value, list):
+            for item in value or ["none"]:
+                yield prefix + name, item
+        else:
+            yield prefix + name, value

@@ -1,0 +1,74 @@
+"""The examination behind `infersent-tui doctor`: what is in use, from where, and whether it fits together."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from core.assets import AssetError
+from core.progress import finish
+
+if TYPE_CHECKING:
+    from core.explorer import Explorer
+    from tui.options import Options
+
+_PACKAGES = ("torch", "numpy", "scipy", "nltk", "pandas", "textual")
+
+
+def examine(options: Options) -> dict[str, Any]:
+    """Open what the options name, as far as that goes; encode nothing.
+
+    Returns:
+        Plain values; `ok` is False when something cannot be used, and `problems` says what.
+    """
+    cache = options.open_cache()
+    document: dict[str, Any] = {"ok": True, "problems": []}
+    try:
+        explorer = options.open_explorer()
+        document |= _describe(explorer)
+        cache = explorer.cache
+    except AssetError as error:
+        document |= {"ok": False, "problems": str(error).splitlines()}
+    document["cache"] = {"path": str(cache.root), "bytes": cache.size()}
+    document["problems"] += cache.problems
+    document["versions"] = {"infersent-tui": version("infersent-tui"), "python": platform.python_version()}
+    document["versions"] |= {package: version(package) for package in _PACKAGES}
+    return document
+
+
+def _describe(explorer: Explorer) -> dict[str, Any]:
+    from core.matrix import unfinished_rows
+
+    finish(explorer.open_encoder())
+    finish(explorer.open_captions())
+    assets, vectors, captions = explorer.assets, explorer.vectors, explorer.captions
+    folder = explorer.cache.folder("matrix", explorer.recipe().key)
+    rows = unfinished_rows(folder)
+    state = "not encoded yet" if not folder.exists() else "whole" if rows is None else f"unfinished: {rows:,} rows"
+    return {
+        "model": {
+            "name": explorer.model_name,
+            "path": str(assets.weights),
+            "version": assets.version,
+            "word_dim": explorer.encoder.word_dim,
+            "dim": explorer.encoder.dim,
+        },
+        "vectors": {
+            "path": str(assets.vectors),
+            "words": len(vectors),
+            "dim": vectors.dim,
+            "broken_lines": vectors.broken_lines,
+        },
+        "captions": {
+            "name": captions.name,
+            "path": str(assets.captions),
+            "rows": len(captions),
+            "blank": captions.blank,
+            "images": None if captions.groups is None else len(set(captions.groups.tolist())),
+        },
+        "matrix": {"path": str(folder), "state": state},
+        "device": explorer.device,
+        "dtype": explorer.dtype,
+        "tokenizer": explorer.tokenizer.name,
+    }

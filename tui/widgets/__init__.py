@@ -1,0 +1,1 @@
+"""The widgets of the screen: each takes its state through reactives and tells news through messages."""

@@ -1,0 +1,46 @@
+"""HelpScreen: the keys, and how to read what is shown."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_KEYS = [
+    ("/ or i", "to the search box, where every key types"),
+    ("enter ↓ esc", "from the box to the list"),
+    ("↑ ↓ k j", "from neighbour to neighbour; page keys, g and G go further"),
+    ("enter", "follow: the caption under the cursor becomes the query"),
+    ("backspace", "back to the query before (also alt+←, from anywhere)"),
+    ("r", "ask a random caption (ctrl+r from anywhere)"),
+    ("ctrl+p", "command palette, themes"),
+    ("?", "this help"),
+    ("q ctrl+c", "leave (ctrl+c from anywhere)"),
+]
+
+_READING = """\
+Every caption is a point in the space of the sentence encoder; the list ranks all of them by their cosine distance to \
+the query: 0 is the same direction. A full bar is as far as the median caption.
+
+The verdict says whether a query is long enough to be embedded as a sentence. InferSent was trained on whole \
+sentences: one word alone gives neighbours that mean little.
+
+Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
+without a vector is dropped before encoding."""
+
+
+class HelpScreen(ModalScreen[None]):
+    """Shows the keys until one is pressed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "app.pop_screen", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One scrolling page."""
+        keys = [Content.assemble((f"{key:<12}", "bold $text-accent"), text) for key, text in _KEYS]
+        with VerticalScroll(id="help"):
+            yield Static(Content("\n").join([*keys, Content(""), Content(_READING)]))
