@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,19 +107,20 @@ class Assets:
             weights: State dict.
             vectors: Word vectors.
             captions: Corpus.
-            version: InferSent version; told from the file names when None (a `1` in the weights' name, else 2).
+            version: InferSent version; told from the weights' name when None (its first lone `1` or `2`, else 2).
 
         Raises:
             AssetError: A named file is missing, or only one of weights and vectors could be found.
         """
         for named in (weights, vectors, captions):
-            if named is not None and str(named) != "-" and not named.is_file():
-                raise AssetError(named, "is a folder" if named.is_dir() else "no such file", expected="a file")
+            if named is not None and str(named) != "-":
+                _check_file(named)
         found = _Folder(data_dir) if data_dir is not None else None
         if weights is None and found:
             weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
         if version is None:
-            version = 1 if weights is not None and "1" in weights.stem.removesuffix(".tar") else 2
+            lone = re.search(r"(?<!\d)[12](?!\d)", weights.stem) if weights is not None else None
+            version = int(lone[0]) if lone else 2
         if vectors is None and found and weights is not None:
             vectors = found.first(*_VECTORS_NAMES[version])
         if captions is None and found:
@@ -148,12 +150,23 @@ class Assets:
         return cls(weights, vectors, captions or DEMO_DIR / "captions.json", version)
 
 
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_file():
+            return
+        found = "is a folder" if path.is_dir() else "no such file"
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+    raise AssetError(path, found, expected="a file", advice="check the path")
+
+
 class _Folder:
     """The files below a folder, by name, to a limited depth."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
-            raise AssetError(path, "no such folder" if not path.exists() else "is a file", expected="a folder")
+            found = "is a file" if path.exists() else "no such folder"
+            raise AssetError(path, found, expected="a folder", advice="check the path")
         self.path = path
         self._files: dict[str, Path] = {}
         for file in self._walk():
@@ -164,7 +177,7 @@ class _Folder:
 
     def _walk(self) -> Iterator[Path]:
         root_depth = len(self.path.parts)
-        for folder, folders, files in os.walk(self.path):
+        for folder, folders, files in os.walk(self.path, followlinks=True):  # links: the depth ends loops
             folders.sort()
             if len(Path(folder).parts) - root_depth >= _SEARCH_DEPTH:
                 folders.clear()

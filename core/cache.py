@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +19,10 @@ import diskcache
 import platformdirs
 
 from core.assets import AssetError
-from core.locks import is_locked
+from core.locks import unless_locked
 
 _ANSWERS_BYTES = 256 << 20
+_DESCRIBED = {"matrix": "recipe.json", "vectors": "info.json"}  # the file that makes an entry whole, by kind
 _ROOT = Path(__file__).parent.parent
 
 
@@ -92,6 +94,8 @@ class Cache:
     def sha256(self, path: Path) -> str:
         """Hash a file; the result is remembered for as long as path, size and modification time stay.
 
+        A file written within the last two seconds is not remembered: another write could leave all three the same.
+
         Raises:
             AssetError: The file cannot be read.
         """
@@ -105,7 +109,8 @@ class Cache:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise AssetError.from_os_error(path, error) from error
-        self._remember(self._registry, memo, digest)
+        if abs(time.time_ns() - stat.st_mtime_ns) > 2e9:
+            self._remember(self._registry, memo, digest)
         return digest
 
     def recall_answer(self, key: str) -> bytes | None:
@@ -119,28 +124,36 @@ class Cache:
 
     def entries(self) -> Iterator[CacheEntry]:
         """What lies in the cache, matrices first."""
-        for kind, described in (("matrix", "recipe.json"), ("vectors", "info.json")):
+        for kind, described in _DESCRIBED.items():
             for path in sorted((self.root / kind).glob("*/")):
                 whole = (path / described).exists() and not (path / "progress.json").exists()
-                size = sum(file.stat().st_blocks * 512 for file in path.glob("*"))
-                yield CacheEntry(kind, path.name, path, size, whole, _about(path / described))
+                yield CacheEntry(kind, path.name, path, _size(path.glob("*")), whole, _about(path / described))
 
     def prune(self, keep: set[Path]) -> list[CacheEntry]:
-        """Delete the entries that are not in `keep` and that nobody is writing; return them."""
+        """Delete the entries that are not in `keep` and that nobody is writing; return them.
+
+        Raises:
+            AssetError: An entry cannot be deleted.
+        """
         gone = []
         for entry in list(self.entries()):
-            if entry.path not in keep and not is_locked(entry.path):
-                try:
-                    shutil.rmtree(entry.path)
-                except OSError as error:
-                    raise AssetError.from_os_error(entry.path, error) from error
-                entry.path.with_name(entry.key + ".lock").unlink(missing_ok=True)
-                gone.append(entry)
+            if entry.path in keep:
+                continue
+            locked_as = entry.path.with_name(entry.key.removesuffix(".part"))  # the folder that it is to become
+            try:
+                with unless_locked(locked_as) as free:
+                    if free:
+                        (entry.path / _DESCRIBED[entry.kind]).unlink(missing_ok=True)  # killed midway: unfinished
+                        shutil.rmtree(entry.path)
+                        locked_as.with_name(locked_as.name + ".lock").unlink(missing_ok=True)
+                        gone.append(entry)
+            except OSError as error:
+                raise AssetError.from_os_error(error.filename or entry.path, error) from error
         return gone
 
     def size(self) -> int:
         """Bytes on disk of everything in the cache."""
-        return sum(file.stat().st_blocks * 512 for file in self.root.rglob("*") if file.is_file())
+        return _size(self.root.rglob("*"))
 
     def close(self) -> None:
         """Close the databases."""
@@ -194,6 +207,15 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     work.replace(path)
+
+
+def _size(files: Iterable[Path]) -> int:
+    """Bytes on disk of files; those that another process has just deleted count nothing."""
+    size = 0
+    for file in files:
+        with suppress(FileNotFoundError):
+            size += file.stat().st_blocks * 512 if file.is_file() else 0
+    return size
 
 
 def _about(path: Path) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +80,11 @@ class Captions:
             return _build("stdin", read_lines(path), path)
         if suffix == ".txt":
             return _build(name, read_lines(path), path)
+        if path.is_dir():
+            raise AssetError(path, "is a folder", expected=_FORMATS, advice="name the file in it")
         if suffix not in (".json", ".csv", ".tsv", ".jsonl", ".parquet"):
-            raise AssetError(path, f"unknown ending {''.join(path.suffixes)!r}", expected=_FORMATS)
+            found = f"unknown ending {''.join(path.suffixes)!r}"
+            raise AssetError(path, found, expected=_FORMATS, advice="unpack, convert or rename it")
         with _opened(path) as file:
             if suffix == ".json":
                 return _from_coco(name, file.read(), path)
@@ -99,9 +102,10 @@ def read_lines(path: Path) -> list[str]:
     else:
         with _opened(path) as file:
             data = file.read()
-    if not data:
-        raise AssetError(path, "the file is empty", expected="at least one line of text")
-    lines = _decode(data, path).split("\n")
+    text = _decode(data, path)
+    if not text:
+        raise AssetError(path, "is empty", expected="at least one line of text", advice="check which file you meant")
+    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
     return [_tidy(line) for line in lines]
@@ -123,16 +127,19 @@ def _decode(data: bytes, path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise AssetError(
-            path,
-            f"not UTF-8 text (byte {error.start})",
-            advice="convert it: iconv -f latin1 -t utf-8 FILE > NEW",
-        ) from error
+        raise _not_utf8(path, error) from error
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError) -> AssetError:
+    advice = "convert it: iconv -f latin1 -t utf-8 FILE > NEW"
+    return AssetError(path, f"not UTF-8 text (byte {error.start})", advice=advice)
 
 
 def _tidy(text: object) -> str:
-    """Strip a text and turn its line breaks into blanks; a missing value becomes the empty text."""
-    return " ".join(text.strip().splitlines()) if isinstance(text, str) else ""
+    """Strip a text, turn its line breaks into blanks and half characters into `?`; a missing value becomes empty."""
+    if not isinstance(text, str):
+        return ""
+    return " ".join(text.strip().splitlines()).encode("utf-8", "replace").decode("utf-8")
 
 
 def _build(
@@ -147,7 +154,8 @@ def _build(
 ) -> Captions:
     blank = sum(not text for text in texts)
     if blank == len(texts):
-        raise AssetError(path, "holds no captions", expected="at least one line of text")
+        advice = "check which file, and which of its columns, you meant"
+        raise AssetError(path, "holds no captions", expected="at least one line of text", advice=advice)
     if ids is None:
         ids = np.arange(1, len(texts) + 1)
     return Captions(name, texts, ids, groups, file_names or {}, urls or {}, blank)
@@ -159,9 +167,9 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
     advice = "use COCO's captions_val2014.json, or a .txt, .csv, .jsonl or .parquet file"
     try:
         document = json.loads(_decode(data, path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not data.strip():
-            found = "the file is empty"
+            found = "is empty"
         elif data.lstrip()[:1] == b"<":
             found = "an HTML or XML page, not JSON: the download failed"
         else:
@@ -171,8 +179,8 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
         found = "a bare list: COCO *results*, machine-made captions, have this layout"
         raise AssetError(path, found, expected='COCO captions: {"images": [...], "annotations": [...]}', advice=advice)
     annotations = document.get("annotations") if isinstance(document, dict) else None
-    if not isinstance(annotations, list) or not annotations or not isinstance(annotations[0], dict):
-        raise AssetError(path, 'no list under "annotations"', expected="COCO captions JSON", advice=advice)
+    if not isinstance(annotations, list) or not annotations or not all(isinstance(a, dict) for a in annotations):
+        raise AssetError(path, 'no list of objects under "annotations"', expected="COCO captions JSON", advice=advice)
     if "caption" not in annotations[0]:
         found = 'the annotations have no "caption"'
         if "bbox" in annotations[0] or "segmentation" in annotations[0]:
@@ -180,43 +188,61 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
         elif "keypoints" in annotations[0]:
             found = "COCO *keypoints*, not captions"
         raise AssetError(path, found, expected='"caption" in each annotation', advice=advice)
-    frame = pd.DataFrame(annotations)
-    frame = frame.set_index("image_id") if "image_id" in frame else frame  # as the annotations are usually indexed
-    images = [image for image in document.get("images") or [] if isinstance(image, dict) and "id" in image]
+    frame = pd.DataFrame(annotations, dtype=object)  # half characters (lone surrogates) do not fit pandas' own texts
+    if "image_id" in frame:
+        if lacking := int(frame["image_id"].isna().sum()):
+            found = f'{lacking:,} of {len(frame):,} annotations have no "image_id"'
+            raise AssetError(path, found, expected="one in each annotation, or in none", advice=advice)
+        frame = frame.set_index("image_id")  # as the annotations are usually indexed
+    images = document.get("images")
+    images = [image for image in images if _is_image(image)] if isinstance(images, list) else []
     address = "coco_url" if any("coco_url" in image for image in images) else "flickr_url"
     return _build(
         name,
         [_tidy(text) for text in frame["caption"]],
         path,
-        ids=frame["id"].to_numpy() if "id" in frame else None,
-        groups=frame.index.to_numpy() if frame.index.name == "image_id" else None,
+        ids=_labels(frame["id"].infer_objects()) if "id" in frame else None,
+        groups=_labels(frame.index.to_series().infer_objects()) if frame.index.name == "image_id" else None,
         file_names={image["id"]: image["file_name"] for image in images if "file_name" in image},
         urls={image["id"]: image[address] for image in images if address in image},
     )
 
 
+def _is_image(image: object) -> bool:
+    return isinstance(image, dict) and isinstance(image.get("id"), int | str)
+
+
 def _read_table(file: IO[bytes], suffix: str, path: Path) -> pd.DataFrame:
     import pandas as pd
+    import pyarrow as pa
 
     try:
         if suffix == ".parquet":
-            return pd.read_parquet(file)
+            frame = pd.read_parquet(file)
+            return frame if frame.index.name in (None, *frame.columns) else frame.reset_index()
         if suffix == ".jsonl":
-            return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+            return pd.read_json(file, lines=True, dtype=False, convert_dates=False, encoding="utf-8-sig")
         header = file.readline()
         file.seek(0)
-        separator = max(b"\t;,", key=lambda mark: (mark == 9 and suffix == ".tsv", header.count(mark)))
+        separator = max(b",;\t", key=lambda mark: (mark == 9 and suffix == ".tsv", header.count(mark)))
         # Tab-separated captions are rarely quoted, and have stray quotes.
-        if separator == ord("\t"):
-            return pd.read_csv(file, sep="\t", quoting=csv.QUOTE_NONE, keep_default_na=False)
-        return pd.read_csv(file, sep=chr(separator), keep_default_na=False)
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == ord("\t") else csv.QUOTE_MINIMAL
+        frame = pd.read_csv(file, sep=chr(separator), quoting=quoting, keep_default_na=False, low_memory=False)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, error) from error
+    except (ValueError, AttributeError, pa.ArrowException) as error:  # pandas' own errors are ValueErrors
         raise AssetError(path, f"cannot be read as {suffix[1:]} ({error})", advice="check the file") from error
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus first field for a name of the row
+        advice = "put texts that hold the separator in quotes, or save them as .txt"
+        raise AssetError(path, "its first row has more fields than its header", advice=advice)
+    return frame
 
 
 def _from_table(name: str, frame: pd.DataFrame, columns: Columns, path: Path) -> Captions:
     if frame.empty:
-        raise AssetError(path, "holds no rows", expected="at least one caption")
+        raise AssetError(path, "holds no rows", expected="at least one caption", advice="check which file you meant")
+    if not frame.columns.is_unique:
+        raise AssetError(path, "two of its columns have the same name", advice="rename one of them")
     text = _pick(frame, columns.text, _TEXT_COLUMNS, "--text-column", path)
     if text is None:
         textual = [column for column in frame.columns if _is_text(frame[column])]
@@ -239,19 +265,28 @@ def _from_table(name: str, frame: pd.DataFrame, columns: Columns, path: Path) ->
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
-    """Whether a column's first values are texts."""
-    return all(isinstance(value, str) for value in column.head(10))
+    """Whether a column's first values are texts, as far as they are there."""
+    values = column.dropna().head(10)
+    return len(values) > 0 and all(isinstance(value, str) for value in values)
 
 
 def _labels(column: pd.Series[Any]) -> NDArray[Any]:
-    """Whole numbers stay numbers, everything else becomes text."""
-    return column.to_numpy(np.int64) if column.dtype.kind in "iu" else column.astype(str).to_numpy(np.str_)
+    """Whole numbers stay numbers, everything else becomes text; a missing value the empty text."""
+    there = column.notna()
+    if column.dtype.kind in "iu" and there.all() and column.max() <= np.iinfo(np.int64).max:
+        return column.to_numpy(np.int64)
+    if column.dtype.kind == "f" and (column[there] % 1 == 0).all():  # whole numbers, some of them missing
+        column = column.astype("Int64")
+    return np.array([str(value) if known else "" for value, known in zip(column, there, strict=True)], np.str_)
 
 
 def _pick(frame: pd.DataFrame, named: str | None, usual: tuple[str, ...], option: str, path: Path) -> str | None:
     if named is not None:
         if named not in frame.columns:
-            raise AssetError(path, f"has no column {named!r}", expected=f"{option} one of {', '.join(frame.columns)}")
+            names = ", ".join(map(str, frame.columns))
+            raise AssetError(
+                path, f"has no column {named!r}", expected=names, advice=f"name one of these with {option}"
+            )
         return named
     by_lower = {str(column).lower(): str(column) for column in reversed(frame.columns)}
     return next((by_lower[column] for column in usual if column in by_lower), None)

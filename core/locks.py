@@ -26,7 +26,7 @@ def only_one(folder: Path) -> Iterator[Iterator[None]]:
     Raises:
         AssetError: The cache folder cannot be written, or its file system has no locks.
     """
-    lock = filelock.FileLock(folder.with_name(folder.name + ".lock"))
+    lock = _lock(folder)
     try:
         yield _acquire(lock, folder.parent)
     finally:
@@ -48,10 +48,21 @@ def _acquire(lock: filelock.BaseFileLock, parent: Path) -> Iterator[None]:
             return
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether a process is writing this folder now."""
+@contextmanager
+def unless_locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder unless another process does; yields whether it is held."""
+    lock = _lock(folder)
     try:
-        with filelock.FileLock(folder.with_name(folder.name + ".lock")).acquire(timeout=0):
-            return False
+        lock.acquire(timeout=0)
     except filelock.Timeout:
-        return True
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock:
+    # Not thread-local: slow work may be stopped from another thread than the one that began it.
+    return filelock.FileLock(folder.with_name(folder.name + ".lock"), thread_local=False)

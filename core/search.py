@@ -94,8 +94,7 @@ class Searcher:
             own_row: The row that the query is; it leads, at distance exactly 0.
         """
         wide = query.astype(np.float64)  # (D,)
-        wide /= np.linalg.norm(wide)
-        similarities = self._similarities(wide.astype(np.float32))  # (N,)
+        similarities = self._similarities((wide / np.linalg.norm(wide)).astype(np.float32))  # (N,)
         similarities /= self._matrix.row_norms
         similarities[self._wordless] = -np.inf
         k = min(k, len(similarities) - len(self._wordless))

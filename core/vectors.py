@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import json
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the store's layout; part of its key."""
+_LINES = "a text file, each line `word v1 ... vdim`"
+_ADVICE = f"copy or download it again: {ADDRESSES['vectors']}"
 _BLOCK = 32 << 20  # bytes of text parsed at a time
 
 
@@ -72,7 +75,7 @@ class WordVectors:
         Returns:
             Row of each word, (len(words),); -1 where it is unknown.
         """
-        encoded = [word.encode("utf-8", "replace") for word in words]
+        encoded = [word.encode("utf-8", "surrogatepass") for word in words]
         hashes = _hash(encoded)
         found = np.full(len(words), -1, np.int32)
         always = set(always)
@@ -97,23 +100,32 @@ class WordVectors:
         Raises:
             AssetError: The file is missing, damaged, or not a vector file; the disk is full or read-only.
         """
-        if (folder / "info.json").exists():
+        if _opens(folder):
             return
         with only_one(folder) as waiting:
             for _ in waiting:
                 yield Progress("waiting for another process that converts these vectors", 0, 0, "")
-            if (folder / "info.json").exists():
+            if _opens(folder):
                 return
             work = folder.with_name(folder.name + ".part")
             try:
                 shutil.rmtree(work, ignore_errors=True)
                 work.mkdir(parents=True)
                 yield from _convert(path, work)
+                shutil.rmtree(folder, ignore_errors=True)  # a damaged store, or what an interrupted `prune` left
                 work.rename(folder)
             except OSError as error:
                 raise AssetError.from_os_error(error.filename or folder, error) from error
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+
+
+def _opens(folder: Path) -> bool:
+    try:
+        WordVectors(folder)
+    except (OSError, ValueError, KeyError):
+        return False
+    return True
 
 
 def _hash(words: Sequence[bytes]) -> NDArray[np.uint64]:
@@ -142,7 +154,8 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
             rows_file.write(rows[fresh].tobytes())
             yield Progress("converting word vectors", min(read / 1e6, total), total, "MB")
         if not words:
-            raise AssetError(path, "no line of it is a word with its vector", expected="lines of `word v1 ... vdim`")
+            found = "no line of it is a word with its vector" if dim else "is empty"
+            raise AssetError(path, found, expected=_LINES, advice=_ADVICE)
         rows_file.seek(0)
         _write_header(rows_file, (len(words), dim))
     hashes = _hash(words)
@@ -174,7 +187,7 @@ def _blocks(path: Path) -> Iterator[tuple[list[bytes], int]]:
                     yield lines, raw.tell()
             if rest:
                 yield [rest], raw.tell()
-    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last: a password
         raise AssetError(path, f"damaged or cut-off archive ({error})", advice="copy or download it again") from error
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
@@ -199,16 +212,8 @@ def _unpacked(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
 
 def _width(lines: list[bytes], path: Path) -> int:
     """Tell E from the header line `rows dim`, which is taken out, or from the first line of vectors."""
+    lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
     first = lines[0].split()
-    if not first:
-        raise AssetError(path, "its first line is empty", expected="lines of `word v1 ... vdim`")
-    if lines[0].lstrip()[:1] in (b"<", b"{", b"\x80"):
-        raise AssetError(
-            path,
-            "a web page, JSON or a binary file, not word vectors",
-            expected="a text file: `word v1 ... vdim` a line",
-            advice=f"download it again: {ADDRESSES['vectors']}",
-        )
     if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and len(lines) > 1:
         lines.pop(0)
         return int(first[1])
@@ -220,7 +225,10 @@ def _width(lines: list[bytes], path: Path) -> int:
             break
         dim += 1
     if dim < 2:
-        raise AssetError(path, "its first line is not a word and numbers", expected="`word v1 ... vdim` a line")
+        found = "its first line is not a word and numbers"
+        if lines[0].lstrip()[:1] in (b"<", b"{", b"[", b"\x80"):
+            found = "a web page, JSON or a binary file, not word vectors"
+        raise AssetError(path, found, expected=_LINES, advice=_ADVICE)
     return dim
 
 

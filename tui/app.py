@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import getters, on, work
+from textual import on, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
@@ -59,10 +59,6 @@ class ExplorerApp(App[None]):
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 
-    search_box = getters.query_one("#search", SearchBox)
-    hit_list = getters.query_one("#hits", HitList)
-    body = getters.query_one("#body", ContentSwitcher)
-
     class Opened(Message):
         """Everything is loaded."""
 
@@ -110,36 +106,49 @@ class ExplorerApp(App[None]):
 
     def __init__(self, open_explorer: Callable[[], Explorer]) -> None:
         super().__init__()
+        self.header_line = Static("infersent-tui", id="header", markup=False)
+        self.search_box = SearchBox(id="search")
+        self.trail_line = Static("", id="trail", markup=False)
+        self.body = ContentSwitcher(initial="loading", id="body")
+        self.loading_pane = LoadingPane(id="loading")
+        self.error_pane = ErrorPane(id="error")
+        self.columns_line = Static("", id="columns", markup=False)
+        self.hit_list = HitList(id="hits")
+        self.verdict_pane = VerdictPane(id="verdict")
+        self.importance_pane = ImportancePane(id="importance")
+        self.caption_pane = CaptionPane(id="caption")
+        self.timings_line = Static("", id="timings", markup=False)
         self._open_explorer = open_explorer
         self._explorer: Explorer | None = None
         self._asker: Asker | None = None
         self._trail = Trail()
-        self._serial = 0
+        self._serial = 0  # of the latest question
+        self._shown_serial = 0  # of the question whose answer is shown
         self._answer: Answer | None = None
         self._cursor_wanted: int | None = None  # a place beyond the leading hits, to go to once all are ranked
         self._settling: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Header, box, trail, then the list beside the panes, and the footer."""
-        yield Static("infersent-tui", id="header", markup=False)
+        yield self.header_line
         with Horizontal(id="query"):
             yield Static(">", id="prompt")
-            yield SearchBox(id="search")
-        yield Static("", id="trail", markup=False)
-        with ContentSwitcher(initial="loading", id="body"):
-            yield LoadingPane(id="loading")
-            yield ErrorPane(id="error")
+            yield self.search_box
+        yield self.trail_line
+        with self.body:
+            yield self.loading_pane
+            yield self.error_pane
             with Container(id="answer"):
                 with Container(id="ranking"):
-                    yield Static("", id="columns", markup=False)
-                    yield HitList(id="hits")
+                    yield self.columns_line
+                    yield self.hit_list
                 with Container(id="panes"):
-                    yield VerdictPane(id="verdict")
-                    yield ImportancePane(id="importance")
-                    yield CaptionPane(id="caption")
+                    yield self.verdict_pane
+                    yield self.importance_pane
+                    yield self.caption_pane
         with Horizontal(id="bottom"):
             yield Footer(show_command_palette=False, compact=True)
-            yield Static("", id="timings", markup=False)
+            yield self.timings_line
 
     def on_mount(self) -> None:
         """Show the first frame, then load."""
@@ -173,14 +182,13 @@ class ExplorerApp(App[None]):
     @on(Progressed)
     def show_progress(self, message: Progressed) -> None:
         """Show how far loading has come."""
-        self.query_one(LoadingPane).show(message.progress, message.line)
+        self.loading_pane.show(message.progress, message.line)
 
     @on(Refused)
     def show_error(self, message: Refused) -> None:
         """Show an error in place of the list."""
-        self.query_one(ErrorPane).error = message.error
+        self.error_pane.error = message.error
         self.body.current = "error"
-        self._return_code = 2
 
     @on(Opened)
     def start_exploring(self, message: Opened) -> None:
@@ -195,7 +203,7 @@ class ExplorerApp(App[None]):
         self.hit_list.texts = explorer.captions.texts
         demo = "DEMO · " if explorer.assets.is_demo_encoder else ""
         short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
-        self.query_one("#header", Static).update(
+        self.header_line.update(
             f"infersent-tui   {demo}{explorer.model_name} · {explorer.assets.vectors.name} ({len(explorer.vectors):,})"
             f" · {explorer.captions.name} ({len(explorer.captions):,}) · {explorer.device} {short}"
         )
@@ -204,8 +212,6 @@ class ExplorerApp(App[None]):
             self.notify(f"Encoding started over: {visible(report)}", markup=False)
         for problem in explorer.cache.problems:
             self.notify(visible(problem), severity="warning", markup=False)
-        if not len(explorer.captions):
-            return
         if self.search_box.value.strip():
             if not self.search_box.has_focus:
                 self.search_box.focus()
@@ -252,8 +258,12 @@ class ExplorerApp(App[None]):
     def action_random(self) -> None:
         """Ask a random caption."""
         if self._explorer is not None:
-            row = self._explorer.random_row()
-            self._go(Visit(self._explorer.captions.texts[row], row))
+            try:
+                row = self._explorer.random_row()
+            except AssetError as error:
+                self.post_message(self.Refused(error))
+            else:
+                self._go(Visit(self._explorer.captions.texts[row], row))
 
     def action_go_back(self) -> None:
         """Return to the query before, and to where the cursor was."""
@@ -269,7 +279,7 @@ class ExplorerApp(App[None]):
         if message.question.serial != self._serial:
             return
         before, answer = self._answer, message.answer
-        self._answer = answer
+        self._answer, self._shown_serial = answer, message.question.serial
         if self._trail.here is not None and self._trail.here.text == answer.query:  # not while it is being typed
             with self.search_box.prevent(Input.Changed):
                 self.search_box.value = visible(answer.query)
@@ -283,9 +293,9 @@ class ExplorerApp(App[None]):
             hits.cursor = self._cursor_wanted
         elif not same:
             hits.cursor = 1 if answer.row is not None else 0
-        self.query_one(VerdictPane).answer = answer
-        self.query_one(ImportancePane).answer = answer
-        self.query_one("#timings", Static).update(_timings(answer))
+        self.verdict_pane.answer = answer
+        self.importance_pane.answer = answer
+        self.timings_line.update(_timings(answer))
         self._show_trail()
 
     @on(Ordered)
@@ -301,9 +311,9 @@ class ExplorerApp(App[None]):
     @on(HitList.CursorMoved)
     def show_caption(self, message: HitList.CursorMoved) -> None:
         """Show the caption under the cursor in full."""
-        pane, explorer, hits = self.query_one(CaptionPane), self._explorer, self.hit_list
+        pane, explorer, hits = self.caption_pane, self._explorer, self.hit_list
         place = f"{hits.cursor + 1:,} of {len(hits):,}" if len(hits) else "no hits"
-        self.query_one("#columns", Static).update(f"   # distance          caption   {place}")
+        self.columns_line.update(f"    # distance          caption   {place}")
         if explorer is None or message.row is None:
             pane.caption = pane.about = ""
             return
@@ -324,9 +334,13 @@ class ExplorerApp(App[None]):
 
     def _show_trail(self) -> None:
         width = self.size.width - 2
-        self.query_one("#trail", Static).update(visible(self._trail.line(width)))
+        self.trail_line.update(visible(self._trail.line(width)))
 
     # Keys
+
+    async def action_quit(self) -> None:
+        """Leave; the exit code tells whether a file could not be used."""
+        self.exit(return_code=2 if self.error_pane.error else 0)
 
     def action_focus_search(self) -> None:
         """Go to the search box; what is typed there replaces the text."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +28,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 
 def main() -> None:
     """Run the command line; exit 0 ok, 1 nothing found, 2 usage or bad input, 130 interrupted."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # captions and paths may hold what the locale cannot write
     try:
         code = cli.main(standalone_mode=False, prog_name="infersent-tui")
     except click.ClickException as error:
@@ -36,9 +40,8 @@ def main() -> None:
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+    except SystemExit as leaving:  # click leaves with 1 when the reader of stdout has gone, as `head` does: no error
+        code = 0 if isinstance(leaving.__context__, BrokenPipeError) else leaving.code
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -57,6 +60,8 @@ def cli(context: click.Context) -> None:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("the explorer needs a terminal; see `infersent-tui search --help` for scripts")
     options = Options.of(context)
+    if not os.environ.get("NO_COLOR"):
+        os.environ.pop("NO_COLOR", None)  # Textual would take an empty one for a yes
 
     from tui.app import ExplorerApp
 
@@ -132,7 +137,7 @@ def search(
         elif plain:
             for hit in _hits(explorer, answer):
                 caption = visible(hit["caption"])
-                image = "" if hit["image_id"] is None else hit["image_id"]
+                image = "" if hit["image_id"] is None else visible(str(hit["image_id"]))
                 click.echo(f"{hit['rank']}\t{hit['distance']:.6f}\t{hit['row']}\t{image}\t{caption}")
         else:
             _print_answer(explorer, answer, quiet)
@@ -342,7 +347,7 @@ def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
 def _print_answer(explorer: Explorer, answer: Answer, quiet: bool) -> None:
     if not quiet:
         source = f"{explorer.model_name} · {explorer.captions.name} ({len(explorer.captions):,} captions)"
-        click.echo(f"{visible(answer.query)}   [{source}]", err=True)
+        click.echo(visible(f"{answer.query}   [{source}]"), err=True)
         if answer.verdict:
             click.echo(f"{answer.verdict.level.upper()}: {'; '.join(map(visible, answer.verdict.reasons))}", err=True)
     for hit in _hits(explorer, answer):

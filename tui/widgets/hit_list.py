@@ -150,7 +150,7 @@ class HitList(ScrollView, can_focus=True):
         text = visible(self.texts[row])
         if row == self.query_row:
             base += self._style("hit-list--query")
-        digits = max(3, len(str(len(self.ranking))))
+        digits = max(4, len(str(len(self.ranking))) + 1)
         return Strip(
             [
                 Segment("›" if here else " ", base),

@@ -1,0 +1,395 @@
+"""The screen: what a person sees after pressing keys."""
+
+import asyncio
+import threading
+
+import pytest
+from conftest import write_coco
+
+from tui.app import ExplorerApp
+from tui.options import Options
+from tui.widgets.help_screen import HelpScreen
+
+
+def make_app(files) -> ExplorerApp:
+    options = Options(
+        model=files.weights,
+        vectors=files.vectors,
+        captions=files.captions,
+        cache_dir=files.cache,
+        model_version="2",
+        dtype="float32",
+        device="cpu",
+    )
+    return ExplorerApp(options.open_explorer)
+
+
+async def until(pilot, holds, *, what: str) -> None:
+    """Wait for something that a thread brings about."""
+    for _ in range(400):
+        await pilot.pause(0.02)
+        if holds():
+            return
+    pytest.fail(f"waited in vain for: {what}")
+
+
+async def ready(pilot) -> None:
+    """Wait for the opening caption and its whole ranking."""
+    app = pilot.app
+    await until(pilot, lambda: len(app.hit_list) > 100, what="the first answer")
+
+
+async def settle(pilot) -> None:
+    """Wait until the latest question has its whole ranking, or none."""
+    app = pilot.app
+
+    def settled() -> bool:
+        answer = app._answer
+        if answer is None or app._shown_serial != app._serial:
+            return False
+        return answer.found is None or len(app.hit_list) == len(answer.found.order())
+
+    await until(pilot, settled, what="the answer")
+
+
+async def type_text(pilot, text: str) -> None:
+    await pilot.press(*["space" if char == " " else char for char in text])
+
+
+def line(app, place: int) -> str:
+    """A line of the list as it is drawn."""
+    y = place - round(app.hit_list.scroll_offset.y)
+    return app.hit_list.render_line(y).text
+
+
+async def test_it_starts_with_a_random_caption_and_the_cursor_on_its_nearest_neighbour(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert app.hit_list.has_focus
+        assert app.hit_list.cursor == 1
+        assert app.search_box.value == app.hit_list.texts[app.hit_list.ranking.rows[0]]
+        assert "0.0000" in line(app, 0)
+        assert line(app, 1).startswith("›")
+        assert "weights" in str(app.header_line.content)
+        assert "total" in str(app.timings_line.content)
+
+
+async def test_answers_follow_the_typing(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog on the beach")
+        await settle(pilot)
+        assert app.search_box.value == "a dog on the beach"
+        assert app._answer.query == "a dog on the beach"
+        assert len(app.hit_list) == 300
+        await pilot.press("enter")
+        assert app.hit_list.has_focus
+        assert app.hit_list.cursor == 0
+
+
+async def test_every_printable_key_types_in_the_box(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("i")
+        await type_text(pilot, "qrijkgG")
+        await pilot.press("question_mark", "slash")
+        assert app.search_box.value == "qrijkgG?/"
+
+
+async def test_enter_follows_a_neighbour_and_backspace_returns_to_the_same_place(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        start = app.search_box.value
+        await pilot.press("j", "j", "j")
+        chosen = app.hit_list.texts[app.hit_list.row]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.search_box.value == chosen
+        assert app.hit_list.cursor == 1
+        assert chosen[:8] in str(app.trail_line.content)
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+        assert app.hit_list.cursor == 4
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+
+
+async def test_enter_on_the_query_itself_does_nothing(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        before = app.search_box.value
+        await pilot.press("g", "enter")
+        await pilot.pause(0.2)
+        assert app.search_box.value == before
+        assert len(app._trail.visits) == 1
+
+
+async def test_a_place_far_down_the_list_is_found_again_on_the_way_back(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("G", "k")
+        assert app.hit_list.cursor == 298
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("backspace")
+        await settle(pilot)
+        await until(pilot, lambda: app.hit_list.cursor == 298, what="the old place")
+
+
+async def test_going_back_to_typed_text_puts_it_into_the_box_and_asks_once(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a red bus")
+        await pilot.press("down")
+        await settle(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        serial = app._serial
+        await pilot.press("alt+left")
+        await settle(pilot)
+        assert app.search_box.value == "a red bus"
+        await pilot.pause(0.6)
+        assert app._serial == serial + 1
+
+
+async def test_keystrokes_are_not_steps_of_the_trail(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a red bus")
+        assert len(app._trail.visits) == 1
+        await pilot.press("escape")
+        assert [visit.text for visit in app._trail.visits][1:] == ["a red bus"]
+
+
+async def test_r_and_ctrl_r_ask_random_captions(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        await pilot.press("slash", "ctrl+r")
+        await settle(pilot)
+        assert len(app._trail.visits) == 3
+        assert app.search_box.value == app._trail.visits[-1].text
+        assert app.search_box.has_focus
+
+
+async def test_page_keys_and_both_ends(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("pagedown", "pagedown")
+        assert app.hit_list.cursor > 10
+        assert line(app, app.hit_list.cursor).startswith("›")
+        await pilot.press("end")
+        assert app.hit_list.cursor == 299
+        assert " 300 " in line(app, 299)
+        await pilot.press("home", "k")
+        assert app.hit_list.cursor == 0
+        await pilot.press("pageup", "up")
+        assert app.hit_list.cursor == 0
+
+
+async def test_an_empty_box_calms_the_list(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash", "backspace")
+        await settle(pilot)
+        assert app.search_box.value == ""
+        assert len(app.hit_list) == 0
+        assert app.verdict_pane.answer.verdict is None
+        await pilot.press("enter", "j", "enter", "G")
+        assert app.hit_list.has_focus
+
+
+async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "xylograph")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert len(app.hit_list) == 0
+        assert "UNRELIABLE" in str(app.verdict_pane.render())
+        assert "unknown" in str(app.importance_pane.render())
+
+
+async def test_a_short_query_is_told_in_words_and_sign(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "dog")
+        await pilot.press("enter")
+        await settle(pilot)
+        verdict = str(app.verdict_pane.render())
+        assert verdict.startswith("✘ UNRELIABLE")
+        assert "1 known content word" in verdict
+
+
+async def test_an_overtaken_answer_is_never_shown(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        ask, held, release = app._explorer.ask, threading.Event(), threading.Event()
+
+        def slow_ask(text, **options):
+            if text == "old" and not held.is_set():
+                held.set()
+                release.wait(10)
+            return ask(text, **options)
+
+        app._explorer.ask = slow_ask
+        await pilot.press("slash")
+        await pilot.press(*"old")
+        await until(pilot, held.is_set, what="the old question at work")
+        seen = []
+        app.watch(app.hit_list, "ranking", lambda ranking: seen.append(app._answer.query), init=False)
+        await type_text(pilot, "er dog")
+        release.set()
+        await settle(pilot)
+        assert app._answer.query == "older dog"
+        assert "old" not in seen
+
+
+async def test_keys_typed_while_loading_are_kept_and_asked(files):
+    app = make_app(files)
+    gate = threading.Event()
+    open_explorer = app._open_explorer
+
+    def slow_open():
+        gate.wait(10)
+        return open_explorer()
+
+    app._open_explorer = slow_open
+    async with app.run_test() as pilot:
+        await pilot.press("slash")
+        await type_text(pilot, "a cat")
+        assert app.body.current == "loading"
+        gate.set()
+        await until(pilot, lambda: app._answer is not None and app._answer.query == "a cat", what="the typed query")
+        assert app.search_box.has_focus
+        assert app.search_box.value == "a cat"
+        await pilot.press("s")
+        assert app.search_box.value == "a cats"
+
+
+async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
+    monkeypatch.setattr("core.matrix._CHUNK", 20)
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: any(files.cache.glob("matrix/*/progress.json")), what="encoding to begin")
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running, what="the end")
+    again = files.explorer()
+    assert again.report.resumed_rows + (300 if again.report.reused else 0) > 0
+
+
+async def test_a_file_that_cannot_be_used_is_shown_as_a_panel_that_says_what_to_do(files):
+    files.weights.write_text("<html>not found</html>")
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.body.current == "error", what="the error")
+        text = str(app.error_pane.render())
+        assert str(files.weights) in text
+        assert "HTML" in text
+        assert "what to do" in text
+        await pilot.press("r", "j", "enter", "slash", "a", "escape", "backspace", "ctrl+r")
+        await pilot.press("q")
+    assert app.return_code == 2
+
+
+async def test_captions_without_any_known_word_are_an_error_panel_not_a_crash(files):
+    write_coco(files.captions, ["xylograph", "zzz"])
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.body.current == "error", what="the error")
+
+
+async def test_help_opens_over_everything_and_closes(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_hostile_captions_are_shown_as_data(files):
+    texts = ["\x1b[31mred dog", "[bold]a dog[/bold]", "a \u202edog", "a dog \U0001f600 here", "a\tdog"] * 30
+    write_coco(files.captions, texts)
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app._answer is not None, what="the first answer")
+        for place in range(30):
+            drawn = line(app, place)
+            assert not any(char < " " or "\x7f" <= char <= "\x9f" or char == "\u202e" for char in drawn)
+        everything = "\n".join(line(app, place) for place in range(30))
+        assert "[bold]a dog[/bold]" in everything or "␛[31mred dog" in everything
+        await pilot.press("r", "r", "j", "enter", "r", "backspace")
+        await settle(pilot)
+
+
+async def test_resizing_folds_the_panes_under_the_list_and_back(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        panes, hits = app.query_one("#panes"), app.hit_list
+        assert panes.region.x > hits.region.x
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert panes.region.y > hits.region.y
+        assert hits.size.height >= 8
+        for size in ((40, 10), (20, 5), (300, 80)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.05)
+
+
+async def test_a_fast_typist_gets_the_last_text_answered(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        for text in ("a man", "a woman", "a dog"):
+            app.search_box.value = text
+            await asyncio.sleep(0)
+        await settle(pilot)
+        assert app._answer.query == "a dog"
+
+
+async def test_everything_a_key_does_is_in_the_command_palette(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Search", "Random caption", "Follow", "Back", "First hit", "Last hit", "Explain", "Quit"} <= titles
+
+
+async def test_a_bug_while_answering_is_not_swallowed(files):
+    app = make_app(files)
+
+    async def provoke() -> None:
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            app._explorer.ask = lambda *_, **__: 1 / 0
+            await pilot.press("slash", "x")
+            await pilot.pause(0.5)
+
+    with pytest.raises(ZeroDivisionError):
+        await provoke()

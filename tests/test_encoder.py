@@ -1,0 +1,219 @@
+"""The encoder equals one sentence at a time through torch.nn.LSTM, in whatever company a sentence is encoded."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import HIDDEN, WORD_DIM, needs_real_captions, real_captions, write_vectors, write_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import encode_slowly
+
+from core.assets import AssetError
+from core.encoder import SentenceEncoder, choose_device, choose_dtype
+from core.progress import finish
+from core.tokens import Tokenizer
+from core.vectors import WordVectors
+
+WORDS = 30
+
+
+class Setup:
+    """An encoder, its weights, and vectors for it."""
+
+    def __init__(self, folder: Path, word_dim: int = WORD_DIM, hidden: int = HIDDEN, words: int = WORDS) -> None:
+        self.path = write_weights(folder / "weights.pkl", word_dim=word_dim, hidden=hidden)
+        self.weights = torch.load(self.path, weights_only=True)
+        vectors = write_vectors(folder / "vectors.vec", [f"w{i}" for i in range(words)], dim=word_dim)
+        finish(WordVectors.convert(vectors, folder / "vectors"))
+        self.vectors = WordVectors(folder / "vectors")
+        self.encoder = SentenceEncoder.load(self.path)
+
+    def slowly(self, sentences):
+        return encode_slowly(self.weights, [np.array(self.vectors.rows[list(ids)]) for ids in sentences])
+
+    def together(self, sentences, **options):
+        return finish(
+            self.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], self.vectors, **options)
+        )
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    return Setup(tmp_path_factory.mktemp("encoder"))
+
+
+sentences_strategy = st.lists(
+    st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=9).map(tuple), min_size=1, max_size=25, unique=True
+)
+
+
+@given(sentences_strategy, st.integers(1, 30))
+@settings(deadline=None, max_examples=60)
+def test_a_sentence_does_not_depend_on_its_batch(setup, sentences, at_once):
+    np.testing.assert_allclose(setup.together(sentences, at_once=at_once), setup.slowly(sentences), atol=1e-6)
+
+
+@given(st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=40)
+def test_one_sentence_equals_the_reference_and_its_importance_sums_to_one(setup, ids):
+    encoded = setup.encoder.encode(np.array(setup.vectors.rows[ids]))
+    np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=1e-6)
+    assert encoded.importance.shape == (len(ids),)
+    assert encoded.importance.sum() == pytest.approx(1)
+
+
+def test_importance_counts_the_features_that_each_word_wins(setup):
+    ids = [3, 1, 4, 1, 5]
+    lstm = torch.nn.LSTM(WORD_DIM, HIDDEN, bidirectional=True)
+    lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in setup.weights.items()})
+    with torch.no_grad():
+        states = lstm(torch.tensor(np.array(setup.vectors.rows[ids]))[:, None])[0][:, 0].numpy()
+    expected = np.bincount(states.argmax(axis=0), minlength=len(ids)) / (2 * HIDDEN)
+    np.testing.assert_allclose(setup.encoder.encode(np.array(setup.vectors.rows[ids])).importance, expected, atol=1e-6)
+
+
+def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
+    monkeypatch.setattr("core.encoder._NODES_A_STEP", 3)
+    sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
+    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
+
+
+def test_a_very_long_sentence_costs_the_short_ones_nothing(setup):
+    sentences = [tuple(i % WORDS for i in range(3000)), (1, 2), (1,)]
+    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-5)
+
+
+def test_bfloat16_points_the_same_way(setup):
+    sentences = [(i, (i * 7) % WORDS, (i * 3) % WORDS, 2) for i in range(WORDS)]
+    encoder = SentenceEncoder.load(setup.path, dtype="bfloat16")
+    coarse = finish(encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors))
+    exact = setup.slowly(sentences)
+    cosines = (coarse * exact).sum(axis=1) / np.linalg.norm(coarse, axis=1) / np.linalg.norm(exact, axis=1)
+    assert cosines.min() > 0.9999
+    assert not np.array_equal(coarse, exact)
+
+
+def test_work_that_does_not_fit_the_device_is_halved_and_stays_exact(setup, monkeypatch):
+    sentences = [(i, (i * 7) % WORDS) for i in range(20)]
+    whole = SentenceEncoder._pool
+
+    def tight(self, steps, vectors, direction, out):
+        if len(out) > 6:
+            raise torch.OutOfMemoryError("no room for more than 6 sentences")
+        return whole(self, steps, vectors, direction, out)
+
+    monkeypatch.setattr(SentenceEncoder, "_pool", tight)
+    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
+    steps = setup.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors)
+    assert {step.at_once for step in steps} == {5}
+
+
+def test_a_single_sentence_that_does_not_fit_is_an_error(setup, monkeypatch):
+    def full(self, steps, vectors, direction, out):
+        raise torch.OutOfMemoryError("no room at all")
+
+    monkeypatch.setattr(SentenceEncoder, "_pool", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        setup.together([(1, 2), (3, 4)])
+
+
+def test_encoding_can_be_left_between_any_two_steps(setup):
+    steps = setup.encoder.encode_together([np.array((i, 1), np.int32) for i in range(20)], setup.vectors)
+    seen = [next(steps).done for _ in range(3)]
+    steps.close()
+    assert seen == sorted(seen)
+    assert all(0 <= done <= 20 for done in seen)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@needs_real_captions
+def test_full_size_weights_on_real_captions_equal_the_reference(tmp_path, version):
+    """300 -> 2x2048, random weights; the marks and tokens of either version."""
+    captions = json.loads(gzip.decompress(real_captions.read_bytes()))["annotations"][: 16 * 5 : 5]
+    tokenizer = Tokenizer(version)
+    first, last = tokenizer.marks
+    tokens = [[first, *tokenizer.tokenize(caption["caption"]), last] for caption in captions]
+    words = sorted({token for sentence in tokens for token in sentence})
+    setup = Setup(tmp_path, word_dim=300, hidden=2048, words=len(words))
+    sentences = [tuple(words.index(token) for token in sentence) for sentence in tokens]
+    reference = setup.slowly(sentences)
+    np.testing.assert_allclose(setup.together(sentences), reference, atol=1e-5)
+    np.testing.assert_allclose(setup.together(sentences, at_once=5), reference, atol=1e-5)
+    alone = [setup.encoder.encode(np.array(setup.vectors.rows[list(ids)])).embedding for ids in sentences[:3]]
+    np.testing.assert_allclose(alone, reference[:3], atol=1e-5)
+
+
+# Weights files
+
+
+def test_weights_are_accepted_with_the_prefix_of_a_training_checkpoint_and_in_half_precision(setup, tmp_path):
+    prefixed = {f"encoder.{name}": value for name, value in setup.weights.items()}
+    torch.save(prefixed | {"classifier.weight": torch.zeros(2)}, tmp_path / "prefixed.pkl")
+    ids = np.array(setup.vectors.rows[[1, 2, 3]])
+    expected = setup.encoder.encode(ids).embedding
+    np.testing.assert_array_equal(SentenceEncoder.load(tmp_path / "prefixed.pkl").encode(ids).embedding, expected)
+    torch.save({name: value.half() for name, value in setup.weights.items()}, tmp_path / "half.pkl")
+    np.testing.assert_allclose(SentenceEncoder.load(tmp_path / "half.pkl").encode(ids).embedding, expected, atol=1e-3)
+
+
+def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path:
+    path = folder / "bad.pkl"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "html":
+        path.write_text("<!DOCTYPE html><html><body>Access denied</body></html>")
+    elif kind == "cut off":
+        whole = folder / "whole.pkl"
+        torch.save(weights, whole, _use_new_zipfile_serialization=False)
+        path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    elif kind == "cut off zip":
+        torch.save(weights, path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif kind == "noise":
+        path.write_bytes(bytes(range(256)) * 10)
+    elif kind == "a list":
+        torch.save([torch.zeros(3)], path)
+    elif kind == "other keys":
+        torch.save({"weight": torch.zeros(3)}, path)
+    elif kind == "other shapes":
+        torch.save(weights | {"enc_lstm.weight_hh_l0": torch.zeros(4, 4)}, path)
+    elif kind == "not finite":
+        torch.save(weights | {"enc_lstm.bias_hh_l0": torch.full((4 * HIDDEN,), float("nan"))}, path)
+    elif kind == "a flat tensor":
+        torch.save(weights | {"enc_lstm.weight_ih_l0": torch.zeros(8)}, path)
+    elif kind == "code":
+        torch.save({"run": print}, path)
+    elif kind == "missing":
+        return folder / "missing.pkl"
+    elif kind == "folder":
+        return folder
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("empty", "html", "cut off", "cut off zip", "noise", "a list", "other keys", "other shapes", "not finite"),
+        *("a flat tensor", "code", "missing", "folder"),
+    ],
+)
+def test_a_file_that_is_no_state_dict_is_refused_with_its_name(setup, tmp_path, kind):
+    path = write_bad(tmp_path, setup.weights, kind)
+    with pytest.raises(AssetError) as caught:
+        SentenceEncoder.load(path)
+    assert caught.value.path == str(path)
+    assert caught.value.advice
+
+
+def test_a_cuda_device_that_is_not_there_is_named():
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    assert choose_device("auto") == "cpu"
+    with pytest.raises(AssetError, match="--device cpu"):
+        choose_device("cuda")
+    assert choose_dtype("float32", "cpu") == "float32"
+    assert choose_dtype("auto", "cpu") in ("float32", "bfloat16")

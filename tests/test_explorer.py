@@ -1,0 +1,136 @@
+"""The explorer's answers: what a person gets for a query."""
+
+import random
+
+import numpy as np
+import pytest
+from conftest import write_coco, write_vectors, write_weights
+from reference import rank_slowly
+
+from core.assets import AssetError
+
+
+def test_a_typed_query_is_ranked_like_its_embedding(files):
+    explorer = files.explorer()
+    answer = explorer.ask("a dog near the window")
+    ids = explorer.vectors.find(["<p>", "a", "dog", "near", "the", "window", "</p>"])
+    embedding = explorer.encoder.encode(np.array(explorer.vectors.rows[ids])).embedding
+    rows, distances = rank_slowly(embedding, explorer.matrix.rows)
+    np.testing.assert_array_equal(answer.hits.rows, rows[:100])
+    np.testing.assert_array_equal(answer.hits.distances, distances[:100])
+    assert answer.row is None
+
+
+def test_a_query_that_is_a_caption_uses_that_captions_row(files):
+    explorer = files.explorer()
+    followed = explorer.ask_caption(17)
+    typed = explorer.ask(explorer.captions.texts[17])
+    assert followed.row == typed.row == 17
+    assert followed.hits.rows[0] == 17
+    assert followed.hits.distances[0] == 0
+    np.testing.assert_array_equal(followed.hits.rows, typed.hits.rows)
+    assert [token.text for token in followed.tokens] == [token.text for token in typed.tokens]
+
+
+def test_a_typed_caption_that_stands_twice_is_its_first_row_and_a_followed_one_itself(files):
+    write_coco(files.captions, ["a cat", "a dog on the beach", "a man", "a dog on the beach"])
+    explorer = files.explorer()
+    assert explorer.ask("a dog on the beach").hits.rows[:2].tolist() == [1, 3]
+    assert explorer.ask_caption(3).hits.rows[:2].tolist() == [3, 1]
+
+
+def test_importance_is_shared_by_known_words_and_marks(files):
+    answer = files.explorer().ask("a bicycle by the wall")  # bicycle has no vector
+    known = {token.text: token.known for token in answer.tokens}
+    assert known == {"a": True, "bicycle": False, "by": True, "the": True, "wall": True}
+    assert sum(token.importance for token in answer.tokens) + answer.marks_importance == pytest.approx(1)
+    assert next(token for token in answer.tokens if token.text == "bicycle").importance == 0
+
+
+def test_a_query_of_unknown_words_has_no_hits_and_says_why(files):
+    answer = files.explorer().ask("xylograph zzz")
+    assert len(answer.hits) == 0
+    assert answer.verdict.level == "unreliable"
+    assert "no word of the query is known" in answer.verdict.reasons[0]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\t"])
+def test_an_empty_query_is_calm(files, text):
+    answer = files.explorer().ask(text)
+    assert answer.verdict is None
+    assert len(answer.hits) == 0
+
+
+def test_an_unfinished_unknown_word_is_not_held_against_the_query_until_a_blank_follows(files):
+    explorer = files.explorer()
+    typing = explorer.ask("a dog on the bicyc", settled=False)
+    assert not any("unknown" in reason for reason in typing.verdict.reasons)
+    for settled in (explorer.ask("a dog on the bicyc"), explorer.ask("a dog on the bicyc ", settled=False)):
+        assert any("bicyc" in reason for reason in settled.verdict.reasons)
+
+
+def test_a_query_of_ten_thousand_words_is_answered(files):
+    answer = files.explorer().ask("a dog on the beach " * 2000)
+    assert len(answer.hits) == 100
+    assert len(answer.tokens) == 10_000
+
+
+def test_hostile_texts_are_data(files):
+    texts = [
+        "\x1b[31mred\x1b[0m dog",
+        "[bold]a dog[/bold]",
+        "a \u202edog",
+        "a dog \U0001f600",
+        "\x00",
+        "a\tdog",
+        "\ud83d dog",
+    ]
+    write_coco(files.captions, texts)
+    explorer = files.explorer()
+    for text in texts:
+        explorer.ask(text)
+    assert len(explorer.ask("a dog").hits) >= 1
+    assert explorer.captions.texts[0] == texts[0]
+    assert explorer.captions.texts[6] == "? dog"  # half of a character
+
+
+def test_a_settled_query_is_remembered_and_a_keystroke_is_not(files):
+    explorer = files.explorer()
+    explorer.ask("a dog ne", settled=False)
+    assert len(explorer.cache._answers) == 0
+    first = explorer.ask("a dog near")
+    assert len(explorer.cache._answers) == 1
+    second = explorer.ask("a dog near")
+    np.testing.assert_array_equal(first.hits.distances, second.hits.distances)
+    assert [t.importance for t in first.tokens] == [t.importance for t in second.tokens]
+
+
+def test_a_random_caption_always_has_a_known_word(files):
+    write_coco(files.captions, ["xylograph"] * 30 + ["a dog"])
+    explorer = files.explorer()
+    assert {explorer.random_row(random.Random(seed)) for seed in range(20)} == {30}
+
+
+def test_captions_without_any_known_word_at_all_are_an_error_to_draw_from(files):
+    write_coco(files.captions, ["xylograph", "zzz"])
+    with pytest.raises(AssetError, match="same language"):
+        files.explorer().random_row()
+
+
+def test_vectors_of_another_width_are_refused(files):
+    write_vectors(files.vectors, ["<p>", "</p>", "a"], dim=7)
+    with pytest.raises(AssetError, match="7 numbers") as caught:
+        files.explorer()
+    assert "12" in caught.value.expected
+
+
+def test_vectors_without_the_sentence_marks_are_the_wrong_file(files):
+    write_vectors(files.vectors, ["<s>", "</s>", "a", "dog"])
+    with pytest.raises(AssetError, match=r"crawl-300d-2M\.vec"):
+        files.explorer()
+
+
+def test_other_weights_answer_otherwise(files):
+    before = files.explorer().ask("a dog on the beach").hits.distances[:10].copy()
+    write_weights(files.weights, seed=5)
+    assert not np.allclose(before, files.explorer().ask("a dog on the beach").hits.distances[:10])
