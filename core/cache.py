@@ -193,7 +193,8 @@ class Cache:
     def _failing_is_a_miss(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+        except (OSError, sqlite3.Error, diskcache.Timeout, LookupError, TypeError, ValueError) as error:
+            # The last three come of settings and rows that diskcache did not write.
             problem = f"cache: {what} cannot be used ({error}); going on without it"
             if problem not in self.problems:
                 self.problems.append(problem)

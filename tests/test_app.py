@@ -6,6 +6,7 @@ import threading
 import pytest
 from conftest import write_coco
 
+from core.matrix import unfinished_rows
 from tui.app import ExplorerApp
 from tui.options import Options
 from tui.widgets.help_screen import HelpScreen
@@ -293,7 +294,9 @@ async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
     monkeypatch.setattr("core.matrix._CHUNK", 20)
     app = make_app(files)
     async with app.run_test() as pilot:
-        await until(pilot, lambda: any(files.cache.glob("matrix/*/progress.json")), what="encoding to begin")
+        await until(pilot, lambda: any(files.cache.glob("matrix/*/recipe.json")), what="encoding to begin")
+        folder = next(files.cache.glob("matrix/*/"))
+        await until(pilot, lambda: unfinished_rows(folder) != 0, what="the first chunk")
         await pilot.press("q")
         await until(pilot, lambda: not app.is_running, what="the end")
     again = files.explorer()
@@ -337,11 +340,11 @@ async def test_hostile_captions_are_shown_as_data(files):
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app._answer is not None, what="the first answer")
-        for place in range(30):
-            drawn = line(app, place)
-            assert not any(char < " " or "\x7f" <= char <= "\x9f" or char == "\u202e" for char in drawn)
-        everything = "\n".join(line(app, place) for place in range(30))
-        assert "[bold]a dog[/bold]" in everything or "␛[31mred dog" in everything
+        await settle(pilot)
+        drawn = [line(app, place) for place in range(len(app.hit_list))]
+        assert not any(char < " " or "\x7f" <= char <= "\x9f" or char == "\u202e" for char in "".join(drawn))
+        for text in ("␛[31mred dog", "[bold]a dog[/bold]", "a \\u202edog", "a dog \U0001f600 here", "a␉dog"):
+            assert any(text in each for each in drawn)
         await pilot.press("r", "r", "j", "enter", "r", "backspace")
         await settle(pilot)
 
@@ -359,6 +362,19 @@ async def test_resizing_folds_the_panes_under_the_list_and_back(files):
         for size in ((40, 10), (20, 5), (300, 80)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.05)
+
+
+async def test_a_long_query_shows_its_strongest_words(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.search_box.value = "a man and a dog and a cat near the window of a red bus in the rain"
+        await settle(pilot)
+        pane = app.importance_pane
+        assert pane.render().plain.count("\n") + 1 <= pane.size.height
+        strongest = max(app._answer.tokens, key=lambda token: token.importance)
+        assert strongest.text in pane.render().plain
+        assert "weaker" in pane.render().plain
 
 
 async def test_a_fast_typist_gets_the_last_text_answered(files):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SETTLED_SECONDS = 0.4
 _PROGRESS_SECONDS = 0.1
+_WIDE_CELLS = 100  # from here on the panes stand beside the list
 
 
 class ExplorerApp(App[None]):
@@ -45,7 +46,7 @@ class ExplorerApp(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "infersent-tui"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE_CELLS, "-wide")]  # noqa: RUF012 - as Textual declares it
     AUTO_FOCUS = None
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -295,8 +296,7 @@ class ExplorerApp(App[None]):
             hits.cursor = 1 if answer.row is not None else 0
         self.verdict_pane.answer = answer
         self.importance_pane.answer = answer
-        self.timings_line.update(_timings(answer))
-        self._show_trail()
+        self._show_lines()
 
     @on(Ordered)
     def show_order(self, message: Ordered) -> None:
@@ -329,12 +329,18 @@ class ExplorerApp(App[None]):
         raise message.error
 
     def on_resize(self) -> None:
-        """Fit the trail to the window."""
-        self._show_trail()
+        """Fit trail, timings and panes to the window."""
+        self.importance_pane.most_words = 5 if self._is_narrow else max(5, self.size.height - 22)
+        self._show_lines()
 
-    def _show_trail(self) -> None:
-        width = self.size.width - 2
-        self.trail_line.update(visible(self._trail.line(width)))
+    @property
+    def _is_narrow(self) -> bool:
+        return self.size.width < _WIDE_CELLS
+
+    def _show_lines(self) -> None:
+        self.trail_line.update(visible(self._trail.line(self.size.width - 2)))
+        if self._answer is not None:
+            self.timings_line.update(_timings(self._answer, brief=self._is_narrow))
 
     # Keys
 
@@ -365,6 +371,9 @@ class ExplorerApp(App[None]):
         yield SystemCommand("Explain", "Show keys, and how to read the screen (?)", self.action_help)
 
 
-def _timings(answer: Answer) -> str:
-    parts = [f"{step} {ms:.1f}" for step, ms in answer.timings_ms.items() if step in ("encode", "search")]
-    return " · ".join([*parts, f"total {answer.timings_ms['total']:.1f} ms"])
+def _timings(answer: Answer, *, brief: bool) -> str:
+    total = answer.timings_ms["total"]
+    if brief:
+        return f"{total:.0f} ms"
+    parts = [f"{step} {answer.timings_ms[step]:.1f}" for step in ("encode", "search") if step in answer.timings_ms]
+    return " · ".join([*parts, f"total {total:.1f} ms"])

@@ -40,12 +40,21 @@ def main() -> None:
         code = 2
     except (click.Abort, KeyboardInterrupt):
         code = 130
-    except SystemExit as leaving:  # click leaves with 1 when the reader of stdout has gone, as `head` does: no error
-        code = 0 if isinstance(leaving.__context__, BrokenPipeError) else leaving.code
     sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group(invoke_without_command=True, context_settings=_CONTEXT)
+class _Commands(click.Group):
+    """Ends well when the reader of stdout has gone, as `head` does; click itself would exit with 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+            return 0
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings=_CONTEXT)
 @click.version_option(package_name="infersent-tui")
 @asset_options
 @click.pass_context

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
 _BAR_CELLS = 10
+_MARKS = "sentence marks"
 
 
 class VerdictPane(Widget):
@@ -29,11 +30,11 @@ class VerdictPane(Widget):
         """Draw sign, level and reasons."""
         verdict = self.answer.verdict if self.answer else None
         if verdict is None:
-            return Content.styled("How far a query can be trusted is told here.", "$text-muted")
+            return Content.styled("How far a query can be trusted is told here.", "$foreground-muted")
         sign, colour = _SIGNS[verdict.level]
         lines = [Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")]
         lines += [Content(f"· {visible(reason)}") for reason in verdict.reasons]
-        lines.append(Content.styled(f"({verdict.basis})", "$text-muted"))
+        lines.append(Content.styled(f"({verdict.basis})", "$foreground-muted"))
         return Content("\n").join(lines)
 
 
@@ -43,28 +44,39 @@ class ImportancePane(Widget):
     answer: reactive[Answer | None] = reactive(None, layout=True)
     """What is shown; None before the first answer."""
 
+    most_words: reactive[int] = reactive(20, layout=True)
+    """How many words there is room for."""
+
     def render(self) -> RenderResult:
         """Draw a bar a word, in the order of the sentence, the two marks last."""
         lines = [Content.styled("WORD IMPORTANCE", "bold")]
         if self.answer is None or not self.answer.tokens:
             return lines[0]
-        words = [(visible(token.text), token.importance, token.known) for token in self.answer.tokens]
-        words.append(("sentence marks", self.answer.marks_importance, True))
-        width = min(14, max(len(word) for word, _, _ in words))
-        most = max(share for _, share, _ in words) or 1.0
-        for word, share, known in words:
-            name = word if len(word) <= width else word[: width - 1] + "…"
-            if known:
-                lines.append(
-                    Content.assemble(
-                        f"{name:<{width}} ",
-                        (bar(share / most, _BAR_CELLS), "$primary"),
-                        f" {share:4.0%}",
-                    )
-                )
+        tokens = self.answer.tokens
+        if len(tokens) > self.most_words:  # keep the strongest, in the order of the sentence
+            ranked = sorted(range(len(tokens)), key=lambda i: -tokens[i].importance)
+            tokens = tuple(tokens[i] for i in sorted(ranked[: self.most_words - 1]))
+        names = [visible(token.text) for token in tokens]
+        width = min(14, max(map(len, [*names, _MARKS])))
+        most = max([self.answer.marks_importance, *(token.importance for token in tokens)]) or 1.0
+        for name, token in zip(names, tokens, strict=True):
+            if token.known:
+                lines.append(_share_line(name, width, token.importance, most))
             else:
-                lines.append(Content.styled(f"{name:<{width}} unknown, dropped", "$text-muted"))
+                state = "…" if token.unfinished else "unknown, dropped"
+                lines.append(Content.styled(f"{_fit(name, width)} {state}", "$foreground-muted"))
+        lines.append(_share_line(_MARKS, width, self.answer.marks_importance, most))
+        if left_out := len(self.answer.tokens) - len(tokens):
+            lines.append(Content.styled(f"and {left_out} weaker ones", "$foreground-muted"))
         return Content("\n").join(lines)
+
+
+def _share_line(name: str, width: int, share: float, most: float) -> Content:
+    return Content.assemble(f"{_fit(name, width)} ", (bar(share / most, _BAR_CELLS), "$primary"), f" {share:4.0%}")
+
+
+def _fit(name: str, width: int) -> str:
+    return f"{name:<{width}}" if len(name) <= width else name[: width - 1] + "…"
 
 
 class CaptionPane(Widget):
@@ -77,10 +89,12 @@ class CaptionPane(Widget):
 
     def render(self) -> RenderResult:
         """Draw the whole text, wrapped."""
+        if not self.caption:
+            return ""
         return Content("\n").join(
             [
                 Content.styled("UNDER THE CURSOR", "bold"),
                 Content(visible(self.caption)),
-                Content.styled(visible(self.about), "$text-muted"),
+                Content.styled(visible(self.about), "$foreground-muted"),
             ]
         )

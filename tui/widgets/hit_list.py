@@ -44,7 +44,7 @@ class HitList(ScrollView, can_focus=True):
         Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
         Binding("home,g", "go(0)", "First", show=False),
         Binding("end,G", "go(-1)", "Last", show=False),
-        Binding("enter", "follow", "Follow", show=False),
+        Binding("enter", "follow", "follow", key_display="⏎"),
     ]
 
     class CursorMoved(Message):

@@ -13,7 +13,8 @@ class SearchBox(Input):
     """A one-line input in which every printable key types."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,down,enter", "leave", "To the list", show=False),
+        Binding("enter", "leave", "to the list", key_display="⏎"),
+        Binding("escape,down", "leave", "To the list", show=False),
     ]
 
     class Left(Message):

@@ -1,0 +1,95 @@
+"""Pictures of the states that a person meets; look at the report of a failure before accepting a new one."""
+
+import pytest
+from conftest import Files
+from test_app import make_app, ready, settle, type_text
+
+from tui.trail import Visit
+
+SIZES = [(80, 24), (120, 40)]
+
+
+@pytest.fixture
+def still(monkeypatch, files):
+    """An app whose pictures do not change from run to run: relative paths, no chance, no times."""
+    monkeypatch.chdir(files.folder)
+    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer: 42)
+    monkeypatch.setattr("tui.app._timings", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms")
+    folder = files.folder
+    names = [path.relative_to(folder) for path in (files.weights, files.vectors, files.captions, files.cache)]
+    return make_app(Files(folder, *names))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_opening_caption(snap_compare, still, size):
+    assert snap_compare(still, terminal_size=size, run_before=ready)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_word_is_unreliable(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "dog")
+        await pilot.press("enter")
+        await settle(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_unknown_words_have_no_hits(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "xylograph zzz")
+        await pilot.press("enter")
+        await settle(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_followed_neighbour_with_a_trail_in_a_light_theme(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        pilot.app.theme = "textual-light"
+        pilot.app._go(Visit("a dog near a window", None))
+        await settle(pilot)
+        await pilot.press("j", "j", "enter")
+        await settle(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_that_cannot_be_used(snap_compare, still, files, size):
+    files.weights.write_text("<html>not found</html>")
+
+    async def wait(pilot):
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if pilot.app.body.current == "error":
+                return
+
+    assert snap_compare(still, terminal_size=size, run_before=wait)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_help(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await pilot.press("question_mark")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+def test_without_colour(snap_compare, files, monkeypatch, request):
+    monkeypatch.setenv("NO_COLOR", "1")
+    still = request.getfixturevalue("still")
+
+    async def keys(pilot):
+        await ready(pilot)
+        await pilot.press("j")
+
+    assert snap_compare(still, terminal_size=(80, 24), run_before=keys)
