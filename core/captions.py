@@ -26,6 +26,8 @@ _ID_COLUMNS = ("id", "caption_id", "sentid", "annotation_id", "uid", "key")
 _GROUP_COLUMNS = ("image_id", "imgid", "image", "group", "group_id", "file_name", "filename", "url")
 _FORMATS = "captions_*.json (COCO), .txt, .csv, .tsv, .jsonl or .parquet, each plain or .gz"
 
+_OBJECTS = 'on each line an object such as {"caption": "..."}'
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -201,8 +203,8 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
         name,
         [_tidy(text) for text in frame["caption"]],
         path,
-        ids=_labels(frame["id"].infer_objects()) if "id" in frame else None,
-        groups=_labels(frame.index.to_series().infer_objects()) if frame.index.name == "image_id" else None,
+        ids=_labels(frame["id"]) if "id" in frame else None,
+        groups=_labels(frame.index.to_series()) if frame.index.name == "image_id" else None,
         file_names={image["id"]: image["file_name"] for image in images if "file_name" in image},
         urls={image["id"]: image[address] for image in images if address in image},
     )
@@ -221,7 +223,7 @@ def _read_table(file: IO[bytes], suffix: str, path: Path) -> pd.DataFrame:
             frame = pd.read_parquet(file)
             return frame if frame.index.name in (None, *frame.columns) else frame.reset_index()
         if suffix == ".jsonl":
-            return pd.read_json(file, lines=True, dtype=False, convert_dates=False, encoding="utf-8-sig")
+            return pd.DataFrame(_json_objects(_decode(file.read(), path), path), dtype=object)
         header = file.readline()
         file.seek(0)
         separator = max(b",;\t", key=lambda mark: (mark == 9 and suffix == ".tsv", header.count(mark)))
@@ -230,12 +232,27 @@ def _read_table(file: IO[bytes], suffix: str, path: Path) -> pd.DataFrame:
         frame = pd.read_csv(file, sep=chr(separator), quoting=quoting, keep_default_na=False, low_memory=False)
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from error
-    except (ValueError, AttributeError, pa.ArrowException) as error:  # pandas' own errors are ValueErrors
+    except (ValueError, pa.ArrowException) as error:  # pandas' own errors are ValueErrors
         raise AssetError(path, f"cannot be read as {suffix[1:]} ({error})", advice="check the file") from error
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus first field for a name of the row
         advice = "put texts that hold the separator in quotes, or save them as .txt"
         raise AssetError(path, "its first row has more fields than its header", advice=advice)
     return frame
+
+
+def _json_objects(text: str, path: Path) -> list[dict[str, Any]]:
+    objects = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            objects.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            found = f"cannot be read as jsonl: line {number} is not valid JSON, or cut off ({error})"
+            raise AssetError(path, found, expected=_OBJECTS, advice="copy or download it again") from error
+        if not isinstance(objects[-1], dict):
+            raise AssetError(path, f"line {number} is no JSON object", expected=_OBJECTS, advice="convert it")
+    return objects
 
 
 def _from_table(name: str, frame: pd.DataFrame, columns: Columns, path: Path) -> Captions:
@@ -272,12 +289,15 @@ def _is_text(column: pd.Series[Any]) -> bool:
 
 def _labels(column: pd.Series[Any]) -> NDArray[Any]:
     """Whole numbers stay numbers, everything else becomes text; a missing value the empty text."""
-    there = column.notna()
-    if column.dtype.kind in "iu" and there.all() and column.max() <= np.iinfo(np.int64).max:
-        return column.to_numpy(np.int64)
-    if column.dtype.kind == "f" and (column[there] % 1 == 0).all():  # whole numbers, some of them missing
-        column = column.astype("Int64")
-    return np.array([str(value) if known else "" for value, known in zip(column, there, strict=True)], np.str_)
+    values = column.tolist()
+    if all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
+        return np.array(values, np.int64)
+    return np.array([_label(value) if there else "" for value, there in zip(values, column.notna(), strict=True)], str)
+
+
+def _label(value: object) -> str:
+    whole = isinstance(value, float) and value.is_integer()  # pandas makes floats where a whole number is missing
+    return _tidy(str(int(cast("float", value)) if whole else value))
 
 
 def _pick(frame: pd.DataFrame, named: str | None, usual: tuple[str, ...], option: str, path: Path) -> str | None:

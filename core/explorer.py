@@ -197,6 +197,17 @@ class Explorer:
         """What to call the encoder on the screen."""
         return "demo encoder" if self.assets.is_demo_encoder else self.assets.weights.stem
 
+    def problems(self) -> list[str]:
+        """What a person should know about the opened files, a sentence each; empty when all is well."""
+        problems = list(self.cache.problems)
+        if self.vectors.broken_lines:
+            problems.append(f"{self.vectors.broken_lines:,} lines of {self.assets.vectors.name} are broken: left out")
+        if wordless := len(self.matrix.sentences.wordless()):
+            problems.append(f"{wordless:,} captions have no known word: they are never ranked")
+        if self.report.started_over:
+            problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
+        return problems
+
     def ask(self, text: str, *, settled: bool = True, k: int = LEADING) -> Answer:
         """Answer a typed query.
 

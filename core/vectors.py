@@ -123,7 +123,7 @@ class WordVectors:
 def _opens(folder: Path) -> bool:
     try:
         WordVectors(folder)
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError):
         return False
     return True
 
@@ -201,7 +201,8 @@ def _unpacked(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
             yield cast("IO[bytes]", text)
     elif suffix == ".zip":
         with zipfile.ZipFile(raw) as archive:
-            members = [name for name in archive.namelist() if name.endswith((".vec", ".txt"))]
+            names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            members = [name for ending in (".vec", ".txt") for name in names if name.lower().endswith(ending)]
             if not members:
                 raise AssetError(path, "no .vec or .txt file in the archive", advice=ADDRESSES["vectors"])
             with archive.open(members[0]) as text:
@@ -214,7 +215,7 @@ def _width(lines: list[bytes], path: Path) -> int:
     """Tell E from the header line `rows dim`, which is taken out, or from the first line of vectors."""
     lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
     first = lines[0].split()
-    if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and len(lines) > 1:
+    if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and int(first[1]):
         lines.pop(0)
         return int(first[1])
     dim = 0
@@ -264,7 +265,8 @@ def _parse(lines: list[bytes], dim: int) -> tuple[list[bytes], NDArray[np.float3
     for line in lines:  # one by one: a token with blanks in it, or a broken line
         word, *values = line.rstrip().rsplit(b" ", dim)
         try:
-            vector = np.array([float(value) for value in values], np.float32)
+            with np.errstate(over="ignore"):
+                vector = np.array([float(value) for value in values], np.float32)
         except ValueError:
             continue
         if word and len(vector) == dim and np.isfinite(vector).all():

@@ -10,6 +10,7 @@ from core.matrix import unfinished_rows
 from tui.app import ExplorerApp
 from tui.options import Options
 from tui.widgets.help_screen import HelpScreen
+from tui.widgets.hit_list import HitList
 
 
 def make_app(files) -> ExplorerApp:
@@ -375,6 +376,42 @@ async def test_a_long_query_shows_its_strongest_words(files):
         strongest = max(app._answer.tokens, key=lambda token: token.importance)
         assert strongest.text in pane.render().plain
         assert "weaker" in pane.render().plain
+
+
+async def test_a_new_answer_is_shown_from_its_top_even_when_the_wheel_had_scrolled_away(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.hit_list.scroll_to(y=100, animate=False)
+        await pilot.pause(0.1)
+        assert app.hit_list.scroll_offset.y > 50
+        await pilot.press("r")
+        await settle(pilot)
+        assert app.hit_list.scroll_offset.y <= 1
+
+
+async def test_a_click_moves_the_cursor_and_a_double_click_follows(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.click(HitList, offset=(20, 5))
+        assert app.hit_list.cursor == 5
+        chosen = app.hit_list.texts[app.hit_list.row]
+        await pilot.click(HitList, offset=(20, 5), times=2)
+        await settle(pilot)
+        assert app.search_box.value == chosen
+
+
+async def test_the_caption_under_the_cursor_is_shown_with_its_image(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "j")
+        row = app.hit_list.row
+        pane = app.caption_pane.render().plain
+        assert app.hit_list.texts[row] in pane
+        assert f"image {100 + row // 5}\nimage_{row // 5}.jpg\nhttp://example.org/{row // 5}.jpg" in pane
+        assert f"caption {1000 + row}" in pane
 
 
 async def test_a_fast_typist_gets_the_last_text_answered(files):

@@ -117,6 +117,11 @@ def test_captions_without_any_known_word_at_all_are_an_error_to_draw_from(files)
         files.explorer().random_row()
 
 
+def test_captions_without_a_known_word_are_told(files):
+    write_coco(files.captions, ["xylograph", "a dog"])
+    assert files.explorer().problems() == ["1 captions have no known word: they are never ranked"]
+
+
 def test_vectors_of_another_width_are_refused(files):
     write_vectors(files.vectors, ["<p>", "</p>", "a"], dim=7)
     with pytest.raises(AssetError, match="7 numbers") as caught:

@@ -159,6 +159,9 @@ class ExplorerApp(App[None]):
         """Let the threads end."""
         if self._asker is not None:
             self._asker.stop()
+            self._asker.join()
+        if self._explorer is not None:
+            self._explorer.cache.close()
 
     @work(thread=True, exclusive=True, group="load")
     def _load(self) -> None:
@@ -209,9 +212,7 @@ class ExplorerApp(App[None]):
             f" · {explorer.captions.name} ({len(explorer.captions):,}) · {explorer.device} {short}"
         )
         self.body.current = "answer"
-        if report := explorer.report.started_over:
-            self.notify(f"Encoding started over: {visible(report)}", markup=False)
-        for problem in explorer.cache.problems:
+        for problem in explorer.problems():
             self.notify(visible(problem), severity="warning", markup=False)
         if self.search_box.value.strip():
             if not self.search_box.has_focus:
@@ -291,9 +292,9 @@ class ExplorerApp(App[None]):
         if not (same and len(hits) > len(answer.hits)):
             hits.ranking = answer.hits
         if self._cursor_wanted is not None:
-            hits.cursor = self._cursor_wanted
+            hits.go(self._cursor_wanted)
         elif not same:
-            hits.cursor = 1 if answer.row is not None else 0
+            hits.go(0 if answer.row is None else 1)
         self.verdict_pane.answer = answer
         self.importance_pane.answer = answer
         self._show_lines()
@@ -305,7 +306,7 @@ class ExplorerApp(App[None]):
             return
         self.hit_list.ranking = message.ranking
         if self._cursor_wanted is not None:
-            self.hit_list.cursor = self._cursor_wanted
+            self.hit_list.go(self._cursor_wanted)
             self._cursor_wanted = None
 
     @on(HitList.CursorMoved)
@@ -320,8 +321,10 @@ class ExplorerApp(App[None]):
         captions = explorer.captions
         pane.caption = captions.texts[message.row]
         group = captions.group(message.row)
-        image = "" if group is None else f"image {group} {captions.file_names.get(group, '')} "
-        pane.about = f"{image}· caption {captions.ids[message.row]}"
+        about = [f"caption {captions.ids[message.row]}"]
+        if group is not None:
+            about += [f"image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
+        pane.about = "\n".join(filter(None, about))
 
     @on(Crashed)
     def crash(self, message: Crashed) -> None:

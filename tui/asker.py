@@ -66,6 +66,10 @@ class Asker:
             self._stopped = True
             self._changed.notify()
 
+    def join(self) -> None:
+        """Wait for the end."""
+        self._thread.join()
+
     def _run(self) -> None:
         while True:
             with self._changed:

@@ -85,7 +85,7 @@ class CaptionPane(Widget):
     caption: reactive[str] = reactive("", layout=True)
     """Its text."""
     about: reactive[str] = reactive("", layout=True)
-    """Which image it describes."""
+    """Which image it describes, in a few lines."""
 
     def render(self) -> RenderResult:
         """Draw the whole text, wrapped."""
@@ -95,6 +95,6 @@ class CaptionPane(Widget):
             [
                 Content.styled("UNDER THE CURSOR", "bold"),
                 Content(visible(self.caption)),
-                Content.styled(visible(self.about), "$foreground-muted"),
+                *(Content.styled(visible(line), "$foreground-muted") for line in self.about.splitlines()),
             ]
         )

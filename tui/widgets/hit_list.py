@@ -101,9 +101,14 @@ class HitList(ScrollView, can_focus=True):
 
     def watch_cursor(self) -> None:
         """Keep the cursor in sight."""
-        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
+        self._scroll_to_cursor()
         self.refresh()
         self.post_message(self.CursorMoved(self.row))
+
+    def go(self, place: int) -> None:
+        """Put the cursor on a place and bring it into sight, even when it was there before."""
+        self.cursor = place
+        self._scroll_to_cursor()
 
     def on_resize(self, event: Resize) -> None:
         """Lines are as wide as the window."""
@@ -130,7 +135,7 @@ class HitList(ScrollView, can_focus=True):
 
     def action_go(self, place: int) -> None:
         """Move the cursor to a place; -1 is the last one."""
-        self.cursor = place if place >= 0 else len(self) - 1
+        self.go(place if place >= 0 else len(self) - 1)
 
     def action_follow(self) -> None:
         """Choose the hit under the cursor, unless it is the query itself."""
@@ -163,6 +168,9 @@ class HitList(ScrollView, can_focus=True):
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
+
+    def _scroll_to_cursor(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
 
     def _measure(self) -> None:
         self.virtual_size = Size(0, len(self))
