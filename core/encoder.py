@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,15 +203,17 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     expected = "InferSent's state dict, a pickle of tensors"
     advice = f"download it again: {ADDRESSES['weights']}"
     try:
-        start = path.open("rb").read(64).lstrip()
-        if not start:
-            raise AssetError(path, "the file is empty", expected=expected, advice=advice)
-        if start[:1] == b"<":
-            raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=advice)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            start = file.read(64).lstrip()
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    if not start:
+        raise AssetError(path, "the file is empty", expected=expected, advice=advice)
+    if start[:1] == b"<":
+        raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=advice)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged pickles raise whatever their bytes happen to say
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AssetError(path, f"damaged, or not a state dict ({reason})", expected=expected, advice=advice) from error
     if not isinstance(loaded, dict):

@@ -137,7 +137,7 @@ class Explorer:
             self.report = BuildReport(len(self.captions), len(self.captions), True, "")
         except (OSError, ValueError, KeyError):
             sentences = yield from self.sentences(self.captions.texts)
-            about = f"{self.model_name} · {self.captions.name} ({len(self.captions):,}) · {self.dtype}"
+            about = f"{self.model_name} · {self.captions_name} ({len(self.captions):,}) · {self.dtype}"
             self.report = yield from EmbeddingMatrix.build(
                 folder, recipe, sentences, self.vectors, self.encoder, about=about
             )
@@ -197,11 +197,21 @@ class Explorer:
         """What to call the encoder on the screen."""
         return "demo encoder" if self.assets.is_demo_encoder else self.assets.weights.stem
 
+    @property
+    def captions_name(self) -> str:
+        """What to call the corpus on the screen."""
+        return "demo captions" if self.assets.is_demo_captions else self.captions.name
+
     def problems(self) -> list[str]:
         """What a person should know about the opened files, a sentence each; empty when all is well."""
         problems = list(self.cache.problems)
         if self.vectors.broken_lines:
             problems.append(f"{self.vectors.broken_lines:,} lines of {self.assets.vectors.name} are broken: left out")
+        if self.vectors.missing_lines:
+            problems.append(
+                f"{self.assets.vectors.name} is cut off: {self.vectors.missing_lines:,} words that its first line "
+                "promises are not there; copy or download it again"
+            )
         if wordless := len(self.matrix.sentences.wordless()):
             problems.append(f"{wordless:,} captions have no known word: they are never ranked")
         if self.report.started_over:

@@ -64,5 +64,6 @@ def unless_locked(folder: Path) -> Iterator[bool]:
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:
-    # Not thread-local: slow work may be stopped from another thread than the one that began it.
-    return filelock.FileLock(folder.with_name(folder.name + ".lock"), thread_local=False)
+    # Not thread-local: slow work may be stopped from another thread than the one that began it. Not soft: where the
+    # file system has no locks, a file in their place would outlive a killed process.
+    return filelock.FileLock(folder.with_name(folder.name + ".lock"), thread_local=False, fallback_to_soft=False)

@@ -46,6 +46,9 @@ class WordVectors:
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         self.folder = folder
         self.broken_lines: int = info["broken_lines"]
+        """Lines that are not a word with its vector; they are left out."""
+        self.missing_lines: int = info["missing_lines"]
+        """Lines that the file's first line promises and that are not there: it was cut off."""
         self.rows: NDArray[np.float32] = np.load(folder / "rows.npy", mmap_mode="r")  # (V, E)
         self._hashes: NDArray[np.uint64] = np.load(folder / "hashes.npy", mmap_mode="r")  # (V,), ascending
         self._order: NDArray[np.int32] = np.load(folder / "order.npy", mmap_mode="r")  # (V,) row of each hash
@@ -137,15 +140,15 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
     total = path.stat().st_size / 1e6
     words: list[bytes] = []
     seen: set[bytes] = set()
-    broken = 0
-    dim = 0
+    broken = lines_read = promised = dim = 0
     with (folder / "rows.npy").open("wb") as rows_file:
         rows_file.write(bytes(128))  # room for the header, whose row count is known at the end
         for lines, read in _blocks(path):
             if not dim:
-                dim = _width(lines, path)
+                promised, dim = _shape(lines, path)
             new_words, rows, bad = _parse(lines, dim)
             broken += bad
+            lines_read += len(new_words) + bad
             fresh = np.ones(len(new_words), bool)
             for i, word in enumerate(new_words):
                 fresh[i] = word not in seen
@@ -158,6 +161,7 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
             raise AssetError(path, found, expected=_LINES, advice=_ADVICE)
         rows_file.seek(0)
         _write_header(rows_file, (len(words), dim))
+    yield Progress("indexing words", 0, 0, "")
     hashes = _hash(words)
     order = np.argsort(hashes, kind="stable").astype(np.int32)
     lengths = np.fromiter(map(len, words), np.int64, len(words))
@@ -166,6 +170,7 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
     np.save(folder / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]))
     (folder / "words.bin").write_bytes(b"".join(words))
     info = {"about": path.name, "words": len(words), "dim": dim, "broken_lines": broken}
+    info["missing_lines"] = max(0, promised - lines_read)
     (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
 
 
@@ -211,13 +216,13 @@ def _unpacked(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
         yield raw
 
 
-def _width(lines: list[bytes], path: Path) -> int:
-    """Tell E from the header line `rows dim`, which is taken out, or from the first line of vectors."""
+def _shape(lines: list[bytes], path: Path) -> tuple[int, int]:
+    """Tell V (0 when unknown) and E from the header line `rows dim`, which is taken out, or E from the first vector."""
     lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
     first = lines[0].split()
     if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and int(first[1]):
         lines.pop(0)
-        return int(first[1])
+        return int(first[0]), int(first[1])
     dim = 0
     for field in reversed(first[1:]):  # a token may hold blanks: the numbers stand at the end
         try:
@@ -230,7 +235,7 @@ def _width(lines: list[bytes], path: Path) -> int:
         if lines[0].lstrip()[:1] in (b"<", b"{", b"[", b"\x80"):
             found = "a web page, JSON or a binary file, not word vectors"
         raise AssetError(path, found, expected=_LINES, advice=_ADVICE)
-    return dim
+    return 0, dim
 
 
 def _parse(lines: list[bytes], dim: int) -> tuple[list[bytes], NDArray[np.float32], int]:

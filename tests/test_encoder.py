@@ -209,6 +209,17 @@ def test_a_file_that_is_no_state_dict_is_refused_with_its_name(setup, tmp_path, 
     assert caught.value.advice
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_weights_cut_off_anywhere_are_refused(setup, tmp_path, zipped):
+    path = tmp_path / "weights.pkl"
+    torch.save(setup.weights, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for length in [*range(1, 400, 3), *range(400, len(whole) - 1, 101)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(AssetError):
+            SentenceEncoder.load(path)
+
+
 def test_a_cuda_device_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

@@ -122,6 +122,12 @@ def test_captions_without_a_known_word_are_told(files):
     assert files.explorer().problems() == ["1 captions have no known word: they are never ranked"]
 
 
+def test_vectors_that_were_cut_off_are_told(files):
+    text = files.vectors.read_text(encoding="utf-8").splitlines()
+    files.vectors.write_text("\n".join(text[:-40]) + "\n", encoding="utf-8")
+    assert "cut off: 40 words" in files.explorer().problems()[0]
+
+
 def test_vectors_of_another_width_are_refused(files):
     write_vectors(files.vectors, ["<p>", "</p>", "a"], dim=7)
     with pytest.raises(AssetError, match="7 numbers") as caught:

@@ -16,7 +16,7 @@ from training.train import Plan
 _ROOT = Path(__file__).resolve().parent.parent
 _DEMO = _ROOT / "core" / "demo"
 _CACHE = _ROOT / "cache" / "training"
-_STEPS = 5_000
+_PLAN = Plan(steps=2_900, cycle=4_000, descent=900)  # of the bundled encoder
 _SIZE = 33_000
 _DIM = 256
 
@@ -35,16 +35,14 @@ def main() -> None:
 @click.option("--wordnet", type=_FOLDER, help="WordNet 3.0's folder with data.noun (Debian: wordnet-base).")
 @click.option("--out", type=_NEW, default=_DEMO, show_default=True, help="Where the two files go.")
 @click.option("--cache", type=_NEW, default=_CACHE, show_default=True, help="Teacher's embeddings, checkpoint.")
-@click.option("--steps", default=_STEPS, show_default=True, help="How many batches of 512.")
-def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path, steps: int) -> None:
+def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path) -> None:
     """Train the bundled encoder; a killed run goes on where it was."""
     sentences = sources.demo_sentences(data, wordnet)
     for source, count in sentences.counts().items():
         _report(f"{source}: {count:,} sentences")
-    plan = Plan(steps=steps)
     made = make(
         sentences,
-        plan,
+        _PLAN,
         out,
         common=words.common_words(data / "glove" / "glove.6B.50d.caption-vocab.vec.gz"),
         size=_SIZE,
@@ -53,14 +51,14 @@ def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path, steps: int
         report=_report,
     )
     if (out / "README.md").exists():
-        card.write_section(out / "README.md", "training", _facts(sentences, plan, made, out))
+        card.write_section(out / "README.md", "training", _facts(sentences, _PLAN, made, out))
 
 
 @main.command()
 @click.argument("file", type=_FILE)
 @click.option("--out", type=_NEW, required=True, help="Where the two files go.")
 @click.option("--cache", type=_NEW, help="Teacher's embeddings, checkpoint; default: `cache` in the out folder.")
-@click.option("--steps", default=1_000, show_default=True, help="How many batches of 512.")
+@click.option("--steps", default=1_000, show_default=True, help="How many batches of 384.")
 @click.option("--hidden", default=512, show_default=True, help="Width of one direction.")
 @click.option("--more-words", type=_FILE, default=_DEMO / VECTORS, help="A .vec file whose words get vectors, too.")
 def own(*, file: Path, out: Path, cache: Path | None, steps: int, hidden: int, more_words: Path) -> None:
@@ -72,13 +70,12 @@ def own(*, file: Path, out: Path, cache: Path | None, steps: int, hidden: int, m
     sentences = sources.own_sentences(file)
     if len(sentences.texts) < 2:
         raise click.ClickException(f"{file} holds fewer than two sentences")
-    common = list(dict.fromkeys(word.lower() for word in words.common_words(more_words)[2:]))
-    plan = Plan(steps=steps, hidden=hidden)
+    plan = Plan(steps=steps, cycle=steps, hidden=hidden)
     make(
         sentences,
         plan,
         out,
-        common=common,
+        common=words.common_words(more_words),
         size=_SIZE,
         dim=_DIM,
         cache=cache or out / "cache",
@@ -140,12 +137,19 @@ def _facts(sentences: sources.Sentences, plan: Plan, made: Made, out: Path) -> s
         ("words", f"{made.rows:,} rows, {made.distinct:,} distinct vectors of {made.dim} numbers"),
         ("LSTM", f"2 x {plan.hidden}, so embeddings of {2 * plan.hidden} numbers"),
         ("steps", f"{plan.steps:,} of {plan.batch} sentences"),
-        ("learning rate", f"one cycle to {plan.rate:g}, AdamW"),
+        ("learning rate", _rate(plan)),
         ("seed", f"{plan.seed}"),
         ("time of the training loop", f"{made.seconds / 60:.0f} minutes on two shared CPU cores"),
         ("size of the two files", f"{size / 1e6:.1f} MB"),
     ]
     return card.table(["", "value"], rows)
+
+
+def _rate(plan: Plan) -> str:
+    cycle = f"AdamW, one cycle of {plan.cycle:,} steps up to {plan.rate:g}"
+    if plan.descent:
+        cycle += f", left at step {plan.steps - plan.descent:,} for a straight descent to 0"
+    return cycle
 
 
 def _report(text: str) -> None:

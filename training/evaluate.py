@@ -137,8 +137,8 @@ def bm25_nearest(texts: list[str]) -> NDArray[np.int64]:
     Returns:
         Row numbers, (N, 10), best first.
     """
-    import bm25s
-    import Stemmer
+    import bm25s  # type: ignore[import-untyped]
+    import Stemmer  # type: ignore[import-not-found]
 
     tokens = bm25s.tokenize(texts, stopwords="en", stemmer=Stemmer.Stemmer("english"), show_progress=False)
     index = bm25s.BM25()
@@ -160,4 +160,5 @@ def sister_recall(captions: Images, found: NDArray[np.int64]) -> float:
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)  # type: ignore[no-any-return]  # float32 stays float32
+    unit: NDArray[np.float32] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit

@@ -28,7 +28,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Images:
-    """The captions of a COCO file."""
+    """The captions of a COCO file, N of them."""
 
     texts: list[str]
     images: NDArray[np.int64]
@@ -44,7 +44,7 @@ def fold(text: str) -> str:
 
 def open_text(path: Path) -> Iterator[str]:
     """Yield the lines of a text file, plain or gzipped, without their line ends."""
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         for line in lines:
             yield line.rstrip("\r\n")
 
@@ -85,7 +85,7 @@ def sick_trial(data: Path) -> Pairs:
 def cxc_val(data: Path) -> Pairs:
     """Read the validation part of Crisscrossed Captions' sentence similarity, 44,009 pairs."""
     captions = coco_subset(data)
-    texts = dict(zip(captions.ids.tolist(), captions.texts, strict=True))
+    texts: dict[int, str] = dict(zip(captions.ids.tolist(), captions.texts, strict=True))
     rows = list(csv.DictReader(open_text(data / "cxc" / "sts_val.csv.gz")))
 
     def caption(name: str) -> str:

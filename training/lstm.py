@@ -38,6 +38,7 @@ class PooledLSTM(torch.autograd.Function):
         maxima = torch.full((directions, counts[0], hidden), -2.0)
         times = torch.zeros(maxima.shape, dtype=torch.int16)
         start = 0
+        cell = torch.zeros(())  # of the step before
         for time, count in enumerate(counts):
             now = slice(start, start + count)
             gate = gates[:, now]  # (2, b, 4H)
@@ -48,7 +49,7 @@ class PooledLSTM(torch.autograd.Function):
             gate[:, :, : 2 * hidden].sigmoid_()
             g.tanh_()
             o.sigmoid_()
-            cell = torch.mul(i, g, out=cells[:, now]) if not time else torch.addcmul(f * cell[:, :count], i, g)
+            cell = torch.addcmul(f * cell[:, :count], i, g) if time else (i * g).float()  # (2, b, H)
             cells[:, now] = cell
             state = cell.tanh().mul_(o)  # (2, b, H)
             best = maxima[:, :count]
@@ -73,7 +74,6 @@ class PooledLSTM(torch.autograd.Function):
         for time in reversed(range(len(ctx.counts))):
             count = ctx.counts[time]
             now = slice(end - count, end)
-            before = slice(end - count - ctx.counts[time - 1], end - ctx.counts[time - 1]) if time else None
             i, f, g, o = (gate.float() for gate in gates[:, now].chunk(4, dim=2))
             into = grad[:, :count] * (times[:, :count] == time)  # (2, b, H)
             into[:, : state_grad.shape[1]] += state_grad
@@ -82,8 +82,9 @@ class PooledLSTM(torch.autograd.Function):
             into_cell[:, : cell_grad.shape[1]] += cell_grad
             step = change[:, now]
             step[:, :, :hidden] = into_cell * g * i * (1 - i)
-            if before is not None:
-                step[:, :, hidden : 2 * hidden] = into_cell * cells[:, before] * f * (1 - f)
+            if time:  # the sentences of this step come first among those of the step before
+                before = end - count - ctx.counts[time - 1]
+                step[:, :, hidden : 2 * hidden] = into_cell * cells[:, before : before + count] * f * (1 - f)
             else:
                 step[:, :, hidden : 2 * hidden] = 0
             step[:, :, 2 * hidden : 3 * hidden] = into_cell * i * (1 - g * g)

@@ -55,7 +55,8 @@ class Student(nn.Module):
         """
         rows, counts = _pack(sentences)
         inputs = self.dropout(self.vectors[rows] * self.gain)  # (2, S, E)
-        maxima = PooledLSTM.apply(inputs, self.weight_ih, self.weight_hh, self.bias, counts)
+        weights = (self.weight_ih, self.weight_hh, self.bias)
+        maxima = PooledLSTM.apply(inputs, *weights, counts)  # type: ignore[no-untyped-call]  # (2, B, H)
         return torch.cat(tuple(maxima), dim=1)  # (B, 2H)
 
     def save(self, path: Path) -> None:

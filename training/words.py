@@ -34,9 +34,7 @@ class Vocabulary:
     def ids(self, tokens: list[list[str]]) -> list[NDArray[np.int32]]:
         """Turn sentences' tokens into row numbers, between the marks; unknown tokens are dropped."""
         row = {word: number for number, word in enumerate(self.words)}
-        return [
-            np.array([0, *(row[word] for word in words if word in row), 1], dtype=np.int32) for words in tokens
-        ]
+        return [np.array([0, *(row[word] for word in words if word in row), 1], dtype=np.int32) for words in tokens]
 
     def save(self, path: Path) -> None:
         """Write a gzipped `.vec` file, the same bytes for the same vectors."""
@@ -116,8 +114,9 @@ def vectors(forms: list[list[str]], embeddings: NDArray[np.float16], *, dim: int
 
 
 def common_words(path: Path) -> list[str]:
-    """Read the words of a `.vec` file, in its order."""
-    return [line.partition(" ")[0] for line in open_text(path)][1:]
+    """Read the words of a `.vec` file with a header, in its order: lower-case, each once, without the marks."""
+    words = [line.partition(" ")[0].lower() for line in open_text(path)][1:]
+    return [word for word in dict.fromkeys(words) if word not in Tokenizer(VERSION).marks]
 
 
 def _has_letter(word: str) -> bool:

@@ -50,7 +50,8 @@ class ExplorerApp(App[None]):
     AUTO_FOCUS = None
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash,i", "focus_search", "search", key_display="/"),
+        Binding("slash,i", "focus_search", "search", key_display="/", priority=True),
+        Binding("escape,down,enter", "leave_search", show=False, priority=True),
         Binding("r", "random", "random"),
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
         Binding("backspace", "go_back", "back", key_display="⌫"),
@@ -205,11 +206,10 @@ class ExplorerApp(App[None]):
             failed=lambda error: self.post_message(self.Crashed(error)),
         )
         self.hit_list.texts = explorer.captions.texts
-        demo = "DEMO · " if explorer.assets.is_demo_encoder else ""
         short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
         self.header_line.update(
-            f"infersent-tui   {demo}{explorer.model_name} · {explorer.assets.vectors.name} ({len(explorer.vectors):,})"
-            f" · {explorer.captions.name} ({len(explorer.captions):,}) · {explorer.device} {short}"
+            f"infersent-tui   {explorer.model_name} · {explorer.assets.vectors.name} ({len(explorer.vectors):,})"
+            f" · {explorer.captions_name} ({len(explorer.captions):,}) · {explorer.device} {short}"
         )
         self.body.current = "answer"
         for problem in explorer.problems():
@@ -351,10 +351,21 @@ class ExplorerApp(App[None]):
         """Leave; the exit code tells whether a file could not be used."""
         self.exit(return_code=2 if self.error_pane.error else 0)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave `/` and `i` to the box while it has the focus, and its leaving keys to the others while it has not."""
+        if action in ("focus_search", "leave_search"):
+            return len(self.screen_stack) == 1 and self.search_box.has_focus == (action == "leave_search")
+        return True
+
     def action_focus_search(self) -> None:
-        """Go to the search box; what is typed there replaces the text."""
-        self.search_box.focus()
+        """Go to the search box before the next key is dispatched; what is typed there replaces the text."""
+        self.screen.set_focus(self.search_box)
         self.search_box.select_all()
+
+    def action_leave_search(self) -> None:
+        """Go to the list before the next key is dispatched; the box still has keys of its own to type first."""
+        self.screen.set_focus(self.hit_list)
+        self.search_box.call_later(self.search_box.action_leave)
 
     def action_help(self) -> None:
         """Show the keys."""

@@ -349,13 +349,13 @@ def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
         "hits": _hits(explorer, answer),
         "timings_ms": answer.timings_ms,
         "model": explorer.model_name,
-        "captions": explorer.captions.name,
+        "captions": explorer.captions_name,
     }
 
 
 def _print_answer(explorer: Explorer, answer: Answer, quiet: bool) -> None:
     if not quiet:
-        source = f"{explorer.model_name} · {explorer.captions.name} ({len(explorer.captions):,} captions)"
+        source = f"{explorer.model_name} · {explorer.captions_name} ({len(explorer.captions):,} captions)"
         click.echo(visible(f"{answer.query}   [{source}]"), err=True)
         if answer.verdict:
             click.echo(f"{answer.verdict.level.upper()}: {'; '.join(map(visible, answer.verdict.reasons))}", err=True)

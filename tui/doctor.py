@@ -59,6 +59,7 @@ def _describe(explorer: Explorer) -> dict[str, Any]:
             "words": len(vectors),
             "dim": vectors.dim,
             "broken_lines": vectors.broken_lines,
+            "missing_lines": vectors.missing_lines,
         },
         "captions": {
             "name": captions.name,

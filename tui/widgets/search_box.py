@@ -13,8 +13,8 @@ class SearchBox(Input):
     """A one-line input in which every printable key types."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "leave", "to the list", key_display="⏎"),
-        Binding("escape,down", "leave", "To the list", show=False),
+        Binding("enter", "app.leave_search", "to the list", key_display="⏎"),
+        Binding("escape,down", "app.leave_search", "To the list", show=False),
     ]
 
     class Left(Message):

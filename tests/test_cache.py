@@ -1,0 +1,402 @@
+"""The cache folder: what it remembers, what it refuses, what it deletes; and the locks that guard its folders."""
+
+import os
+import pickle
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from core.assets import AssetError
+from core.cache import Cache, write_json
+from core.locks import only_one, unless_locked
+
+HOLD_A_LOCK = """
+import sys, time
+from pathlib import Path
+from core.locks import only_one
+with only_one(Path(sys.argv[1])) as waiting:
+    for _ in waiting:
+        pass
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+class Plant:
+    """A payload: unpickling it makes a folder."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    cache = Cache(tmp_path / "cache")
+    yield cache
+    cache.close()
+
+
+@pytest.fixture
+def another_process(tmp_path):
+    """Start a process that holds the lock of a folder; it is ended after the test."""
+    started = []
+
+    def hold(folder):
+        process = subprocess.Popen([sys.executable, "-c", HOLD_A_LOCK, str(folder)], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def old(path, text):
+    """Write a file as if some time ago."""
+    path.write_text(text)
+    os.utime(path, ns=(10**18, 10**18))
+    return path
+
+
+def store(cache, kind, key, *, files=("rows.npy",), described=True):
+    folder = cache.folder(kind, key)
+    folder.mkdir(parents=True)
+    for name in files:
+        (folder / name).write_bytes(b"x" * 5000)
+    if described:
+        write_json(folder / {"matrix": "recipe.json", "vectors": "info.json"}[kind], {"about": f"about {key}"})
+    return folder
+
+
+def plant(cache, sql, *values):
+    """Change the registry's database behind its back."""
+    cache.close()
+    with sqlite3.connect(cache.root / "registry" / "cache.db") as database:
+        assert database.execute(sql, values).rowcount == 1
+    database.close()
+
+
+# What is remembered.
+
+
+def test_an_answer_comes_back_as_it_was(cache):
+    values = [b"", b"abc", bytes(range(256)) * 1000]
+    for i, value in enumerate(values):
+        cache.remember_answer(f"key {i}", value)
+    cache.close()
+    again = Cache(cache.root)
+    assert [again.recall_answer(f"key {i}") for i in range(3)] == values
+    assert again.recall_answer("another") is None
+    again.close()
+    assert cache.problems == []
+
+
+def test_a_hash_is_that_of_the_content(cache, tmp_path):
+    import hashlib
+
+    path = old(tmp_path / "a", "kite")
+    assert cache.sha256(path) == hashlib.sha256(b"kite").hexdigest()
+
+
+def test_a_hash_is_remembered_while_size_and_time_stay(cache, tmp_path):
+    path = old(tmp_path / "a", "kite")
+    first = cache.sha256(path)
+    old(path, "boat")  # what is remembered shows only when the file lies about its time
+    assert cache.sha256(path) == first
+
+
+def test_the_hash_changes_when_the_content_changes(cache, tmp_path):
+    path = old(tmp_path / "a", "kite")
+    first = cache.sha256(path)
+    os.utime(path, ns=(10**18, 10**18 + 1))
+    assert cache.sha256(path) == first
+    path.write_text("boat")
+    assert cache.sha256(path) != first
+    old(path, "kites")
+    assert cache.sha256(path) != first
+
+
+def test_the_hash_of_a_file_just_written_is_not_remembered(cache, tmp_path):
+    path = tmp_path / "a"
+    path.write_text("kite")
+    now = path.stat().st_mtime_ns
+    first = cache.sha256(path)
+    path.write_text("boat")
+    os.utime(path, ns=(now, now))  # as if within the same tick of the file system's clock
+    assert cache.sha256(path) != first
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()])
+def test_a_file_that_cannot_be_hashed_is_an_error(cache, tmp_path, make):
+    make(tmp_path / "a")
+    with pytest.raises(AssetError):
+        cache.sha256(tmp_path / "a")
+
+
+# What is refused.
+
+
+def test_a_planted_pickle_value_does_not_run(cache, tmp_path):
+    path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
+    first = cache.sha256(path)
+    plant(cache, "UPDATE Cache SET mode = 4, value = ?, filename = NULL", pickle.dumps(Plant(trap)))
+    again = Cache(cache.root)
+    assert again.sha256(path) == first
+    assert not trap.exists()
+    again.close()
+
+
+def test_a_planted_pickle_file_does_not_run(cache, tmp_path):
+    path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
+    first = cache.sha256(path)
+    (cache.root / "registry" / "planted.val").write_bytes(pickle.dumps(Plant(trap)))
+    plant(cache, "UPDATE Cache SET mode = 4, value = NULL, filename = 'planted.val'")
+    assert Cache(cache.root).sha256(path) == first
+    assert not trap.exists()
+
+
+def test_a_planted_pickle_key_does_not_run(cache, tmp_path):
+    path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
+    cache.sha256(path)
+    plant(cache, "UPDATE Cache SET raw = 0, key = ?", pickle.dumps(Plant(trap)))
+    again = Cache(cache.root)
+    assert again.sha256(path)
+    with pytest.raises(OSError, match="refused"):
+        list(again._registry)
+    assert not trap.exists()
+    again.close()
+
+
+def test_the_trap_of_these_tests_does_spring_when_unpickled(tmp_path):
+    pickle.loads(pickle.dumps(Plant(tmp_path / "trap")))
+    assert (tmp_path / "trap").exists()
+
+
+@pytest.mark.parametrize("value", [b"bytes", 7, 0.5, None])
+def test_a_remembered_value_of_another_kind_is_a_miss(cache, tmp_path, value):
+    path = old(tmp_path / "a", "kite")
+    first = cache.sha256(path)
+    plant(cache, "UPDATE Cache SET mode = 1, value = ?, filename = NULL", value)
+    assert Cache(cache.root).sha256(path) == first
+
+
+def test_only_plain_values_are_stored(cache):
+    with pytest.raises(TypeError, match="bytes, str, int or float"):
+        cache._answers.set("key", ["a", "list"])
+
+
+# What fails.
+
+
+def test_a_corrupt_registry_is_a_miss_that_is_reported_once(cache, tmp_path):
+    (cache.root / "registry").mkdir(parents=True)
+    (cache.root / "registry" / "cache.db").write_bytes(b"this is no database" * 1000)
+    path = old(tmp_path / "a", "kite")
+    assert cache.sha256(path) == cache.sha256(path)
+    assert len(cache.problems) == 1
+    assert "registry" in cache.problems[0]
+
+
+def test_a_registry_with_settings_of_no_sense_is_a_miss(cache, tmp_path):
+    path = old(tmp_path / "a", "kite")
+    first = cache.sha256(path)
+    plant(cache, "UPDATE Settings SET value = 'nonsense' WHERE key = 'eviction_policy'")
+    again = Cache(cache.root)
+    assert again.sha256(path) == first
+    again.remember_answer("key", b"value")
+    assert again.recall_answer("key") == b"value"
+    assert len(again.problems) == 1
+    again.close()
+
+
+def test_a_place_that_cannot_be_written_is_a_miss_that_is_reported_once(tmp_path):
+    (tmp_path / "file").touch()
+    cache = Cache(tmp_path / "file" / "cache")
+    path = old(tmp_path / "a", "kite")
+    assert cache.sha256(path) == cache.sha256(path)
+    cache.remember_answer("key", b"value")
+    assert cache.recall_answer("key") is None
+    assert len(cache.problems) == 2  # the registry, the answers
+    assert list(cache.entries()) == []
+    assert cache.size() == 0
+    assert cache.prune(set()) == []
+
+
+def test_nothing_is_made_before_it_is_needed(cache):
+    assert list(cache.entries()) == []
+    assert cache.size() == 0
+    assert not cache.root.exists()
+
+
+# Who may look in.
+
+
+def test_the_folders_are_their_owners_alone(cache, tmp_path):
+    (cache.root / "registry").mkdir(parents=True, mode=0o755)
+    cache.sha256(old(tmp_path / "a", "kite"))
+    cache.remember_answer("key", b"value")
+    with only_one(cache.folder("vectors", "abc")) as waiting:
+        list(waiting)
+    for name in ("registry", "answers", "vectors"):
+        assert stat.S_IMODE((cache.root / name).stat().st_mode) == 0o700
+
+
+def test_the_default_place_is_the_checkout_or_the_users_cache(monkeypatch, tmp_path):
+    import core.cache
+
+    assert Cache.default_root() == core.cache._ROOT / "cache"
+    monkeypatch.setattr(core.cache, "_ROOT", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert Cache.default_root().name == "infersent-tui"
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "something-else"\n')
+    assert Cache.default_root().name == "infersent-tui"
+
+
+# What lies in it, and what is deleted.
+
+
+def test_entries_are_listed_with_size_and_what_they_are_about(cache):
+    store(cache, "vectors", "aaa")
+    store(cache, "matrix", "bbb", files=("embeddings.npy", "norms.npy"))
+    matrix, vectors = cache.entries()
+    assert (matrix.kind, matrix.key, matrix.whole, matrix.about) == ("matrix", "bbb", True, "about bbb")
+    assert (vectors.kind, vectors.key, vectors.whole, vectors.about) == ("vectors", "aaa", True, "about aaa")
+    assert matrix.bytes >= 10000
+    assert cache.size() == matrix.bytes + vectors.bytes
+
+
+def test_unfinished_entries_are_listed_as_such(cache):
+    store(cache, "vectors", "aaa.part", described=False)
+    store(cache, "matrix", "bbb", files=("progress.json",))
+    store(cache, "matrix", "ccc", described=False)
+    (store(cache, "matrix", "ddd") / "recipe.json").write_text("{cut of")
+    entries = {entry.key: entry for entry in cache.entries()}
+    assert [entries[key].whole for key in ("aaa.part", "bbb", "ccc", "ddd")] == [False, False, False, True]
+    assert [entries[key].about for key in ("aaa.part", "ccc", "ddd")] == ["unfinished"] * 3
+
+
+def test_prune_keeps_what_is_kept(cache):
+    kept, gone = store(cache, "matrix", "aaa"), store(cache, "matrix", "bbb")
+    unfinished = store(cache, "vectors", "ccc.part", described=False)
+    assert {entry.path for entry in cache.prune({kept})} == {gone, unfinished}
+    assert [entry.path for entry in cache.entries()] == [kept]
+    assert {path.name for path in cache.root.glob("*/*")} == {"aaa"}  # no locks left behind
+
+
+def test_prune_keeps_what_another_process_is_writing(cache, another_process):
+    matrix = store(cache, "matrix", "aaa", files=("progress.json",))
+    vectors = store(cache, "vectors", "bbb.part", described=False)  # to become `bbb`
+    writers = [another_process(matrix), another_process(cache.folder("vectors", "bbb"))]
+    assert cache.prune(set()) == []
+    assert matrix.exists()
+    assert vectors.exists()
+    for writer in writers:
+        writer.kill()
+        writer.wait()
+    assert {entry.path for entry in cache.prune(set())} == {matrix, vectors}
+
+
+def test_an_entry_whose_pruning_is_interrupted_is_not_whole(cache, monkeypatch):
+    import shutil
+
+    store(cache, "vectors", "aaa")
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cache.prune(set())
+    assert [entry.whole for entry in cache.entries()] == [False]
+
+
+def test_an_entry_that_cannot_be_deleted_is_an_error(cache, monkeypatch):
+    import shutil
+
+    store(cache, "vectors", "aaa")
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refused)  # root may delete everything
+    with pytest.raises(AssetError, match="permission denied"):
+        cache.prune(set())
+
+
+def test_a_json_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"about": "é"})
+    with pytest.raises(TypeError):
+        write_json(path, {"about": object()})
+    assert path.read_text(encoding="utf-8") == '{\n "about": "\\u00e9"\n}'
+
+
+# Locks.
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+    folder = tmp_path / "matrix" / "abc"
+    with only_one(folder) as waiting:
+        assert list(waiting) == []
+        with only_one(folder) as second:
+            next(second)  # it waits
+            next(second)
+        with unless_locked(folder) as free:
+            assert not free
+    with unless_locked(folder) as free:
+        assert free
+
+
+def test_a_lock_does_not_fall_when_one_who_waited_leaves(tmp_path):
+    with only_one(tmp_path / "abc") as waiting:
+        list(waiting)
+        with only_one(tmp_path / "abc") as second:
+            next(second)
+        with unless_locked(tmp_path / "abc") as free:
+            assert not free
+
+
+def test_a_lock_falls_when_its_process_is_killed(tmp_path, another_process):
+    holder = another_process(tmp_path / "abc")
+    with only_one(tmp_path / "abc") as waiting:
+        next(waiting)
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+        start = time.monotonic()
+        for _ in waiting:
+            assert time.monotonic() - start < 30
+        with unless_locked(tmp_path / "abc") as free:
+            assert not free  # it is ours now
+
+
+def test_work_begun_in_one_thread_and_stopped_in_another_gives_its_lock_back(tmp_path):
+    def work():
+        with only_one(tmp_path / "abc") as waiting:
+            yield from waiting
+            yield "working"
+
+    steps = work()
+    thread = threading.Thread(target=lambda: next(steps))
+    thread.start()
+    thread.join()
+    steps.close()
+    with unless_locked(tmp_path / "abc") as free:
+        assert free
+
+
+def test_a_lock_where_nothing_can_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with only_one(tmp_path / "file" / "abc") as waiting, pytest.raises(AssetError, match="--cache-dir"):
+        list(waiting)

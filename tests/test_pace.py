@@ -1,0 +1,77 @@
+"""Progress as a line that a person can read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.progress import Progress
+from tui.pace import Pace
+
+
+def captions(done: float, total: float = 10_000) -> Progress:
+    return Progress("encoding captions", done, total, "captions")
+
+
+def test_work_of_unknown_size_is_only_named():
+    assert Pace().line(Progress("reading captions", 0, 0, ""), now=0) == "reading captions"
+
+
+def test_the_first_step_promises_no_rate():
+    assert Pace().line(captions(1234), now=0) == "encoding captions · 1,234 of 10,000 captions"
+
+
+def test_rate_and_time_left_come_from_what_was_done():
+    pace = Pace()
+    pace.line(captions(0), now=100)
+    assert pace.line(captions(1000), now=102) == (
+        "encoding captions · 1,000 of 10,000 captions · 500 captions/s · 0:18 left"
+    )
+
+
+def test_time_left_is_in_minutes_and_seconds():
+    pace = Pace()
+    pace.line(captions(0), now=0)
+    assert pace.line(captions(100), now=1).endswith("1:39 left")
+
+
+def test_rows_that_an_earlier_run_finished_do_not_count_as_speed():
+    pace = Pace()
+    pace.line(captions(8000), now=0)
+    assert "· 100 captions/s · 0:19 left" in pace.line(captions(8100), now=1)
+
+
+def test_only_the_last_seconds_decide_the_rate():
+    pace = Pace()
+    for second in range(11):
+        pace.line(captions(second), now=second)  # slow at first: 1 a second
+    for second in range(1, 11):
+        line = pace.line(captions(10 + 100 * second), now=10 + second)
+    assert "· 100 captions/s ·" in line
+
+
+def test_another_stage_starts_its_own_clock():
+    pace = Pace()
+    pace.line(Progress("converting word vectors", 0, 50, "MB"), now=0)
+    pace.line(Progress("converting word vectors", 50, 50, "MB"), now=5)
+    assert pace.line(captions(5000), now=6) == "encoding captions · 5,000 of 10,000 captions"
+
+
+def test_work_that_stands_still_shows_no_rate():
+    pace = Pace()
+    pace.line(captions(5000), now=0)
+    assert pace.line(captions(5000), now=5) == "encoding captions · 5,000 of 10,000 captions"
+
+
+def test_a_long_pause_is_survived():
+    pace = Pace()
+    pace.line(captions(0), now=0)
+    assert pace.line(captions(5000), now=3600).startswith("encoding captions · 5,000 of 10,000 captions")
+
+
+@pytest.mark.parametrize("unit", ["captions", "MB"])
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 100)), min_size=1, max_size=30))
+def test_any_course_of_events_gives_a_line_that_starts_with_the_stage(unit, steps):
+    pace, now = Pace(), 0.0
+    for done, seconds in steps:
+        now += seconds
+        assert pace.line(Progress("working", done, 1e4, unit), now=now).startswith("working · ")

@@ -1,0 +1,48 @@
+"""What a terminal would obey is shown instead."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.visible import visible
+
+ANY_TEXT = st.text(st.characters(codec=None))
+
+
+@given(ANY_TEXT)
+def test_nothing_is_left_that_a_terminal_obeys(text):
+    shown = visible(text)
+    assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in shown)
+    assert not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI") for char in shown)
+    shown.encode("utf-8")
+
+
+@given(ANY_TEXT)
+def test_making_visible_twice_changes_nothing(text):
+    assert visible(visible(text)) == visible(text)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
+def test_ordinary_text_stays_as_it_is(text):
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mred", "a␛[31mred"),
+        ("one\ttwo\r\nthree", "one␉two␍␊three"),
+        ("\x00\x7f", "␀␡"),
+        ("\x9b2J", "\\u009b2J"),
+        ("abc\u202edef", "abc\\u202edef"),
+        ("line\u2028line", "line\\u2028line"),
+        ("\ud800", "\\ud800"),
+        ("[bold]markup[/]", "[bold]markup[/]"),
+        ("שלום 🚲 é", "שלום 🚲 é"),
+        ("", ""),
+    ],
+)
+def test_each_kind_of_character_has_its_picture(text, shown):
+    assert visible(text) == shown
