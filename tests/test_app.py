@@ -383,11 +383,10 @@ async def test_a_new_answer_is_shown_from_its_top_even_when_the_wheel_had_scroll
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         app.hit_list.scroll_to(y=100, animate=False)
-        await pilot.pause(0.1)
-        assert app.hit_list.scroll_offset.y > 50
+        await until(pilot, lambda: app.hit_list.scroll_offset.y > 50, what="the wheel")
         await pilot.press("r")
         await settle(pilot)
-        assert app.hit_list.scroll_offset.y <= 1
+        await until(pilot, lambda: app.hit_list.scroll_offset.y <= 1, what="the top")
 
 
 async def test_a_click_moves_the_cursor_and_a_double_click_follows(files):
@@ -412,6 +411,27 @@ async def test_the_caption_under_the_cursor_is_shown_with_its_image(files):
         assert app.hit_list.texts[row] in pane
         assert f"image {100 + row // 5}\nimage_{row // 5}.jpg\nhttp://example.org/{row // 5}.jpg" in pane
         assert f"caption {1000 + row}" in pane
+
+
+async def test_of_a_followed_caption_that_is_too_long_for_the_box_the_beginning_is_seen(files):
+    write_coco(files.captions, [f"a {'very ' * 40}long caption {i}" for i in range(150)])
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.pause(0.1)
+        assert app.search_box.render_line(0).text.startswith("a very very")
+
+
+async def test_typing_after_a_random_caption_asked_from_the_box_replaces_it(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash", "ctrl+r")
+        await settle(pilot)
+        await type_text(pilot, "a cat")
+        assert app.search_box.value == "a cat"
 
 
 async def test_a_fast_typist_gets_the_last_text_answered(files):

@@ -162,6 +162,11 @@ def answered(terminal: Terminal) -> bool:
     return bool(terminal.query) and len(terminal.hits) > 3 and terminal.lines[-1].rstrip().endswith(" ms")
 
 
+def is_caption(query: str, texts: list[str]) -> bool:
+    """Whether the box shows a caption, or the beginning of one that is too long for it."""
+    return len(query) > 10 and any(text.startswith(query) for text in texts)
+
+
 def test_a_session_from_the_first_answer_to_the_last_key(start, files: Files):
     texts = demo_texts(300)
     terminal: Terminal = start(*files.flags)
@@ -169,7 +174,7 @@ def test_a_session_from_the_first_answer_to_the_last_key(start, files: Files):
     terminal.wait_for_text("infersent-tui")
     terminal.wait_for(answered, "the neighbours of a random caption")
     first = terminal.query
-    assert first in texts, "it starts with a caption"
+    assert is_caption(first, texts), "it starts with a caption"
     assert terminal.hits[0][:2] == (1, 0.0)
     assert terminal.hits[0][2]
     assert first.startswith(terminal.hits[0][2].rstrip("…")), "which is its own first hit"
@@ -200,11 +205,11 @@ def test_a_session_from_the_first_answer_to_the_last_key(start, files: Files):
     terminal.wait_for(lambda t: t.hits == typed and t.cursor == typed[1][2], "its hits, with the cursor where it was")
 
     terminal.press("r")
-    terminal.wait_for(lambda t: t.query != "a dog runs on the beach" and t.query in texts, "a random caption")
+    terminal.wait_for(lambda t: t.query != "a dog runs on the beach" and is_caption(t.query, texts), "a random caption")
     terminal.type_into_box("x")
     terminal.wait_for(lambda t: t.query == "x", "the box, where every key types")
     terminal.press(CTRL_R)
-    terminal.wait_for(lambda t: t.query in texts, "a random caption, asked from the box")
+    terminal.wait_for(lambda t: is_caption(t.query, texts), "a random caption, asked from the box")
     terminal.press(DOWN)
 
     terminal.press("G")

@@ -284,7 +284,7 @@ class ExplorerApp(App[None]):
         self._answer, self._shown_serial = answer, message.question.serial
         if self._trail.here is not None and self._trail.here.text == answer.query:  # not while it is being typed
             with self.search_box.prevent(Input.Changed):
-                self.search_box.value = visible(answer.query)
+                self.search_box.show(visible(answer.query))
         hits = self.hit_list
         same = before is not None and (before.query, before.row) == (answer.query, answer.row)
         hits.query_row = answer.row
@@ -360,7 +360,7 @@ class ExplorerApp(App[None]):
     def action_focus_search(self) -> None:
         """Go to the search box before the next key is dispatched; what is typed there replaces the text."""
         self.screen.set_focus(self.search_box)
-        self.search_box.select_all()
+        self.search_box.select_text()
 
     def action_leave_search(self) -> None:
         """Go to the list before the next key is dispatched; the box still has keys of its own to type first."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 
 class SearchBox(Input):
@@ -22,6 +23,15 @@ class SearchBox(Input):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="type a sentence, as in a caption")
+
+    def show(self, text: str) -> None:
+        """Put a text in place; typing replaces it, and of a long one the beginning is seen."""
+        self.value = text
+        self.select_text()
+
+    def select_text(self) -> None:
+        """Select the whole text, with the cursor at its beginning."""
+        self.selection = Selection(len(self.value), 0)
 
     def action_leave(self) -> None:
         """Hand over to the list."""
