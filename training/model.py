@@ -24,13 +24,12 @@ class Student(nn.Module):
         vectors: Word vectors, (V, E); not trained.
         hidden: H, the width of one direction.
         teacher_dim: Width of the teacher's embeddings, for the head that only training uses.
-        dropout: Share of the word vectors' features that training drops.
     """
 
     vectors: Tensor
     gain: Tensor
 
-    def __init__(self, vectors: NDArray[np.float32], *, hidden: int, teacher_dim: int, dropout: float) -> None:
+    def __init__(self, vectors: NDArray[np.float32], *, hidden: int, teacher_dim: int) -> None:
         super().__init__()
         table = torch.from_numpy(vectors)
         self.register_buffer("vectors", table, persistent=False)  # (V, E)
@@ -41,7 +40,7 @@ class Student(nn.Module):
         bias = torch.zeros(2, 4 * hidden)
         bias[:, hidden : 2 * hidden] = 1.0  # remember, to begin with
         self.bias = nn.Parameter(bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.0)  # training sets how much
         self.head = nn.Linear(2 * hidden, teacher_dim)
 
     def forward(self, sentences: list[NDArray[np.int32]]) -> Tensor:

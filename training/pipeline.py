@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from training import teacher, words
 from training.model import Student
 from training.sources import Sentences
 from training.train import Material, Plan, train
+from training.variations import variations
+from training.words import Vocabulary
 
 ENCODER = "encoder.pkl"
 VECTORS = "vectors.vec.gz"
@@ -22,8 +24,7 @@ class Made:
     """What a run made."""
 
     sentences: int
-    tokens: int
-    """Known tokens of all sentences, marks included."""
+    """Training sentences, variations included."""
     rows: int
     """V, rows of the vector file, marks and capitalised forms included."""
     distinct: int
@@ -36,12 +37,13 @@ class Made:
 
 def make(
     sentences: Sentences,
-    plan: Plan,
+    plans: Sequence[Plan],
     out: Path,
     *,
     common: list[str],
     size: int,
     dim: int,
+    held_out: set[str],
     cache: Path,
     report: Callable[[str], None],
 ) -> Made:
@@ -49,35 +51,41 @@ def make(
 
     Args:
         sentences: What to train on.
-        plan: How to train.
+        plans: How to train, one phase after the other; variations join in the second.
         out: The folder for `encoder.pkl` and `vectors.vec.gz`.
         common: Words that get a vector though the sentences lack them, the most frequent first.
         size: At most how many distinct words get one.
         dim: E, the width of the word vectors.
+        held_out: Folded sentences that no variation may equal.
         cache: Folder for the teacher's embeddings and the checkpoint.
         report: Is told how far it is.
     """
-    targets = teacher.embed(sentences.texts, cache=cache / "teacher", report=report)  # (N, 384)
     tokens = words.tokenize(sentences.texts)
     forms = words.choose(tokens, common=common, size=size)
     report(f"vocabulary: {len(forms):,} distinct words")
     singles = teacher.embed([group[0] for group in forms], cache=cache / "teacher", report=report)  # (W, 384)
-    vocabulary = words.vectors(forms, singles, dim=dim, seed=plan.seed)
+    seed = plans[0].seed
+    vocabulary = words.vectors(forms, singles, dim=dim, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     vocabulary.save(out / VECTORS)
 
-    ids = vocabulary.ids(tokens)
-    stop = vocabulary.words.index(".") if "." in vocabulary.words else -1
-    torch.manual_seed(plan.seed)
-    student = Student(vocabulary.vectors, hidden=plan.hidden, teacher_dim=targets.shape[1], dropout=plan.dropout)
-    material = Material(ids, targets, sentences.groups, sentences.sources, stop)
-    seconds = train(student, material, plan, checkpoint=cache / "checkpoint.pt", report=report)
+    torch.manual_seed(seed)
+    student = Student(vocabulary.vectors, hidden=plans[0].hidden, teacher_dim=singles.shape[1])
+    seconds = 0.0
+    material = _material(sentences, vocabulary, cache=cache, report=report)
+    for phase, plan in enumerate(plans, start=1):
+        report(f"phase {phase}: {plan}")
+        if phase == 2:
+            varied = variations(sentences, forms, singles, held_out=held_out, seed=seed)
+            report(f"{len(varied.texts):,} variations")
+            material = material.join(_material(varied, vocabulary, cache=cache, report=report))
+        seconds += train(student, material, plan, checkpoint=cache / f"checkpoint-{phase}.pt", report=report)
     student.save(out / ENCODER)
-    return Made(
-        sentences=len(ids),
-        tokens=sum(map(len, ids)),
-        rows=len(vocabulary.words),
-        distinct=len(forms) + 2,
-        dim=dim,
-        seconds=seconds,
-    )
+    return Made(len(material.ids), len(vocabulary.words), len(forms) + 2, dim, seconds)
+
+
+def _material(sentences: Sentences, vocabulary: Vocabulary, *, cache: Path, report: Callable[[str], None]) -> Material:
+    targets = teacher.embed(sentences.texts, cache=cache / "teacher", report=report)  # (N, 384)
+    ids = vocabulary.ids(words.tokenize(sentences.texts))
+    stop = vocabulary.words.index(".") if "." in vocabulary.words else -1
+    return Material(ids, targets, sentences.groups, sentences.sources, stop)

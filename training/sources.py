@@ -17,6 +17,9 @@ from training.heldout import fold, open_text
 LONGEST = 50
 """Sentences of more blank-separated words than this are left out: they cost time and are rare."""
 
+CAPTIONS = ("Flickr30k", "COCO")
+"""The sources whose groups are captions of one image."""
+
 _WORDNET_RANKS = 12_000
 _QUOTED = re.compile(r'"([^"]+)"')
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.model import Student
+from training.sources import CAPTIONS
 
 _EVERY = 100  # steps between two checkpoints
 
@@ -40,8 +41,12 @@ class Plan:
     """Weight of the mean squared error of the cosines."""
     direct: float = 1.0
     """Weight of the distance between the teacher's embedding and the head's guess of it."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Share of the word vectors' features that is dropped while training."""
+    evenness: float = 0.5
+    """How far small sources are drawn as often as big ones: 0 by size, 1 all alike."""
+    sisters: float = 0.0
+    """Weight of the mean over all captions of an image in each one's target, from 0 to 1."""
     seed: int = 20170505
 
 
@@ -60,13 +65,26 @@ class Material:
     stop: int
     """Row number of the full stop; -1 when there is none."""
 
+    def join(self, other: Material) -> Material:
+        """Add sentences that belong to groups of these."""
+        groups = np.concatenate([self.groups, other.groups])
+        order = np.argsort(groups, kind="stable")
+        ids = [*self.ids, *other.ids]
+        return Material(
+            [ids[row] for row in order],
+            np.concatenate([self.targets, other.targets])[order],
+            groups[order],
+            np.concatenate([self.sources, other.sources])[order],
+            self.stop,
+        )
+
 
 class Batches:
     """Batches by number: each depends on the seed and its own number alone, so that a run can go on anywhere.
 
-    A source is drawn as often as the square root of its size says, so that small ones count. Half a batch are whole
-    groups of sisters, the other half single sentences. A full stop at the end of a sentence is dropped a quarter of
-    the time: people who type a query leave it out.
+    Small sources are drawn more often than their size says. Half a batch are whole groups of sisters, the other half
+    single sentences. A full stop at the end of a sentence is dropped a quarter of the time: people who type a query
+    leave it out.
     """
 
     def __init__(self, material: Material, plan: Plan) -> None:
@@ -74,8 +92,9 @@ class Batches:
         self._plan = plan
         self._starts = np.searchsorted(material.groups, np.arange(material.groups[-1] + 2))  # (G+1,)
         _, source, sizes = np.unique(material.sources, return_inverse=True, return_counts=True)
-        weights = sizes[source] ** -0.5  # (N,)
+        weights = sizes[source] ** -plan.evenness  # (N,)
         sisters = np.diff(self._starts)[material.groups] > 1  # (N,)
+        self._targets = _with_sisters(material, plan.sisters)  # (N, 384)
         self._any = np.cumsum(weights)  # (N,)
         self._with_sisters = np.cumsum(weights * sisters)  # (N,)
 
@@ -97,7 +116,7 @@ class Batches:
         bare = random.random(size) < 0.25  # (B,)
         sentences = [self._sentence(row, bare=bool(drop)) for row, drop in zip(chosen, bare, strict=True)]
         order = np.argsort([-len(sentence) for sentence in sentences], kind="stable")
-        targets = torch.from_numpy(self._material.targets[np.array(chosen)[order]].astype(np.float32))
+        targets = torch.from_numpy(self._targets[np.array(chosen)[order]].astype(np.float32))
         return [sentences[place] for place in order], targets
 
     def _sentence(self, row: int, *, bare: bool) -> NDArray[np.int32]:
@@ -105,6 +124,24 @@ class Batches:
         if bare and len(ids) > 3 and ids[-2] == self._material.stop:
             return np.delete(ids, -2)
         return ids
+
+
+def _with_sisters(material: Material, weight: float) -> NDArray[np.float16]:
+    """Mix into each caption's target what all captions of its image say: a caption names a part of the scene only.
+
+    Returns:
+        Unit rows, (N, 384); those of other sources as they are.
+    """
+    if not weight:
+        return material.targets
+    own = material.targets.astype(np.float32)
+    sums = np.zeros((material.groups[-1] + 1, own.shape[1]), dtype=np.float32)  # (G, 384)
+    np.add.at(sums, material.groups, own)
+    means = sums / np.bincount(material.groups)[:, None]
+    captions = np.isin(material.sources, CAPTIONS)
+    own[captions] = (1 - weight) * own[captions] + weight * means[material.groups[captions]]
+    mixed: NDArray[np.float16] = (own / np.linalg.norm(own, axis=1, keepdims=True)).astype(np.float16)
+    return mixed
 
 
 def _draw(random: np.random.Generator, sums: NDArray[np.float64]) -> int:
@@ -170,6 +207,7 @@ def train(
         report(f"goes on from step {first:,}")
     batches = Batches(material, plan)
     student.train()
+    student.dropout.p = plan.dropout
     began = time.monotonic() - spent
     total = 0.0
     for step in range(first, plan.steps):

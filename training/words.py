@@ -18,8 +18,7 @@ VERSION = 2
 """The InferSent version that the encoder follows: its marks and its way of writing `n't`."""
 
 _SEEN = 2  # occurrences of a word before it gets a vector
-_CAPITALISED = 20_000  # words that also get a row for `Word`
-_SHOUTED = 1_500  # and for `WORD`
+_SHOUTED = 1_500  # words that also get a row for `WORD`; all get one for `Word`
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def choose(tokens: list[list[str]], *, common: list[str], size: int) -> list[lis
             forms.setdefault(word.lower(), []).append(word)
     ranked = [word for word, count in seen.most_common() if count >= _SEEN]
     chosen = list(dict.fromkeys([*ranked, *filter(_has_letter, common)]))[:size]
-    for words, write in ((chosen[:_CAPITALISED], str.capitalize), (chosen[:_SHOUTED], str.upper)):
+    for words, write in ((chosen, str.capitalize), (chosen[:_SHOUTED], str.upper)):
         for word in filter(str.isalpha, words):
             forms.setdefault(word, []).append(write(word))
     return [list(dict.fromkeys([word, *forms.get(word, [])])) for word in chosen]

@@ -51,7 +51,8 @@ class ExplorerApp(App[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash,i", "focus_search", "search", key_display="/", priority=True),
-        Binding("escape,down,enter", "leave_search", show=False, priority=True),
+        Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
+        Binding("escape,down", "leave_search", show=False, priority=True),
         Binding("r", "random", "random"),
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
         Binding("backspace", "go_back", "back", key_display="⌫"),

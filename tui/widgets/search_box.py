@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
 
 class SearchBox(Input):
-    """A one-line input in which every printable key types."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "app.leave_search", "to the list", key_display="⏎"),
-        Binding("escape,down", "app.leave_search", "To the list", show=False),
-    ]
+    """A one-line input in which every printable key types; the app decides which keys leave it."""
 
     class Left(Message):
         """The person is done typing."""
