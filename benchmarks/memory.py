@@ -1,0 +1,91 @@
+"""How much memory encoding and browsing take at the official size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.material import folder, random_weights
+
+_ENCODE = """
+import json, resource, sys
+from benchmarks.material import Corpus, random_encoder
+from core.matrix import EmbeddingMatrix, Recipe
+from core.progress import finish
+from pathlib import Path
+corpus, encoder = Corpus.read(int(sys.argv[2])), random_encoder("float32")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+recipe = Recipe("", "", "", 2, "", 0, "float32")
+steps = EmbeddingMatrix.build(Path(sys.argv[1]) / "m", recipe, corpus.sentences, corpus.vectors, encoder, about="")
+for step in steps:
+    pass
+print(json.dumps({"before_mb": before / 1000, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
+"""
+
+_BROWSE = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from core.encoder import SentenceEncoder
+from core.matrix import EmbeddingMatrix, Sentences
+from core.search import Searcher
+
+def anonymous():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("RssAnon"))
+
+folder = Path(sys.argv[1])
+encoder = SentenceEncoder.load(folder / "weights.pkl")
+loaded = anonymous()
+class Matrix:
+    rows = np.load(folder / "rows.npy", mmap_mode="c")
+    row_norms = np.ones(len(rows), np.float32)
+    sentences = Sentences(np.zeros(3 * len(rows), np.int32), np.arange(0, 3 * len(rows) + 1, 3))
+searcher = Searcher(Matrix)
+most = 0.0
+for i in range(20):
+    embedding = encoder.encode(np.random.default_rng(i).normal(size=(12, 300)).astype(np.float32)).embedding
+    order = searcher.nearest(embedding).order()
+    most = max(most, anonymous())
+print(json.dumps({"imports_and_weights_mb": loaded, "anonymous_mb": most, "weights_mb": 161.0}))
+"""
+
+
+def run(*, quick: bool = False) -> dict[str, Any]:
+    """Measure in processes of their own."""
+    captions, rows = (2_000, 10_000) if quick else (69_009, 202_654)
+    with folder() as name:
+        place = Path(name)
+        torch.save(random_weights(), place / "weights.pkl", _use_new_zipfile_serialization=False)
+        _write_rows(place / "rows.npy", rows)
+        encoding, browsing = (_run(script, place, captions) for script in (_ENCODE, _BROWSE))
+    return {
+        "question": "megabytes of memory at the official size",
+        "captions_encoded": captions,
+        "encoding": encoding | {"weights_mb": 161.0, "above_weights_mb": encoding["peak_mb"] - 161},
+        "rows_browsed": rows,
+        "browsing": browsing | {"above_weights_mb": browsing["anonymous_mb"] - 161},
+        "notebook_float32_arrays_mb": rows * 4096 * 4 / 1e6,
+    }
+
+
+def _write_rows(path: Path, rows: int) -> None:
+    import numpy as np
+
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, 4096))
+    rng = np.random.default_rng(0)
+    for at in range(0, rows, 4096):
+        array[at : at + 4096] = rng.standard_normal((min(4096, rows - at), 4096), dtype=np.float32) / 64
+    array.flush()
+
+
+def _run(script: str, place: Path, captions: int) -> dict[str, float]:
+    command = [sys.executable, "-c", script, str(place), str(captions)]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return figures

@@ -1,0 +1,72 @@
+"""How the cost grows with the corpus: encoding per caption, search, and opening, for N = 1,000 to 200,000."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from benchmarks.encode import encode
+from benchmarks.material import Corpus, random_weights
+from benchmarks.measure import interleave
+from benchmarks.search import rows_that_share_a_mean
+from core.encoder import SentenceEncoder
+from core.matrix import distinct_chunks
+from core.prefixes import plan
+from core.search import Searcher
+
+_PLOT = Path(__file__).parent / "scale.png"
+
+
+def run(*, quick: bool = False) -> dict[str, Any]:
+    """Measure and plot."""
+    sizes = (1_000, 3_000) if quick else (1_000, 3_000, 10_000, 30_000, 69_009)
+    searched = (1_000, 10_000) if quick else (1_000, 10_000, 50_000, 100_000, 200_000)
+    whole = Corpus.read(max(sizes))
+
+    encoder = SentenceEncoder(random_weights(hidden=512), dtype="float32")
+    encoding, nodes = [], []
+    for size in sizes:
+        corpus = Corpus(whole.name, whole.texts[:size])
+        task = {"encode": lambda corpus=corpus: encode(corpus.sentences, corpus.vectors, encoder)}
+        encoding.append(1e6 * interleave(task, rounds=1, warm_up=False)["encode"].median / size)
+        chunks, copies = distinct_chunks(corpus.sentences)
+        total = sum(plan([corpus.sentences[copies[i][0]] for i in chunk]).nodes for chunk in chunks)
+        nodes.append(total / len(corpus.sentences.ids))
+    searching = []
+    for size in searched:
+        matrix = rows_that_share_a_mean(size, 1024)
+        searcher, query = Searcher(matrix), matrix.rows[0].astype(np.float32)  # type: ignore[arg-type]
+        task = {"search": lambda searcher=searcher, query=query: searcher.nearest(query)}
+        searching.append(1000 * interleave(task, rounds=5)["search"].median)
+    if not quick:
+        _plot(sizes, encoding, nodes, searched, searching)
+    return {
+        "question": "cost against the number of captions",
+        "encoded": list(sizes),
+        "encoding_us_a_caption": encoding,
+        "nodes_per_token": nodes,
+        "searched": list(searched),
+        "search_ms": searching,
+        "plot": _PLOT.name,
+    }
+
+
+def _plot(
+    sizes: tuple[int, ...], encoding: list[float], nodes: list[float], searched: tuple[int, ...], searching: list[float]
+) -> None:
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    for axis, x, y, label in (
+        (axes[0], sizes, encoding, "encoding, µs a caption (300 -> 2x512)"),
+        (axes[1], sizes, nodes, "LSTM steps / tokens"),
+        (axes[2], searched, searching, "search, ms (D = 1,024)"),
+    ):
+        axis.plot(x, y, marker="o")
+        axis.set(xscale="log", xlabel="captions", title=label, ylim=(0, None))
+        axis.grid(alpha=0.3)
+    figure.savefig(_PLOT, dpi=110)
