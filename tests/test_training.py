@@ -23,6 +23,7 @@ def packed(lengths: list[int], width: int, seed: int = 0):
 def test_the_packed_lstm_has_the_maxima_and_gradients_of_torchs():
     width, hidden = 6, 8
     sentences, inputs, counts = packed([5, 5, 3, 1], width)
+    torch.manual_seed(0)
     lstm = torch.nn.LSTM(width, hidden, bidirectional=True)
     expected = torch.cat([lstm(sentence[:, None])[0].max(dim=0).values for sentence in sentences])  # (B, 2H)
     weights = {
@@ -71,7 +72,7 @@ def student() -> Student:
 
 def test_a_killed_run_goes_on_to_the_same_weights(material, tmp_path, monkeypatch):
     monkeypatch.setattr("training.train._EVERY", 4)
-    plan = Plan(steps=10, cycle=10, batch=16, hidden=8)
+    plan = Plan(steps=24, cycle=24, batch=16, hidden=8)
     whole, first = student(), student()
     train(whole, material, plan, checkpoint=tmp_path / "whole.pt", report=lambda line: None)
 
@@ -79,7 +80,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(material, tmp_path, monkeypatc
         pass
 
     def kill(line: str) -> None:
-        if line.startswith("step 8"):
+        if line.startswith("step 16"):
             raise Killed
 
     with pytest.raises(Killed):

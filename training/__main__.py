@@ -62,7 +62,7 @@ def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--out", type=_NEW, required=True, help="Where the two files go.")
 @click.option("--cache", type=_NEW, help="Teacher's embeddings, checkpoint; default: `cache` in the out folder.")
-@click.option("--steps", default=1_000, show_default=True, help="How many batches of 384.")
+@click.option("--steps", default=1_000, type=click.IntRange(20), show_default=True, help="How many batches of 384.")
 @click.option("--hidden", default=512, show_default=True, help="Width of one direction.")
 @click.option("--more-words", type=_FILE, default=_DEMO / VECTORS, help="A .vec file whose words get vectors, too.")
 def own(*, file: Path, out: Path, cache: Path | None, steps: int, hidden: int, more_words: Path) -> None:
