@@ -16,9 +16,8 @@ from core.prefixes import PrefixPlan, plan
 from core.vectors import WordVectors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_NODES_A_STEP = (
-    1024  # LSTM steps computed at once: enough for the matrix product, little enough to stop within a second
-)
+_PARENTS_A_STEP = 1024  # rows of a matrix product: enough for its full rate, few enough to stop within a second
+_TILE_BYTES = 2 << 20  # gates computed at once on a processor: they stay in its cache
 _KEYS = [
     f"enc_lstm.{kind}_l0{direction}"
     for direction in ("", "_reverse")
@@ -142,33 +141,33 @@ class SentenceEncoder:
         inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
         table = torch.addmm(bias_ih + bias_hh, inputs, weight_ih.T)  # (U, 4H), in float32
         weight = weight_hh.T.to(dtype)  # (H, 4H)
-        nodes_done = 0
-        state = cell = maxima = torch.empty(0)  # of the inner nodes of the level above, (k, H) each
+        # The nodes with children of the level above, (k, H) each; above the first level stands the empty prefix.
+        state = torch.zeros((1, hidden), dtype=dtype, device=self.device)
+        cell = torch.zeros((1, hidden), device=self.device)
+        maxima = torch.full((1, hidden), -torch.inf, device=self.device)
+        tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if self.device.type == "cpu" else _PARENTS_A_STEP
+        done = 0
         for level in steps.levels:
             n = len(level.words)
             words = torch.from_numpy(level.words).to(self.device)
             parents = torch.from_numpy(level.parents).to(self.device)
-            projected = torch.empty((len(state), 4 * hidden), dtype=dtype, device=self.device)
-            for at in range(0, len(state), _NODES_A_STEP):
-                torch.mm(state[at : at + _NODES_A_STEP], weight, out=projected[at : at + _NODES_A_STEP])
-                yield nodes_done / steps.nodes
-            new_cell, new_state, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))
-            for at in range(0, n, _NODES_A_STEP):
-                part = slice(at, at + _NODES_A_STEP)
-                gates = table[words[part]]  # (b, 4H)
-                if len(parents):
-                    gates += projected[parents[part]]
-                i, f, g, o = gates.chunk(4, dim=1)
-                torch.mul(i.sigmoid_(), g.tanh_(), out=new_cell[part])
-                if len(parents):
-                    new_cell[part].addcmul_(f.sigmoid_(), cell[parents[part]])
-                torch.mul(o.sigmoid_(), new_cell[part].tanh(), out=new_state[part])
-                if len(parents):
-                    torch.maximum(maxima[parents[part]], new_state[part], out=new_maxima[part])
-                else:
-                    new_maxima[part] = new_state[part]
-                nodes_done += len(gates)
-                yield nodes_done / steps.nodes
+            new_state, new_cell, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))
+            blocks = range(0, len(state), _PARENTS_A_STEP)
+            starts = np.searchsorted(level.parents, blocks).tolist()  # children stand in the order of their parents
+            for first, start, end in zip(blocks, starts, [*starts[1:], n], strict=True):
+                projected = torch.mm(state[first : first + _PARENTS_A_STEP], weight)  # (p, 4H), once for all children
+                for at in range(start, end, tile):
+                    part = slice(at, min(at + tile, end))
+                    above = parents[part]
+                    gates = table[words[part]]  # (b, 4H)
+                    gates += projected[above - first]
+                    i, f, g, o = gates.chunk(4, dim=1)
+                    torch.mul(i.sigmoid_(), g.tanh_(), out=new_cell[part])
+                    new_cell[part].addcmul_(f.sigmoid_(), cell[above])
+                    torch.mul(o.sigmoid_(), new_cell[part].tanh(), out=new_state[part])
+                    torch.maximum(maxima[above], new_state[part], out=new_maxima[part])
+                done += end - start
+                yield done / steps.nodes
             if len(level.rows):
                 out[level.rows] = new_maxima[torch.from_numpy(level.ending).to(self.device)].cpu().numpy()
             inner = torch.from_numpy(level.inner).to(self.device)

@@ -7,7 +7,7 @@ a tree of prefixes (a trie); each node of it is one step of the LSTM, computed o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ class Level:
     words: NDArray[np.int64]
     """Index of each node's last token into the plan's `words`, (n,)."""
     parents: NDArray[np.int64]
-    """Index of each node's parent among `inner` of the level above, (n,); empty at the first level."""
+    """Index of each node's parent among `inner` of the level above, (n,), ascending; 0, the empty prefix, at first."""
     inner: NDArray[np.int64]
     """The nodes that have children, ascending, (k,)."""
     ending: NDArray[np.int64]
@@ -63,19 +63,16 @@ def plan(sentences: Sequence[NDArray[np.int32]]) -> PrefixPlan:
     shared = longest_shared_prefix(ids)  # (B,)
     levels: list[Level] = []
     rows = np.array(order)
-    parent_nodes = np.empty(0, np.int64)  # (B,) each row's node at the level above
+    nodes = np.zeros(len(order), np.int64)  # (B,) each row's node at the level above
     for depth in range(ids.shape[1]):
-        alive = lengths > depth  # (B,)
-        starts = alive & (shared <= depth)  # (B,) rows that begin a node
-        nodes = np.cumsum(starts) - 1  # (B,) each alive row's node
-        parents = parent_nodes[starts] if depth else parent_nodes
-        if depth:  # number the parents among the inner nodes of the level above
-            inner, parents = np.unique(parents, return_inverse=True)
-            levels[-1] = Level(levels[-1].words, levels[-1].parents, inner, levels[-1].ending, levels[-1].rows)
+        starts = (lengths > depth) & (shared <= depth)  # (B,) rows that begin a node
+        inner, parents = np.unique(nodes[starts], return_inverse=True)
+        if depth:  # now it is known which nodes of the level above have children
+            levels[-1] = replace(levels[-1], inner=inner)
+        nodes = np.cumsum(starts) - 1  # (B,)
         ends = lengths == depth + 1
-        none = np.empty(0, np.int64)
-        levels.append(Level(columns[starts, depth], parents.astype(np.int64), none, nodes[ends], rows[ends]))
-        parent_nodes = nodes
+        leaves = np.empty(0, np.int64)
+        levels.append(Level(columns[starts, depth], parents.astype(np.int64), leaves, nodes[ends], rows[ends]))
     return PrefixPlan(words, levels)
 
 

@@ -77,7 +77,8 @@ def test_importance_counts_the_features_that_each_word_wins(setup):
 
 
 def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
-    monkeypatch.setattr("core.encoder._NODES_A_STEP", 3)
+    monkeypatch.setattr("core.encoder._PARENTS_A_STEP", 3)
+    monkeypatch.setattr("core.encoder._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
     sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
 

@@ -21,7 +21,8 @@ def read_back(steps):
     """Spell out the prefix of every node, level by level, and the sentence that ends at each row."""
     above, spelled, ends = [()], [], {}
     for level in steps.levels:
-        parents = [above[parent] for parent in level.parents] if len(level.parents) else [()] * len(level.words)
+        parents = [above[parent] for parent in level.parents]
+        assert (np.diff(level.parents) >= 0).all()
         nodes = [(*parent, int(steps.words[word])) for parent, word in zip(parents, level.words, strict=True)]
         spelled += nodes
         ends |= {int(row): nodes[node] for node, row in zip(level.ending, level.rows, strict=True)}
