@@ -154,7 +154,7 @@ def _check_file(path: Path) -> None:
     try:
         if path.is_file():
             return
-        found = "is a folder" if path.is_dir() else "no such file"
+        found = "is a folder" if path.is_dir() else "is not a plain file" if path.exists() else "no such file"
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
     raise AssetError(path, found, expected="a file", advice="check the path")

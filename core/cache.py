@@ -20,9 +20,11 @@ import platformdirs
 
 from core.assets import AssetError
 from core.locks import unless_locked
+from core.progress import Progress, Steps
 
 _ANSWERS_BYTES = 256 << 20
 _DESCRIBED = {"matrix": "recipe.json", "vectors": "info.json"}  # the file that makes an entry whole, by kind
+_HASH_BYTES = 16 << 20  # between two places to stop
 _ROOT = Path(__file__).parent.parent
 
 
@@ -91,7 +93,7 @@ class Cache:
         """The place of an entry, whether it exists or not."""
         return self.root / kind / key
 
-    def sha256(self, path: Path) -> str:
+    def sha256(self, path: Path) -> Steps[str]:
         """Hash a file; the result is remembered for as long as path, size and modification time stay.
 
         A file written within the last two seconds is not remembered: another write could leave all three the same.
@@ -105,8 +107,12 @@ class Cache:
             known = self._recall(self._registry, memo)
             if isinstance(known, str):
                 return known
+            whole = hashlib.sha256()
             with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                while block := file.read(_HASH_BYTES):
+                    whole.update(block)
+                    yield Progress(f"hashing {path.name}", file.tell() / 1e6, stat.st_size / 1e6, "MB")
+            digest = whole.hexdigest()
         except OSError as error:
             raise AssetError.from_os_error(path, error) from error
         if abs(time.time_ns() - stat.st_mtime_ns) > 2e9:
@@ -175,7 +181,7 @@ class Cache:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(folder, 0o700)
             # No write-ahead log: it does not work on network file systems.
-            return diskcache.Cache(str(folder), disk=PlainDisk, sqlite_journal_mode="delete", timeout=2, **settings)
+            return diskcache.Cache(str(folder), disk=PlainDisk, sqlite_journal_mode="delete", timeout=0.25, **settings)
         return None
 
     def _recall(self, database: Any, key: str) -> Any:

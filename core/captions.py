@@ -205,8 +205,8 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
         path,
         ids=_labels(frame["id"]) if "id" in frame else None,
         groups=_labels(frame.index.to_series()) if frame.index.name == "image_id" else None,
-        file_names={image["id"]: image["file_name"] for image in images if "file_name" in image},
-        urls={image["id"]: image[address] for image in images if address in image},
+        file_names={image["id"]: image["file_name"] for image in images if isinstance(image.get("file_name"), str)},
+        urls={image["id"]: image[address] for image in images if isinstance(image.get(address), str)},
     )
 
 

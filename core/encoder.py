@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,9 @@ from core.prefixes import PrefixPlan, plan
 from core.vectors import WordVectors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PLAN = 2
+"""Version of the way in which corpora are computed: another one may give other last bits."""
+_TOKENS_A_STEP = 64  # of one sentence, between two looks at whether to stop
 _PARENTS_A_STEP = 1024  # rows of a matrix product: enough for its full rate, few enough to stop within a second
 _TILE_BYTES = 2 << 20  # gates computed at once on a processor: they stay in its cache
 _KEYS = [
@@ -25,6 +28,15 @@ _KEYS = [
 ]
 
 
+class Cancelled(Exception):
+    """The encoding of a sentence was given up."""
+
+
+def never() -> bool:
+    """Answer `cancelled` for work that is not."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedSentence:
     """One sentence's embedding, and where it came from."""
@@ -32,7 +44,7 @@ class EncodedSentence:
     embedding: NDArray[np.float32]
     """(D,), not normalized."""
     importance: NDArray[np.float32]
-    """Share of the D maxima that fall on each token, (T,); sums to 1. The first token wins a tie."""
+    """Share of the D maxima that fall on each token, (T,); sums to 1."""
 
 
 class EncodingStep(NamedTuple):
@@ -61,9 +73,9 @@ class SentenceEncoder:
         """E, the width of the word vectors."""
         self.dim = 2 * hidden
         """D, the width of an embedding."""
-        self._lstm = torch.nn.LSTM(dim, hidden, bidirectional=True)
-        self._lstm.load_state_dict({key.removeprefix("enc_lstm."): weights[key].float() for key in _KEYS})
-        self._lstm.to(self.device).eval().requires_grad_(False)
+        self._directions = [_one_direction(weights, suffix, dim, hidden).to(self.device) for suffix in ("", "_reverse")]
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # single sentences are exact
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
@@ -75,17 +87,32 @@ class SentenceEncoder:
         return cls(_read_weights(path), device=device, dtype=dtype)
 
     @torch.inference_mode()
-    def encode(self, word_vectors: NDArray[np.float32]) -> EncodedSentence:
+    def encode(self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = never) -> EncodedSentence:
         """Encode one sentence in float32.
 
         Args:
             word_vectors: (T, E), the sentence marks included; T >= 1.
+            cancelled: Looked at between the parts of a very long sentence.
+
+        Raises:
+            Cancelled: It said so.
         """
-        inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)
-        states = self._lstm(inputs[:, None])[0][:, 0]  # (T, D)
-        embedding, winners = states.max(dim=0)  # (D,), (D,)
-        importance = torch.bincount(winners, minlength=len(inputs)).float() / self.dim  # (T,)
-        return EncodedSentence(embedding.cpu().numpy(), importance.cpu().numpy())
+        inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)[:, None]  # (T, 1, E)
+        maxima, winners = [], []
+        for lstm, sequence in zip(self._directions, (inputs, inputs.flip(0)), strict=True):
+            state, best = None, torch.full((self.dim // 2,), -torch.inf, device=self.device)  # (H,)
+            place = torch.zeros_like(best, dtype=torch.int64)  # (H,)
+            for at in range(0, len(sequence), _TOKENS_A_STEP):
+                if at and cancelled():
+                    raise Cancelled
+                states, state = lstm(sequence[at : at + _TOKENS_A_STEP], state)
+                highest, where = states[:, 0].max(dim=0)  # (H,), (H,)
+                place = torch.where(highest > best, where + at, place)
+                best = torch.maximum(best, highest)
+            maxima.append(best)
+            winners.append(place if sequence is inputs else len(inputs) - 1 - place)
+        importance = torch.bincount(torch.cat(winners), minlength=len(inputs)).float() / self.dim  # (T,)
+        return EncodedSentence(torch.cat(maxima).cpu().numpy(), importance.cpu().numpy())
 
     def encode_together(
         self, sentences: Sequence[NDArray[np.int32]], vectors: WordVectors, *, at_once: int | None = None
@@ -111,23 +138,25 @@ class SentenceEncoder:
         while done < len(sentences):
             part = sentences[done : done + at_once]
             try:
-                for half, direction in enumerate(("", "_reverse")):
+                for half, lstm in enumerate(self._directions):
                     steps = plan(part if half == 0 else [ids[::-1] for ids in part])
                     out = embeddings[done : done + at_once, half * self.dim // 2 : (half + 1) * self.dim // 2]
-                    for share in self._pool(steps, vectors, direction, out):
+                    for share in self._pool(steps, vectors, lstm, out):
                         yield EncodingStep(done + (half + share) / 2 * len(part), at_once)
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError as error:
                 if at_once == 1:
-                    raise
+                    advice = "use --device cpu, or free memory on the device"
+                    raise AssetError(f"--device {self.device}", "out of memory", advice=advice) from error
                 at_once = (min(at_once, len(part)) + 1) // 2
-                torch.cuda.empty_cache()
+            else:
+                done += at_once
                 continue
-            done += at_once
+            torch.cuda.empty_cache()  # out here, where the traceback no longer holds the tensors
         return embeddings
 
     @torch.inference_mode()
     def _pool(
-        self, steps: PrefixPlan, vectors: WordVectors, direction: str, out: NDArray[np.float32]
+        self, steps: PrefixPlan, vectors: WordVectors, lstm: torch.nn.LSTM, out: NDArray[np.float32]
     ) -> Generator[float, None, None]:
         """Run one direction of the LSTM along a plan and write each sentence's maxima into `out`, (B, H).
 
@@ -135,9 +164,7 @@ class SentenceEncoder:
             The share of the nodes that is done.
         """
         dtype, hidden = DTYPES[self.dtype], self.dim // 2
-        weight_ih, weight_hh, bias_ih, bias_hh = (
-            getattr(self._lstm, f"{kind}_l0{direction}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
+        weight_ih, weight_hh, bias_ih, bias_hh = lstm.all_weights[0]
         inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
         table = torch.addmm(bias_ih + bias_hh, inputs, weight_ih.T)  # (U, 4H), in float32
         weight = weight_hh.T.to(dtype)  # (H, 4H)
@@ -174,6 +201,13 @@ class SentenceEncoder:
             state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]
 
 
+def _one_direction(weights: dict[str, torch.Tensor], suffix: str, dim: int, hidden: int) -> torch.nn.LSTM:
+    lstm = torch.nn.LSTM(dim, hidden)
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    lstm.load_state_dict({f"{kind}_l0": weights[f"enc_lstm.{kind}_l0{suffix}"].float() for kind in kinds})
+    return lstm.eval().requires_grad_(False)
+
+
 def choose_device(name: str) -> str:
     """Resolve `auto` to the best device there is.
 
@@ -184,6 +218,9 @@ def choose_device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise AssetError(f"--device {name}", "torch sees no CUDA device here", advice="use --device cpu or auto")
+    if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
+        found = f"torch sees {torch.cuda.device_count()} CUDA devices here, counted from 0"
+        raise AssetError(f"--device {name}", found, advice="use --device cuda or auto")
     return name
 
 
@@ -231,4 +268,6 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
             )
         if not weights[key].isfinite().all():
             raise AssetError(path, f"{key} holds numbers that are not finite", advice=advice)
+        if "weight" in key and not weights[key].any():
+            raise AssetError(path, f"{key} holds nothing but zeros", advice=advice)
     return weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from core.assets import AssetError, Assets
 from core.cache import Cache
 from core.captions import Captions, Columns
-from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype
-from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
+from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
 from core.progress import Progress, Steps
 from core.reliability import NOTHING_KNOWN, Token, Verdict, judge_by_rules
 from core.search import LEADING, Found, Ranking, Searcher
@@ -83,6 +83,7 @@ class Explorer:
         self.matrix: EmbeddingMatrix
         self.report: BuildReport
         self._searcher: Searcher
+        self._last: tuple[str, EncodedSentence] | None = None  # a typed text is asked again when it rests
 
     def open_encoder(self) -> Steps[None]:
         """Open word vectors (converting them when they are new) and weights, and check that they fit.
@@ -90,9 +91,9 @@ class Explorer:
         Raises:
             AssetError: A file cannot be used, or the two do not belong together.
         """
-        yield Progress("hashing the word vectors", 0, 0, "")
-        vectors_key = f"{self.cache.sha256(self.assets.vectors)[:32]}-{VECTORS_FORMAT}"
-        folder = self.cache.folder("vectors", vectors_key)
+        self._weights_hash = yield from self.cache.sha256(self.assets.weights)
+        self._vectors_hash = yield from self.cache.sha256(self.assets.vectors)
+        folder = self.cache.folder("vectors", f"{self._vectors_hash[:32]}-{VECTORS_FORMAT}")
         yield from WordVectors.convert(self.assets.vectors, folder)
         self.vectors = WordVectors(folder, vocab_size=self._vocab_size)
         yield Progress("loading the encoder", 0, 0, "")
@@ -132,16 +133,15 @@ class Explorer:
         """
         recipe = self.recipe()
         folder = self.cache.folder("matrix", recipe.key)
-        try:
-            self.matrix = EmbeddingMatrix(folder)
+        if opens(folder):
             self.report = BuildReport(len(self.captions), len(self.captions), True, "")
-        except (OSError, ValueError, KeyError):
+        else:
             sentences = yield from self.sentences(self.captions.texts)
             about = f"{self.model_name} · {self.captions_name} ({len(self.captions):,}) · {self.dtype}"
             self.report = yield from EmbeddingMatrix.build(
-                folder, recipe, sentences, self.vectors, self.encoder, about=about
+                folder, recipe, sentences=sentences, vectors=self.vectors, encoder=self.encoder, about=about
             )
-            self.matrix = EmbeddingMatrix(folder)
+        self.matrix = EmbeddingMatrix(folder)
         self._searcher = Searcher(self.matrix, device=self.device)
 
     def prepare(self) -> Steps[None]:
@@ -153,8 +153,8 @@ class Explorer:
     def recipe(self) -> Recipe:
         """What the matrix of the opened encoder and captions is made from."""
         return Recipe(
-            weights=self.cache.sha256(self.assets.weights),
-            vectors=self.cache.sha256(self.assets.vectors),
+            weights=self._weights_hash,
+            vectors=self._vectors_hash,
             texts=Recipe.hash_texts(self.captions.texts),
             version=self.assets.version,
             tokenizer=self.tokenizer.name,
@@ -166,11 +166,12 @@ class Explorer:
         """Encode texts into `out`, (len(texts), D), raw; those without known words at the mark-only point."""
         sentences = yield from self.sentences(texts)
         chunks, copies = distinct_chunks(sentences)
-        done = 0
+        done, at_once = 0, None
         for chunk in chunks:
-            steps = self.encoder.encode_together([sentences[copies[i][0]] for i in chunk], self.vectors)
+            part = [sentences[copies[i][0]] for i in chunk]
+            steps = self.encoder.encode_together(part, self.vectors, at_once=at_once)
             rows = np.concatenate([copies[i] for i in chunk])
-            embeddings, _ = yield from watch(steps, done, len(rows) / len(chunk), len(texts))
+            embeddings, at_once = yield from watch(steps, done, len(rows) / len(chunk), len(texts))
             out[rows] = np.repeat(embeddings, [len(copies[i]) for i in chunk], axis=0)
             done += len(rows)
             yield Progress("encoding captions", done, len(texts), "captions")
@@ -218,13 +219,19 @@ class Explorer:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems
 
-    def ask(self, text: str, *, settled: bool = True, k: int = LEADING) -> Answer:
+    def ask(
+        self, text: str, *, settled: bool = True, k: int = LEADING, cancelled: Callable[[], bool] = never
+    ) -> Answer:
         """Answer a typed query.
 
         Args:
             text: The query.
             settled: False while it is being typed: then the last word is not judged yet, unless a blank follows it.
             k: How many leading hits.
+            cancelled: Looked at while a very long query is encoded.
+
+        Raises:
+            Cancelled: It said so.
         """
         clock = _Clock()
         words = self.tokenizer.tokenize(text)
@@ -235,24 +242,32 @@ class Explorer:
         clock.lap("tokenize")
         own_row = next(iter(self.matrix.sentences.find(ids).tolist()), None) if len(ids) > 2 else None
         unfinished = not settled and not text[-1:].isspace()
-        return self._answer(text, words, rows, ids, own_row, clock, unfinished=unfinished, store=settled, k=k)
+        return self._answer(
+            *(text, words, rows, ids, own_row, clock), unfinished=unfinished, store=settled, k=k, cancelled=cancelled
+        )
 
-    def ask_caption(self, row: int, *, k: int = LEADING) -> Answer:
+    def ask_caption(self, row: int, *, k: int = LEADING, cancelled: Callable[[], bool] = never) -> Answer:
         """Answer with the neighbours of a caption, from its stored row."""
         clock = _Clock()
         text = self.captions.texts[row]
         words = self.tokenizer.tokenize(text)
         rows = self.vectors.find(words, always=self.tokenizer.marks)
         clock.lap("tokenize")
-        return self._answer(text, words, rows, self.matrix.sentences[row], row, clock, k=k)
+        return self._answer(text, words, rows, self.matrix.sentences[row], row, clock, k=k, cancelled=cancelled)
 
-    def random_row(self, rng: random.Random | None = None) -> int:
+    def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
         """Draw a caption that has at least one known word.
+
+        Args:
+            rng: Where chance comes from.
+            other_than: A caption that is not drawn, unless it is the only one.
 
         Raises:
             AssetError: No caption has one.
         """
         wordless = set(self.matrix.sentences.wordless().tolist())
+        if other_than is not None and len(wordless | {other_than}) < len(self.matrix):
+            wordless.add(other_than)
         if len(wordless) == len(self.matrix):
             raise AssetError(
                 self.assets.captions,
@@ -276,12 +291,13 @@ class Explorer:
         unfinished: bool = False,
         store: bool = True,
         k: int,
+        cancelled: Callable[[], bool],
     ) -> Answer:
         if len(ids) <= 2:
             tokens = tuple(Token(word, False, 0.0, unfinished and i == len(words) - 1) for i, word in enumerate(words))
             verdict = None if all(token.unfinished for token in tokens) else NOTHING_KNOWN
             return Answer(text, own_row, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings())
-        encoded = self._encode(ids, store=store)
+        encoded = self._encode(ids, cancelled)
         clock.lap("encode")
         query = self.matrix.rows[own_row] if own_row is not None else encoded.embedding
         found = self._searcher.nearest(query, k=k, own_row=own_row)
@@ -293,19 +309,29 @@ class Explorer:
         )
         marks_importance = float(encoded.importance[0] + encoded.importance[-1])
         verdict = judge_by_rules(tokens)
-        return Answer(text, own_row, tokens, marks_importance, verdict, found.leading, found, clock.timings())
-
-    def _encode(self, ids: NDArray[np.int32], *, store: bool) -> EncodedSentence:
-        """Encode token ids, or recall what an earlier, settled query gave: its embedding, then its importance."""
-        key = f"{self.matrix.folder.name}:{self.device}:{hashlib.sha256(ids.tobytes()).hexdigest()}"
-        if known := self.cache.recall_answer(key):
-            values = np.frombuffer(known, np.float32)
-            if len(values) == self.encoder.dim + len(ids):
-                return EncodedSentence(values[: self.encoder.dim], values[self.encoder.dim :])
-        encoded = self.encoder.encode(np.asarray(self.vectors.rows[ids]))
+        timings = clock.timings()
         if store:
-            self.cache.remember_answer(key, np.concatenate([encoded.embedding, encoded.importance]).tobytes())
+            self.cache.remember_answer(
+                self._answer_key(ids), np.concatenate([encoded.embedding, encoded.importance]).tobytes()
+            )
+        return Answer(text, own_row, tokens, marks_importance, verdict, found.leading, found, timings)
+
+    def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool]) -> EncodedSentence:
+        """Encode token ids, unless they were the last ones, or an earlier, settled query had them."""
+        key = self._answer_key(ids)
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
+        known = self.cache.recall_answer(key)
+        if known and len(known) == 4 * (self.encoder.dim + len(ids)):
+            values = np.frombuffer(known, np.float32)
+            encoded = EncodedSentence(values[: self.encoder.dim], values[self.encoder.dim :])
+        else:
+            encoded = self.encoder.encode(np.asarray(self.vectors.rows[ids]), cancelled=cancelled)
+        self._last = key, encoded
         return encoded
+
+    def _answer_key(self, ids: NDArray[np.int32]) -> str:
+        return f"{self.matrix.folder.name}:{self.device}:{hashlib.sha256(ids.tobytes()).hexdigest()}"
 
 
 class _Clock:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError
 from core.cache import write_json
-from core.encoder import EncodingStep, SentenceEncoder
+from core.encoder import PLAN, EncodingStep, SentenceEncoder
 from core.locks import only_one
 from core.progress import Progress, Steps
 from core.vectors import WordVectors
 
 _CHUNK = 4096  # distinct sentences between two flushes
 _FORMAT = 1
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError)  # what opening damaged files raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,15 @@ class BuildReport:
     """Why an unfinished matrix was thrown away; empty when none was."""
 
 
+def opens(folder: Path) -> bool:
+    """Whether a folder holds a whole, undamaged matrix."""
+    try:
+        EmbeddingMatrix(folder)
+    except _DAMAGED:
+        return False
+    return True
+
+
 class EmbeddingMatrix:
     """A whole matrix, memory-mapped for reading.
 
@@ -108,6 +118,7 @@ class EmbeddingMatrix:
 
     Raises:
         FileNotFoundError: There is no whole matrix in the folder.
+        ValueError, EOFError, KeyError, TypeError: Its files are damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -122,6 +133,11 @@ class EmbeddingMatrix:
         self.sentences = Sentences(
             np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
         )
+        n = len(self.sentences)
+        if not n == len(self.rows) == len(self.norms) == len(self.row_norms) or self.sentences.starts[-1] != len(
+            self.sentences.ids
+        ):
+            raise ValueError("the arrays differ in length")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -136,10 +152,10 @@ class EmbeddingMatrix:
         cls,
         folder: Path,
         recipe: Recipe,
+        *,
         sentences: Sentences,
         vectors: WordVectors,
         encoder: SentenceEncoder,
-        *,
         about: str,
     ) -> Steps[BuildReport]:
         """Encode all captions into a folder; goes on where an interrupted run stopped.
@@ -164,13 +180,12 @@ class EmbeddingMatrix:
             for _ in waiting:
                 yield Progress("waiting for another process that encodes these captions", 0, 0, "")
             try:
-                if (folder / "recipe.json").exists() and not (folder / "progress.json").exists():
+                if opens(folder):
                     return BuildReport(n, n, True, "")
-                how = _how(encoder)
-                progress, started_over = _start(folder, recipe, how, sentences, dim, about)
-                arrays = [
-                    np.load(folder / f"{name}.npy", mmap_mode="r+") for name in ("embeddings", "norms", "row_norms")
-                ]
+                progress, started_over = _take_up(folder, _how(encoder), n, dim)
+                if not progress["chunks"]:
+                    _lay_out(folder, recipe, sentences, dim, about, progress)
+                arrays = _arrays(folder)
                 chunks, copies = distinct_chunks(sentences)
                 resumed = sum(len(copies[i]) for chunk in range(progress["chunks"]) for i in chunks[chunk])
                 rows_done = resumed
@@ -201,42 +216,66 @@ def _how(encoder: SentenceEncoder) -> dict[str, Any]:
     """What may change bits without changing the recipe."""
     import torch
 
-    return {
-        "chunk": _CHUNK,
-        "device": str(encoder.device),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
+    if encoder.device.type == "cuda":
+        processor = torch.cuda.get_device_name(encoder.device)
+    else:
+        processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    return {"plan": PLAN, "chunk": _CHUNK, "processor": processor, "torch": torch.__version__}
 
 
-def _start(
-    folder: Path, recipe: Recipe, how: dict[str, Any], sentences: Sentences, dim: int, about: str
-) -> tuple[dict[str, Any], str]:
-    """Take up an unfinished matrix, or lay out an empty one; also say why an unfinished one could not be taken up."""
-    started_over = ""
+def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
+    """Take up an unfinished matrix where it stopped.
+
+    Returns:
+        Its progress, or that of an empty matrix; and why an unfinished one cannot be taken up, empty when none was.
+    """
+    empty = {"how": how, "chunks": 0, "at_once": _CHUNK, "rows": 0}
+    if not (folder / "recipe.json").exists():
+        return empty, ""
     try:
         progress: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-        if not (folder / "recipe.json").exists():
+        before, _ = progress["how"], (progress["chunks"], progress["at_once"], progress["rows"])
+        if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
-        if progress["how"] == how:
-            return progress, ""
-        changed = [f"{name} was {old}, is {how.get(name)}" for name, old in progress["how"].items() if old != how[name]]
-        started_over = "; ".join(changed)
-    except (OSError, ValueError, KeyError):
-        pass
+    except _DAMAGED:
+        return empty, "its files are damaged"
+    changed = [f"{name} was {before.get(name)}, is {value}" for name, value in how.items() if before.get(name) != value]
+    return (empty, "; ".join(changed)) if changed else (progress, "")
+
+
+def _lay_out(
+    folder: Path, recipe: Recipe, sentences: Sentences, dim: int, about: str, progress: dict[str, Any]
+) -> None:
+    """Write the files of an empty matrix, its recipe last."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "recipe.json").unlink(missing_ok=True)
-    progress = {"how": how, "chunks": 0, "at_once": _CHUNK, "rows": 0}
     write_json(folder / "progress.json", progress)
     n = len(sentences)
     for name, shape, dtype in (("embeddings", (n, dim), "<f2"), ("norms", (n,), "<f4"), ("row_norms", (n,), "<f4")):
-        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape).flush()
-        with (folder / f"{name}.npy").open("r+b") as file:  # take the space now: later a full disk would be a crash
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    np.save(folder / "ids.npy", sentences.ids)
-    np.save(folder / "starts.npy", sentences.starts)
+        new_array(folder / f"{name}.npy", shape, dtype)
+    for name, array in (("ids", sentences.ids), ("starts", sentences.starts)):
+        with (folder / f"{name}.npy").open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
     write_json(folder / "recipe.json", asdict(recipe) | {"about": about})
-    return progress, started_over
+
+
+def _arrays(folder: Path) -> list[np.memmap[Any, Any]]:
+    return [np.load(folder / f"{name}.npy", mmap_mode="r+") for name in ("embeddings", "norms", "row_norms")]
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
+    """Make a memory-mapped `.npy` file of zeros, with all of its space taken now: a full disk is told at once.
+
+    Raises:
+        OSError: There is no room, or the place cannot be written.
+    """
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array.flush()
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return array
 
 
 def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.int64]]]:

@@ -6,9 +6,8 @@ a tree of prefixes (a trie); each node of it is one step of the LSTM, computed o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +29,16 @@ class Level:
     """The sentences that end at `ending`, (e,), as numbered by the caller."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PrefixPlan:
     """All steps of one direction over a set of distinct sentences."""
 
     words: NDArray[np.int32]
     """The distinct token ids, ascending, (U,)."""
-    levels: list[Level]
-    """One for each length of prefix, shortest first."""
-
-    @cached_property
-    def nodes(self) -> int:
-        """How many LSTM steps the plan takes; without sharing it would be one a token."""
-        return sum(len(level.words) for level in self.levels)
+    nodes: int
+    """How many LSTM steps the plan takes; without sharing it would be one a token."""
+    levels: Iterator[Level]
+    """One for each length of prefix, shortest first; laid out as they are read, once."""
 
 
 def plan(sentences: Sequence[NDArray[np.int32]]) -> PrefixPlan:
@@ -61,19 +57,22 @@ def plan(sentences: Sequence[NDArray[np.int32]]) -> PrefixPlan:
     columns = np.full(ids.shape, -1, np.int64)  # (B, T) ids as indices into words
     columns[ids >= 0] = index
     shared = longest_shared_prefix(ids)  # (B,)
-    levels: list[Level] = []
-    rows = np.array(order)
-    nodes = np.zeros(len(order), np.int64)  # (B,) each row's node at the level above
-    for depth in range(ids.shape[1]):
+    return PrefixPlan(words, int((lengths - shared).sum()), _levels(columns, lengths, shared, np.array(order)))
+
+
+def _levels(
+    columns: NDArray[np.int64], lengths: NDArray[np.int64], shared: NDArray[np.int64], rows: NDArray[np.int64]
+) -> Iterator[Level]:
+    """Lay out level after level; which nodes of one have children is known from the next."""
+    parents = np.zeros(int((shared == 0).sum()), np.int64)
+    for depth in range(columns.shape[1]):
         starts = (lengths > depth) & (shared <= depth)  # (B,) rows that begin a node
-        inner, parents = np.unique(nodes[starts], return_inverse=True)
-        if depth:  # now it is known which nodes of the level above have children
-            levels[-1] = replace(levels[-1], inner=inner)
-        nodes = np.cumsum(starts) - 1  # (B,)
+        nodes = np.cumsum(starts) - 1  # (B,) each row's node
         ends = lengths == depth + 1
-        leaves = np.empty(0, np.int64)
-        levels.append(Level(columns[starts, depth], parents.astype(np.int64), leaves, nodes[ends], rows[ends]))
-    return PrefixPlan(words, levels)
+        below = (lengths > depth + 1) & (shared <= depth + 1)  # (B,) rows that begin a node of the next level
+        inner, parents_below = np.unique(nodes[below], return_inverse=True)
+        yield Level(columns[starts, depth], parents, inner, nodes[ends], rows[ends])
+        parents = parents_below.astype(np.int64)
 
 
 def longest_shared_prefix(ids: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -109,7 +109,7 @@ class Searcher:
             distances[candidates == own_row] = -1  # before every other
         best = np.argsort(distances, kind="stable")[:k]
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
-        return Found(leading, similarities, 1 - float(np.median(similarities)))
+        return Found(leading, similarities, 1 - float(np.median(similarities[np.isfinite(similarities)])))
 
     @torch.inference_mode()
     def _similarities(self, query: NDArray[np.float32]) -> NDArray[np.float32]:

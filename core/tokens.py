@@ -10,7 +10,7 @@ MARKS: dict[int, tuple[str, str]] = {1: ("<s>", "</s>"), 2: ("<p>", "</p>")}
 """The first and last token of every sentence, by InferSent version."""
 
 # Texts of plain words, with at most one full stop, at the end: NLTK splits these at blanks and before the stop,
-# whatever its punkt data, so they need neither NLTK nor its import. The exceptions are words that NLTK takes apart.
+# whatever its punkt data, so they need not pass through it. The exceptions are words that NLTK takes apart.
 _PLAIN = re.compile(r"(?!.*--)[A-Za-z0-9 -]*[A-Za-z0-9-] *\.?", re.ASCII)
 _TAKEN_APART = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
 
@@ -30,6 +30,8 @@ class Tokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """Split a text into tokens, without the two sentence marks."""
+        if not text.strip():
+            return []
         if _PLAIN.fullmatch(text) and not _TAKEN_APART.search(text):
             if text.endswith("."):
                 return [*text[:-1].split(), "."]

@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 from conftest import write_coco
+from textual.events import Paste
 
 from core.matrix import unfinished_rows
 from tui.app import ExplorerApp
@@ -432,6 +434,105 @@ async def test_typing_after_a_random_caption_asked_from_the_box_replaces_it(file
         await settle(pilot)
         await type_text(pilot, "a cat")
         assert app.search_box.value == "a cat"
+
+
+async def test_correcting_a_submitted_text_does_not_select_it(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("slash", "end", "s", "backspace")
+        await settle(pilot)
+        await pilot.pause(0.5)
+        await type_text(pilot, " runs")
+        assert app.search_box.value == "a dog runs"
+
+
+async def test_back_returns_to_where_the_cursor_was_before_the_typing(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        start = app.search_box.value
+        await pilot.press(*"jjjjjj")
+        assert app.hit_list.cursor == 7
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert (app.search_box.value, app.hit_list.cursor) == (start, 7)
+
+
+async def test_back_from_an_emptied_box_returns_to_what_was_shown_before(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        start = app.search_box.value
+        await pilot.press("slash", "backspace", "escape")
+        await settle(pilot)
+        assert len(app.hit_list) == 0
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+        assert len(app.hit_list) == 300
+
+
+async def test_quitting_during_a_very_long_query_takes_no_longer_than_its_present_part(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        encode, parts = app._explorer.encoder._directions[0].forward, []
+        app._explorer.encoder._directions[0].forward = lambda *given: parts.append(time.sleep(0.02)) or encode(*given)
+        app.search_box.value = "a dog on the beach " * 2000
+        await until(pilot, lambda: len(parts) > 2, what="the encoding to begin")
+        await pilot.press("ctrl+c")
+    assert len(parts) < 150
+
+
+async def test_a_followed_hit_from_far_down_is_shown_from_its_first_line(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("G", "enter")
+        await settle(pilot)
+        await until(pilot, lambda: app.hit_list.scroll_offset.y == 0, what="the top")
+        assert app.hit_list.cursor == 1
+
+
+@pytest.mark.parametrize("size", [(80, 12), (40, 12), (120, 10), (30, 8)])
+async def test_the_list_has_room_in_a_low_window(files, size):
+    app = make_app(files)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        assert app.hit_list.size.height >= size[1] - 6
+
+
+async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.hit_list.post_message(Paste("a dog\non the\r\nbeach"))
+        await until(pilot, lambda: app.search_box.value == "a dog on the beach", what="the pasted text")
+        await settle(pilot)
+        assert app._answer.query == "a dog on the beach"
+
+
+async def test_timings_and_panes_fit_the_window_after_a_resize(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        assert "search" in str(app.timings_line.content)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert "search" not in str(app.timings_line.content)
+        assert app.hit_list.texts[app.hit_list.row] in app.caption_pane.render().plain
+        await pilot.resize_terminal(160, 50)
+        await pilot.pause(0.1)
+        assert "search" in str(app.timings_line.content)
 
 
 async def test_a_fast_typist_gets_the_last_text_answered(files):

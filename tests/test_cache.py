@@ -15,6 +15,7 @@ import pytest
 from core.assets import AssetError
 from core.cache import Cache, write_json
 from core.locks import only_one, unless_locked
+from core.progress import finish
 
 HOLD_A_LOCK = """
 import sys, time
@@ -107,42 +108,42 @@ def test_a_hash_is_that_of_the_content(cache, tmp_path):
     import hashlib
 
     path = old(tmp_path / "a", "kite")
-    assert cache.sha256(path) == hashlib.sha256(b"kite").hexdigest()
+    assert finish(cache.sha256(path)) == hashlib.sha256(b"kite").hexdigest()
 
 
 def test_a_hash_is_remembered_while_size_and_time_stay(cache, tmp_path):
     path = old(tmp_path / "a", "kite")
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     old(path, "boat")  # what is remembered shows only when the file lies about its time
-    assert cache.sha256(path) == first
+    assert finish(cache.sha256(path)) == first
 
 
 def test_the_hash_changes_when_the_content_changes(cache, tmp_path):
     path = old(tmp_path / "a", "kite")
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     os.utime(path, ns=(10**18, 10**18 + 1))
-    assert cache.sha256(path) == first
+    assert finish(cache.sha256(path)) == first
     path.write_text("boat")
-    assert cache.sha256(path) != first
+    assert finish(cache.sha256(path)) != first
     old(path, "kites")
-    assert cache.sha256(path) != first
+    assert finish(cache.sha256(path)) != first
 
 
 def test_the_hash_of_a_file_just_written_is_not_remembered(cache, tmp_path):
     path = tmp_path / "a"
     path.write_text("kite")
     now = path.stat().st_mtime_ns
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     path.write_text("boat")
     os.utime(path, ns=(now, now))  # as if within the same tick of the file system's clock
-    assert cache.sha256(path) != first
+    assert finish(cache.sha256(path)) != first
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()])
 def test_a_file_that_cannot_be_hashed_is_an_error(cache, tmp_path, make):
     make(tmp_path / "a")
     with pytest.raises(AssetError):
-        cache.sha256(tmp_path / "a")
+        finish(cache.sha256(tmp_path / "a"))
 
 
 # What is refused.
@@ -150,29 +151,29 @@ def test_a_file_that_cannot_be_hashed_is_an_error(cache, tmp_path, make):
 
 def test_a_planted_pickle_value_does_not_run(cache, tmp_path):
     path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     plant(cache, "UPDATE Cache SET mode = 4, value = ?, filename = NULL", pickle.dumps(Plant(trap)))
     again = Cache(cache.root)
-    assert again.sha256(path) == first
+    assert finish(again.sha256(path)) == first
     assert not trap.exists()
     again.close()
 
 
 def test_a_planted_pickle_file_does_not_run(cache, tmp_path):
     path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     (cache.root / "registry" / "planted.val").write_bytes(pickle.dumps(Plant(trap)))
     plant(cache, "UPDATE Cache SET mode = 4, value = NULL, filename = 'planted.val'")
-    assert Cache(cache.root).sha256(path) == first
+    assert finish(Cache(cache.root).sha256(path)) == first
     assert not trap.exists()
 
 
 def test_a_planted_pickle_key_does_not_run(cache, tmp_path):
     path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
-    cache.sha256(path)
+    finish(cache.sha256(path))
     plant(cache, "UPDATE Cache SET raw = 0, key = ?", pickle.dumps(Plant(trap)))
     again = Cache(cache.root)
-    assert again.sha256(path)
+    assert finish(again.sha256(path))
     with pytest.raises(OSError, match="refused"):
         list(again._registry)
     assert not trap.exists()
@@ -187,9 +188,9 @@ def test_the_trap_of_these_tests_does_spring_when_unpickled(tmp_path):
 @pytest.mark.parametrize("value", [b"bytes", 7, 0.5, None])
 def test_a_remembered_value_of_another_kind_is_a_miss(cache, tmp_path, value):
     path = old(tmp_path / "a", "kite")
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     plant(cache, "UPDATE Cache SET mode = 1, value = ?, filename = NULL", value)
-    assert Cache(cache.root).sha256(path) == first
+    assert finish(Cache(cache.root).sha256(path)) == first
 
 
 def test_only_plain_values_are_stored(cache):
@@ -204,17 +205,17 @@ def test_a_corrupt_registry_is_a_miss_that_is_reported_once(cache, tmp_path):
     (cache.root / "registry").mkdir(parents=True)
     (cache.root / "registry" / "cache.db").write_bytes(b"this is no database" * 1000)
     path = old(tmp_path / "a", "kite")
-    assert cache.sha256(path) == cache.sha256(path)
+    assert finish(cache.sha256(path)) == finish(cache.sha256(path))
     assert len(cache.problems) == 1
     assert "registry" in cache.problems[0]
 
 
 def test_a_registry_with_settings_of_no_sense_is_a_miss(cache, tmp_path):
     path = old(tmp_path / "a", "kite")
-    first = cache.sha256(path)
+    first = finish(cache.sha256(path))
     plant(cache, "UPDATE Settings SET value = 'nonsense' WHERE key = 'eviction_policy'")
     again = Cache(cache.root)
-    assert again.sha256(path) == first
+    assert finish(again.sha256(path)) == first
     again.remember_answer("key", b"value")
     assert again.recall_answer("key") == b"value"
     assert len(again.problems) == 1
@@ -225,7 +226,7 @@ def test_a_place_that_cannot_be_written_is_a_miss_that_is_reported_once(tmp_path
     (tmp_path / "file").touch()
     cache = Cache(tmp_path / "file" / "cache")
     path = old(tmp_path / "a", "kite")
-    assert cache.sha256(path) == cache.sha256(path)
+    assert finish(cache.sha256(path)) == finish(cache.sha256(path))
     cache.remember_answer("key", b"value")
     assert cache.recall_answer("key") is None
     assert len(cache.problems) == 2  # the registry, the answers
@@ -245,7 +246,7 @@ def test_nothing_is_made_before_it_is_needed(cache):
 
 def test_the_folders_are_their_owners_alone(cache, tmp_path):
     (cache.root / "registry").mkdir(parents=True, mode=0o755)
-    cache.sha256(old(tmp_path / "a", "kite"))
+    finish(cache.sha256(old(tmp_path / "a", "kite")))
     cache.remember_answer("key", b"value")
     with only_one(cache.folder("vectors", "abc")) as waiting:
         list(waiting)

@@ -504,3 +504,18 @@ def test_whatever_a_file_holds_it_is_read_or_an_asset_error(tmp_path, ending, da
         return
     assert len(captions) == len(captions.ids) > captions.blank
     assert all(isinstance(captions.group(row), int | str | None) for row in range(len(captions)))
+
+
+def test_image_facts_that_are_no_text_are_left_out(tmp_path):
+    document = {
+        "images": [
+            {"id": 1, "file_name": 5, "coco_url": None},
+            {"id": 2, "file_name": "b.jpg", "coco_url": "http://b"},
+        ],
+        "annotations": [{"id": 1, "image_id": 1, "caption": "a dog"}],
+    }
+    path = tmp_path / "captions.json"
+    path.write_text(json.dumps(document))
+    captions = Captions.read(path)
+    assert captions.file_names == {2: "b.jpg"}
+    assert captions.urls == {2: "http://b"}

@@ -248,6 +248,7 @@ def test_captions_can_come_from_standard_input(run, files):
         (["search", "a", "-k", "0"], "-k"),
         (["search", "-", "--captions", "-"], "standard input"),
         (["search", "a", "--device", "abacus"], "auto, cpu, cuda"),
+        (["search", "a", "--device", "5"], "auto, cpu, cuda"),
         (["search", "a", "--vocab-size", "0"], "above 0"),
         (["search", "a", "--vocab-size", "many"], "above 0"),
         (["search", "a", "--model-version", "3"], "--model-version"),
@@ -447,7 +448,11 @@ def test_embed_refuses_what_it_cannot_read_or_write(run, files):
     lines.write_text("")
     assert refused(run("embed", lines, "-o", out, *files.flags), "is empty")
     lines.write_text("a dog\n")
-    assert refused(run("embed", lines, "-o", files.folder / "nowhere" / "out.npy", "-q", *files.flags), "no such file")
+    assert refused(
+        run("embed", lines, "-o", files.folder / "nowhere" / "out.npy", "-q", *files.flags), "a folder that exists"
+    )
+    assert refused(run("embed", lines, "-o", lines, "-q", *files.flags), "is the file that is read")
+    assert lines.read_text() == "a dog\n"
     assert not out.exists()
 
 

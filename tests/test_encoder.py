@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reference import encode_slowly
 
 from core.assets import AssetError
-from core.encoder import SentenceEncoder, choose_device, choose_dtype
+from core.encoder import Cancelled, SentenceEncoder, choose_device, choose_dtype
 from core.progress import finish
 from core.tokens import Tokenizer
 from core.vectors import WordVectors
@@ -76,6 +76,20 @@ def test_importance_counts_the_features_that_each_word_wins(setup):
     np.testing.assert_allclose(setup.encoder.encode(np.array(setup.vectors.rows[ids])).importance, expected, atol=1e-6)
 
 
+def test_a_long_sentence_can_be_given_up_between_its_parts(setup):
+    looks = []
+    with pytest.raises(Cancelled):
+        setup.encoder.encode(np.ones((1000, WORD_DIM), np.float32), cancelled=lambda: looks.append(0) or len(looks) > 2)
+    assert len(looks) == 3
+
+
+def test_a_sentence_of_several_parts_equals_the_reference(setup):
+    ids = [(i * 7) % WORDS for i in range(150)]
+    encoded = setup.encoder.encode(np.array(setup.vectors.rows[ids]))
+    np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=1e-6)
+    assert encoded.importance.sum() == pytest.approx(1)
+
+
 def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
     monkeypatch.setattr("core.encoder._PARENTS_A_STEP", 3)
     monkeypatch.setattr("core.encoder._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
@@ -118,7 +132,7 @@ def test_a_single_sentence_that_does_not_fit_is_an_error(setup, monkeypatch):
         raise torch.OutOfMemoryError("no room at all")
 
     monkeypatch.setattr(SentenceEncoder, "_pool", full)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(AssetError, match="--device cpu"):
         setup.together([(1, 2), (3, 4)])
 
 
@@ -184,6 +198,8 @@ def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path
         torch.save(weights | {"enc_lstm.weight_hh_l0": torch.zeros(4, 4)}, path)
     elif kind == "not finite":
         torch.save(weights | {"enc_lstm.bias_hh_l0": torch.full((4 * HIDDEN,), float("nan"))}, path)
+    elif kind == "zeros":
+        torch.save({name: torch.zeros_like(value) for name, value in weights.items()}, path)
     elif kind == "a flat tensor":
         torch.save(weights | {"enc_lstm.weight_ih_l0": torch.zeros(8)}, path)
     elif kind == "code":
@@ -199,7 +215,7 @@ def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path
     "kind",
     [
         *("empty", "html", "cut off", "cut off zip", "noise", "a list", "other keys", "other shapes", "not finite"),
-        *("a flat tensor", "code", "missing", "folder"),
+        *("zeros", "a flat tensor", "code", "missing", "folder"),
     ],
 )
 def test_a_file_that_is_no_state_dict_is_refused_with_its_name(setup, tmp_path, kind):

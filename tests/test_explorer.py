@@ -105,6 +105,15 @@ def test_a_settled_query_is_remembered_and_a_keystroke_is_not(files):
     assert [t.importance for t in first.tokens] == [t.importance for t in second.tokens]
 
 
+def test_a_damaged_remembered_answer_is_a_miss(files):
+    explorer = files.explorer()
+    first = explorer.ask("a dog near")
+    for key in list(explorer.cache._answers.iterkeys()):
+        explorer.cache._answers.set(key, b"\0" * 5)
+    explorer._last = None
+    np.testing.assert_array_equal(explorer.ask("a dog near").hits.distances, first.hits.distances)
+
+
 def test_a_random_caption_always_has_a_known_word(files):
     write_coco(files.captions, ["xylograph"] * 30 + ["a dog"])
     explorer = files.explorer()

@@ -129,6 +129,32 @@ def test_a_damaged_progress_note_starts_over(files, small_chunks):
     assert len(EmbeddingMatrix(folder)) == 300
 
 
+@pytest.mark.parametrize("name", ["embeddings", "norms", "row_norms", "ids", "starts"])
+@pytest.mark.parametrize("damage", ["cut off", "empty", "missing"])
+def test_a_damaged_matrix_is_made_anew(files, name, damage):
+    folder = files.explorer().matrix.folder
+    path = folder / f"{name}.npy"
+    whole = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(whole[: len(whole) // 2 if damage == "cut off" else 0])
+    explorer = files.explorer()
+    assert not explorer.report.reused
+    assert "damaged" in explorer.report.started_over
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", ["[]", "{", "{}", '{"how": {}, "chunks": 1}'])
+def test_an_unfinished_matrix_with_a_damaged_note_is_made_anew(files, small_chunks, damage):
+    explorer = start(files)
+    folder = interrupt(explorer, 100)
+    (folder / "progress.json").write_text(damage)
+    finish(explorer.open_matrix())
+    assert explorer.report.resumed_rows == 0
+    assert len(explorer.matrix) == 300
+
+
 def test_captions_of_the_same_words_are_encoded_once_and_stored_in_every_place(files):
     write_coco(files.captions, ["a dog on the beach", "a cat", "a dog on the beach", "a dog on the beach"])
     matrix = files.explorer().matrix

@@ -106,6 +106,11 @@ def test_captions_without_a_known_word_are_never_ranked():
     assert len(found.order()) == 197
 
 
+def test_captions_without_a_known_word_do_not_count_for_the_median_distance():
+    m = matrix(rows_that_share_a_mean(300, 16), wordless=tuple(range(200)))
+    assert 0 < Searcher(m).nearest(m.rows[250].astype(np.float32)).median_distance < 1
+
+
 def test_a_corpus_of_captions_without_known_words_has_no_hits():
     m = matrix(np.ones((4, 8), np.float32), wordless=(0, 1, 2, 3))
     found = Searcher(m).nearest(np.ones(8, np.float32))

@@ -13,7 +13,7 @@ SIZES = [(80, 24), (120, 40)]
 def still(monkeypatch, files):
     """An app whose pictures do not change from run to run: relative paths, no chance, no times."""
     monkeypatch.chdir(files.folder)
-    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer: 42)
+    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)
     monkeypatch.setattr("tui.app._timings", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms")
     folder = files.folder
     names = [path.relative_to(folder) for path in (files.weights, files.vectors, files.captions, files.cache)]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
+from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -20,7 +24,7 @@ from core.assets import AssetError
 from tui.asker import Asker, Question
 from tui.pace import Pace
 from tui.trail import Trail, Visit
-from tui.visible import visible
+from tui.visible import one_line, visible
 from tui.widgets.answer_pane import CaptionPane, ImportancePane, VerdictPane
 from tui.widgets.help_screen import HelpScreen
 from tui.widgets.hit_list import HitList
@@ -47,6 +51,7 @@ class ExplorerApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "infersent-tui"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE_CELLS, "-wide")]  # noqa: RUF012 - as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
     AUTO_FOCUS = None
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,6 +64,7 @@ class ExplorerApp(App[None]):
         Binding("alt+left", "go_back", "Back", show=False, priority=True),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "quit", "quit"),
+        Binding("ctrl+z", "suspend_process", show=False),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 
@@ -124,7 +130,10 @@ class ExplorerApp(App[None]):
         self._open_explorer = open_explorer
         self._explorer: Explorer | None = None
         self._asker: Asker | None = None
+        self._width = 80  # cells, as of the last resize
         self._trail = Trail()
+        self._typing = False  # typed text is shown, which is no step of the trail yet
+        self._told: set[str] = set()  # problems that were shown
         self._serial = 0  # of the latest question
         self._shown_serial = 0  # of the question whose answer is shown
         self._answer: Answer | None = None
@@ -154,7 +163,10 @@ class ExplorerApp(App[None]):
             yield self.timings_line
 
     def on_mount(self) -> None:
-        """Show the first frame, then load."""
+        """Show the first frame, then load; leave the terminal in order when told to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
         self.call_after_refresh(self._load)
 
     def on_unmount(self) -> None:
@@ -213,8 +225,7 @@ class ExplorerApp(App[None]):
             f" · {explorer.captions_name} ({len(explorer.captions):,}) · {explorer.device} {short}"
         )
         self.body.current = "answer"
-        for problem in explorer.problems():
-            self.notify(visible(problem), severity="warning", markup=False)
+        self._tell(explorer.problems())
         if self.search_box.value.strip():
             if not self.search_box.has_focus:
                 self.search_box.focus()
@@ -230,17 +241,30 @@ class ExplorerApp(App[None]):
         if self._settling is not None:
             self._settling.stop()
         self._serial += 1
+        self._cursor_wanted = None
         if self._asker is not None:
             self._asker.ask(Question(self._serial, text, row, settled))
 
     def _go(self, visit: Visit) -> None:
-        self._trail.go(visit, cursor=self.hit_list.cursor)
-        self._cursor_wanted = None
+        if not self._typing:
+            self._trail.leave(self.hit_list.cursor)
+        self._trail.go(visit)
+        self._present(visit)
+
+    def _present(self, visit: Visit) -> None:
+        """Ask a step of the trail, with its text in the box."""
+        self._typing = False
+        with self.search_box.prevent(Input.Changed):
+            self.search_box.show(visible(visit.text))
         self._ask(visit.text, row=visit.row)
+        self._cursor_wanted = visit.cursor
 
     @on(Input.Changed, "#search")
     def ask_while_typing(self, message: Input.Changed) -> None:
         """Ask at every keystroke; once more when the typing rests."""
+        if not self._typing:
+            self._trail.leave(self.hit_list.cursor)
+            self._typing = True
         self._ask(message.value, settled=False)
         self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(message.value))
 
@@ -252,6 +276,12 @@ class ExplorerApp(App[None]):
         if text.strip() and (self._trail.here is None or visible(self._trail.here.text) != text):
             self._go(Visit(text, None))
 
+    @on(HitList.Pasted)
+    def ask_pasted(self, message: HitList.Pasted) -> None:
+        """Take a text that is pasted outside the box for a query."""
+        self.action_focus_search()
+        self.search_box.value = one_line(message.text)
+
     @on(HitList.Followed)
     def follow(self, message: HitList.Followed) -> None:
         """Make the chosen hit the query."""
@@ -262,7 +292,7 @@ class ExplorerApp(App[None]):
         """Ask a random caption."""
         if self._explorer is not None:
             try:
-                row = self._explorer.random_row()
+                row = self._explorer.random_row(other_than=self._trail.here.row if self._trail.here else None)
             except AssetError as error:
                 self.post_message(self.Refused(error))
             else:
@@ -270,9 +300,9 @@ class ExplorerApp(App[None]):
 
     def action_go_back(self) -> None:
         """Return to the query before, and to where the cursor was."""
-        if (visit := self._trail.back()) is not None:
-            self._cursor_wanted = visit.cursor
-            self._ask(visit.text, row=visit.row)
+        visit = self._trail.here if self._typing else self._trail.back()
+        if visit is not None:
+            self._present(visit)
 
     # Showing
 
@@ -283,9 +313,6 @@ class ExplorerApp(App[None]):
             return
         before, answer = self._answer, message.answer
         self._answer, self._shown_serial = answer, message.question.serial
-        if self._trail.here is not None and self._trail.here.text == answer.query:  # not while it is being typed
-            with self.search_box.prevent(Input.Changed):
-                self.search_box.show(visible(answer.query))
         hits = self.hit_list
         same = before is not None and (before.query, before.row) == (answer.query, answer.row)
         hits.query_row = answer.row
@@ -295,7 +322,10 @@ class ExplorerApp(App[None]):
         if self._cursor_wanted is not None:
             hits.go(self._cursor_wanted)
         elif not same:
+            hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.row is None else 1)
+        if self._explorer is not None:
+            self._tell(self._explorer.cache.problems)
         self.verdict_pane.answer = answer
         self.importance_pane.answer = answer
         self._show_lines()
@@ -332,17 +362,26 @@ class ExplorerApp(App[None]):
         """Let a bug show its traceback."""
         raise message.error
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Fit trail, timings and panes to the window."""
-        self.importance_pane.most_words = 5 if self._is_narrow else max(5, self.size.height - 22)
+        self._width = event.size.width
+        self.importance_pane.most_words = 5 if self._is_narrow else max(5, event.size.height - 22)
+        self.caption_pane.brief = self._is_narrow
         self._show_lines()
 
     @property
     def _is_narrow(self) -> bool:
-        return self.size.width < _WIDE_CELLS
+        return self._width < _WIDE_CELLS
+
+    def _tell(self, problems: list[str]) -> None:
+        """Show problems that were not shown before."""
+        for problem in problems:
+            if problem not in self._told:
+                self._told.add(problem)
+                self.notify(visible(problem), severity="warning", markup=False)
 
     def _show_lines(self) -> None:
-        self.trail_line.update(visible(self._trail.line(self.size.width - 2)))
+        self.trail_line.update(visible(self._trail.line(self._width - 2)))
         if self._answer is not None:
             self.timings_line.update(_timings(self._answer, brief=self._is_narrow))
 
@@ -374,7 +413,8 @@ class ExplorerApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer everything that a key does in the command palette too."""
-        yield from super().get_system_commands(screen)
+        useless = {"Keys", "Maximize", "Minimize", "Screenshot"}  # of no use here: see Explain
+        yield from (command for command in super().get_system_commands(screen) if command.title not in useless)
         yield SystemCommand("Search", "Go to the search box (/)", self.action_focus_search)
         yield SystemCommand("Random caption", "Ask a random caption (r)", self.action_random)
         yield SystemCommand(

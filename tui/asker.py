@@ -80,14 +80,23 @@ class Asker:
             assert question is not None
             try:
                 answer = self._answer(question)
-                self._answered(question, answer)
-                if answer.found is not None and self._waiting is None:
-                    self._ordered(question, answer.found.order())
+                if answer is not None:
+                    self._answered(question, answer)
+                    if answer.found is not None and not self._is_overtaken():
+                        self._ordered(question, answer.found.order())
             except Exception as error:  # a bug: shown by the app, with its traceback
                 self._failed(error)
                 return
 
-    def _answer(self, question: Question) -> Answer:
-        if question.row is None:
-            return self._explorer.ask(question.text, settled=question.settled)
-        return self._explorer.ask_caption(question.row)
+    def _is_overtaken(self) -> bool:
+        return self._stopped or self._waiting is not None
+
+    def _answer(self, question: Question) -> Answer | None:
+        from core.encoder import Cancelled
+
+        try:
+            if question.row is not None:
+                return self._explorer.ask_caption(question.row, cancelled=self._is_overtaken)
+            return self._explorer.ask(question.text, settled=question.settled, cancelled=self._is_overtaken)
+        except Cancelled:
+            return None

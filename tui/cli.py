@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,11 @@ import click
 
 from core.assets import AssetError
 from tui.options import Options, asset_options
+from tui.pace import run_steps
 from tui.visible import visible
 
 if TYPE_CHECKING:
     from core.explorer import Answer, Explorer
-    from core.progress import Steps
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
@@ -39,6 +40,7 @@ def main() -> None:
         click.echo(f"infersent-tui: {visible_lines(str(error))}", err=True)
         code = 2
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; what is finished is kept", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -69,6 +71,8 @@ def cli(context: click.Context) -> None:
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("the explorer needs a terminal; see `infersent-tui search --help` for scripts")
     options = Options.of(context)
+    if str(options.captions) == "-":
+        raise click.UsageError("the explorer reads its keys from standard input: put the captions into a file")
     if not os.environ.get("NO_COLOR"):
         os.environ.pop("NO_COLOR", None)  # Textual would take an empty one for a yes
 
@@ -87,14 +91,13 @@ def cli(context: click.Context) -> None:
 def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
     """Encode all captions now, without the screen. Goes on where an interrupted run stopped."""
     explorer = Options.of(context).open_explorer()
-    _run(explorer.open_encoder(), quiet)
+    run_steps(explorer.open_encoder(), quiet)
     start = time.perf_counter()
-    _run(explorer.open_captions(), quiet)
-    _run(explorer.open_matrix(), quiet)
+    run_steps(explorer.open_captions(), quiet)
+    run_steps(explorer.open_matrix(), quiet)
     seconds = time.perf_counter() - start
     report = explorer.report
-    if report.started_over and not quiet:
-        click.echo(f"an unfinished matrix could not be continued ({report.started_over}): started over", err=True)
+    _tell_problems(explorer, quiet)
     fresh = 0 if report.reused else report.rows - report.resumed_rows
     document = {
         "rows": report.rows,
@@ -136,7 +139,8 @@ def search(
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
     explorer = options.open_explorer()
-    _run(explorer.prepare(), quiet)
+    run_steps(explorer.prepare(), quiet)
+    _tell_problems(explorer, quiet)
     found = False
     for query in _lines() if from_stdin else [" ".join(text)]:
         answer = explorer.ask(query, k=k)
@@ -172,23 +176,27 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         options = dataclasses.replace(options, dtype="float32")
     explorer = options.open_explorer()
 
-    import numpy as np
-
     from core.captions import read_lines
+    from core.matrix import new_array
 
     lines = read_lines(file)
-    _run(explorer.open_encoder(), quiet)
+    run_steps(explorer.open_encoder(), quiet)
+    if str(output) == "-" or not output.parent.is_dir():
+        raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
+    if output.exists() and str(file) != "-" and output.samefile(file):
+        raise AssetError(output, "is the file that is read", advice="name another output")
     work = output.with_name(output.name + ".part")
     try:
         shape = (len(lines), explorer.encoder.dim)
-        out = np.lib.format.open_memmap(work, mode="w+", dtype=np.float32, shape=shape)
-        _run(explorer.embed(lines, out), quiet)
+        out = new_array(work, shape, "<f4")
+        run_steps(explorer.embed(lines, out), quiet)
         out.flush()
         work.replace(output)
     except OSError as error:
         raise AssetError.from_os_error(output, error) from error
     finally:
-        work.unlink(missing_ok=True)
+        with suppress(OSError):
+            work.unlink(missing_ok=True)
     if not quiet:
         click.echo(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)
 
@@ -261,21 +269,26 @@ def cache_list(context: click.Context, as_json: bool) -> None:
 @asset_options
 @click.pass_context
 def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
-    """Delete everything computed from other files or settings than those in use now."""
+    """Delete everything computed from other files or settings than these options name."""
     explorer = Options.of(context).open_explorer()
-    _run(explorer.open_encoder(), quiet=True)
-    _run(explorer.open_captions(), quiet=True)
+    run_steps(explorer.open_encoder(), quiet=False)
+    run_steps(explorer.open_captions(), quiet=False)
     keep = {explorer.vectors.folder, explorer.cache.folder("matrix", explorer.recipe().key)}
     doomed = [entry for entry in explorer.cache.entries() if entry.path not in keep]
     for entry in doomed:
-        click.echo(f"{entry.kind:8} {entry.key[:12]}  {entry.bytes / 1e6:>10,.1f} MB  {visible(entry.about)}")
+        state = "" if entry.whole else "unfinished  "
+        click.echo(f"{entry.kind:8} {entry.key[:12]}  {entry.bytes / 1e6:>10,.1f} MB  {state}{visible(entry.about)}")
     if not doomed:
         click.echo("nothing to delete")
     elif not dry_run:
-        if not yes and sys.stdin.isatty():
+        if not yes and not sys.stdin.isatty():
+            raise click.UsageError("nobody can be asked here: say --yes")
+        if not yes:
             click.confirm(f"Delete these {len(doomed)}?", abort=True)
         gone = explorer.cache.prune(keep)
         click.echo(f"deleted {len(gone)}, {sum(entry.bytes for entry in gone) / 1e6:,.1f} MB")
+        if len(gone) < len(doomed):
+            click.echo(f"kept {len(doomed) - len(gone)}: another process is writing them", err=True)
 
 
 @cli.command()
@@ -295,25 +308,9 @@ def visible_lines(text: str) -> str:
     return "\n".join(visible(line) for line in text.splitlines())
 
 
-def _run(steps: Steps[None], quiet: bool) -> None:
-    """Run slow work, with a line of progress on stderr: rewritten in a terminal, a line a stage elsewhere."""
-    from tui.pace import Pace
-
-    pace, rewrite = Pace(), sys.stderr.isatty()
-    stage, shown, width = "", 0.0, 0
-    for progress in steps:
-        now = time.monotonic()
-        if quiet or (now - shown < 0.1 and progress.stage == stage):
-            continue
-        line = pace.line(progress, now=now)
-        if rewrite:
-            click.echo(f"\r{line:<{width}}", nl=False, err=True)
-            width = len(line)
-        elif progress.stage != stage:
-            click.echo(line, err=True)
-        stage, shown = progress.stage, now
-    if rewrite and width:
-        click.echo(f"\r{'':<{width}}\r", nl=False, err=True)
+def _tell_problems(explorer: Explorer, quiet: bool) -> None:
+    for problem in () if quiet else explorer.problems():
+        click.echo(f"note: {visible(problem)}", err=True)
 
 
 def _lines() -> Iterator[str]:

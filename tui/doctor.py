@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
-from core.progress import finish
+from tui.pace import run_steps
 
 if TYPE_CHECKING:
     from core.explorer import Explorer
@@ -40,8 +40,8 @@ def examine(options: Options) -> dict[str, Any]:
 def _describe(explorer: Explorer) -> dict[str, Any]:
     from core.matrix import unfinished_rows
 
-    finish(explorer.open_encoder())
-    finish(explorer.open_captions())
+    run_steps(explorer.open_encoder(), quiet=False)
+    run_steps(explorer.open_captions(), quiet=False)
     assets, vectors, captions = explorer.assets, explorer.vectors, explorer.captions
     folder = explorer.cache.folder("matrix", explorer.recipe().key)
     rows = unfinished_rows(folder)

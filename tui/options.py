@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -87,7 +88,7 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
     name = str(parameter.name)
     if name == "vocab_size" and value != "all" and not (value.isascii() and value.isdigit() and int(value) > 0):
         raise click.BadParameter("a whole number above 0, or `all`", context, parameter)
-    if name == "device" and value not in ("auto", "cpu", "cuda") and not value.removeprefix("cuda:").isdigit():
+    if name == "device" and not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", value):
         raise click.BadParameter("one of auto, cpu, cuda, cuda:N", context, parameter)
     if context.get_parameter_source(name) is ParameterSource.COMMANDLINE or _META + name not in context.meta:
         context.meta[_META + name] = value

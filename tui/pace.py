@@ -1,11 +1,15 @@
-"""Pace: turns progress into a line that a person can read, with rate and time left."""
+"""Pace: turns progress into a line that a person can read, with rate and time left; shows it on stderr."""
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections import deque
 
-from core.progress import Progress
+import click
+
+from core.progress import Progress, Steps
 
 _WINDOW_SECONDS = 10.0
 
@@ -35,3 +39,25 @@ class Pace:
             left = round((progress.total - progress.done) / rate)
             parts += [f"{rate:,.0f} {progress.unit}/s", f"{left // 60}:{left % 60:02} left"]
         return " · ".join(parts)
+
+
+def run_steps(steps: Steps[None], quiet: bool) -> None:
+    """Run slow work, with a line of progress on stderr: rewritten in a terminal, a line a stage elsewhere."""
+    pace, rewrite = Pace(), sys.stderr.isatty()
+    stage, shown, width = "", 0.0, 0
+    try:
+        for progress in steps:
+            now = time.monotonic()
+            if quiet or (now - shown < 0.1 and progress.stage == stage):
+                continue
+            line = pace.line(progress, now=now)
+            if rewrite:
+                line = line[: shutil.get_terminal_size().columns - 1]
+                click.echo(f"\r{line:<{width}}", nl=False, err=True)
+                width = len(line)
+            elif progress.stage != stage:
+                click.echo(line, err=True)
+            stage, shown = progress.stage, now
+    finally:
+        if width:
+            click.echo(f"\r{'':<{width}}\r", nl=False, err=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tui.cells import fit
+
 
 @dataclass(slots=True)
 class Visit:
@@ -28,10 +30,13 @@ class Trail:
         """The present query."""
         return self.visits[-1] if self.visits else None
 
-    def go(self, visit: Visit, *, cursor: int) -> None:
-        """Go on to a query, leaving the cursor of the present one behind."""
+    def leave(self, cursor: int) -> None:
+        """Note where the cursor is as the present query goes out of sight."""
         if self.here is not None:
             self.here.cursor = cursor
+
+    def go(self, visit: Visit) -> None:
+        """Go on to a query."""
         self.visits.append(visit)
 
     def back(self) -> Visit | None:
@@ -48,4 +53,4 @@ class Trail:
             return ""
         more = "… › " if len(self.visits) > len(steps) else ""
         each = max(8, (width - len(more) - 3 * (len(steps) - 1)) // len(steps))
-        return more + " › ".join(text if len(text) <= each else text[: each - 1] + "…" for text in steps)
+        return more + " › ".join(fit(text, each).rstrip() for text in steps)

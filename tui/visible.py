@@ -13,6 +13,11 @@ def visible(text: str) -> str:
     return _UNSAFE.sub(_picture, text)
 
 
+def one_line(text: str) -> str:
+    """Join the lines of a text by blanks."""
+    return " ".join(text.split())
+
+
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tui.cells import fit
 from tui.visible import visible
 from tui.widgets.hit_list import bar
 
@@ -57,14 +59,14 @@ class ImportancePane(Widget):
             ranked = sorted(range(len(tokens)), key=lambda i: -tokens[i].importance)
             tokens = tuple(tokens[i] for i in sorted(ranked[: self.most_words - 1]))
         names = [visible(token.text) for token in tokens]
-        width = min(14, max(map(len, [*names, _MARKS])))
+        width = min(14, max(map(cell_len, [*names, _MARKS])))
         most = max([self.answer.marks_importance, *(token.importance for token in tokens)]) or 1.0
         for name, token in zip(names, tokens, strict=True):
             if token.known:
                 lines.append(_share_line(name, width, token.importance, most))
             else:
                 state = "…" if token.unfinished else "unknown, dropped"
-                lines.append(Content.styled(f"{_fit(name, width)} {state}", "$foreground-muted"))
+                lines.append(Content.styled(f"{fit(name, width)} {state}", "$foreground-muted"))
         lines.append(_share_line(_MARKS, width, self.answer.marks_importance, most))
         if left_out := len(self.answer.tokens) - len(tokens):
             lines.append(Content.styled(f"and {left_out} weaker ones", "$foreground-muted"))
@@ -72,11 +74,7 @@ class ImportancePane(Widget):
 
 
 def _share_line(name: str, width: int, share: float, most: float) -> Content:
-    return Content.assemble(f"{_fit(name, width)} ", (bar(share / most, _BAR_CELLS), "$primary"), f" {share:4.0%}")
-
-
-def _fit(name: str, width: int) -> str:
-    return f"{name:<{width}}" if len(name) <= width else name[: width - 1] + "…"
+    return Content.assemble(f"{fit(name, width)} ", (bar(share / most, _BAR_CELLS), "$primary"), f" {share:4.0%}")
 
 
 class CaptionPane(Widget):
@@ -87,10 +85,16 @@ class CaptionPane(Widget):
     about: reactive[str] = reactive("", layout=True)
     """Which image it describes, in a few lines."""
 
+    brief: reactive[bool] = reactive(False, layout=True)
+    """Whether there is only room for the text and a word about it."""
+
     def render(self) -> RenderResult:
         """Draw the whole text, wrapped."""
         if not self.caption:
             return ""
+        if self.brief:
+            about = " · ".join(self.about.splitlines()[:2])
+            return Content.assemble(visible(self.caption), "  ", (visible(about), "$foreground-muted"))
         return Content("\n").join(
             [
                 Content.styled("UNDER THE CURSOR", "bold"),

@@ -35,7 +35,7 @@ without a vector is dropped before encoding."""
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys until one is pressed."""
+    """Shows the keys; escape, q, ? and enter close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "app.pop_screen", "Close")]
 

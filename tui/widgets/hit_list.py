@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click, Resize
+from textual.events import Click, Paste, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.cells import fit
 from tui.visible import visible
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ class HitList(ScrollView, can_focus=True):
             """The caption chosen."""
             self.rank = rank
             """Its place in the ranking, from 1."""
+
+    class Pasted(Message):
+        """A text was pasted here."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     ranking: reactive[Ranking | None] = reactive(None)
     """The hits, nearest first."""
@@ -125,6 +133,11 @@ class HitList(ScrollView, can_focus=True):
                 self.action_follow()
             self.cursor = place
 
+    def on_paste(self, event: Paste) -> None:
+        """Hand a pasted text on."""
+        event.stop()
+        self.post_message(self.Pasted(event.text))
+
     def action_move(self, lines: int) -> None:
         """Move the cursor by lines."""
         self.cursor += lines
@@ -162,7 +175,7 @@ class HitList(ScrollView, can_focus=True):
                 Segment(f"{place + 1:>{digits}} ", base if here else base + self._style("hit-list--rank")),
                 Segment(f"{distance:.4f} ", base),
                 Segment(bar(distance / self.scale), base if here else base + self._style("hit-list--bar")),
-                Segment(f" {text}", base),
+                Segment(f" {fit(text, max(1, width - digits - 2 - 7 - _BAR_CELLS - 1))}", base),
             ]
         ).adjust_cell_length(width, base)
 

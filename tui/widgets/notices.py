@@ -25,7 +25,10 @@ class LoadingPane(Vertical):
         """A line of text over a bar."""
         yield Static("starting", id="stage", markup=False)
         yield ProgressBar(show_eta=False, id="bar")
-        yield Static("What is finished is kept: leave with q, and the next start goes on from here.", id="hint")
+        yield Static(
+            "What is finished is kept: leave with q (ctrl+c from the box), and the next start goes on from here.",
+            id="hint",
+        )
 
     def show(self, progress: Progress, line: str) -> None:
         """Show a step of the work, described by `line`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from textual.events import Paste
 from textual.message import Message
 from textual.widgets import Input
 from textual.widgets.input import Selection
+
+from tui.visible import one_line
 
 
 class SearchBox(Input):
@@ -15,6 +18,12 @@ class SearchBox(Input):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="type a sentence, as in a caption")
+
+    def _on_paste(self, event: Paste) -> None:
+        """Insert pasted text, of all its lines."""
+        self.insert_text_at_cursor(one_line(event.text))
+        event.stop()
+        event.prevent_default()
 
     def show(self, text: str) -> None:
         """Put a text in place; typing replaces it, and of a long one the beginning is seen."""
