@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from textual import on
 
+import tui.app
 from benchmarks.material import SUBSET, Corpus, folder, random_weights
 from benchmarks.measure import interleave
 from core.assets import DEMO_DIR
@@ -45,6 +46,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 class _Timed(ExplorerApp):
     """The app, which notes when each typed text's answer, or a later one, has been painted."""
+
+    CSS_PATH = Path(tui.app.__file__).with_name("app.tcss")
 
     def __init__(self, options: Options) -> None:
         super().__init__(options.open_explorer)

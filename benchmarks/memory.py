@@ -21,9 +21,8 @@ from pathlib import Path
 corpus, encoder = Corpus.read(int(sys.argv[2])), random_encoder("float32")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 recipe = Recipe("", "", "", 2, "", 0, "float32")
-steps = EmbeddingMatrix.build(Path(sys.argv[1]) / "m", recipe, corpus.sentences, corpus.vectors, encoder, about="")
-for step in steps:
-    pass
+parts = dict(sentences=corpus.sentences, vectors=corpus.vectors, encoder=encoder, about="")
+finish(EmbeddingMatrix.build(Path(sys.argv[1]) / "m", recipe, **parts))
 print(json.dumps({"before_mb": before / 1000, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
 """
 
