@@ -59,12 +59,10 @@ class HitList(ScrollView, can_focus=True):
     class Followed(Message):
         """The person chose a hit."""
 
-        def __init__(self, row: int, rank: int) -> None:
+        def __init__(self, row: int) -> None:
             super().__init__()
             self.row = row
             """The caption chosen."""
-            self.rank = rank
-            """Its place in the ranking, from 1."""
 
     class Pasted(Message):
         """A text was pasted here."""
@@ -153,7 +151,7 @@ class HitList(ScrollView, can_focus=True):
     def action_follow(self) -> None:
         """Choose the hit under the cursor, unless it is the query itself."""
         if self.row is not None and self.row != self.query_row:
-            self.post_message(self.Followed(self.row, self.cursor + 1))
+            self.post_message(self.Followed(self.row))
 
     def render_line(self, y: int) -> Strip:
         """Draw one line: rank, distance as number and bar, caption."""
