@@ -1,5 +1,7 @@
 """The training program's own arithmetic, without a teacher."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from training.lstm import PooledLSTM
 from training.model import Student
 from training.sources import collect
-from training.train import Material, Plan, train
+from training.train import Batches, Material, Plan, train
 
 
 def packed(lengths: list[int], width: int, seed: int = 0):
@@ -61,7 +63,8 @@ def material():
     targets = random.normal(size=(40, 12)).astype(np.float32)
     targets /= np.linalg.norm(targets, axis=1, keepdims=True)
     groups = (np.arange(40) // 4).astype(np.int32)
-    return Material(ids, targets.astype(np.float16), groups, np.array(["own"] * 40), -1)
+    texts = [" ".join("abcdefghijklmnopqrstuvwxyz012345"[word] * 3 for word in sentence) for sentence in ids]
+    return Material(ids, targets.astype(np.float16), groups, np.array(["own"] * 40), texts, -1)
 
 
 def student() -> Student:
@@ -98,6 +101,28 @@ def test_training_brings_the_student_nearer_to_its_teacher(material, tmp_path, m
     train(student(), material, plan, checkpoint=tmp_path / "checkpoint.pt", report=reports.append)
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in reports]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_spellings_that_are_alike_are_drawn_nearer_when_they_count(material):
+    plan = Plan(steps=1, cycle=1, batch=16, hidden=8, sisters=0.0)
+    bare = Batches(material, plan)(0)
+    mixed = Batches(material, dataclasses.replace(plan, spelling=0.5))(0)
+    torch.testing.assert_close(bare.cosines, bare.targets @ bare.targets.T)
+    alike = 3 * mixed.cosines - 2 * bare.cosines  # the cosines of the spellings alone
+    torch.testing.assert_close(alike.diagonal(), torch.ones(16), atol=1e-3, rtol=0)
+    assert alike.min() > -1e-3
+    assert 0 < (alike > 0.01).float().mean() < 1
+
+
+def test_training_can_begin_on_saved_weights(tmp_path):
+    made, again = student(), student()
+    with torch.no_grad():
+        made.weight_hh.mul_(2)
+        made.bias.add_(0.25)
+    made.save(tmp_path / "encoder.pkl")
+    again.load(tmp_path / "encoder.pkl")
+    for name in ("weight_ih", "weight_hh", "bias"):
+        torch.testing.assert_close(getattr(again, name), getattr(made, name), atol=2e-3, rtol=0)
 
 
 def test_the_saved_weights_are_an_official_format_state_dict(tmp_path):

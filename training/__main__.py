@@ -19,6 +19,7 @@ _CACHE = _ROOT / "cache" / "training"
 _PLANS = (  # of the bundled encoder
     Plan(steps=2_900, cycle=4_000, descent=900, dropout=0.1),
     Plan(steps=2_200, cycle=2_200, rate=1.2e-3, evenness=0.25, sisters=0.5),
+    Plan(steps=2_600, cycle=2_600, rate=1.2e-3, evenness=0.25, sisters=0.5, spelling=0.15),
 )
 _SIZE = 33_000
 _DIM = 256
@@ -38,7 +39,10 @@ def main() -> None:
 @click.option("--wordnet", type=_FOLDER, help="WordNet 3.0's folder with data.noun (Debian: wordnet-base).")
 @click.option("--out", type=_NEW, default=_DEMO, show_default=True, help="Where the two files go.")
 @click.option("--cache", type=_NEW, default=_CACHE, show_default=True, help="Teacher's embeddings, checkpoint.")
-def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path) -> None:
+@click.option(
+    "--phase", type=click.IntRange(1, len(_PLANS)), default=1, show_default=True, help="Begin there, on what is in OUT."
+)
+def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path, phase: int) -> None:
     """Train the bundled encoder; a killed run goes on where it was."""
     sentences = sources.demo_sentences(data, wordnet)
     for source, count in sentences.counts().items():
@@ -52,6 +56,7 @@ def demo(*, data: Path, wordnet: Path | None, out: Path, cache: Path) -> None:
         dim=_DIM,
         held_out=heldout.folded_sentences(data),
         cache=cache,
+        first=phase,
         report=_report,
     )
     if (out / "README.md").exists():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from training.lstm import PooledLSTM
 
 _RMS = 0.5
+_KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class Student(nn.Module):
@@ -57,6 +58,16 @@ class Student(nn.Module):
         weights = (self.weight_ih, self.weight_hh, self.bias)
         maxima = PooledLSTM.apply(inputs, *weights, counts)  # type: ignore[no-untyped-call]  # (2, B, H)
         return torch.cat(tuple(maxima), dim=1)  # (B, 2H)
+
+    def load(self, path: Path) -> None:
+        """Take up weights that `save` wrote; the head, which is not among them, stays as it is."""
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.no_grad():
+            for direction, suffix in enumerate(("", "_reverse")):
+                kept = {name: weights[f"enc_lstm.{name}_l0{suffix}"].float() for name in _KINDS}
+                self.weight_ih[direction] = kept["weight_ih"] / self.gain
+                self.weight_hh[direction] = kept["weight_hh"]
+                self.bias[direction] = kept["bias_ih"] + kept["bias_hh"]
 
     def save(self, path: Path) -> None:
         """Write the weights as InferSent's are kept: a plain state dict in an old-style file, here in float16."""

@@ -45,6 +45,7 @@ def make(
     dim: int,
     held_out: set[str],
     cache: Path,
+    first: int = 1,
     report: Callable[[str], None],
 ) -> Made:
     """Make an encoder: embed with the teacher, choose the vocabulary, train the student, write the two files.
@@ -58,6 +59,7 @@ def make(
         dim: E, the width of the word vectors.
         held_out: Folded sentences that no variation may equal.
         cache: Folder for the teacher's embeddings and the checkpoint.
+        first: The phase to begin with; from the second on, the encoder in `out` is taken for what came before.
         report: Is told how far it is.
     """
     tokens = words.tokenize(sentences.texts)
@@ -65,12 +67,17 @@ def make(
     report(f"vocabulary: {len(forms):,} distinct words")
     singles = teacher.embed([group[0] for group in forms], cache=cache / "teacher", report=report)  # (W, 384)
     seed = plans[0].seed
-    vocabulary = words.vectors(forms, singles, dim=dim, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
-    vocabulary.save(out / VECTORS)
+    if first == 1:
+        vocabulary = words.vectors(forms, singles, dim=dim, seed=seed)
+        vocabulary.save(out / VECTORS)
+    else:
+        vocabulary = Vocabulary.load(out / VECTORS)
 
     torch.manual_seed(seed)
     student = Student(vocabulary.vectors, hidden=plans[0].hidden, teacher_dim=singles.shape[1])
+    if first > 1:
+        student.load(out / ENCODER)
     seconds = 0.0
     material = _material(sentences, vocabulary, cache=cache, report=report)
     for phase, plan in enumerate(plans, start=1):
@@ -79,6 +86,8 @@ def make(
             varied = variations(sentences, forms, singles, held_out=held_out, seed=seed)
             report(f"{len(varied.texts):,} variations")
             material = material.join(_material(varied, vocabulary, cache=cache, report=report))
+        if phase < first:
+            continue
         seconds += train(student, material, plan, checkpoint=cache / f"checkpoint-{phase}.pt", report=report)
     student.save(out / ENCODER)
     return Made(len(material.ids), len(vocabulary.words), len(forms) + 2, dim, seconds)
@@ -88,4 +97,4 @@ def _material(sentences: Sentences, vocabulary: Vocabulary, *, cache: Path, repo
     targets = teacher.embed(sentences.texts, cache=cache / "teacher", report=report)  # (N, 384)
     ids = vocabulary.ids(words.tokenize(sentences.texts))
     stop = vocabulary.words.index(".") if "." in vocabulary.words else -1
-    return Material(ids, targets, sentences.groups, sentences.sources, stop)
+    return Material(ids, targets, sentences.groups, sentences.sources, sentences.texts, stop)

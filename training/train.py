@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,6 +49,8 @@ class Plan:
     """How far small sources are drawn as often as big ones: 0 by size, 1 all alike."""
     sisters: float = 0.0
     """Weight of the mean over all captions of an image in each one's target, from 0 to 1."""
+    spelling: float = 0.0
+    """How much the cosine of the spellings counts in the target, beside the teacher's, which counts 1."""
     seed: int = 20170505
 
 
@@ -62,6 +66,8 @@ class Material:
     """The group of each sentence, (N,), ascending."""
     sources: NDArray[np.str_]
     """The source of each sentence, (N,)."""
+    texts: list[str]
+    """The sentences themselves, N of them: their spellings are compared, too."""
     stop: int
     """Row number of the full stop; -1 when there is none."""
 
@@ -69,14 +75,26 @@ class Material:
         """Add sentences that belong to groups of these."""
         groups = np.concatenate([self.groups, other.groups])
         order = np.argsort(groups, kind="stable")
-        ids = [*self.ids, *other.ids]
+        ids, texts = [*self.ids, *other.ids], [*self.texts, *other.texts]
         return Material(
             [ids[row] for row in order],
             np.concatenate([self.targets, other.targets])[order],
             groups[order],
             np.concatenate([self.sources, other.sources])[order],
+            [texts[row] for row in order],
             self.stop,
         )
+
+
+class Batch(NamedTuple):
+    """What one step learns from."""
+
+    sentences: list[NDArray[np.int32]]
+    """B sentences, the longest first."""
+    targets: Tensor
+    """The teacher's unit embeddings, (B, 384)."""
+    cosines: Tensor
+    """How alike the sentences should be, (B, B)."""
 
 
 class Batches:
@@ -95,29 +113,32 @@ class Batches:
         weights = sizes[source] ** -plan.evenness  # (N,)
         sisters = np.diff(self._starts)[material.groups] > 1  # (N,)
         self._targets = _with_sisters(material, plan.sisters)  # (N, 384)
+        self._spellings = spell(material.texts) if plan.spelling else None  # (N, F)
         self._any = np.cumsum(weights)  # (N,)
         self._with_sisters = np.cumsum(weights * sisters)  # (N,)
 
-    def __call__(self, number: int) -> tuple[list[NDArray[np.int32]], Tensor]:
-        """Draw one batch.
-
-        Returns:
-            B sentences, the longest first, and their targets, (B, 384).
-        """
+    def __call__(self, number: int) -> Batch:
+        """Draw one batch, the longest sentence first."""
         random = np.random.default_rng([self._plan.seed, number])
         size = min(self._plan.batch, len(self._material.ids))
-        rows: dict[int, None] = {}
-        while self._with_sisters[-1] and len(rows) < size // 2:
+        drawn: dict[int, None] = {}
+        while self._with_sisters[-1] and len(drawn) < size // 2:
             group = self._material.groups[_draw(random, self._with_sisters)]
-            rows.update(dict.fromkeys(range(self._starts[group], self._starts[group + 1])))
-        while len(rows) < size:
-            rows[_draw(random, self._any)] = None
-        chosen = list(rows)[:size]
+            drawn.update(dict.fromkeys(range(self._starts[group], self._starts[group + 1])))
+        while len(drawn) < size:
+            drawn[_draw(random, self._any)] = None
+        chosen = list(drawn)[:size]
         bare = random.random(size) < 0.25  # (B,)
         sentences = [self._sentence(row, bare=bool(drop)) for row, drop in zip(chosen, bare, strict=True)]
         order = np.argsort([-len(sentence) for sentence in sentences], kind="stable")
-        targets = torch.from_numpy(self._targets[np.array(chosen)[order]].astype(np.float32))
-        return [sentences[place] for place in order], targets
+        rows = np.array(chosen)[order]
+        targets = torch.from_numpy(self._targets[rows].astype(np.float32))  # (B, 384)
+        cosines = targets @ targets.T  # (B, B)
+        if self._spellings is not None:
+            spellings = self._spellings[rows]  # (B, F)
+            alike = torch.from_numpy((spellings @ spellings.T).toarray())  # (B, B)
+            cosines = (cosines + self._plan.spelling * alike) / (1 + self._plan.spelling)
+        return Batch([sentences[place] for place in order], targets, cosines)
 
     def _sentence(self, row: int, *, bare: bool) -> NDArray[np.int32]:
         ids = self._material.ids[row]
@@ -144,18 +165,30 @@ def _with_sisters(material: Material, weight: float) -> NDArray[np.float16]:
     return mixed
 
 
+def spell(texts: list[str]) -> csr_matrix:
+    """Weigh the runs of three and four characters within the words of each text by TF-IDF.
+
+    Returns:
+        Unit rows, (N, F), float32.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    weigh = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True, dtype=np.float32)
+    return csr_matrix(weigh.fit_transform(texts))
+
+
 def _draw(random: np.random.Generator, sums: NDArray[np.float64]) -> int:
     """Draw a row by the running sums of the rows' weights, (N,)."""
     return int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
 
 
-def loss(embeddings: Tensor, guesses: Tensor, targets: Tensor, *, plan: Plan) -> Tensor:
+def loss(embeddings: Tensor, guesses: Tensor, batch: Batch, *, plan: Plan) -> Tensor:
     """Compare a student with its teacher over one batch.
 
     Args:
         embeddings: The student's, (B, D).
         guesses: The head's guesses of the teacher's, (B, 384).
-        targets: The teacher's unit embeddings, (B, 384).
+        batch: What they should be.
         plan: Temperature and weights.
 
     Returns:
@@ -164,16 +197,15 @@ def loss(embeddings: Tensor, guesses: Tensor, targets: Tensor, *, plan: Plan) ->
     """
     student = functional.normalize(embeddings, dim=1)
     mine = student @ student.T  # (B, B)
-    theirs = targets @ targets.T  # (B, B)
     others = ~torch.eye(len(mine), dtype=torch.bool)
-    mine, theirs = mine[others].view(len(mine), -1), theirs[others].view(len(mine), -1)  # (B, B-1)
+    mine, theirs = mine[others].view(len(mine), -1), batch.cosines[others].view(len(mine), -1)  # (B, B-1)
     divergence = functional.kl_div(
         functional.log_softmax(mine / plan.temperature, dim=1),
         functional.log_softmax(theirs / plan.temperature, dim=1),
         reduction="batchmean",
         log_target=True,
     )
-    direct = 1.0 - functional.cosine_similarity(guesses, targets, dim=1).mean()
+    direct = 1.0 - functional.cosine_similarity(guesses, batch.targets, dim=1).mean()
     return divergence + plan.squares * functional.mse_loss(mine, theirs) + plan.direct * direct
 
 
@@ -212,9 +244,9 @@ def train(
     total = 0.0
     for step in range(first, plan.steps):
         torch.manual_seed(plan.seed + step)  # of the dropout
-        sentences, targets = batches(step)
-        embeddings = student(sentences)  # (B, D)
-        value = loss(embeddings, student.head(embeddings), targets, plan=plan)
+        batch = batches(step)
+        embeddings = student(batch.sentences)  # (B, D)
+        value = loss(embeddings, student.head(embeddings), batch, plan=plan)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
