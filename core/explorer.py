@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError, Assets
 from core.cache import Cache
+from core.calibration import Calibration, calibrate
 from core.captions import Captions, Columns
 from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.images import Images
+from core.lexical import Lexical
 from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
+from core.methods import Method, Methods, Query, Scored
+from core.probing import probe
 from core.progress import Progress, Steps
-from core.reliability import NOTHING_KNOWN, Token, Verdict, judge_by_rules
+from core.reliability import NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
 from core.search import LEADING, Found, Ranking, Searcher
+from core.signals import FIRST, HITS, SignalMeter
 from core.tokens import Tokenizer
 from core.vectors import FORMAT as VECTORS_FORMAT
 from core.vectors import WordVectors
@@ -40,12 +46,14 @@ class Answer:
     """How far the hits can be trusted; None for an empty query."""
     hits: Ranking
     """The leading hits."""
-    found: Found | None
+    found: Found | Scored | None
     """What `Explorer.order` ranks everything from; None when there are no hits."""
     timings_ms: dict[str, float]
     """Milliseconds by step: `tokenize`, `encode`, `search`, `total`."""
-    method: str = "infersent"
+    method: Method = "infersent"
     """How the captions were compared."""
+    closer_than: NDArray[np.float64] | None = None
+    """For each leading hit the share of captions drawn at random that are farther, 0..1; None before a calibration."""
 
 
 class Explorer:
@@ -83,6 +91,9 @@ class Explorer:
         self.matrix: EmbeddingMatrix
         self.report: BuildReport
         self._searcher: Searcher
+        self._methods: Methods | None = None
+        self.calibration: Calibration | None = None
+        """What answers can be trusted; None before `calibrate`."""
         self._last: tuple[str, EncodedSentence] | None = None  # a typed text is asked again when it rests
 
     def open_encoder(self) -> Steps[None]:
@@ -143,6 +154,54 @@ class Explorer:
             )
         self.matrix = EmbeddingMatrix(folder)
         self._searcher = Searcher(self.matrix, device=self.device)
+
+    def open_methods(self) -> Steps[None]:
+        """Open what the methods beside `infersent` need; index the captions' words unless that was done before.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        if self._methods is not None:
+            return
+        folder = self.matrix.folder / "lexical"
+        sentences = self.matrix.sentences
+        yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=self.vectors)
+        lexical = Lexical(folder, sentences=sentences, vectors=self.vectors)
+        self._methods = Methods(self.matrix, self._searcher, lexical)
+
+    def calibrate(self, *, again: bool = False) -> Steps[None]:
+        """Open the calibration; measure it unless that was done before. Answers rest on it from then on.
+
+        Args:
+            again: Measure even so.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        yield from self.open_methods()
+        assert self._methods is not None
+        path = self.matrix.folder / "calibration.json"
+        self.calibration = None if again else Calibration.load(path)
+        images = Images(self.captions.groups) if self.captions.groups is not None else None
+        marks = self.encoder.encode(np.asarray(self.vectors.rows[self._marks])).embedding
+        self._meter = SignalMeter(
+            self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=self._methods.lexical.bm25, images=images
+        )
+        if self.calibration is not None or len(self.matrix.sentences.wordless()) == len(self.matrix):
+            return
+        measured = yield from probe(
+            matrix=self.matrix,
+            lexical=self._methods.lexical,
+            vectors=self.vectors,
+            encoder=self.encoder,
+            marks=self._marks,
+            images=images,
+        )
+        self.calibration = calibrate(measured)
+        try:
+            self.calibration.save(path)
+        except OSError as error:
+            raise AssetError.from_os_error(error.filename or path, error) from error
 
     def prepare(self) -> Steps[None]:
         """Open everything: encoder, captions, matrix. Raises what those raise."""
@@ -220,12 +279,19 @@ class Explorer:
         return problems
 
     def ask(
-        self, text: str, *, settled: bool = True, k: int = LEADING, cancelled: Callable[[], bool] = never
+        self,
+        text: str,
+        *,
+        method: Method = "infersent",
+        settled: bool = True,
+        k: int = LEADING,
+        cancelled: Callable[[], bool] = never,
     ) -> Answer:
         """Answer a typed query.
 
         Args:
             text: The query.
+            method: How to compare the captions; others than `infersent` need `open_methods`.
             settled: False while it is being typed: then the last word is not judged yet, unless a blank follows it.
             k: How many leading hits.
             cancelled: Looked at while a very long query is encoded.
@@ -236,24 +302,33 @@ class Explorer:
         clock = _Clock()
         words = self.tokenizer.tokenize(text)
         if not words:
-            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings())
+            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings(), method)
         rows = self.vectors.find(words, always=self.tokenizer.marks)  # (words,)
         ids = np.concatenate([self._marks[:1], rows[rows >= 0], self._marks[1:]])
         clock.lap("tokenize")
         own_row = next(iter(self.matrix.sentences.find(ids).tolist()), None) if len(ids) > 2 else None
         unfinished = not settled and not text[-1:].isspace()
         return self._answer(
-            *(text, words, rows, ids, own_row, clock), unfinished=unfinished, store=settled, k=k, cancelled=cancelled
+            *(text, words, rows, ids, own_row, clock),
+            method=method,
+            unfinished=unfinished,
+            store=settled,
+            k=k,
+            cancelled=cancelled,
         )
 
-    def ask_caption(self, row: int, *, k: int = LEADING, cancelled: Callable[[], bool] = never) -> Answer:
+    def ask_caption(
+        self, row: int, *, method: Method = "infersent", k: int = LEADING, cancelled: Callable[[], bool] = never
+    ) -> Answer:
         """Answer with the neighbours of a caption, from its stored row."""
         clock = _Clock()
         text = self.captions.texts[row]
         words = self.tokenizer.tokenize(text)
         rows = self.vectors.find(words, always=self.tokenizer.marks)
         clock.lap("tokenize")
-        return self._answer(text, words, rows, self.matrix.sentences[row], row, clock, k=k, cancelled=cancelled)
+        return self._answer(
+            text, words, rows, self.matrix.sentences[row], row, clock, method=method, k=k, cancelled=cancelled
+        )
 
     def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
         """Draw a caption that has at least one known word.
@@ -288,6 +363,7 @@ class Explorer:
         own_row: int | None,
         clock: _Clock,
         *,
+        method: Method,
         unfinished: bool = False,
         store: bool = True,
         k: int,
@@ -296,11 +372,16 @@ class Explorer:
         if len(ids) <= 2:
             tokens = tuple(Token(word, False, 0.0, unfinished and i == len(words) - 1) for i, word in enumerate(words))
             verdict = None if all(token.unfinished for token in tokens) else NOTHING_KNOWN
-            return Answer(text, own_row, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings())
+            return Answer(text, own_row, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), method)
         encoded = self._encode(ids, cancelled)
         clock.lap("encode")
         query = self.matrix.rows[own_row] if own_row is not None else encoded.embedding
-        found = self._searcher.nearest(query, k=k, own_row=own_row)
+        nearest = self._searcher.nearest(query, k=max(k, HITS + 1), own_row=own_row)
+        found: Found | Scored = nearest
+        if method != "infersent":
+            if self._methods is None:
+                raise RuntimeError("open_methods comes first")
+            found = self._methods.find(method, Query(text, ids, query, own_row), k=k)
         clock.lap("search")
         shares = iter(encoded.importance[1:-1].tolist())
         tokens = tuple(
@@ -308,13 +389,42 @@ class Explorer:
             for i, (word, row) in enumerate(zip(words, rows.tolist(), strict=True))
         )
         marks_importance = float(encoded.importance[0] + encoded.importance[-1])
-        verdict = judge_by_rules(tokens)
+        verdict = self._judge(tokens, ids, query, nearest.leading, own_row, marks_importance)
         timings = clock.timings()
         if store:
             self.cache.remember_answer(
                 self._answer_key(ids), np.concatenate([encoded.embedding, encoded.importance]).tobytes()
             )
-        return Answer(text, own_row, tokens, marks_importance, verdict, found.leading, found, timings)
+        leading, closer_than = _first(found.leading, k), None
+        if self.calibration is not None and leading.scores is None and method != "words":
+            closer_than = self.calibration.closer_than(leading.distances, len(ids) - 2)
+        return Answer(text, own_row, tokens, marks_importance, verdict, leading, found, timings, method, closer_than)
+
+    def _judge(
+        self,
+        tokens: tuple[Token, ...],
+        ids: NDArray[np.int32],
+        query: NDArray[np.floating],
+        leading: Ranking,
+        own_row: int | None,
+        marks_importance: float,
+    ) -> Verdict:
+        """Judge a query by the calibration, or by rules of thumb as long as there is none."""
+        others = leading.rows != own_row
+        hits = leading.rows[others][:HITS]
+        if self.calibration is None or self._methods is None or not len(hits):
+            return judge_by_rules(tokens)
+        known = " ".join(token.text for token in tokens if token.known)
+        signals = self._meter.measure(
+            (query / np.linalg.norm(query.astype(np.float64))).astype(np.float32),
+            known=len(ids) - 2,
+            stems=self._methods.lexical.bm25.stems(known),
+            hits=hits,
+            cosines=1 - leading.distances[others][:HITS],
+            leave_out=-1 if own_row is None else own_row,
+        )
+        hubs = sum(row in self.calibration.hub_set for row in hits[:FIRST].tolist())
+        return judge(tokens, signals, self.calibration, marks_importance=marks_importance, hubs=hubs)
 
     def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool]) -> EncodedSentence:
         """Encode token ids, unless they were the last ones, or an earlier, settled query had them."""
@@ -332,6 +442,11 @@ class Explorer:
 
     def _answer_key(self, ids: NDArray[np.int32]) -> str:
         return f"{self.matrix.folder.name}:{self.device}:{hashlib.sha256(ids.tobytes()).hexdigest()}"
+
+
+def _first(ranking: Ranking, k: int) -> Ranking:
+    scores = None if ranking.scores is None else ranking.scores[:k]
+    return Ranking(ranking.rows[:k], ranking.distances[:k], scores)
 
 
 class _Clock:

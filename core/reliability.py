@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from core.calibration import Calibration
+from core.methods import Method
+from core.signals import FIRST, HITS, Signals
+
 Level = Literal["reliable", "doubtful", "unreliable"]
 
 # English function words: known to every vector file, but they do not say what a picture shows.
@@ -57,9 +63,15 @@ class Verdict:
     level: Level
     """`reliable`, `doubtful` or `unreliable`."""
     reasons: tuple[str, ...]
-    """Why, a sentence each."""
+    """Why, a phrase each; first what the length says, then what else there is to say of this query."""
     basis: str
     """What the level rests on."""
+    probability: float | None = None
+    """The predicted chance that the first hits are any good; None when nothing was measured."""
+    too_short: bool | None = None
+    """Whether queries of this length are too short, whatever they say; None when nothing was measured."""
+    better: Method | None = None
+    """A method that does better than the encoder on queries of this length; None when none does."""
 
 
 def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
@@ -79,6 +91,89 @@ def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
         if share >= 1 / 3 and level == "reliable":
             level = "doubtful"
     return Verdict(level, tuple(reasons), "rule of thumb, not measured")
+
+
+def judge(
+    tokens: Sequence[Token], signals: Signals, calibration: Calibration, *, marks_importance: float, hubs: int
+) -> Verdict:
+    """Judge a query by what was measured on this encoder and these captions.
+
+    Its length says one thing: too short is what succeeds less than half as often as whole captions do. Its signals say
+    another: the predicted probability of success, beside the threshold that the calibration found. The level is the
+    worse of the two.
+
+    Args:
+        tokens: The query's.
+        signals: The query's.
+        calibration: What was measured.
+        marks_importance: Share of the maxima that the two sentence marks won.
+        hubs: How many of the first ten hits are hubs.
+    """
+    content = sum(token.known and token.is_content for token in tokens)
+    probability = float(calibration.predictor.probability(signals.array()))
+    recall, whole = calibration.recall(content), calibration.whole_recall
+    too_short = calibration.is_too_short(content)
+    by_length: Level = "reliable" if not too_short else "doubtful" if recall >= whole / 4 else "unreliable"
+    by_signals: Level = "unreliable"
+    if probability >= calibration.reliable_from / 2:
+        by_signals = "reliable" if probability >= calibration.reliable_from else "doubtful"
+    level = max(by_length, by_signals, key=_LEVELS.index)
+    found = f"find {calibration.measure} {recall:.0%} of the time here, whole captions {whole:.0%}"
+    words = _count(content, "known content word")
+    if calibration.least_content is None:
+        length = f"{words}; not even whole captions find {calibration.measure} more often than chance here"
+    else:
+        length = f"{words}: {'too short; ' if too_short else ''}queries of that length {found}"
+    reasons = [length]
+    if unknown := [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]:
+        named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
+        reasons.append(f"unknown and dropped: {named}")
+    reasons += _good_signs(signals) if by_signals == "reliable" else _bad_signs(signals, calibration)
+    share = calibration.share_below("marks", marks_importance)
+    if share > _UNUSUAL:
+        reasons.append(
+            f"the two sentence marks won {marks_importance:.0%} of the features, more than in {_most(share)} of whole "
+            "captions"
+        )
+    if hubs >= 2:
+        reasons.append(f"{hubs} of the first {FIRST} are hubs: they are near everything")
+    basis = f"measured on {calibration.captions:,} captions"
+    best = calibration.best_method(content)
+    better = best if best != "infersent" and level != "reliable" else None
+    return Verdict(level, tuple(reasons), basis, probability, too_short, better)
+
+
+_LEVELS: list[Level] = ["reliable", "doubtful", "unreliable"]
+_UNUSUAL = 0.95  # what fewer than one in twenty whole captions have
+
+
+def _good_signs(signals: Signals) -> list[str]:
+    if signals.same_image >= 2:
+        return [f"{signals.same_image:.0f} of the first {HITS} captions describe the same image as a nearer one"]
+    return []
+
+
+def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
+    signs = []
+    farther = calibration.share_below("nearest", signals.nearest)
+    if farther > _UNUSUAL:
+        signs.append(f"farther from every caption than {_most(farther)} of whole captions are from their nearest")
+    matches = round(np.expm1(signals.matches))
+    if signals.content > 0 and matches == 0:
+        signs.append("no caption has all of its words")
+    elif signals.content > 0 and matches > 10 * FIRST:
+        signs.append(f"{matches:,} captions have all of its words: it could mean any of them")
+    if signals.image_lead and signals.same_image == 0:
+        signs.append(f"the first {HITS} captions describe {HITS} different images: they do not agree")
+    nearer = 1 - calibration.share_below("from_marks", signals.from_marks)
+    if nearer > _UNUSUAL:
+        signs.append(f"nearer to the embedding of no words at all than {_most(nearer)} of whole captions")
+    return signs or ["its hits have the look of queries that failed"]
+
+
+def _most(share: float) -> str:
+    """Write a share below 1 so that it never reads as all."""
+    return f"{min(share, 0.999):.1%}" if share > 0.99 else f"{share:.0%}"
 
 
 NOTHING_KNOWN = Verdict(

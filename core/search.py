@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from core.matrix import EmbeddingMatrix
+from core.matrix import Sentences
 
 LEADING = 100
 """How many hits `Searcher.nearest` ranks unless told otherwise."""
@@ -25,7 +26,10 @@ class Ranking:
     rows: NDArray[np.int32]
     """Caption rows, (K,)."""
     distances: NDArray[np.floating]
-    """Cosine distances, 0..2, ascending, (K,): float64 and exact among the leading, float32 in the whole order."""
+    """Cosine distances, 0..2, ascending, (K,): float64 and exact among the leading, float32 in the whole order. Empty
+    for methods that have scores instead."""
+    scores: NDArray[np.float32] | None = None
+    """The scores of a method that has no distances, descending, (K,)."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,17 +65,28 @@ class Found:
         )
 
 
+class Rows(Protocol):
+    """What can be searched."""
+
+    rows: NDArray[np.float16]
+    """Unit rows, (N, D)."""
+    row_norms: NDArray[np.float32]
+    """Their lengths, near 1, (N,)."""
+    sentences: Sentences
+    """The captions' token ids: those without words are never found."""
+
+
 class Searcher:
     """Cosine search over a matrix, on the GPU when it fits there, else on the CPU.
 
     Rows without any known word are all the same point; they are never ranked.
 
     Args:
-        matrix: Unit rows, (N, D) float16.
+        matrix: What to search.
         device: `cpu` or a CUDA device.
     """
 
-    def __init__(self, matrix: EmbeddingMatrix, *, device: str = "cpu") -> None:
+    def __init__(self, matrix: Rows, *, device: str = "cpu") -> None:
         self._matrix = matrix
         self._wordless = matrix.sentences.wordless()
         rows = torch.from_numpy(matrix.rows)  # (N, D)

@@ -1,0 +1,194 @@
+"""Lexical: the two older ways to find captions by the words of a query, BM25 and mean word vectors."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assets import AssetError
+from core.locks import only_one
+from core.matrix import Sentences
+from core.progress import Progress, Steps
+from core.vectors import WordVectors
+
+_CHUNK = 4096  # captions between two looks at whether to stop
+
+
+class Lexical:
+    """Both methods over one corpus, in a folder that `build` makes once; opened memory-mapped.
+
+    Args:
+        folder: Where `build` put it.
+        sentences: The captions' token ids, N of them.
+        vectors: What the ids index.
+    """
+
+    def __init__(self, folder: Path, *, sentences: Sentences, vectors: WordVectors) -> None:
+        self.bm25 = BM25(folder / "bm25")
+        self.words = MeanWordVectors(folder, sentences=sentences, vectors=vectors)
+
+    @staticmethod
+    def build(folder: Path, texts: Sequence[str], *, sentences: Sentences, vectors: WordVectors) -> Steps[None]:
+        """Index the captions, unless that was done; the folder appears whole or not at all.
+
+        Args:
+            folder: Where to put it.
+            texts: The captions, N.
+            sentences: Their token ids.
+            vectors: What the ids index.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        if folder.exists():
+            return
+        with only_one(folder) as waiting:
+            for _ in waiting:
+                yield Progress("waiting for another process that indexes these captions", 0, 0, "")
+            if folder.exists():
+                return
+            work = folder.with_name(folder.name + ".part")
+            try:
+                shutil.rmtree(work, ignore_errors=True)
+                work.mkdir(parents=True, mode=0o700)
+                yield Progress("indexing words", 0, 0, "")
+                BM25.build(work / "bm25", texts)
+                yield from MeanWordVectors.build(work, sentences=sentences, vectors=vectors)
+                work.rename(folder)
+            except OSError as error:
+                raise AssetError.from_os_error(error.filename or folder, error) from error
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+
+class BM25:
+    """BM25 over word stems, English stop words left out (bm25s's default, Lucene's variant; k1 = 1.5, b = 0.75).
+
+    Args:
+        folder: An index that `build` made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import bm25s
+
+        self._index = bm25s.BM25.load(folder, mmap=True)
+        self._count = int(self._index.scores["num_docs"])
+
+    @staticmethod
+    def build(folder: Path, texts: Sequence[str]) -> None:
+        """Index texts."""
+        import bm25s
+
+        index = bm25s.BM25()
+        tokens = bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False)
+        index.index(tokens, show_progress=False)
+        index.save(folder, show_progress=False)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def stems(self, text: str) -> list[str]:
+        """The distinct stems of a text's words, in order, stop words left out."""
+        import bm25s
+
+        tokens = bm25s.tokenize(
+            [text], stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False, allow_empty=False
+        )
+        return list(dict.fromkeys(stem for stem in tokens[0] if stem))
+
+    def scores(self, stems: Sequence[str]) -> NDArray[np.float32]:
+        """Score every caption for a query's stems; 0 for those that have none of them; (N,)."""
+        ids = self._index.get_tokens_ids(list(stems))
+        if not ids:
+            return np.zeros(self._count, np.float32)
+        scores: NDArray[np.float32] = self._index.get_scores_from_ids(ids)
+        return scores
+
+    def rows_with(self, stem: str) -> NDArray[np.int32]:
+        """The captions that have a stem, ascending; (n,)."""
+        word = self._index.vocab_dict.get(stem)
+        if word is None:
+            return np.empty(0, np.int32)
+        starts, rows = self._index.scores["indptr"], self._index.scores["indices"]
+        return np.sort(np.asarray(rows[starts[word] : starts[word + 1]], np.int32))
+
+    @cached_property
+    def _stemmer(self) -> Any:
+        return _stemmer()
+
+
+class MeanWordVectors:
+    """Each text as the mean of its word vectors, weighted by idf = log(1 + N / captions that have the word).
+
+    It has what `Searcher` needs of a matrix: `rows`, `row_norms` and `sentences`.
+
+    Args:
+        folder: Where `build` put it.
+        sentences: The captions' token ids, N of them.
+        vectors: What the ids index, E numbers each.
+    """
+
+    def __init__(self, folder: Path, *, sentences: Sentences, vectors: WordVectors) -> None:
+        self.rows: NDArray[np.float16] = np.load(folder / "means.npy", mmap_mode="c")  # (N, E)
+        self.row_norms: NDArray[np.float32] = np.load(folder / "mean_norms.npy")  # (N,), near 1
+        self.sentences = sentences
+        self._vectors = vectors
+        self._words: NDArray[np.int32] = np.load(folder / "words.npy")  # (U,) ids that captions have, ascending
+        self._idf: NDArray[np.float32] = np.load(folder / "idf.npy")  # (U,)
+
+    @staticmethod
+    def build(folder: Path, *, sentences: Sentences, vectors: WordVectors) -> Steps[None]:
+        """Compute the captions' means, unit rows in float16."""
+        n = len(sentences)
+        lengths = np.diff(sentences.starts)  # (N,)
+        rows = np.repeat(np.arange(n), lengths)  # (tokens,)
+        pairs = np.unique(np.stack([sentences.ids, rows], axis=1), axis=0)  # (distinct word-caption pairs, 2)
+        words, captions = np.unique(pairs[:, 0], return_counts=True)  # (U,), (U,)
+        idf = np.log1p(n / captions).astype(np.float32)
+        np.save(folder / "words.npy", words.astype(np.int32))
+        np.save(folder / "idf.npy", idf)
+        table = np.asarray(vectors.rows[words], np.float32) * idf[:, None]  # (U, E)
+        means = np.lib.format.open_memmap(folder / "means.npy", mode="w+", dtype="<f2", shape=(n, vectors.dim))
+        norms = np.empty(n, np.float32)
+        for start in range(0, n, _CHUNK):
+            end = min(start + _CHUNK, n)
+            sums = np.zeros((end - start, vectors.dim), np.float32)
+            # Without the first and last token of each: the marks.
+            for row in range(start, end):
+                ids = sentences[row][1:-1]
+                if len(ids):
+                    sums[row - start] = table[np.searchsorted(words, ids)].sum(axis=0)
+            lengths_of = np.linalg.norm(sums, axis=1, keepdims=True)
+            means[start:end] = sums / np.maximum(lengths_of, np.finfo(np.float32).tiny)
+            norms[start:end] = np.linalg.norm(means[start:end].astype(np.float64), axis=1)
+            yield Progress("averaging word vectors", end, n, "captions")
+        means.flush()
+        # A caption whose word vectors cancel is at distance 1 from everything.
+        np.save(folder / "mean_norms.npy", np.where(norms > 0, norms, 1).astype(np.float32))
+
+    def embed(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The weighted sum of a query's word vectors.
+
+        Args:
+            ids: Token ids, the marks around them.
+
+        Returns:
+            (E,), not normalized; zeros when no word is known.
+        """
+        ids = ids[1:-1]
+        places = np.minimum(np.searchsorted(self._words, ids), len(self._words) - 1)  # (T,)
+        idf = np.where(self._words[places] == ids, self._idf[places], np.log1p(len(self.rows)))  # (T,)
+        vector: NDArray[np.float32] = (np.asarray(self._vectors.rows[ids]) * idf[:, None]).sum(axis=0, dtype=np.float32)
+        return vector
+
+
+def _stemmer() -> Any:
+    import Stemmer
+
+    return Stemmer.Stemmer("english")

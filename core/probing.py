@@ -1,0 +1,308 @@
+"""Probing: asks the corpus queries whose answers are known, cut from its own captions, for a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.calibration import LENGTHS, Measured
+from core.encoder import SentenceEncoder
+from core.images import Images
+from core.lexical import Lexical, MeanWordVectors
+from core.matrix import EmbeddingMatrix
+from core.methods import CONTEXT, METHODS, Method, Scored, fuse, mix, nearest_together
+from core.progress import Progress, Steps
+from core.reliability import Token
+from core.search import LEADING
+from core.signals import FIRST, HITS, NAMES, SignalMeter
+from core.vectors import WordVectors
+
+_SOURCES = 600  # captions that queries are cut from
+_EACH = 160  # queries of a kind and length
+_LOOKED_AT = 16  # of them have their maxima looked at, one by one
+_SAMPLED = 2000  # captions whose first ten tell the hubs
+_RANDOM = 256  # captions drawn at random for distances
+_HUB_DEVIATIONS = 3.0  # above the mean number of first tens that a caption is in
+_AT_ONCE = 512  # queries scored between two looks at whether to stop
+
+Kind = Literal["span", "words", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    kind: Kind
+    length: int
+    source: int
+    """The caption that it is cut from."""
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...]
+    """Of the tokens, without marks."""
+    extra: bool = False
+
+    @property
+    def content(self) -> int:
+        return sum(Token(token, True, 0.0).is_content for token in self.tokens)
+
+
+def probe(
+    *,
+    matrix: EmbeddingMatrix,
+    lexical: Lexical,
+    vectors: WordVectors,
+    encoder: SentenceEncoder,
+    marks: NDArray[np.int32],
+    images: Images | None,
+    seed: int = 0,
+) -> Steps[Measured]:
+    """Cut queries from captions, answer them by every method without their caption, and note what came of it.
+
+    Args:
+        matrix: The captions' embeddings, (N, D).
+        lexical: The captions' words.
+        vectors: What token ids index.
+        encoder: For the queries.
+        marks: Token ids of the two sentence marks.
+        images: The captions' image groups; None where there are none.
+        seed: Of every choice.
+    """
+    random = np.random.default_rng(seed)
+    if images is not None and not images.have_sisters().any():
+        images = None
+    probes = _cut(matrix, vectors, images, random)
+    sources = np.array([each.source for each in probes])  # (Q,)
+    whole_ids = [np.array([marks[0], *each.ids, marks[1]], np.int32) for each in probes]
+    embeddings = yield from _encode(whole_ids, vectors, encoder)  # (Q, D)
+    stems = [lexical.bm25.stems(" ".join(each.tokens)) for each in probes]
+    lists, cosines = yield from _lists(embeddings, whole_ids, stems, sources, matrix, lexical, encoder.device.type)
+    alone = encoder.encode(np.asarray(vectors.rows[marks])).embedding
+    meter = SignalMeter(matrix.rows, marks=alone / np.linalg.norm(alone), bm25=lexical.bm25, images=images)
+    signals = np.empty((len(probes), len(NAMES)))
+    for i, each in enumerate(probes):
+        hits = lists["infersent"][i, :HITS]
+        there = hits >= 0
+        signals[i] = meter.measure(
+            embeddings[i],
+            known=len(each.ids),
+            stems=stems[i],
+            hits=hits[there],
+            cosines=cosines[i, :HITS][there],
+            leave_out=each.source,
+        ).array()
+        if i % 64 == 0:
+            yield Progress("calibrating: signals", i, len(probes), "queries")
+    success = yield from _success(lists, sources, probes, matrix, images)
+    hubs = yield from _hubs(matrix, random, encoder.device.type)
+    shares = yield from _marks_shares(probes, whole_ids, vectors, encoder)
+    drawn = random.integers(0, len(matrix), size=(len(probes), _RANDOM))
+    distances = np.empty(drawn.shape, np.float32)
+    for i, rows in enumerate(drawn):
+        distances[i] = 1 - matrix.rows[np.sort(rows)].astype(np.float32) @ embeddings[i]
+        if i % 64 == 0:
+            yield Progress("calibrating: random pairs", i, len(probes), "queries")
+    groups = images.of[sources] if images is not None else sources
+    apart = random.permutation(int(groups.max()) + 1) % 2  # whole images are held out
+    return Measured(
+        kinds=np.array([each.kind for each in probes]),
+        lengths=np.array([each.length for each in probes]),
+        known=np.array([len(each.ids) for each in probes]),
+        content=np.array([each.content for each in probes]),
+        extra=np.array([each.extra for each in probes]),
+        held_out=apart[groups] == 1,
+        signals=signals,
+        marks=shares,
+        success=success,
+        random_distances=distances,
+        hubs=hubs,
+        captions=len(matrix),
+        chance=_chance(len(matrix), images, sources),
+        by_images=images is not None,
+    )
+
+
+def _cut(
+    matrix: EmbeddingMatrix, vectors: WordVectors, images: Images | None, random: np.random.Generator
+) -> list[_Probe]:
+    """Cut queries: equally many of each kind and length, as far as there are captions long enough."""
+    usable = np.diff(matrix.sentences.starts) > 2  # (N,) at least one known word
+    if images is not None:
+        usable &= images.have_sisters()
+    rows = np.flatnonzero(usable)
+    sources = random.permutation(rows)[:_SOURCES].tolist()
+    ids = {row: matrix.sentences[row][1:-1].tolist() for row in sources}
+    words = {row: [vectors.word(word) for word in ids[row]] for row in sources}
+    content = {
+        row: [place for place, word in enumerate(words[row]) if Token(word, True, 0.0).is_content] for row in sources
+    }
+
+    def cut(kind: Kind, length: int, row: int, places: Sequence[int], *, extra: bool = False) -> _Probe:
+        return _Probe(
+            *(kind, length, row, tuple(words[row][i] for i in places), tuple(ids[row][i] for i in places)), extra=extra
+        )
+
+    probes = []
+    for length in LENGTHS:
+        for row in random.permutation([row for row in sources if len(ids[row]) >= length])[:_EACH].tolist():
+            start = int(random.integers(len(ids[row]) - length + 1))
+            probes.append(cut("span", length, row, range(start, start + length)))
+    for length in LENGTHS:
+        long = [row for row in sources if len(content[row]) >= length]
+        if len(long) < min(_EACH, len(sources)) // 2:
+            break  # too few captions are as long
+        for row in random.permutation(long)[:_EACH].tolist():
+            chosen = np.sort(random.choice(len(content[row]), length, replace=False))
+            probes.append(cut("words", length, row, [content[row][i] for i in chosen]))
+    for number, row in enumerate(sources):
+        probes.append(cut("whole", 0, row, range(len(ids[row])), extra=number >= _EACH))
+    return probes
+
+
+def _encode(
+    sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
+) -> Steps[NDArray[np.float32]]:
+    """Encode sequences of token ids; unit rows, (Q, D)."""
+    places: dict[bytes, int] = {}
+    distinct: list[NDArray[np.int32]] = []
+    for ids in sentences:
+        if places.setdefault(ids.tobytes(), len(distinct)) == len(distinct):
+            distinct.append(ids)
+    work = encoder.encode_together(distinct, vectors)
+    while True:
+        try:
+            step = next(work)
+        except StopIteration as stop:
+            embeddings: NDArray[np.float32] = stop.value
+            break
+        yield Progress("calibrating: encoding queries", step.done, len(distinct), "queries")
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings[[places[ids.tobytes()] for ids in sentences]]
+
+
+def _lists(
+    embeddings: NDArray[np.float32],
+    sentences: list[NDArray[np.int32]],
+    stems: list[list[str]],
+    sources: NDArray[np.int64],
+    matrix: EmbeddingMatrix,
+    lexical: Lexical,
+    device: str,
+) -> Steps[tuple[dict[Method, NDArray[np.int64]], NDArray[np.float32]]]:
+    """Answer every query by every method, without its source.
+
+    Returns:
+        Rows by method, (Q, LEADING), nearest first, -1 where there are fewer; and infersent's cosines.
+    """
+    lists: dict[Method, NDArray[np.int64]] = {}
+    lists["infersent"], cosines = yield from _nearest(embeddings, matrix, sources, device, "infersent")
+    means = np.stack([lexical.words.embed(ids) for ids in sentences])  # (Q, E)
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)
+    lists["words"], _ = yield from _nearest(means, lexical.words, sources, device, "words")
+    scored: dict[Method, list[NDArray[np.int32]]] = {"bm25": [], "fused": []}
+    for i, source in enumerate(sources.tolist()):
+        scores = lexical.bm25.scores(stems[i])
+        scores[source] = 0
+        rows = Scored.of(scores, k=LEADING, own_row=None).leading.rows
+        scored["bm25"].append(rows)
+        fused = fuse([lists[name][i][lists[name][i] >= 0] for name in ("infersent", "words")] + [rows], len(matrix))
+        scored["fused"].append(Scored.of(fused, k=LEADING, own_row=None).leading.rows)
+        if i % 64 == 0:
+            yield Progress("calibrating: bm25", i, len(sources), "queries")
+    for method, found in scored.items():
+        lists[method] = np.full((len(sources), LEADING), -1, np.int64)
+        for i, rows in enumerate(found):
+            lists[method][i, : len(rows)] = rows
+    mixed = np.empty_like(embeddings)
+    for i in range(len(sources)):
+        near = lists["bm25"][i][lists["bm25"][i] >= 0][:CONTEXT]
+        if not len(near):
+            near = lists["words"][i][lists["words"][i] >= 0][:CONTEXT]
+        mixed[i] = mix(embeddings[i], matrix.rows[near])
+    mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+    lists["context"], _ = yield from _nearest(mixed, matrix, sources, device, "context")
+    return lists, cosines
+
+
+def _nearest(
+    queries: NDArray[np.float32],
+    matrix: EmbeddingMatrix | MeanWordVectors,
+    leave_out: NDArray[np.int64],
+    device: str,
+    name: str,
+) -> Steps[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Find the leading rows of many queries; (Q, LEADING), -1 where there are fewer, and their cosines."""
+    rows, cosines = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+    for step in nearest_together(
+        queries, matrix.rows, k=LEADING, leave_out=leave_out, never=matrix.sentences.wordless(), device=device
+    ):
+        rows, cosines = step.rows, step.cosines
+        yield Progress(f"calibrating: {name}", step.read, len(matrix.rows), "captions")
+    found = np.full((len(queries), LEADING), -1, np.int64)
+    found[:, : rows.shape[1]] = np.where(np.isfinite(cosines), rows, -1)
+    return found, cosines
+
+
+def _success(
+    lists: dict[Method, NDArray[np.int64]],
+    sources: NDArray[np.int64],
+    probes: list[_Probe],
+    matrix: EmbeddingMatrix,
+    images: Images | None,
+) -> Steps[dict[Method, NDArray[np.bool_]]]:
+    """Tell which queries succeeded, by method; (Q,)."""
+    success = {}
+    whole = {each.source: i for i, each in enumerate(probes) if each.kind == "whole"}
+    for method in METHODS:
+        first = lists[method][:, :FIRST]  # (Q, 10)
+        if images is not None:
+            success[method] = ((images.of[first] == images.of[sources][:, None]) & (first >= 0)).any(axis=1)
+        else:
+            other = first[[whole[source] for source in sources.tolist()]]  # (Q, 10)
+            shared = ((first[:, :, None] == other[:, None, :]) & (first >= 0)[:, :, None]).any(axis=2).sum(axis=1)
+            success[method] = shared >= FIRST / 2
+        yield Progress("calibrating: success", len(success), len(METHODS), "methods")
+    return success
+
+
+def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: str) -> Steps[NDArray[np.int32]]:
+    """Find the captions that are among the first ten of far more captions than others are (Radovanovic et al. 2010)."""
+    sample = np.sort(random.permutation(len(matrix))[:_SAMPLED])
+    rows = np.empty((0, FIRST), np.int64)
+    for step in nearest_together(
+        matrix.rows[sample].astype(np.float32),
+        matrix.rows,
+        k=FIRST,
+        leave_out=sample,
+        never=matrix.sentences.wordless(),
+        device=device,
+    ):
+        rows = step.rows
+        yield Progress("calibrating: hubs", step.read, len(matrix), "captions")
+    counts = np.bincount(rows.ravel(), minlength=len(matrix))
+    return np.flatnonzero(counts > counts.mean() + _HUB_DEVIATIONS * counts.std()).astype(np.int32)
+
+
+def _marks_shares(
+    probes: list[_Probe], sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
+) -> Steps[NDArray[np.float64]]:
+    """Measure the marks' share of the maxima for some queries of each kind and length; nan for the others; (Q,)."""
+    shares = np.full(len(probes), np.nan)
+    looked: dict[tuple[str, int], int] = {}
+    for i, each in enumerate(probes):
+        cell = each.kind, each.length
+        looked[cell] = looked.get(cell, 0) + 1
+        if looked[cell] <= _LOOKED_AT:
+            importance = encoder.encode(np.asarray(vectors.rows[sentences[i]])).importance
+            shares[i] = importance[0] + importance[-1]
+            yield Progress("calibrating: sentence marks", i, len(probes), "queries")
+    return shares
+
+
+def _chance(n: int, images: Images | None, sources: NDArray[np.int64]) -> float:
+    """How often ten captions drawn at random would be a success."""
+    if images is None:
+        return 0.0
+    sisters = images.sizes[images.of[sources]] - 1
+    return float((1 - (1 - sisters / max(1, n - 1)) ** FIRST).mean())
