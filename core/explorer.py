@@ -6,6 +6,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.assets import AssetError, Assets
 from core.cache import Cache
 from core.calibration import Calibration, calibrate
 from core.captions import Captions, Columns
+from core.codes import RowCodes
 from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
 from core.images import Images
 from core.lexical import Lexical
@@ -153,6 +155,10 @@ class Explorer:
                 folder, recipe, sentences=sentences, vectors=self.vectors, encoder=self.encoder, about=about
             )
         self.matrix = EmbeddingMatrix(folder)
+        if self.matrix.codes is None and self.device == "cpu" and RowCodes.supported():
+            with suppress(OSError, AssetError):  # a full or read-only disk: search then reads the whole rows
+                yield from RowCodes.make(folder / "codes", self.matrix.rows)
+                self.matrix = EmbeddingMatrix(folder)
         self._searcher = Searcher(self.matrix, device=self.device)
 
     def open_methods(self) -> Steps[None]:

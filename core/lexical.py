@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
+from core.codes import RowCodes
 from core.locks import only_one
 from core.matrix import Sentences
 from core.progress import Progress, Steps
@@ -126,7 +127,7 @@ class BM25:
 class MeanWordVectors:
     """Each text as the mean of its word vectors, weighted by idf = log(1 + N / captions that have the word).
 
-    It has what `Searcher` needs of a matrix: `rows`, `row_norms` and `sentences`.
+    It can be searched like a matrix.
 
     Args:
         folder: Where `build` put it.
@@ -138,6 +139,7 @@ class MeanWordVectors:
         self.rows: NDArray[np.float16] = np.load(folder / "means.npy", mmap_mode="c")  # (N, E)
         self.row_norms: NDArray[np.float32] = np.load(folder / "mean_norms.npy")  # (N,), near 1
         self.sentences = sentences
+        self.codes: RowCodes | None = None
         self._vectors = vectors
         self._words: NDArray[np.int32] = np.load(folder / "words.npy")  # (U,) ids that captions have, ascending
         self._idf: NDArray[np.float32] = np.load(folder / "idf.npy")  # (U,)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError
 from core.cache import write_json
+from core.codes import RowCodes
 from core.encoder import PLAN, EncodingStep, SentenceEncoder
 from core.locks import only_one
 from core.progress import Progress, Steps
@@ -138,6 +140,11 @@ class EmbeddingMatrix:
             self.sentences.ids
         ):
             raise ValueError("the arrays differ in length")
+        self.codes: RowCodes | None = None
+        """The rows in 8 bits a feature; None unless they were made, from these rows."""
+        with suppress(OSError, EOFError, ValueError):
+            codes = RowCodes.open(folder / "codes")
+            self.codes = codes if codes.codes.shape == self.rows.shape else None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from core.codes import RowCodes
+from core.lanes import in_slices
 from core.matrix import Sentences
 
 LEADING = 100
@@ -42,21 +45,22 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What one pass over the matrix gave."""
+    """What a query found."""
 
     leading: Ranking
     """The nearest, equal to the full float64 ranking."""
-    similarities: NDArray[np.float32]
-    """Cosine to every row, accumulated in float32, (N,); -inf for rows that are never ranked."""
     median_distance: float
-    """The distance that half of all captions are nearer than."""
+    """The distance that half of all captions are nearer than, to two decimals at least."""
+    similarities: Callable[[], NDArray[np.float32]]
+    """Read the whole matrix: cosine to every row, accumulated in float32, (N,); -inf for rows that are never ranked."""
 
     def order(self) -> Ranking:
         """Rank every row: the leading ones as they are, the rest by their float32 distance."""
-        rest = np.isfinite(self.similarities)  # (N,)
+        similarities = self.similarities()  # (N,)
+        rest = np.isfinite(similarities)  # (N,)
         rest[self.leading.rows] = False
         rows = np.flatnonzero(rest).astype(np.int32)
-        distances = 1 - self.similarities[rows]
+        distances = 1 - similarities[rows]
         order = np.argsort(distances, kind="stable")
         floor = self.leading.distances[-1] if len(self.leading) else 0
         return Ranking(
@@ -74,6 +78,8 @@ class Rows(Protocol):
     """Their lengths, near 1, (N,)."""
     sentences: Sentences
     """The captions' token ids: those without words are never found."""
+    codes: RowCodes | None
+    """The rows in 8 bits a feature, where they are worth having."""
 
 
 class Searcher:
@@ -88,20 +94,24 @@ class Searcher:
 
     def __init__(self, matrix: Rows, *, device: str = "cpu") -> None:
         self._matrix = matrix
-        self._wordless = matrix.sentences.wordless()
+        self._ranked = np.ones(len(matrix.rows), bool)  # (N,)
+        self._ranked[matrix.sentences.wordless()] = False
         rows = torch.from_numpy(matrix.rows)  # (N, D)
         if device.startswith("cuda") and rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
             rows = rows.to(device)
         self._rows = rows
         self.device = str(rows.device)
         """Where the matrix is read."""
+        self._codes = matrix.codes if self.device == "cpu" and RowCodes.supported() else None
 
     def nearest(self, query: NDArray[np.floating], *, k: int = LEADING, own_row: int | None = None) -> Found:
-        """Rank the k nearest rows exactly, and give every row's similarity.
+        """Rank the k nearest rows exactly.
 
-        Every similarity is accumulated in float32, whose error for D products of unit vectors is at most
-        D u / (1 - D u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). Every row that this
-        bound cannot exclude from the first k is ranked again in float64 by scipy's `cdist`.
+        A sieve in three steps; each keeps every row that its proven error bound cannot exclude from the first k. The
+        codes, a half of the matrix's size, leave some thousands (`RowCodes`). Of those, or of all rows where there are
+        no codes, cosines are accumulated in float32, whose error for D products of unit vectors is at most
+        D u / (1 - D u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). What that leaves is
+        ranked in float64 by scipy's `cdist`.
 
         Args:
             query: (D,), of any length but 0.
@@ -109,14 +119,24 @@ class Searcher:
             own_row: The row that the query is; it leads, at distance exactly 0.
         """
         wide = query.astype(np.float64)  # (D,)
-        similarities = self._similarities((wide / np.linalg.norm(wide)).astype(np.float32))  # (N,)
-        similarities /= self._matrix.row_norms
-        similarities[self._wordless] = -np.inf
-        k = min(k, len(similarities) - len(self._wordless))
+        unit = wide / np.linalg.norm(wide)  # (D,)
+        n = len(self._matrix.rows)
+        k = min(k, int(self._ranked.sum()))
         if k <= 0:
-            return Found(Ranking.empty(), similarities, 1.0)
-        kth = np.partition(similarities, -k)[-k]
-        candidates = np.flatnonzero(similarities >= kth - 2 * _error_bound(len(wide)))  # (C,), ascending
+            return Found(Ranking.empty(), 1.0, lambda: np.full(n, -np.inf, np.float32))
+        if self._codes is None:
+            candidates, cosines = np.arange(n), self._similarities(unit)  # (N,), (N,)
+            median = float(np.median(cosines[self._ranked]))
+        else:
+            coarse, errors = self._codes.scan(unit)  # (N,), (N,)
+            coarse[~self._ranked] = -np.inf
+            seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
+            floor = self._similarities(unit, seeds).min() - _error_bound(len(unit))  # k rows are as near as that
+            candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
+            median = float(np.median(coarse[self._ranked]))
+            cosines = self._similarities(unit, candidates)  # (C,)
+        kth = np.partition(cosines, -k)[-k]
+        candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # ascending
         if own_row is not None and own_row not in candidates:
             candidates = np.union1d(candidates, [own_row])
         distances = cosine_distances(wide, self._matrix.rows, candidates)  # (C,)
@@ -124,18 +144,33 @@ class Searcher:
             distances[candidates == own_row] = -1  # before every other
         best = np.argsort(distances, kind="stable")[:k]
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
-        return Found(leading, similarities, 1 - float(np.median(similarities[np.isfinite(similarities)])))
+        known = cosines if self._codes is None else None
+        return Found(leading, 1 - median, lambda: self._similarities(unit) if known is None else known)
 
     @torch.inference_mode()
-    def _similarities(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
-        vector = torch.from_numpy(query).to(self._rows.device)  # (D,)
-        out = torch.empty(len(self._rows), device=self._rows.device)  # (N,)
-        size = max(1, _BLOCK_BYTES // (4 * len(query))) if self.device == "cpu" else 1 << 16
-        block = torch.empty((size, len(query)), device=self._rows.device)
-        for at in range(0, len(out), size):
-            rows = self._rows[at : at + size]
-            torch.mv(block[: len(rows)].copy_(rows), vector, out=out[at : at + size])
-        return out.cpu().numpy()
+    def _similarities(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Cosines of a unit query (D,) to some rows, None for all; -inf for rows that are never ranked."""
+        vector = torch.from_numpy(unit.astype(np.float32)).to(self._rows.device)  # (D,)
+        out = torch.empty(len(self._rows) if which is None else len(which), device=self._rows.device)
+        chosen = None if which is None else torch.from_numpy(which)
+        size = max(1, _BLOCK_BYTES // (4 * len(unit))) if self.device == "cpu" else 1 << 16
+
+        def multiply(start: int, end: int) -> None:
+            block = torch.empty((min(size, end - start), len(unit)), device=self._rows.device)
+            for at in range(start, end, size):
+                part = slice(at, min(at + size, end))
+                rows = self._rows[part if chosen is None else chosen[part]]
+                torch.mv(block[: len(rows)].copy_(rows), vector, out=out[part])
+
+        if self.device == "cpu":
+            in_slices(multiply, len(out))
+        else:
+            multiply(0, len(out))
+        everything = slice(None) if which is None else which
+        cosines: NDArray[np.float32] = out.cpu().numpy()
+        cosines /= self._matrix.row_norms[everything]
+        cosines[~self._ranked[everything]] = -np.inf
+        return cosines
 
 
 def cosine_distances(

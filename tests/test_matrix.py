@@ -1,6 +1,7 @@
 """The matrix on disk: right, resumable, one writer, never half-read."""
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from reference import encode_slowly
 
 from core.assets import AssetError, Assets
 from core.cache import Cache
+from core.codes import RowCodes
 from core.explorer import Explorer
 from core.matrix import EmbeddingMatrix, Recipe, Sentences, unfinished_rows
 from core.progress import finish
@@ -225,3 +227,24 @@ def test_a_cache_that_cannot_be_written_is_named(files):
     explorer = Explorer(Assets(files.weights, files.vectors, files.captions, 2), Cache(blocked / "cache"))
     with pytest.raises(AssetError, match="--cache-dir"):
         finish(explorer.prepare())
+
+
+def test_a_matrix_has_the_codes_of_its_rows_and_gets_them_back_without_encoding(files):
+    first = files.explorer().matrix
+    if not RowCodes.supported():
+        assert first.codes is None
+        return
+    np.testing.assert_array_equal(first.codes.codes, RowCodes.of(first.rows).codes)
+    shutil.rmtree(first.folder / "codes")
+    again = files.explorer()
+    assert again.report.reused
+    np.testing.assert_array_equal(again.matrix.codes.codes, first.codes.codes)
+
+
+def test_codes_that_cannot_be_written_only_make_search_slower(files):
+    folder = files.explorer().matrix.folder
+    shutil.rmtree(folder / "codes", ignore_errors=True)
+    (folder / "codes.part").write_text("a file in the way of the folder")
+    explorer = files.explorer()
+    assert explorer.matrix.codes is None
+    assert len(explorer.ask("a dog near the window").hits) == 100

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from conftest import needs_real_captions, real_captions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from reference import rank_slowly
 
+from core.codes import RowCodes
 from core.matrix import Sentences, _unit_rows
 from core.search import Searcher
 
@@ -23,14 +25,15 @@ class Matrix:
     rows: NDArray[np.float16]
     row_norms: NDArray[np.float32]
     sentences: Sentences
+    codes: RowCodes | None
 
 
-def matrix(embeddings: NDArray[np.float32], wordless: tuple[int, ...] = ()) -> Matrix:
+def matrix(embeddings: NDArray[np.float32], wordless: tuple[int, ...] = (), *, coded: bool = True) -> Matrix:
     unit = _unit_rows(embeddings)
     lengths = np.full(len(embeddings), 3)
     lengths[list(wordless)] = 2
     sentences = Sentences(np.zeros(lengths.sum(), np.int32), np.concatenate([[0], np.cumsum(lengths)]))
-    return Matrix(unit.rows, unit.row_norms, sentences)
+    return Matrix(unit.rows, unit.row_norms, sentences, RowCodes.of(unit.rows) if coded else None)
 
 
 def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) -> NDArray[np.float32]:
@@ -43,9 +46,10 @@ def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) 
     return rows.astype(np.float32)
 
 
+@pytest.mark.parametrize("coded", [True, False], ids=["codes", "no codes"])
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.95])
-def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_mean(share):
-    m = matrix(rows_that_share_a_mean(6000, 512, share=share))
+def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_mean(share, coded):
+    m = matrix(rows_that_share_a_mean(6000, 512, share=share), coded=coded)
     searcher = Searcher(m)
     rng = np.random.default_rng(1)
     for i in range(12):
@@ -54,18 +58,76 @@ def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_m
         rows, distances = rank_slowly(query, m.rows)
         np.testing.assert_array_equal(found.leading.rows, rows[:100])
         np.testing.assert_array_equal(found.leading.distances, distances[:100])
+        assert found.median_distance == pytest.approx(np.median(distances), abs=0.02)
 
 
-@given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 50), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=80)
-def test_the_leading_hits_equal_a_full_sort_whatever_the_size(n, dim, k, seed):
+def whole_numbers(rng, n, dim):
+    return rng.integers(1, 4, size=(n, dim))  # many equal rows, and many equal distances
+
+
+def nearly_equal(rng, n, dim):
+    return rng.normal(size=dim) + 1e-3 * rng.normal(size=(n, dim))
+
+
+def opposites(rng, n, dim):
+    return rng.choice([-1, 1], size=(n, 1)) * (rng.normal(size=dim) + 0.01 * rng.normal(size=(n, dim)))
+
+
+def few_distinct(rng, n, dim):
+    return rng.normal(size=(3, dim))[rng.integers(0, 3, size=n)]
+
+
+@given(
+    st.sampled_from([whole_numbers, nearly_equal, opposites, few_distinct]),
+    *(st.integers(1, 60), st.integers(1, 12), st.integers(1, 50), st.integers(0, 3), st.integers(0, 2**32 - 1)),
+    *(st.booleans(), st.booleans()),
+)
+@settings(deadline=None, max_examples=250)
+def test_the_leading_hits_equal_a_full_sort_whatever_the_rows(kind, n, dim, k, n_wordless, seed, is_row, coded):
     rng = np.random.default_rng(seed)
-    m = matrix(rng.integers(1, 4, size=(n, dim)).astype(np.float32))  # small whole numbers: many equal rows
-    query = rng.normal(size=dim)
-    found = Searcher(m).nearest(query, k=k)
-    rows, distances = rank_slowly(query, m.rows)
+    wordless = tuple(rng.choice(n, min(n_wordless, n - 1), replace=False).tolist())
+    m = matrix(kind(rng, n, dim).astype(np.float32), wordless, coded=coded)
+    ranked = np.setdiff1d(np.arange(n), wordless)
+    own_row = int(rng.choice(ranked)) if is_row else None
+    query = m.rows[own_row].astype(np.float64) if is_row else rng.normal(size=dim)
+    rows, distances = rank_slowly(query, m.rows[ranked])
+    rows = ranked[rows]
+    if is_row:
+        at = rows.tolist().index(own_row)
+        rows = np.concatenate([[own_row], np.delete(rows, at)])
+        distances = np.concatenate([[0], np.delete(distances, at)])
+    found = Searcher(m).nearest(query, k=k, own_row=own_row)
     np.testing.assert_array_equal(found.leading.rows, rows[:k])
     np.testing.assert_array_equal(found.leading.distances, distances[:k])
+    assert sorted(found.order().rows.tolist()) == ranked.tolist()
+
+
+def test_a_search_split_over_cores_gives_the_same():
+    m = matrix(rows_that_share_a_mean(3000, 64))
+    query = m.rows[7].astype(np.float32) + 0.01
+    alone = Searcher(m).nearest(query)
+    torch.set_num_threads(2)
+    try:
+        split = Searcher(m).nearest(query)
+        split_order = split.order()
+    finally:
+        torch.set_num_threads(1)
+    np.testing.assert_array_equal(alone.leading.distances, split.leading.distances)
+    np.testing.assert_array_equal(alone.order().rows, split_order.rows)
+
+
+def test_the_codes_leave_few_rows_to_read_whole(monkeypatch):
+    read = []
+    whole = Searcher._similarities
+
+    def count(self, unit, which=None):
+        read.append(len(self._rows) if which is None else len(which))
+        return whole(self, unit, which)
+
+    monkeypatch.setattr(Searcher, "_similarities", count)
+    m = matrix(rows_that_share_a_mean(6000, 512))
+    Searcher(m).nearest(m.rows[5].astype(np.float32))
+    assert sum(read) < 2000 if RowCodes.supported() else sum(read) == 6000
 
 
 def test_the_whole_order_holds_every_row_once_and_starts_with_the_leading_hits():
