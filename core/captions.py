@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -164,8 +165,6 @@ def _build(
 
 
 def _from_coco(name: str, data: bytes, path: Path) -> Captions:
-    import pandas as pd
-
     advice = "use COCO's captions_val2014.json, or a .txt, .csv, .jsonl or .parquet file"
     try:
         document = json.loads(_decode(data, path))
@@ -190,21 +189,22 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
         elif "keypoints" in annotations[0]:
             found = "COCO *keypoints*, not captions"
         raise AssetError(path, found, expected='"caption" in each annotation', advice=advice)
-    frame = pd.DataFrame(annotations, dtype=object)  # half characters (lone surrogates) do not fit pandas' own texts
-    if "image_id" in frame:
-        if lacking := int(frame["image_id"].isna().sum()):
-            found = f'{lacking:,} of {len(frame):,} annotations have no "image_id"'
+    groups = [annotation.get("image_id") for annotation in annotations]
+    if lacking := sum(map(_is_missing, groups)):
+        if any("image_id" in annotation for annotation in annotations):
+            found = f'{lacking:,} of {len(annotations):,} annotations have no "image_id"'
             raise AssetError(path, found, expected="one in each annotation, or in none", advice=advice)
-        frame = frame.set_index("image_id")  # as the annotations are usually indexed
+        groups = []
+    has_ids = any("id" in annotation for annotation in annotations)
     images = document.get("images")
     images = [image for image in images if _is_image(image)] if isinstance(images, list) else []
     address = "coco_url" if any("coco_url" in image for image in images) else "flickr_url"
     return _build(
         name,
-        [_tidy(text) for text in frame["caption"]],
+        [_tidy(annotation.get("caption")) for annotation in annotations],
         path,
-        ids=_labels(frame["id"]) if "id" in frame else None,
-        groups=_labels(frame.index.to_series()) if frame.index.name == "image_id" else None,
+        ids=_labels([annotation.get("id") for annotation in annotations]) if has_ids else None,
+        groups=_labels(groups) if groups else None,
         file_names={image["id"]: image["file_name"] for image in images if isinstance(image.get("file_name"), str)},
         urls={image["id"]: image[address] for image in images if isinstance(image.get(address), str)},
     )
@@ -276,8 +276,8 @@ def _from_table(name: str, frame: pd.DataFrame, columns: Columns, path: Path) ->
         name,
         [_tidy(value) for value in frame[text]],
         path,
-        ids=None if ids is None or ids == text else _labels(frame[ids]),
-        groups=None if groups is None or groups == text else _labels(frame[groups]),
+        ids=None if ids is None or ids == text else _labels(_plain(frame[ids])),
+        groups=None if groups is None or groups == text else _labels(_plain(frame[groups])),
     )
 
 
@@ -287,12 +287,21 @@ def _is_text(column: pd.Series[Any]) -> bool:
     return len(values) > 0 and all(isinstance(value, str) for value in values)
 
 
-def _labels(column: pd.Series[Any]) -> NDArray[Any]:
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """A column's values, None for each that is missing."""
+    return [value if there else None for value, there in zip(column.tolist(), column.notna(), strict=True)]
+
+
+def _labels(values: list[Any]) -> NDArray[Any]:
     """Whole numbers stay numbers, everything else becomes text; a missing value the empty text."""
-    values = column.tolist()
     if all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
         return np.array(values, np.int64)
-    return np.array([_label(value) if there else "" for value, there in zip(values, column.notna(), strict=True)], str)
+    return np.array(["" if _is_missing(value) else _label(value) for value in values], str)
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a value stands for none: JSON's null or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _label(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Explorer: the one path from files to answers; opens everything, then turns each query into one `Answer`."""
+"""Explorer: the one path from files to answers; opens what they need, then turns each query into one `Answer`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Answer:
     marks_importance: float
     """Share of the features whose maximum falls on the two sentence marks, 0..1."""
     verdict: Verdict | None
-    """How far the hits can be trusted; None for an empty query."""
+    """How far the hits can be trusted; None for an empty query, and for what `Explorer.neighbours` has left open."""
     hits: Ranking
     """The leading hits."""
     found: Found | Scored | None
@@ -89,7 +90,6 @@ class Explorer:
         self._columns = columns or Columns()
         self.captions: Captions
         self.vectors: WordVectors
-        self.encoder: SentenceEncoder
         self.matrix: EmbeddingMatrix
         self.report: BuildReport
         self._searcher: Searcher
@@ -98,26 +98,49 @@ class Explorer:
         """What answers can be trusted; None before `calibrate`."""
         self._last: tuple[str, EncodedSentence] | None = None  # a typed text is asked again when it rests
 
+    @cached_property
+    def encoder(self) -> SentenceEncoder:
+        """The encoder, loaded when it is first wanted: a caption's neighbours come of its stored row.
+
+        Raises:
+            AssetError: The weights cannot be used, or do not belong to the vectors.
+        """
+        encoder = SentenceEncoder.load(self.assets.weights, device=self.device, dtype=self.dtype)
+        if self.vectors.dim != encoder.word_dim:
+            raise AssetError(
+                self.assets.vectors,
+                f"its vectors have {self.vectors.dim} numbers",
+                expected=f"{encoder.word_dim}, as {self.assets.weights} says",
+                advice="name the vectors that the weights were trained with: --vectors",
+            )
+        return encoder
+
+    @property
+    def is_encoder_loaded(self) -> bool:
+        """Whether encoding begins at once."""
+        return "encoder" in self.__dict__
+
     def open_encoder(self) -> Steps[None]:
         """Open word vectors (converting them when they are new) and weights, and check that they fit.
 
         Raises:
             AssetError: A file cannot be used, or the two do not belong together.
         """
+        yield from self.open_vectors()
+        yield Progress("loading the encoder", 0, 0, "")
+        _ = self.encoder
+
+    def open_vectors(self) -> Steps[None]:
+        """Open word vectors, converting them when they are new.
+
+        Raises:
+            AssetError: The file cannot be used, or belongs to another version of InferSent.
+        """
         self._weights_hash = yield from self.cache.sha256(self.assets.weights)
         self._vectors_hash = yield from self.cache.sha256(self.assets.vectors)
         folder = self.cache.folder("vectors", f"{self._vectors_hash[:32]}-{VECTORS_FORMAT}")
         yield from WordVectors.convert(self.assets.vectors, folder)
         self.vectors = WordVectors(folder, vocab_size=self._vocab_size)
-        yield Progress("loading the encoder", 0, 0, "")
-        self.encoder = SentenceEncoder.load(self.assets.weights, device=self.device, dtype=self.dtype)
-        if self.vectors.dim != self.encoder.word_dim:
-            raise AssetError(
-                self.assets.vectors,
-                f"its vectors have {self.vectors.dim} numbers",
-                expected=f"{self.encoder.word_dim}, as {self.assets.weights} says",
-                advice="name the vectors that the weights were trained with: --vectors",
-            )
         self._marks = self.vectors.find(self.tokenizer.marks, always=self.tokenizer.marks)
         if (self._marks < 0).any():
             usual = {1: "glove.840B.300d.txt", 2: "crawl-300d-2M.vec"}[self.assets.version]
@@ -142,13 +165,15 @@ class Explorer:
         """Open the captions' embeddings; encode the captions unless that was done before.
 
         Raises:
-            AssetError: The cache cannot be written.
+            AssetError: The weights cannot be used, or the cache cannot be written.
         """
         recipe = self.recipe()
         folder = self.cache.folder("matrix", recipe.key)
         if opens(folder):
             self.report = BuildReport(len(self.captions), len(self.captions), True, "")
         else:
+            yield Progress("loading the encoder", 0, 0, "")
+            _ = self.encoder
             sentences = yield from self.sentences(self.captions.texts)
             about = f"{self.model_name} · {self.captions_name} ({len(self.captions):,}) · {self.dtype}"
             self.report = yield from EmbeddingMatrix.build(
@@ -210,10 +235,22 @@ class Explorer:
             raise AssetError.from_os_error(error.filename or path, error) from error
 
     def prepare(self) -> Steps[None]:
-        """Open everything: encoder, captions, matrix. Raises what those raise."""
-        yield from self.open_encoder()
+        """Open what a caption's neighbours need: vectors, captions, matrix. Raises what those raise.
+
+        What typed texts need besides, the encoder and NLTK, is loaded when it is first wanted.
+        """
+        yield from self.open_vectors()
         yield from self.open_captions()
         yield from self.open_matrix()
+
+    def warm_up(self) -> None:
+        """Load what typed texts need besides, which else happens when it is first wanted: the encoder and NLTK.
+
+        Raises:
+            AssetError: The weights cannot be used.
+        """
+        _ = self.encoder
+        self.tokenizer.warm_up()
 
     def recipe(self) -> Recipe:
         """What the matrix of the opened encoder and captions is made from."""
@@ -314,27 +351,62 @@ class Explorer:
         clock.lap("tokenize")
         own_row = next(iter(self.matrix.sentences.find(ids).tolist()), None) if len(ids) > 2 else None
         unfinished = not settled and not text[-1:].isspace()
-        return self._answer(
-            *(text, words, rows, ids, own_row, clock),
-            method=method,
-            unfinished=unfinished,
-            store=settled,
-            k=k,
-            cancelled=cancelled,
-        )
+        if len(ids) <= 2:
+            tokens, verdict = _nothing_known(words, unfinished=unfinished)
+            return Answer(text, None, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), method)
+        encoded = self._encode(ids, cancelled, store=settled)
+        clock.lap("encode")
+        query = self.matrix.rows[own_row] if own_row is not None else encoded.embedding
+        found = self._find(Query(text, ids, query, own_row), method, k=k)
+        clock.lap("search")
+        tokens, marks = _tokens(words, rows, encoded, unfinished=unfinished), _marks_importance(encoded)
+        verdict = self._judge(tokens, Query(text, ids, query, own_row), found, method, marks_importance=marks)
+        closer = self._closer_than(found.leading, method, ids)
+        return Answer(text, own_row, tokens, marks, verdict, found.leading, found, clock.timings(), method, closer)
 
     def ask_caption(
         self, row: int, *, method: Method = "infersent", k: int = LEADING, cancelled: Callable[[], bool] = never
     ) -> Answer:
-        """Answer with the neighbours of a caption, from its stored row."""
+        """Answer with the neighbours of a caption, from its stored row.
+
+        Raises:
+            Cancelled: `cancelled` said so.
+        """
+        return self.complete(self.neighbours(row, method=method, k=k), cancelled=cancelled)
+
+    def neighbours(self, row: int, *, method: Method = "infersent", k: int = LEADING) -> Answer:
+        """Answer with the neighbours of a caption alone: tokens and verdict are left for `complete`."""
         clock = _Clock()
         text = self.captions.texts[row]
-        words = self.tokenizer.tokenize(text)
+        ids = self.matrix.sentences[row]
+        if len(ids) <= 2:
+            return Answer(text, row, (), 1.0, None, Ranking.empty(), None, clock.timings(), method)
+        found = self._find(Query(text, ids, self.matrix.rows[row], row), method, k=k)
+        clock.lap("search")
+        closer = self._closer_than(found.leading, method, ids)
+        return Answer(text, row, (), 0.0, None, found.leading, found, clock.timings(), method, closer)
+
+    def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = never) -> Answer:
+        """Add tokens, their importance and the verdict to the neighbours of a caption.
+
+        Raises:
+            Cancelled: `cancelled` said so.
+        """
+        assert answer.row is not None
+        clock = _Clock(answer.timings_ms)
+        words = self.tokenizer.tokenize(answer.query)
         rows = self.vectors.find(words, always=self.tokenizer.marks)
         clock.lap("tokenize")
-        return self._answer(
-            text, words, rows, self.matrix.sentences[row], row, clock, method=method, k=k, cancelled=cancelled
-        )
+        ids = self.matrix.sentences[answer.row]
+        if len(ids) <= 2 or answer.found is None:
+            tokens, verdict = _nothing_known(words)
+            return replace(answer, tokens=tokens, verdict=verdict, timings_ms=clock.timings())
+        encoded = self._encode(ids, cancelled, store=True)
+        clock.lap("encode")
+        tokens, marks = _tokens(words, rows, encoded), _marks_importance(encoded)
+        query = Query(answer.query, ids, self.matrix.rows[answer.row], answer.row)
+        verdict = self._judge(tokens, query, answer.found, answer.method, marks_importance=marks)
+        return replace(answer, tokens=tokens, marks_importance=marks, verdict=verdict, timings_ms=clock.timings())
 
     def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
         """Draw a caption that has at least one known word.
@@ -360,107 +432,89 @@ class Explorer:
             pass
         return row
 
-    def _answer(
-        self,
-        text: str,
-        words: list[str],
-        rows: NDArray[np.int32],
-        ids: NDArray[np.int32],
-        own_row: int | None,
-        clock: _Clock,
-        *,
-        method: Method,
-        unfinished: bool = False,
-        store: bool = True,
-        k: int,
-        cancelled: Callable[[], bool],
-    ) -> Answer:
-        if len(ids) <= 2:
-            tokens = tuple(Token(word, False, 0.0, unfinished and i == len(words) - 1) for i, word in enumerate(words))
-            verdict = None if all(token.unfinished for token in tokens) else NOTHING_KNOWN
-            return Answer(text, own_row, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), method)
-        encoded = self._encode(ids, cancelled)
-        clock.lap("encode")
-        query = self.matrix.rows[own_row] if own_row is not None else encoded.embedding
-        nearest = self._searcher.nearest(query, k=max(k, HITS + 1), own_row=own_row)
-        found: Found | Scored = nearest
-        if method != "infersent":
-            if self._methods is None:
-                raise RuntimeError("open_methods comes first")
-            found = self._methods.find(method, Query(text, ids, query, own_row), k=k)
-        clock.lap("search")
-        shares = iter(encoded.importance[1:-1].tolist())
-        tokens = tuple(
-            Token(word, row >= 0, next(shares) if row >= 0 else 0.0, unfinished and i == len(words) - 1)
-            for i, (word, row) in enumerate(zip(words, rows.tolist(), strict=True))
-        )
-        marks_importance = float(encoded.importance[0] + encoded.importance[-1])
-        verdict = self._judge(tokens, ids, query, nearest.leading, own_row, marks_importance)
-        timings = clock.timings()
-        if store:
-            self.cache.remember_answer(
-                self._answer_key(ids), np.concatenate([encoded.embedding, encoded.importance]).tobytes()
-            )
-        leading, closer_than = _first(found.leading, k), None
-        if self.calibration is not None and leading.scores is None and method != "words":
-            closer_than = self.calibration.closer_than(leading.distances, len(ids) - 2)
-        return Answer(text, own_row, tokens, marks_importance, verdict, leading, found, timings, method, closer_than)
+    def _find(self, query: Query, method: Method, *, k: int) -> Found | Scored:
+        if method == "infersent":
+            return self._searcher.nearest(query.embedding, k=k, own_row=query.row)
+        if self._methods is None:
+            raise RuntimeError("open_methods comes first")
+        return self._methods.find(method, query, k=k)
+
+    def _closer_than(self, leading: Ranking, method: Method, ids: NDArray[np.int32]) -> NDArray[np.float64] | None:
+        if self.calibration is None or method not in ("infersent", "context"):
+            return None
+        return self.calibration.closer_than(leading.distances, len(ids) - 2)
 
     def _judge(
-        self,
-        tokens: tuple[Token, ...],
-        ids: NDArray[np.int32],
-        query: NDArray[np.floating],
-        leading: Ranking,
-        own_row: int | None,
-        marks_importance: float,
+        self, tokens: tuple[Token, ...], query: Query, found: Found | Scored, method: Method, *, marks_importance: float
     ) -> Verdict:
         """Judge a query by the calibration, or by rules of thumb as long as there is none."""
-        others = leading.rows != own_row
-        hits = leading.rows[others][:HITS]
-        if self.calibration is None or self._methods is None or not len(hits):
+        if self.calibration is None or self._methods is None:
             return judge_by_rules(tokens)
-        known = " ".join(token.text for token in tokens if token.known)
+        leading = found.leading
+        if method != "infersent" or len(leading) <= HITS:  # the verdict is on the encoder, whatever is shown
+            leading = self._searcher.nearest(query.embedding, k=HITS + 1, own_row=query.row).leading
+        others = leading.rows != query.row
+        hits = leading.rows[others][:HITS]
+        if not len(hits):
+            return judge_by_rules(tokens)
         signals = self._meter.measure(
-            (query / np.linalg.norm(query.astype(np.float64))).astype(np.float32),
-            known=len(ids) - 2,
-            stems=self._methods.lexical.bm25.stems(known),
+            (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
+            known=len(query.ids) - 2,
+            stems=self._methods.lexical.bm25.stems(" ".join(token.text for token in tokens if token.known)),
             hits=hits,
             cosines=1 - leading.distances[others][:HITS],
-            leave_out=-1 if own_row is None else own_row,
+            leave_out=-1 if query.row is None else query.row,
         )
         hubs = sum(row in self.calibration.hub_set for row in hits[:FIRST].tolist())
         return judge(tokens, signals, self.calibration, marks_importance=marks_importance, hubs=hubs)
 
-    def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool]) -> EncodedSentence:
+    def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool], *, store: bool) -> EncodedSentence:
         """Encode token ids, unless they were the last ones, or an earlier, settled query had them."""
-        key = self._answer_key(ids)
+        key, dim = self._answer_key(ids), self.matrix.dim
         if self._last is not None and self._last[0] == key:
-            return self._last[1]
-        known = self.cache.recall_answer(key)
-        if known and len(known) == 4 * (self.encoder.dim + len(ids)):
+            encoded = self._last[1]
+        elif (known := self.cache.recall_answer(key)) and len(known) == 4 * (dim + len(ids)):
             values = np.frombuffer(known, np.float32)
-            encoded = EncodedSentence(values[: self.encoder.dim], values[self.encoder.dim :])
+            encoded = EncodedSentence(values[:dim], values[dim:])
         else:
             encoded = self.encoder.encode(np.asarray(self.vectors.rows[ids]), cancelled=cancelled)
         self._last = key, encoded
+        if store:
+            self.cache.remember_answer(key, np.concatenate([encoded.embedding, encoded.importance]).tobytes())
         return encoded
 
     def _answer_key(self, ids: NDArray[np.int32]) -> str:
         return f"{self.matrix.folder.name}:{self.device}:{hashlib.sha256(ids.tobytes()).hexdigest()}"
 
 
-def _first(ranking: Ranking, k: int) -> Ranking:
-    scores = None if ranking.scores is None else ranking.scores[:k]
-    return Ranking(ranking.rows[:k], ranking.distances[:k], scores)
+def _tokens(
+    words: list[str], rows: NDArray[np.int32], encoded: EncodedSentence, *, unfinished: bool = False
+) -> tuple[Token, ...]:
+    """Give each word its share of the maxima; `unfinished` says that the last one may still be typed."""
+    shares = iter(encoded.importance[1:-1].tolist())
+    return tuple(
+        Token(word, row >= 0, next(shares) if row >= 0 else 0.0, unfinished and i == len(words) - 1)
+        for i, (word, row) in enumerate(zip(words, rows.tolist(), strict=True))
+    )
+
+
+def _nothing_known(words: list[str], *, unfinished: bool = False) -> tuple[tuple[Token, ...], Verdict | None]:
+    """Tokens and verdict of a text without a known word; no verdict yet on a single word that may still be typed."""
+    tokens = tuple(Token(word, False, 0.0, unfinished and i == len(words) - 1) for i, word in enumerate(words))
+    return tokens, None if all(token.unfinished for token in tokens) else NOTHING_KNOWN
+
+
+def _marks_importance(encoded: EncodedSentence) -> float:
+    return float(encoded.importance[0] + encoded.importance[-1])
 
 
 class _Clock:
-    """Times the steps of one question."""
+    """Times the steps of one question; goes on from earlier timings where there are some."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: dict[str, float] | None = None) -> None:
         self._start = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
+        self._laps = dict(earlier or {})
+        self._earlier = self._laps.pop("total", 0.0)
 
     def lap(self, step: str) -> None:
         now = time.perf_counter()
@@ -468,4 +522,5 @@ class _Clock:
         self._last = now
 
     def timings(self) -> dict[str, float]:
-        return self._laps | {"total": round((time.perf_counter() - self._start) * 1000, 3)}
+        total = self._earlier + (time.perf_counter() - self._start) * 1000
+        return self._laps | {"total": round(total, 3)}

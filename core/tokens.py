@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 MARKS: dict[int, tuple[str, str]] = {1: ("<s>", "</s>"), 2: ("<p>", "</p>")}
@@ -44,20 +48,25 @@ class Tokenizer:
     @cached_property
     def name(self) -> str:
         """Which tokenizer this is, for recipes and `doctor`: the sentence splitter and NLTK's version."""
-        import nltk
-
         data = "punkt_tab" if self._has_punkt_data else "untrained punkt"
-        return f"word_tokenize ({data}, nltk {nltk.__version__})"
+        return f"word_tokenize ({data}, nltk {version('nltk')})"
+
+    def warm_up(self) -> None:
+        """Import NLTK now, which takes a second, and not when the first text needs it."""
+        _ = self._sentences, self._words
 
     @cached_property
     def _has_punkt_data(self) -> bool:
-        import nltk
+        places = [folder / "tokenizers" for folder in data_folders()]
+        if any((place / "punkt_tab.zip").exists() for place in places):
+            import nltk
 
-        try:
-            nltk.data.find("tokenizers/punkt_tab/english/")
-        except LookupError:
-            return False
-        return True
+            try:
+                nltk.data.find("tokenizers/punkt_tab/english/")
+            except LookupError:
+                return False
+            return True
+        return any((place / "punkt_tab" / "english").is_dir() for place in places)
 
     @cached_property
     def _sentences(self) -> Any:
@@ -70,3 +79,15 @@ class Tokenizer:
         from nltk.tokenize import NLTKWordTokenizer
 
         return NLTKWordTokenizer()
+
+
+def data_folders() -> list[Path]:
+    """Where NLTK looks for its data, `nltk.data.path`; told without importing NLTK, which takes a second."""
+    if "nltk" in sys.modules:
+        import nltk
+
+        return [Path(folder) for folder in nltk.data.path]
+    named = [Path(folder).expanduser() for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
+    homes = [Path(f"{place}/nltk_data") for place in ("~", sys.prefix, f"{sys.prefix}/share", f"{sys.prefix}/lib")]
+    shared = [Path(f"/usr/{place}/nltk_data") for place in ("share", "local/share", "lib", "local/lib")]
+    return [*named, *(home.expanduser() for home in homes), *shared]

@@ -6,9 +6,10 @@ import time
 
 import pytest
 from conftest import write_coco
-from textual.events import Paste
+from textual.events import Key, Paste
 
 from core.matrix import unfinished_rows
+from core.progress import finish
 from tui.app import ExplorerApp
 from tui.options import Options
 from tui.widgets.help_screen import HelpScreen
@@ -567,3 +568,81 @@ async def test_a_bug_while_answering_is_not_swallowed(files):
 
     with pytest.raises(ZeroDivisionError):
         await provoke()
+
+
+def press_at_once(app, keys: str) -> None:
+    """Press keys in one burst, as they arrive over a slow line: none waits until the one before has been dealt with."""
+    for key in keys:
+        app.post_message(Key(key, key))
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_a_burst_that_leaves_first_leaves_and_types_nothing(files, loaded):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        if loaded:
+            await ready(pilot)
+        before = app.search_box.value
+        press_at_once(app, "qi")
+        await until(pilot, lambda: not app.is_running, what="the end")
+        assert app.search_box.value == before
+        assert app.return_code == 0
+
+
+async def test_keys_of_a_burst_act_in_their_order(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        press_at_once(app, "riqrj")
+        await until(pilot, lambda: app.search_box.value == "qrj", what="what is typed after i, in place of the caption")
+        assert len(app._trail.visits) == 2, "r asked a random caption before"
+        await pilot.press("escape")
+        await settle(pilot)
+        app.hit_list.ranking = app._explorer.ask_caption(7).hits
+        press_at_once(app, "jjjkq")
+        await until(pilot, lambda: not app.is_running, what="the end")
+        assert app.hit_list.cursor == 2
+
+
+async def test_the_opening_captions_hits_are_shown_before_the_encoder_is_loaded(files):
+    files.explorer()  # the captions are encoded
+    app = make_app(files)
+    open_explorer, gate = app._open_explorer, threading.Event()
+
+    def held_back():
+        explorer = open_explorer()
+        explorer.tokenizer.tokenize = lambda text, tokenize=explorer.tokenizer.tokenize: (
+            gate.wait(10) and tokenize(text)
+        )
+        return explorer
+
+    app._open_explorer = held_back
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.hit_list) == 100, what="the leading hits")
+        assert app.hit_list.cursor == 1
+        assert "0.0000" in line(app, 0)
+        assert "\n" not in app.importance_pane.render().plain, "nothing is said about its words yet"
+        assert "RELIABLE" not in str(app.verdict_pane.render())
+        gate.set()
+        await settle(pilot)
+        assert len(app.hit_list) == 300
+        assert "RELIABLE" in str(app.verdict_pane.render()) or "DOUBTFUL" in str(app.verdict_pane.render())
+        assert app.importance_pane.render().plain.count("%") > 2
+
+
+async def test_weights_that_vanish_after_the_first_hits_are_told_in_a_panel(files):
+    files.explorer()
+    app = make_app(files)
+    open_explorer = app._open_explorer
+
+    def without_weights():
+        explorer = open_explorer()
+        finish(explorer.prepare())
+        files.weights.unlink()
+        explorer.prepare = lambda: iter(())
+        return explorer
+
+    app._open_explorer = without_weights
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.body.current == "error", what="the error")
+        assert "no such file" in str(app.error_pane.render())

@@ -334,6 +334,15 @@ def test_options_may_stand_before_or_after_the_command(run, files):
     assert before.out == after.out
 
 
+def test_options_may_stand_before_between_or_after_a_command_of_two_words(run, files):
+    run("encode", *files.flags)
+    there = ("--cache-dir", files.cache)
+    lists = [run(*words) for words in ((*there, "cache", "list"), ("cache", *there, "list"), ("cache", "list", *there))]
+    assert {done.code for done in lists} == {0}
+    assert len({done.out for done in lists}) == 1
+    assert lists[0].out.count("\n") == 2
+
+
 def test_a_flag_after_the_command_wins_over_the_one_before(run, files):
     other = write_coco(files.folder / "other.json", ["a dog", "a cat"])
     flags = replace(files, captions=other).flags

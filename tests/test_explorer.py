@@ -1,6 +1,9 @@
 """The explorer's answers: what a person gets for a query."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +33,37 @@ def test_a_query_that_is_a_caption_uses_that_captions_row(files):
     assert followed.hits.distances[0] == 0
     np.testing.assert_array_equal(followed.hits.rows, typed.hits.rows)
     assert [token.text for token in followed.tokens] == [token.text for token in typed.tokens]
+
+
+def test_the_neighbours_of_a_caption_need_neither_encoder_nor_nltk_nor_pandas(files):
+    program = """
+import sys
+from pathlib import Path
+from core.assets import Assets
+from core.cache import Cache
+from core.explorer import Explorer
+from core.progress import finish
+
+weights, vectors, captions, cache = map(Path, sys.argv[1:])
+explorer = Explorer(Assets(weights, vectors, captions, 2), Cache(cache), device="cpu", dtype="float32")
+finish(explorer.prepare())
+answer = explorer.neighbours(17)
+assert len(answer.hits) == 100 and answer.verdict is None and not answer.tokens
+assert not explorer.is_encoder_loaded
+assert not {"nltk", "pandas", "pyarrow"} & sys.modules.keys(), "loaded"
+whole = explorer.complete(answer)
+assert whole.hits is answer.hits and whole.tokens and whole.verdict is not None
+"""
+    files.explorer()
+    arguments = [files.weights, files.vectors, files.captions, files.cache]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_typed_caption_that_stands_twice_is_its_first_row_and_a_followed_one_itself(files):

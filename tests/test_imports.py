@@ -44,8 +44,8 @@ def open_explorer():
 async def show():
     app = ExplorerApp(open_explorer)
     async with app.run_test(size=(80, 24)) as pilot:
-        await app.workers.wait_for_complete()
-        await pilot.pause()
+        while app.body.current != "error":
+            await pilot.pause(0.01)
 
 asyncio.run(show())
 assert "textual" in at_first_frame

@@ -211,6 +211,7 @@ def test_a_session_from_the_first_answer_to_the_last_key(start, files: Files):
     terminal.press(CTRL_R)
     terminal.wait_for(lambda t: is_caption(t.query, texts), "a random caption, asked from the box")
     terminal.press(DOWN)
+    terminal.settled_hits()
 
     terminal.press("G")
     terminal.wait_for(lambda t: t.hits and t.hits[-1][0] == 300, "the end of the whole ranking")

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nltk
 import pytest
@@ -165,3 +166,21 @@ def test_another_version_is_refused(version):
 def test_marks_typed_as_text_are_not_marks(no_punkt_data):
     tokens = Tokenizer(2).tokenize("<p> a kite </p>")
     assert not set(tokens) & set(MARKS[2])
+
+
+@pytest.mark.parametrize("named", ["", f"/one{os.pathsep}{os.pathsep}~/two"])
+def test_data_is_looked_for_where_nltk_looks(named):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from core.tokens import data_folders; ours = data_folders(); assert 'nltk' not in sys.modules;"
+            "import nltk; assert [str(folder) for folder in ours] == nltk.data.path, (ours, nltk.data.path)",
+        ],
+        env=os.environ | {"NLTK_DATA": named},
+        cwd=Path(__file__).parents[1],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.events import Resize
+from textual.events import Event, Key, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, Input, Static
-from textual.worker import get_current_worker
 
 from core.assets import AssetError
 from tui.asker import Asker, Question
-from tui.pace import Pace
+from tui.loader import Loader
 from tui.trail import Trail, Visit
 from tui.visible import one_line, visible
 from tui.widgets.answer_pane import CaptionPane, ImportancePane, VerdictPane
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from core.search import Ranking
 
 _SETTLED_SECONDS = 0.4
-_PROGRESS_SECONDS = 0.1
+_LEAVING_SECONDS = 0.3  # that a thread is given to end; killed later, it loses nothing
 _WIDE_CELLS = 100  # from here on the panes stand beside the list
 
 
@@ -107,7 +105,7 @@ class ExplorerApp(App[None]):
             self.ranking = ranking
 
     class Crashed(Message):
-        """Answering raised: a bug."""
+        """A thread raised: a bug."""
 
         def __init__(self, error: Exception) -> None:
             super().__init__()
@@ -129,6 +127,7 @@ class ExplorerApp(App[None]):
         self.timings_line = Static("", id="timings", markup=False)
         self._open_explorer = open_explorer
         self._explorer: Explorer | None = None
+        self._loader: Loader | None = None
         self._asker: Asker | None = None
         self._width = 80  # cells, as of the last resize
         self._trail = Trail()
@@ -171,31 +170,24 @@ class ExplorerApp(App[None]):
 
     def on_unmount(self) -> None:
         """Let the threads end."""
-        if self._asker is not None:
-            self._asker.stop()
-            self._asker.join()
+        threads = [thread for thread in (self._asker, self._loader) if thread is not None]
+        for thread in threads:
+            thread.stop()
+        for thread in threads:
+            thread.join(_LEAVING_SECONDS)
         if self._explorer is not None:
             self._explorer.cache.close()
 
-    @work(thread=True, exclusive=True, group="load")
     def _load(self) -> None:
-        worker, pace, shown, stage = get_current_worker(), Pace(), 0.0, ""
-        try:
-            explorer = self._open_explorer()
-            steps = explorer.prepare()
-            for progress in steps:
-                if worker.is_cancelled:
-                    steps.close()
-                    return
-                now = time.monotonic()
-                line = pace.line(progress, now=now)
-                if now - shown > _PROGRESS_SECONDS or progress.stage != stage:
-                    shown, stage = now, progress.stage
-                    self.post_message(self.Progressed(progress, line))
-        except AssetError as error:
-            self.post_message(self.Refused(error))
-        else:
-            self.post_message(self.Opened(explorer))
+        self._loader = Loader(
+            self._open_explorer,
+            progressed=lambda progress, line: self.post_message(self.Progressed(progress, line)),
+            opened=lambda explorer: self.post_message(self.Opened(explorer)),
+            failed=self._fail,
+        )
+
+    def _fail(self, error: Exception) -> None:
+        self.post_message(self.Refused(error) if isinstance(error, AssetError) else self.Crashed(error))
 
     @on(Progressed)
     def show_progress(self, message: Progressed) -> None:
@@ -216,7 +208,7 @@ class ExplorerApp(App[None]):
             explorer,
             answered=lambda question, answer: self.post_message(self.Answered(question, answer)),
             ordered=lambda question, ranking: self.post_message(self.Ordered(question, ranking)),
-            failed=lambda error: self.post_message(self.Crashed(error)),
+            failed=self._fail,
         )
         self.hit_list.texts = explorer.captions.texts
         short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
@@ -309,6 +301,8 @@ class ExplorerApp(App[None]):
     @on(Answered)
     def show_answer(self, message: Answered) -> None:
         """Show an answer, unless it is no longer the question."""
+        if self._loader is not None:
+            self._loader.go_on()
         if message.question.serial != self._serial:
             return
         before, answer = self._answer, message.answer
@@ -370,6 +364,11 @@ class ExplorerApp(App[None]):
         self._show_lines()
 
     @property
+    def _is_in_box(self) -> bool:
+        """Whether keys type: true at once, where `has_focus` waits for the box to learn of it."""
+        return self.focused is self.search_box
+
+    @property
     def _is_narrow(self) -> bool:
         return self._width < _WIDE_CELLS
 
@@ -387,6 +386,18 @@ class ExplorerApp(App[None]):
 
     # Keys
 
+    async def on_event(self, event: Event) -> None:
+        """Dispatch a key outside the box here and now, so that the keys of one burst act in their order.
+
+        Textual hands a key that has no priority to the focused widget, whose turn comes after the keys that have it.
+        """
+        here = len(self.screen_stack) == 1 and not self._is_in_box
+        if isinstance(event, Key) and not event.is_forwarded and here:
+            if not await self._check_bindings(event.key, priority=True):
+                await self._check_bindings(event.key)
+            return
+        await super().on_event(event)
+
     async def action_quit(self) -> None:
         """Leave; the exit code tells whether a file could not be used."""
         self.exit(return_code=2 if self.error_pane.error else 0)
@@ -394,7 +405,7 @@ class ExplorerApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave `/` and `i` to the box while it has the focus, and its leaving keys to the others while it has not."""
         if action in ("focus_search", "leave_search"):
-            return len(self.screen_stack) == 1 and self.search_box.has_focus == (action == "leave_search")
+            return len(self.screen_stack) == 1 and self._is_in_box == (action == "leave_search")
         return True
 
     def action_focus_search(self) -> None:

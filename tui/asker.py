@@ -31,7 +31,7 @@ class Asker:
 
     Args:
         explorer: A prepared explorer, used by this thread alone from now on.
-        answered: Called on the thread with each answer.
+        answered: Called on the thread with each answer; while the encoder is not loaded, with a caption's hits before.
         ordered: Called on the thread with the whole ranking, when no newer question waits.
         failed: Called on the thread when an answer raised.
     """
@@ -51,7 +51,7 @@ class Asker:
         self._changed = threading.Condition()
         self._waiting: Question | None = None
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="asker")
+        self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
         self._thread.start()
 
     def ask(self, question: Question) -> None:
@@ -66,9 +66,9 @@ class Asker:
             self._stopped = True
             self._changed.notify()
 
-    def join(self) -> None:
-        """Wait for the end."""
-        self._thread.join()
+    def join(self, seconds: float) -> None:
+        """Wait so long for the end."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         while True:
@@ -96,7 +96,10 @@ class Asker:
 
         try:
             if question.row is not None:
-                return self._explorer.ask_caption(question.row, cancelled=self._is_overtaken)
+                answer = self._explorer.neighbours(question.row)
+                if not self._explorer.is_encoder_loaded:
+                    self._answered(question, answer)
+                return self._explorer.complete(answer, cancelled=self._is_overtaken)
             return self._explorer.ask(question.text, settled=question.settled, cancelled=self._is_overtaken)
         except Cancelled:
             return None

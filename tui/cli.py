@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -80,7 +80,7 @@ def cli(context: click.Context) -> None:
 
     app = ExplorerApp(options.open_explorer)
     app.run()
-    context.exit(app.return_code or 0)
+    _leave_at_once(app.return_code or 0)
 
 
 @cli.command()
@@ -240,6 +240,7 @@ def paths(context: click.Context, as_json: bool) -> None:
 
 
 @cli.group(context_settings=_CONTEXT)
+@asset_options
 def cache() -> None:
     """List or tidy what has been computed."""
 
@@ -301,6 +302,17 @@ def completion(shell: str) -> None:
     if made is None:
         raise click.UsageError(f"no completion for {shell}")
     click.echo(made(cli, {}, "infersent-tui", "_INFERSENT_TUI_COMPLETE").source())
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End the process without taking it apart, which takes a second once torch is loaded, and waits for no thread.
+
+    Nothing is lost: the terminal is restored, and what threads write to the cache may be cut short anywhere.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def visible_lines(text: str) -> str:
