@@ -133,7 +133,7 @@ class Cache:
         for kind, described in _DESCRIBED.items():
             for path in sorted((self.root / kind).glob("*/")):
                 whole = (path / described).exists() and not (path / "progress.json").exists()
-                yield CacheEntry(kind, path.name, path, _size(path.glob("*")), whole, _about(path / described))
+                yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), whole, _about(path / described))
 
     def prune(self, keep: set[Path]) -> list[CacheEntry]:
         """Delete the entries that are not in `keep` and that nobody is writing; return them.

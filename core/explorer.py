@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,10 @@ from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose
 from core.images import Images
 from core.lexical import Lexical
 from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
-from core.methods import Method, Methods, Query, Scored
-from core.probing import probe
+from core.methods import Method
+from core.probing import LEAST_CAPTIONS, probe
 from core.progress import Progress, Steps
+from core.rankers import Query, Rankers, Scored
 from core.reliability import NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
 from core.search import LEADING, Found, Ranking, Searcher
 from core.signals import FIRST, HITS, SignalMeter
@@ -93,7 +95,7 @@ class Explorer:
         self.matrix: EmbeddingMatrix
         self.report: BuildReport
         self._searcher: Searcher
-        self._methods: Methods | None = None
+        self._rankers: Rankers | None = None
         self.calibration: Calibration | None = None
         """What answers can be trusted; None before `calibrate`."""
         self._last: tuple[str, EncodedSentence] | None = None  # a typed text is asked again when it rests
@@ -192,16 +194,27 @@ class Explorer:
         Raises:
             AssetError: The cache cannot be written.
         """
-        if self._methods is not None:
+        if self._rankers is not None:
             return
         folder = self.matrix.folder / "lexical"
         sentences = self.matrix.sentences
         yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=self.vectors)
         lexical = Lexical(folder, sentences=sentences, vectors=self.vectors)
-        self._methods = Methods(self.matrix, self._searcher, lexical)
+        self._rankers = Rankers(self.matrix, self._searcher, lexical)
+
+    def open_calibration(self) -> Steps[None]:
+        """Open what an earlier `calibrate` measured, where there is such a thing. Answers rest on it from then on.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        known = Calibration.load(self._calibration_file)
+        if known is not None:
+            yield from self.open_methods()
+            self.calibration = known
 
     def calibrate(self, *, again: bool = False) -> Steps[None]:
-        """Open the calibration; measure it unless that was done before. Answers rest on it from then on.
+        """Measure how far answers can be trusted, unless that was done before; too small a corpus is not measured.
 
         Args:
             again: Measure even so.
@@ -209,30 +222,41 @@ class Explorer:
         Raises:
             AssetError: The cache cannot be written.
         """
-        yield from self.open_methods()
-        assert self._methods is not None
-        path = self.matrix.folder / "calibration.json"
-        self.calibration = None if again else Calibration.load(path)
-        images = Images(self.captions.groups) if self.captions.groups is not None else None
-        marks = self.encoder.encode(np.asarray(self.vectors.rows[self._marks])).embedding
-        self._meter = SignalMeter(
-            self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=self._methods.lexical.bm25, images=images
-        )
-        if self.calibration is not None or len(self.matrix.sentences.wordless()) == len(self.matrix):
+        if not again:
+            yield from self.open_calibration()
+        n = len(self.matrix)
+        if (self.calibration is not None and not again) or n - len(self.matrix.sentences.wordless()) < LEAST_CAPTIONS:
             return
+        yield from self.open_methods()
+        assert self._rankers is not None
         measured = yield from probe(
             matrix=self.matrix,
-            lexical=self._methods.lexical,
+            lexical=self._rankers.lexical,
             vectors=self.vectors,
             encoder=self.encoder,
             marks=self._marks,
-            images=images,
+            images=self._images,
         )
         self.calibration = calibrate(measured)
         try:
-            self.calibration.save(path)
+            self.calibration.save(self._calibration_file)
         except OSError as error:
-            raise AssetError.from_os_error(error.filename or path, error) from error
+            raise AssetError.from_os_error(error.filename or self._calibration_file, error) from error
+
+    @property
+    def _calibration_file(self) -> Path:
+        return self.matrix.folder / "calibration.json"
+
+    @cached_property
+    def _images(self) -> Images | None:
+        return None if self.captions.groups is None else Images(self.captions.groups)
+
+    @cached_property
+    def _meter(self) -> SignalMeter:
+        assert self._rankers is not None
+        marks = self.encoder.encode(np.asarray(self.vectors.rows[self._marks])).embedding
+        bm25 = self._rankers.lexical.bm25
+        return SignalMeter(self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=bm25, images=self._images)
 
     def prepare(self) -> Steps[None]:
         """Open what a caption's neighbours need: vectors, captions, matrix. Raises what those raise.
@@ -435,9 +459,9 @@ class Explorer:
     def _find(self, query: Query, method: Method, *, k: int) -> Found | Scored:
         if method == "infersent":
             return self._searcher.nearest(query.embedding, k=k, own_row=query.row)
-        if self._methods is None:
+        if self._rankers is None:
             raise RuntimeError("open_methods comes first")
-        return self._methods.find(method, query, k=k)
+        return self._rankers.find(method, query, k=k)
 
     def _closer_than(self, leading: Ranking, method: Method, ids: NDArray[np.int32]) -> NDArray[np.float64] | None:
         if self.calibration is None or method not in ("infersent", "context"):
@@ -448,7 +472,7 @@ class Explorer:
         self, tokens: tuple[Token, ...], query: Query, found: Found | Scored, method: Method, *, marks_importance: float
     ) -> Verdict:
         """Judge a query by the calibration, or by rules of thumb as long as there is none."""
-        if self.calibration is None or self._methods is None:
+        if self.calibration is None or self._rankers is None:
             return judge_by_rules(tokens)
         leading = found.leading
         if method != "infersent" or len(leading) <= HITS:  # the verdict is on the encoder, whatever is shown
@@ -460,7 +484,7 @@ class Explorer:
         signals = self._meter.measure(
             (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
             known=len(query.ids) - 2,
-            stems=self._methods.lexical.bm25.stems(" ".join(token.text for token in tokens if token.known)),
+            stems=self._rankers.lexical.bm25.stems(" ".join(token.text for token in tokens if token.known)),
             hits=hits,
             cosines=1 - leading.distances[others][:HITS],
             leave_out=-1 if query.row is None else query.row,

@@ -14,13 +14,16 @@ from core.encoder import SentenceEncoder
 from core.images import Images
 from core.lexical import Lexical, MeanWordVectors
 from core.matrix import EmbeddingMatrix
-from core.methods import CONTEXT, METHODS, Method, Scored, fuse, mix, nearest_together
+from core.methods import METHODS, Method
 from core.progress import Progress, Steps
+from core.rankers import CONTEXT, Scored, fuse, mix, nearest_together
 from core.reliability import Token
 from core.search import LEADING
 from core.signals import FIRST, HITS, NAMES, SignalMeter
 from core.vectors import WordVectors
 
+LEAST_CAPTIONS = 50
+"""Captions with known words that it takes to measure anything."""
 _SOURCES = 600  # captions that queries are cut from
 _EACH = 160  # queries of a kind and length
 _LOOKED_AT = 16  # of them have their maxima looked at, one by one

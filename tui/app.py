@@ -104,6 +104,16 @@ class ExplorerApp(App[None]):
             self.question = question
             self.ranking = ranking
 
+    class Warmed(Message):
+        """What typed texts and the other methods need is loaded, too."""
+
+    class Measured(Message):
+        """The calibration went on; None at its end."""
+
+        def __init__(self, progress: Progress | None) -> None:
+            super().__init__()
+            self.progress = progress
+
     class Crashed(Message):
         """A thread raised: a bug."""
 
@@ -183,6 +193,7 @@ class ExplorerApp(App[None]):
             self._open_explorer,
             progressed=lambda progress, line: self.post_message(self.Progressed(progress, line)),
             opened=lambda explorer: self.post_message(self.Opened(explorer)),
+            warmed=lambda: self.post_message(self.Warmed()),
             failed=self._fail,
         )
 
@@ -226,6 +237,25 @@ class ExplorerApp(App[None]):
             if not self.search_box.has_focus:
                 self.hit_list.focus()
             self.action_random()
+
+    @on(Warmed)
+    def start_measuring(self) -> None:
+        """Calibrate between the questions."""
+        if self._explorer is not None and self._asker is not None:
+            self._asker.work_on(self._explorer.calibrate(), lambda progress: self.post_message(self.Measured(progress)))
+
+    @on(Measured)
+    def show_measuring(self, message: Measured) -> None:
+        """Show how far the calibration is; judge the present query again at its end."""
+        progress = message.progress
+        if progress is not None:
+            share = f" {progress.done / progress.total:.0%}" if progress.total else ""
+            self.verdict_pane.measuring = f"{progress.stage}{share}"
+            return
+        self.verdict_pane.measuring = ""
+        self.verdict_pane.calibration = self._explorer.calibration if self._explorer else None
+        if self._answer is not None and self._shown_serial == self._serial:
+            self._ask(self._answer.query, row=self._answer.row)
 
     # Asking
 
@@ -360,7 +390,7 @@ class ExplorerApp(App[None]):
         """Fit trail, timings and panes to the window."""
         self._width = event.size.width
         self.importance_pane.most_words = 5 if self._is_narrow else max(5, event.size.height - 22)
-        self.caption_pane.brief = self._is_narrow
+        self.caption_pane.brief = self.verdict_pane.brief = self._is_narrow
         self._show_lines()
 
     @property

@@ -1,15 +1,19 @@
-"""Asker: one thread that answers the latest question and forgets those it overtook."""
+"""Asker: one thread that answers the latest question, forgets those it overtook, and does slow work between them."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from core.explorer import Answer, Explorer
+    from core.progress import Progress, Steps
     from core.search import Ranking
+
+_REST_SECONDS = 1.0  # without a question, before slow work goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ class Asker:
         self._failed = failed
         self._changed = threading.Condition()
         self._waiting: Question | None = None
+        self._work: Steps[None] | None = None
+        self._worked: Callable[[Progress | None], object] = lambda progress: None
+        self._asked = 0.0  # when the last question was answered
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
         self._thread.start()
@@ -58,6 +65,17 @@ class Asker:
         """Put a question in place of one that still waits."""
         with self._changed:
             self._waiting = question
+            self._changed.notify()
+
+    def work_on(self, steps: Steps[None], worked: Callable[[Progress | None], object]) -> None:
+        """Do slow work, a step at a time, whenever no question has come for a while.
+
+        Args:
+            steps: The work.
+            worked: Called on the thread with each step, and with None at the end.
+        """
+        with self._changed:
+            self._work, self._worked = steps, worked
             self._changed.notify()
 
     def stop(self) -> None:
@@ -73,20 +91,39 @@ class Asker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._waiting is not None)
+                self._changed.wait_for(self._is_overtaken, timeout=self._rest())
                 if self._stopped:
                     return
                 question, self._waiting = self._waiting, None
-            assert question is not None
             try:
-                answer = self._answer(question)
-                if answer is not None:
-                    self._answered(question, answer)
-                    if answer.found is not None and not self._is_overtaken():
-                        self._ordered(question, answer.found.order())
-            except Exception as error:  # a bug: shown by the app, with its traceback
+                if question is not None:
+                    self._reply(question)
+                    self._asked = time.monotonic()
+                elif self._work is not None and self._rest() == 0:
+                    self._go_on(self._work)
+            except Exception as error:  # an AssetError, or a bug: shown by the app
                 self._failed(error)
                 return
+
+    def _rest(self) -> float | None:
+        """Seconds until slow work may go on; None when there is none."""
+        return None if self._work is None else max(0.0, self._asked + _REST_SECONDS - time.monotonic())
+
+    def _go_on(self, work: Steps[None]) -> None:
+        try:
+            progress = next(work)
+        except StopIteration:
+            self._work = None
+            self._worked(None)
+        else:
+            self._worked(progress)
+
+    def _reply(self, question: Question) -> None:
+        answer = self._answer(question)
+        if answer is not None:
+            self._answered(question, answer)
+            if answer.found is not None and not self._is_overtaken():
+                self._ordered(question, answer.found.order())
 
     def _is_overtaken(self) -> bool:
         return self._stopped or self._waiting is not None

@@ -9,14 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from core.assets import AssetError
+from core.methods import METHODS, Method
 from tui.options import Options, asset_options
 from tui.pace import run_steps
+from tui.report import report
 from tui.visible import visible
 
 if TYPE_CHECKING:
@@ -120,6 +123,7 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
 @cli.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits.")
+@click.option("--method", type=click.Choice(METHODS), default="infersent", show_default=True, help="How to compare.")
 @_json
 @click.option("--jsonl", is_flag=True, help="Print a JSON document a query, a line each.")
 @click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance, row, image id, caption, with tabs.")
@@ -127,9 +131,19 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
 @asset_options
 @click.pass_context
 def search(
-    context: click.Context, text: tuple[str, ...], k: int, as_json: bool, jsonl: bool, plain: bool, quiet: bool
+    context: click.Context,
+    text: tuple[str, ...],
+    k: int,
+    method: Method,
+    as_json: bool,
+    jsonl: bool,
+    plain: bool,
+    quiet: bool,
 ) -> None:
-    """Print the captions nearest to TEXT (its words are joined); with -, each line of standard input is a query."""
+    """Print the captions nearest to TEXT (its words are joined); with -, each line of standard input is a query.
+
+    The verdict rests on what `calibrate` measured, where that was run (or the screen was open for long enough).
+    """
     if as_json + jsonl + plain > 1:
         raise click.UsageError("choose one of --json, --jsonl and --plain")
     options = Options.of(context)
@@ -140,10 +154,13 @@ def search(
         raise click.UsageError("queries and captions cannot both come from standard input")
     explorer = options.open_explorer()
     run_steps(explorer.prepare(), quiet)
+    if method != "infersent":
+        run_steps(explorer.open_methods(), quiet)
+    run_steps(explorer.open_calibration(), quiet)
     _tell_problems(explorer, quiet)
     found = False
     for query in _lines() if from_stdin else [" ".join(text)]:
-        answer = explorer.ask(query, k=k)
+        answer = explorer.ask(query, method=method, k=k)
         found = found or len(answer.hits) > 0
         if as_json or jsonl:
             click.echo(json.dumps(_document(explorer, answer)))
@@ -151,11 +168,36 @@ def search(
             for hit in _hits(explorer, answer):
                 caption = visible(hit["caption"])
                 image = "" if hit["image_id"] is None else visible(str(hit["image_id"]))
-                click.echo(f"{hit['rank']}\t{hit['distance']:.6f}\t{hit['row']}\t{image}\t{caption}")
+                click.echo(f"{hit['rank']}\t{_value(hit):.6f}\t{hit['row']}\t{image}\t{caption}")
         else:
             _print_answer(explorer, answer, quiet)
         sys.stdout.flush()
     context.exit(0 if found else 1)
+
+
+@cli.command()
+@_json
+@_quiet
+@asset_options
+@click.pass_context
+def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
+    """Measure how far answers can be trusted on these captions, and print it.
+
+    Queries of several lengths are cut from captions and answered without the caption that they come from.
+    """
+    explorer = Options.of(context).open_explorer()
+    run_steps(explorer.prepare(), quiet)
+    run_steps(explorer.calibrate(again=True), quiet)
+    _tell_problems(explorer, quiet)
+    if explorer.calibration is None:
+        found = "holds too few captions to measure anything"
+        raise AssetError(
+            explorer.assets.captions, found, expected="fifty with known words", advice="take more captions"
+        )
+    if as_json:
+        click.echo(json.dumps(explorer.calibration.document(), indent=1))
+    else:
+        click.echo(report(explorer.calibration))
 
 
 @cli.command()
@@ -335,14 +377,29 @@ def _hits(explorer: Explorer, answer: Answer) -> list[dict[str, Any]]:
         {
             "rank": rank,
             "distance": distance,
+            "score": score,
+            "closer_than": closer,
             "row": row,
             "caption": explorer.captions.texts[row],
             "image_id": explorer.captions.group(row),
         }
-        for rank, (row, distance) in enumerate(
-            zip(answer.hits.rows.tolist(), answer.hits.distances.tolist(), strict=True), start=1
+        for rank, (row, distance, score, closer) in enumerate(
+            zip(
+                answer.hits.rows.tolist(),
+                [None] * len(answer.hits) if answer.hits.scores is not None else answer.hits.distances.tolist(),
+                [None] * len(answer.hits) if answer.hits.scores is None else answer.hits.scores.tolist(),
+                [None] * len(answer.hits) if answer.closer_than is None else answer.closer_than.round(6).tolist(),
+                strict=True,
+            ),
+            start=1,
         )
     ]
+
+
+def _value(hit: dict[str, Any]) -> float:
+    """A hit's distance, or its score where the method has scores."""
+    value: float = hit["distance"] if hit["score"] is None else hit["score"]
+    return value
 
 
 def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
@@ -354,7 +411,7 @@ def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
             {"text": token.text, "known": token.known, "importance": round(token.importance, 6)}
             for token in answer.tokens
         ],
-        "verdict": verdict and {"level": verdict.level, "reasons": list(verdict.reasons), "basis": verdict.basis},
+        "verdict": verdict and asdict(verdict),
         "hits": _hits(explorer, answer),
         "timings_ms": answer.timings_ms,
         "model": explorer.model_name,
@@ -369,7 +426,7 @@ def _print_answer(explorer: Explorer, answer: Answer, quiet: bool) -> None:
         if answer.verdict:
             click.echo(f"{answer.verdict.level.upper()}: {'; '.join(map(visible, answer.verdict.reasons))}", err=True)
     for hit in _hits(explorer, answer):
-        click.echo(f"{hit['rank']:4}  {hit['distance']:.4f}  {visible(hit['caption'])}")
+        click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
     if not len(answer.hits):
         click.echo("no hits", err=True)
 

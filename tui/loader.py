@@ -25,6 +25,7 @@ class Loader:
         open_explorer: Makes the explorer; imports torch.
         progressed: Called on the thread with a step of slow work and a line about it, ten times a second at most.
         opened: Called on the thread with the explorer once it answers captions.
+        warmed: Called on the thread once all the rest is loaded, too.
         failed: Called on the thread when a file cannot be used (AssetError), or with a bug.
     """
 
@@ -34,11 +35,13 @@ class Loader:
         *,
         progressed: Callable[[Progress, str], object],
         opened: Callable[[Explorer], object],
+        warmed: Callable[[], object],
         failed: Callable[[Exception], object],
     ) -> None:
         self._open_explorer = open_explorer
         self._progressed = progressed
         self._opened = opened
+        self._warmed = warmed
         self._failed = failed
         self._stopped = False
         self._answered = threading.Event()
@@ -69,6 +72,8 @@ class Loader:
             if not self._stopped:
                 with _kept():
                     explorer.warm_up()
+                if all(not self._stopped for _ in explorer.open_methods()):
+                    self._warmed()
         except Exception as error:  # an AssetError, or a bug: shown by the app
             if not self._stopped:
                 self._failed(error)

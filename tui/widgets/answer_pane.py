@@ -15,29 +15,67 @@ from tui.visible import visible
 from tui.widgets.hit_list import bar
 
 if TYPE_CHECKING:
+    from core.calibration import Calibration
     from core.explorer import Answer
 
 _SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
+_LEVELS = "▁▂▃▄▅▆▇█"
 _BAR_CELLS = 10
 _MARKS = "sentence marks"
 
 
 class VerdictPane(Widget):
-    """The verdict with its reasons."""
+    """The verdict with its reasons, and where the query's length stands on the measured curve."""
 
     answer: reactive[Answer | None] = reactive(None, layout=True)
     """What is shown; None before the first answer."""
+    calibration: reactive[Calibration | None] = reactive(None, layout=True)
+    """What was measured; None before that."""
+    measuring: reactive[str] = reactive("", layout=True)
+    """What is being measured, a phrase; empty when nothing is."""
+    brief: reactive[bool] = reactive(False, layout=True)
+    """Whether there is only room for what matters most."""
 
     def render(self) -> RenderResult:
-        """Draw sign, level and reasons."""
+        """Draw sign, level, chance, curve and reasons."""
         verdict = self.answer.verdict if self.answer else None
-        if verdict is None:
+        if self.answer is None or verdict is None:
             return Content.styled("How far a query can be trusted is told here.", "$foreground-muted")
         sign, colour = _SIGNS[verdict.level]
         lines = [Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")]
+        if verdict.probability is not None:
+            lines[0] = Content.assemble(lines[0], f"   chance of success {verdict.probability:.0%}")
+        if verdict.better is not None:
+            lines.append(Content.styled(f"tab: {verdict.better} does better at this length", "$text-accent"))
+        if self.calibration is not None and not self.brief:
+            content = sum(token.known and token.is_content for token in self.answer.tokens)
+            lines += curve(self.calibration, content)
         lines += [Content(f"· {visible(reason)}") for reason in verdict.reasons]
-        lines.append(Content.styled(f"({verdict.basis})", "$foreground-muted"))
+        lines.append(Content.styled(f"({self.measuring or verdict.basis})", "$foreground-muted"))
         return Content("\n").join(lines)
+
+
+def curve(calibration: Calibration, content: int) -> list[Content]:
+    """Draw how often queries of each number of content words succeed, the query's own length in brackets.
+
+    Args:
+        calibration: What was measured.
+        content: The query's known content words.
+    """
+    cells = [(str(cell.length), cell) for cell in calibration.curve if cell.kind == "words"]
+    here = max((i for i, (_, cell) in enumerate(cells) if cell.length <= content), default=None)
+    cells += [("all", cell) for cell in calibration.curve if cell.kind == "whole"]
+    most = max((cell.by_method["infersent"][0] for _, cell in cells), default=0) or 1.0
+    heights, names = [], []
+    for i, (name, cell) in enumerate(cells):
+        left, right = "[]" if i == here else "  "
+        share = cell.by_method["infersent"][0]
+        heights.append(f"{left}{_LEVELS[round(share / most * (len(_LEVELS) - 1))] * len(name)}{right}")
+        names.append(f" {name} ")
+    return [
+        Content.assemble(("".join(heights), "$primary"), f" {most:.0%}"),
+        Content.styled("".join(names) + " content words", "$foreground-muted"),
+    ]
 
 
 class ImportancePane(Widget):
