@@ -137,7 +137,7 @@ class Measured:
     """Whether success is a sister among the first ten."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """What was measured on one encoder and one corpus."""
 
