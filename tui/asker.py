@@ -51,7 +51,7 @@ class Asker:
         self._changed = threading.Condition()
         self._waiting: Question | None = None
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="asker")
         self._thread.start()
 
     def ask(self, question: Question) -> None:
