@@ -58,7 +58,7 @@ class Asker:
         self._worked: Callable[[Progress | None], object] = lambda progress: None
         self._asked = 0.0  # when the last question was answered
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="asker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="asker")
         self._thread.start()
 
     def ask(self, question: Question) -> None:

@@ -19,7 +19,7 @@ _PROGRESS_SECONDS = 0.1
 
 
 class Loader:
-    """Opens an explorer. Its thread is a daemon: an import cannot be stopped, and leaving must not wait for one.
+    """Opens an explorer. An import cannot be stopped: whoever leaves waits a moment, then ends the process.
 
     Args:
         open_explorer: Makes the explorer; imports torch.
@@ -45,7 +45,7 @@ class Loader:
         self._failed = failed
         self._stopped = False
         self._answered = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="loader")
         self._thread.start()
 
     def go_on(self) -> None:
