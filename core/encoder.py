@@ -43,8 +43,15 @@ class EncodedSentence:
 
     embedding: NDArray[np.float32]
     """(D,), not normalized."""
-    importance: NDArray[np.float32]
-    """Share of the D maxima that fall on each token, (T,); sums to 1."""
+    winners: NDArray[np.int32]
+    """Which of the T tokens each feature's maximum falls on, (D,)."""
+    length: int
+    """T, the sentence marks included."""
+
+    @property
+    def importance(self) -> NDArray[np.float32]:
+        """Share of the D maxima that fall on each token, (T,); sums to 1."""
+        return (np.bincount(self.winners, minlength=self.length) / len(self.winners)).astype(np.float32)
 
 
 class EncodingStep(NamedTuple):
@@ -111,8 +118,8 @@ class SentenceEncoder:
                 best = torch.maximum(best, highest)
             maxima.append(best)
             winners.append(place if sequence is inputs else len(inputs) - 1 - place)
-        importance = torch.bincount(torch.cat(winners), minlength=len(inputs)).float() / self.dim  # (T,)
-        return EncodedSentence(torch.cat(maxima).cpu().numpy(), importance.cpu().numpy())
+        won = torch.cat(winners).int()  # (D,)
+        return EncodedSentence(torch.cat(maxima).cpu().numpy(), won.cpu().numpy(), len(inputs))
 
     def encode_together(
         self, sentences: Sequence[NDArray[np.int32]], vectors: WordVectors, *, at_once: int | None = None
