@@ -44,8 +44,15 @@ class EncodedSentence:
 
     embedding: NDArray[np.float32]
     """(D,), not normalized."""
-    importance: NDArray[np.float32]
-    """Share of the D maxima that fall on each token, (T,); sums to 1."""
+    winners: NDArray[np.int32]
+    """Which of the T tokens each feature's maximum falls on, (D,)."""
+    length: int
+    """T, the sentence marks included."""
+
+    @property
+    def importance(self) -> NDArray[np.float32]:
+        """Share of the D maxima that fall on each token, (T,); sums to 1."""
+        return (np.bincount(self.winners, minlength=self.length) / len(self.winners)).astype(np.float32)
 
 
 class EncodingStep(NamedTuple):
@@ -149,9 +156,8 @@ class SentenceEncoder:
         self._before = _States(*(values[:_TOKENS_A_STEP].clone() for values in forward))
         maxima, winners = forward.hidden.max(dim=0)  # (H,), (H,)
         maxima_back, winners_back = backward.hidden.max(dim=0)
-        winners = torch.cat([winners, len(inputs) - 1 - winners_back])  # (D,)
-        importance = torch.bincount(winners, minlength=len(inputs)).float() / self.dim  # (T,)
-        return EncodedSentence(torch.cat([maxima, maxima_back]).cpu().numpy(), importance.cpu().numpy())
+        won = torch.cat([winners, len(inputs) - 1 - winners_back]).int()  # (D,)
+        return EncodedSentence(torch.cat([maxima, maxima_back]).cpu().numpy(), won.cpu().numpy(), len(inputs))
 
     def _step_through(
         self, direction: int, inputs: torch.Tensor, before: _States | None, cancelled: Callable[[], bool]

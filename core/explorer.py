@@ -14,12 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.agreement import Agreement, Side, agree
+from core.arithmetic import Term, parse, unquoted, weighted_sum
 from core.assets import AssetError, Assets
 from core.cache import Cache
 from core.calibration import Calibration, calibrate
 from core.captions import Captions, Columns
 from core.codes import RowCodes
 from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.folds import Folds
 from core.images import Images
 from core.lexical import Lexical
 from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
@@ -34,6 +37,36 @@ from core.tokens import Tokenizer
 from core.vectors import FORMAT as VECTORS_FORMAT
 from core.vectors import WordVectors
 
+_RECENT = 64  # encoded sentences kept: terms of a sum are asked at each keystroke, hits on the way down the list
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTerm:
+    """One term of a query that is a sum."""
+
+    weight: float
+    """What its unit embedding is multiplied by."""
+    text: str
+    """Its text."""
+    tokens: tuple[Token, ...]
+    """Its tokens, without the sentence marks."""
+    marks_importance: float
+    """Share of its features whose maximum falls on the two sentence marks, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a hit is near."""
+
+    row: int
+    """The caption explained."""
+    tokens: tuple[Token, ...]
+    """The caption's tokens, without the sentence marks."""
+    marks_importance: float
+    """Share of its features whose maximum falls on the two sentence marks, 0..1."""
+    agreement: Agreement | None
+    """Which words it shares features with; None for sums, and for what is not alike at all."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
@@ -44,7 +77,7 @@ class Answer:
     row: int | None
     """The caption that the query is, None when it is none."""
     tokens: tuple[Token, ...]
-    """The query's tokens, without the sentence marks."""
+    """The query's tokens, without the sentence marks; none where it is a sum, whose terms have their own."""
     marks_importance: float
     """Share of the features whose maximum falls on the two sentence marks, 0..1."""
     verdict: Verdict | None
@@ -59,6 +92,8 @@ class Answer:
     """How the captions were compared."""
     closer_than: NDArray[np.float64] | None = None
     """For each leading hit the share of captions drawn at random that are farther, 0..1; None before a calibration."""
+    terms: tuple[AskedTerm, ...] = ()
+    """The terms of a query that is a sum; none for others."""
 
 
 class Explorer:
@@ -91,6 +126,7 @@ class Explorer:
         self._vocab_size = vocab_size
         self._columns = columns or Columns()
         self.captions: Captions
+        self.folds: Folds
         self.vectors: WordVectors
         self.matrix: EmbeddingMatrix
         self.report: BuildReport
@@ -98,7 +134,7 @@ class Explorer:
         self._rankers: Rankers | None = None
         self.calibration: Calibration | None = None
         """What answers can be trusted; None before `calibrate`."""
-        self._last: tuple[str, EncodedSentence] | None = None  # a typed text is asked again when it rests
+        self._recent: dict[str, EncodedSentence] = {}  # the latest last
 
     @cached_property
     def encoder(self) -> SentenceEncoder:
@@ -162,6 +198,7 @@ class Explorer:
         """
         yield Progress("reading captions", 0, 0, "")
         self.captions = Captions.read(self.assets.captions, columns=self._columns)
+        self.folds = Folds(self.captions)
 
     def open_matrix(self) -> Steps[None]:
         """Open the captions' embeddings; encode the captions unless that was done before.
@@ -354,11 +391,14 @@ class Explorer:
         k: int = LEADING,
         cancelled: Callable[[], bool] = never,
     ) -> Answer:
-        """Answer a typed query.
+        """Answer a typed query, which may be a sum such as `a dog on a beach - a dog + a horse`.
+
+        A text that is a caption is never read as a sum.
 
         Args:
             text: The query.
-            method: How to compare the captions; others than `infersent` need `open_methods`.
+            method: How to compare the captions; others than `infersent` need `open_methods`. Sums are always compared
+                by `infersent`.
             settled: False while it is being typed: then the last word is not judged yet, unless a blank follows it.
             k: How many leading hits.
             cancelled: Looked at while a very long query is encoded.
@@ -367,24 +407,26 @@ class Explorer:
             Cancelled: It said so.
         """
         clock = _Clock()
-        words = self.tokenizer.tokenize(text)
+        terms, literal = parse(text), unquoted(text)
+        words, rows, ids = self._look_up(literal)
         if not words:
             return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings(), method)
-        rows = self.vectors.find(words, always=self.tokenizer.marks)  # (words,)
-        ids = np.concatenate([self._marks[:1], rows[rows >= 0], self._marks[1:]])
         clock.lap("tokenize")
-        own_row = next(iter(self.matrix.sentences.find(ids).tolist()), None) if len(ids) > 2 else None
+        same = self.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
         unfinished = not settled and not text[-1:].isspace()
+        if terms and not any(self.tokenizer.tokenize(self.captions.texts[row]) == words for row in same):
+            return self._ask_sum(text, terms, clock, unfinished=unfinished, store=settled, k=k, cancelled=cancelled)
         if len(ids) <= 2:
             tokens, verdict = _nothing_known(words, unfinished=unfinished)
             return Answer(text, None, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), method)
+        own_row = next(iter(same), None)
         encoded = self._encode(ids, cancelled, store=settled)
         clock.lap("encode")
-        query = self.matrix.rows[own_row] if own_row is not None else encoded.embedding
-        found = self._find(Query(text, ids, query, own_row), method, k=k)
+        query = Query(literal, ids, self.matrix.rows[own_row] if own_row is not None else encoded.embedding, own_row)
+        found = self._find(query, method, k=k)
         clock.lap("search")
         tokens, marks = _tokens(words, rows, encoded, unfinished=unfinished), _marks_importance(encoded)
-        verdict = self._judge(tokens, Query(text, ids, query, own_row), found, method, marks_importance=marks)
+        verdict = self._judge(tokens, query, found, method, marks_importance=marks)
         closer = self._closer_than(found.leading, method, ids)
         return Answer(text, own_row, tokens, marks, verdict, found.leading, found, clock.timings(), method, closer)
 
@@ -432,6 +474,30 @@ class Explorer:
         verdict = self._judge(tokens, query, answer.found, answer.method, marks_importance=marks)
         return replace(answer, tokens=tokens, marks_importance=marks, verdict=verdict, timings_ms=clock.timings())
 
+    def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = never) -> Explanation:
+        """Say which words made a hit's embedding, and which it shares with the query of an answer.
+
+        Raises:
+            Cancelled: `cancelled` said so.
+        """
+        words, rows, _ = self._look_up(self.captions.texts[row])
+        ids = self.matrix.sentences[row]
+        encoded = self._encode(ids, cancelled, store=False)
+        agreement = None
+        if not answer.terms:
+            own = answer.row
+            asked = self._look_up(unquoted(answer.query))[2] if own is None else self.matrix.sentences[own]
+            query = self._encode(asked, cancelled, store=False)
+            agreement = agree(
+                Side(
+                    query.embedding if own is None else self.matrix.rows[own],
+                    query.winners,
+                    [self.vectors.word(i) for i in asked],
+                ),
+                Side(self.matrix.rows[row], encoded.winners, [self.vectors.word(i) for i in ids]),
+            )
+        return Explanation(row, _tokens(words, rows, encoded), _marks_importance(encoded), agreement)
+
     def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
         """Draw a caption that has at least one known word.
 
@@ -455,6 +521,46 @@ class Explorer:
         while (row := draw.randrange(len(self.matrix))) in wordless:
             pass
         return row
+
+    def _ask_sum(
+        self,
+        text: str,
+        terms: Sequence[Term],
+        clock: _Clock,
+        *,
+        unfinished: bool,
+        store: bool,
+        k: int,
+        cancelled: Callable[[], bool],
+    ) -> Answer:
+        asked: list[AskedTerm] = []
+        weights: list[float] = []
+        embeddings: list[NDArray[np.float32]] = []
+        for term in terms:
+            words, rows, ids = self._look_up(term.text)
+            known = len(ids) > 2
+            encoded = self._encode(ids, cancelled, store=store and known)
+            tokens = _tokens(words, rows, encoded, unfinished=unfinished and term is terms[-1])
+            asked.append(AskedTerm(term.weight, term.text, tokens, _marks_importance(encoded)))
+            if known:
+                weights.append(term.weight)
+                embeddings.append(encoded.embedding)
+        clock.lap("encode")
+        unknown = [term.text for term in asked if not any(token.known or token.unfinished for token in term.tokens)]
+        query = weighted_sum(weights, embeddings) if embeddings and not unknown else None
+        if query is None:
+            verdict = _term_unknown(unknown) if unknown else _CANCELLED if embeddings else None
+            return Answer(text, None, (), 0.0, verdict, Ranking.empty(), None, clock.timings(), terms=tuple(asked))
+        found = self._searcher.nearest(query, k=k)
+        clock.lap("search")
+        verdict = _weakest([(term.text, judge_by_rules(term.tokens)) for term in asked])
+        return Answer(text, None, (), 0.0, verdict, found.leading, found, clock.timings(), terms=tuple(asked))
+
+    def _look_up(self, text: str) -> tuple[list[str], NDArray[np.int32], NDArray[np.int32]]:
+        """A text's tokens, the row of each among the vectors (-1 where it has none), and what is encoded of them."""
+        words = self.tokenizer.tokenize(text)
+        rows = self.vectors.find(words, always=self.tokenizer.marks)  # (words,)
+        return words, rows, np.concatenate([self._marks[:1], rows[rows >= 0], self._marks[1:]])
 
     def _find(self, query: Query, method: Method, *, k: int) -> Found | Scored:
         if method == "infersent":
@@ -493,22 +599,32 @@ class Explorer:
         return judge(tokens, signals, self.calibration, marks_importance=marks_importance, hubs=hubs)
 
     def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool], *, store: bool) -> EncodedSentence:
-        """Encode token ids, unless they were the last ones, or an earlier, settled query had them."""
-        key, dim = self._answer_key(ids), self.matrix.dim
-        if self._last is not None and self._last[0] == key:
-            encoded = self._last[1]
-        elif (known := self.cache.recall_answer(key)) and len(known) == 4 * (dim + len(ids)):
-            values = np.frombuffer(known, np.float32)
-            encoded = EncodedSentence(values[:dim], values[dim:])
-        else:
+        """Encode token ids, unless that was done lately, or an earlier, settled query had them."""
+        key = self._answer_key(ids)
+        encoded = self._recent.pop(key, None)
+        if encoded is None and (known := self.cache.recall_answer(key)):
+            encoded = _encoded_from(known, self.matrix.dim, len(ids))
+        if encoded is None:
             encoded = self.encoder.encode(np.asarray(self.vectors.rows[ids]), cancelled=cancelled)
-        self._last = key, encoded
+        self._recent[key] = encoded
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
         if store:
-            self.cache.remember_answer(key, np.concatenate([encoded.embedding, encoded.importance]).tobytes())
+            self.cache.remember_answer(key, encoded.embedding.tobytes() + encoded.winners.tobytes())
         return encoded
 
     def _answer_key(self, ids: NDArray[np.int32]) -> str:
-        return f"{self.matrix.folder.name}:{self.device}:{hashlib.sha256(ids.tobytes()).hexdigest()}"
+        return f"{self.matrix.folder.name}:{self.device}:winners:{hashlib.sha256(ids.tobytes()).hexdigest()}"
+
+
+def _encoded_from(known: bytes, dim: int, length: int) -> EncodedSentence | None:
+    """Read a remembered embedding, with what won its features; None where it is damaged."""
+    if len(known) != 8 * dim:
+        return None
+    winners = np.frombuffer(known, np.int32, offset=4 * dim)
+    if winners.min() < 0 or winners.max() >= length:
+        return None
+    return EncodedSentence(np.frombuffer(known, np.float32, dim), winners, length)
 
 
 def _tokens(
@@ -530,6 +646,24 @@ def _nothing_known(words: list[str], *, unfinished: bool = False) -> tuple[tuple
 
 def _marks_importance(encoded: EncodedSentence) -> float:
     return float(encoded.importance[0] + encoded.importance[-1])
+
+
+_CANCELLED = Verdict(
+    "unreliable",
+    ("the terms cancel out: what is left of their sum is too short to have a direction",),
+    "sum of nothing",
+)
+
+
+def _term_unknown(terms: Sequence[str]) -> Verdict:
+    named = " and ".join(f"“{term}”" for term in terms)
+    return Verdict("unreliable", (f"no word of {named} is known: there is nothing to add",), "no known word")
+
+
+def _weakest(verdicts: Sequence[tuple[str, Verdict]]) -> Verdict:
+    """The verdict on the term, named with it, that can be trusted least."""
+    text, verdict = max(verdicts, key=lambda each: ("reliable", "doubtful", "unreliable").index(each[1].level))
+    return replace(verdict, reasons=(f"weakest term: “{text}”", *verdict.reasons))
 
 
 class _Clock:

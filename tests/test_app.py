@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import write_coco
@@ -52,7 +53,7 @@ async def settle(pilot) -> None:
         answer = app._answer
         if answer is None or app._shown_serial != app._serial:
             return False
-        return answer.found is None or len(app.hit_list) == len(answer.found.order())
+        return answer.found is None or len(app.hit_list.ranking) == len(answer.found.order())
 
     await until(pilot, settled, what="the answer")
 
@@ -555,6 +556,7 @@ async def test_everything_a_key_does_is_in_the_command_palette(files):
         await ready(pilot)
         titles = {command.title for command in app.get_system_commands(app.screen)}
         assert {"Search", "Random caption", "Follow", "Back", "First hit", "Last hit", "Explain", "Quit"} <= titles
+        assert "Fold images" in titles
 
 
 async def test_a_bug_while_answering_is_not_swallowed(files):
@@ -599,7 +601,8 @@ async def test_keys_of_a_burst_act_in_their_order(files):
         assert len(app._trail.visits) == 2, "r asked a random caption before"
         await pilot.press("escape")
         await settle(pilot)
-        app.hit_list.ranking = app._explorer.ask_caption(7).hits
+        hits = app._explorer.ask_caption(7).hits
+        app.hit_list.show(hits, app._explorer.folds.fold(hits.rows))
         press_at_once(app, "jjjkq")
         await until(pilot, lambda: not app.is_running, what="the end")
         assert app.hit_list.cursor == 2
@@ -647,3 +650,188 @@ async def test_weights_that_vanish_after_the_first_hits_are_told_in_a_panel(file
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.body.current == "error", what="the error")
         assert "no such file" in str(app.error_pane.render())
+
+
+async def ask(pilot, text: str) -> None:
+    """Type a text and go to the list of its answer."""
+    await pilot.press("slash")
+    pilot.app.search_box.value = text
+    await pilot.press("enter")
+    await settle(pilot)
+
+
+async def explained(pilot) -> None:
+    app = pilot.app
+    await until(
+        pilot,
+        lambda: app.caption_pane.explanation is not None and app.caption_pane.explanation.row == app.hit_list.row,
+        what="the explanation of the hit under the cursor",
+    )
+
+
+async def test_a_typed_sum_is_shown_as_its_terms_with_their_weights(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog - 0.5 * a cat")
+        await pilot.press("enter")
+        await settle(pilot)
+        pane = app.importance_pane.render().plain
+        assert "+1 × a dog" in pane
+        assert "-0.5 × a cat" in pane
+        assert "cat " in pane.splitlines()[-2]
+        assert len(app.hit_list) == 300
+        await explained(pilot)
+        assert app.caption_pane.explanation.agreement is None
+        assert "IN COMMON" not in app.caption_pane.render().plain
+
+
+async def test_why_there_are_no_hits_stands_in_their_place(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog - a dog")
+        assert "the terms cancel out" in line(app, 0)
+        await ask(pilot, "a dog + xylograph")
+        assert "“xylograph”" in line(app, 0)
+        await ask(pilot, "a dog")
+        assert "1 " in line(app, 0)
+
+
+async def test_a_followed_caption_that_looks_like_a_sum_is_asked_as_the_caption_it_is(files):
+    write_coco(files.captions, ["a dog - a cat", "a dog", *(f"a man {i} - a dog" for i in range(150))])
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog - a cat")
+        assert (app._answer.row, app._answer.terms) == (0, ())
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        assert app._answer.row == app._trail.here.row
+        assert app._answer.terms == ()
+
+
+async def test_the_hit_under_the_cursor_is_explained_by_its_words_and_those_it_shares(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        await pilot.press("j", "j")
+        await explained(pilot)
+        pane = app.caption_pane.render().plain
+        strongest = app.caption_pane.explanation.agreement.pairs[0]
+        assert f"{strongest.query} ~ {strongest.hit} {strongest.share:.0%}" in pane
+        word = max(app.caption_pane.explanation.tokens, key=lambda token: token.importance)
+        assert word.text in pane.split("ITS WORD IMPORTANCE")[1]
+
+
+async def test_in_a_narrow_window_the_shared_words_follow_the_caption(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        assert app.caption_pane.render().plain.startswith(f"{app.hit_list.texts[app.hit_list.row]}  ")
+        assert " ~ " in app.caption_pane.render().plain
+
+
+async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_rests(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        explain, asked = app._explorer.explain, []
+        app._explorer.explain = lambda answer, row, **how: asked.append(answer.query) or explain(answer, row, **how)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await until(pilot, lambda: app._answer.query == "a dog", what="the answer")
+        await until(pilot, lambda: app._settled, what="the typing to rest")
+        await explained(pilot)
+        assert asked == ["a dog"]
+
+
+async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        explain, held, release = app._explorer.explain, threading.Event(), threading.Event()
+
+        def slow_explain(answer, row, **how):
+            if not held.is_set():
+                held.set()
+                release.wait(10)
+            return explain(answer, row, **how)
+
+        app._explorer.explain = slow_explain
+        await pilot.press("j")
+        await until(pilot, held.is_set, what="the first doubt at work")
+        seen = []
+        app.watch(app.caption_pane, "explanation", lambda shown: seen.append(shown and shown.row), init=False)
+        await pilot.press("j", "j")
+        last = app.hit_list.row
+        release.set()
+        await explained(pilot)
+        assert set(seen) <= {None, last}
+
+
+async def test_s_shows_each_image_once_and_the_cursor_stays_on_its_caption(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog near a window")
+        first = app.hit_list.row
+        await pilot.press("s")
+        assert len(app.hit_list) == 60
+        assert "+4" in line(app, 0)
+        assert "60 images" in str(app.columns_line.content)
+        await pilot.press("j", "j", "j")
+        row = app.hit_list.row
+        images = [int(app.hit_list.ranking.rows[place]) // 5 for place in app.hit_list._fold.places]
+        assert sorted(images) == list(range(60))
+        await pilot.press("s")
+        assert app.hit_list.row == row
+        assert len(app.hit_list) == 300
+        assert "+4" not in line(app, app.hit_list.cursor)
+        await pilot.press("G", "s")
+        assert app.hit_list.row // 5 == app.hit_list.ranking.rows[-1] // 5
+        await pilot.press("g")
+        assert app.hit_list.row == first
+
+
+async def test_following_and_going_back_find_the_same_caption_in_a_folded_list(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("s", "j", "j", "j")
+        row, start = app.hit_list.row, app.search_box.value
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.search_box.value == app.hit_list.texts[row]
+        assert app.hit_list.cursor == 1
+        await pilot.press("s", "backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+        await until(pilot, lambda: app.hit_list.row == row, what="the old place")
+
+
+async def test_equal_captions_are_one_line_with_their_number(files):
+    write_coco(files.captions, ["a dog", "a cat", "a dog", "a dog", *(f"a man {i}" for i in range(120))])
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog")
+        assert "×3" in line(app, 0)
+        assert sum("a dog" in line(app, at) for at in range(10)) == 1
+        assert len(app.hit_list) < len(app.hit_list.ranking)
+
+
+async def test_captions_without_images_have_nothing_to_fold(files):
+    lines = files.folder / "captions.txt"
+    lines.write_text("\n".join(f"a dog and a man {i}" for i in range(150)))
+    app = make_app(replace(files, captions=lines))
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("s")
+        assert not app.hit_list.by_image
+        assert "Fold images" not in {command.title for command in app.get_system_commands(app.screen)}

@@ -95,12 +95,19 @@ def refused(outcome: Outcome, message: str) -> bool:
 # search
 
 
+def test_search_takes_a_sum_and_names_its_terms(run, files):
+    done = run("search", "a dog - 0.5 * a cat", "--json", *files.flags)
+    assert [(term["weight"], term["text"]) for term in done.document["terms"]] == [(1, "a dog"), (-0.5, "a cat")]
+    assert [token["text"] for token in done.document["terms"][1]["tokens"]] == ["a", "cat"]
+    assert "-0.5 × a cat" in run("search", "a dog - 0.5 * a cat", *files.flags).stderr
+
+
 def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     done = run("search", *QUERY.split(), "-k", 7, "--json", *files.flags)
     assert done.code == 0
     document = done.document
     assert set(document) == {
-        *("query", "method", "tokens", "verdict", "hits", "timings_ms", "model", "captions"),
+        *("query", "method", "tokens", "terms", "verdict", "hits", "timings_ms", "model", "captions"),
     }
     assert document["query"] == QUERY
     assert document["method"] == "infersent"

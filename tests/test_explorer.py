@@ -144,7 +144,7 @@ def test_a_damaged_remembered_answer_is_a_miss(files):
     first = explorer.ask("a dog near")
     for key in list(explorer.cache._answers.iterkeys()):
         explorer.cache._answers.set(key, b"\0" * 5)
-    explorer._last = None
+    explorer._recent.clear()
     np.testing.assert_array_equal(explorer.ask("a dog near").hits.distances, first.hits.distances)
 
 
@@ -188,3 +188,111 @@ def test_other_weights_answer_otherwise(files):
     before = files.explorer().ask("a dog on the beach").hits.distances[:10].copy()
     write_weights(files.weights, seed=5)
     assert not np.allclose(before, files.explorer().ask("a dog on the beach").hits.distances[:10])
+
+
+def test_a_sum_is_ranked_by_its_weighted_unit_embeddings(files):
+    explorer = files.explorer()
+    answer = explorer.ask("2 * a dog - 0.5 * a cat near the window")
+    total = np.zeros(32)
+    for weight, words in ((2, ["a", "dog"]), (-0.5, ["a", "cat", "near", "the", "window"])):
+        ids = explorer.vectors.find(["<p>", *words, "</p>"])
+        embedding = explorer.encoder.encode(np.array(explorer.vectors.rows[ids])).embedding.astype(np.float64)
+        total += weight * embedding / np.linalg.norm(embedding)
+    rows, distances = rank_slowly(total, explorer.matrix.rows)
+    np.testing.assert_array_equal(answer.hits.rows, rows[:100])
+    np.testing.assert_allclose(answer.hits.distances, distances[:100], atol=1e-12)
+    assert [(term.weight, term.text) for term in answer.terms] == [(2, "a dog"), (-0.5, "a cat near the window")]
+    assert [token.text for token in answer.terms[0].tokens] == ["a", "dog"]
+    assert (answer.tokens, answer.row) == ((), None)
+
+
+def test_the_weakest_term_gives_the_verdict_on_a_sum(files):
+    answer = files.explorer().ask("a dog near the window of a red bus - dog")
+    assert answer.verdict.level == "unreliable"
+    assert "“dog”" in answer.verdict.reasons[0]
+
+
+def test_a_caption_is_never_read_as_a_sum(files):
+    write_coco(files.captions, ["a man - a dog", "a man a dog", "a dog", "a cat"])
+    explorer = files.explorer()
+    for answer in (explorer.ask("a man - a dog"), explorer.ask_caption(0), explorer.ask("a man  -  a dog")):
+        assert (answer.row, answer.terms) == (0, ())
+
+
+def test_a_sum_whose_operator_has_no_vector_is_not_taken_for_a_caption_without_it(files):
+    write_coco(files.captions, ["a man a dog", "a dog", "a cat"])
+    explorer = files.explorer()
+    assert explorer.vectors.find(["+"]) == [-1]
+    assert [term.text for term in explorer.ask("a man + a dog").terms] == ["a man", "a dog"]
+
+
+def test_a_quoted_text_is_no_sum(files):
+    answer = files.explorer().ask('"a man - a dog"')
+    assert answer.terms == ()
+    assert [token.text for token in answer.tokens] == ["a", "man", "-", "a", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("a dog - xylograph", "“xylograph”"), ("a dog - a dog", "cancel"), ("0 * a dog + 0 * a cat", "cancel")],
+)
+def test_a_sum_without_a_direction_has_no_hits_and_says_why(files, text, says):
+    answer = files.explorer().ask(text)
+    assert len(answer.hits) == 0
+    assert says in answer.verdict.reasons[0]
+
+
+def test_a_term_that_is_being_typed_is_waited_for(files):
+    explorer = files.explorer()
+    np.testing.assert_array_equal(
+        explorer.ask("a dog + a man - xyl", settled=False).hits.rows, explorer.ask("a dog + a man").hits.rows
+    )
+    assert len(explorer.ask("a dog + a man - xyl").hits) == 0
+
+
+def test_shares_of_an_explanation_are_those_of_single_features(files):
+    explorer = files.explorer()
+    answer = explorer.ask("a dog near the window")
+    row = int(answer.hits.rows[3])
+    agreement = explorer.explain(answer, row).agreement
+    encode = explorer.encoder.encode
+    ids = explorer.vectors.find(["<p>", "a", "dog", "near", "the", "window", "</p>"])
+    query, hit = (encode(np.array(explorer.vectors.rows[each])) for each in (ids, explorer.matrix.sentences[row]))
+    expected: dict[tuple[str, str], float] = {}
+    for feature in range(32):
+        pair = tuple(
+            explorer.vectors.word(of[side.winners[feature]])
+            for side, of in ((query, ids), (hit, explorer.matrix.sentences[row]))
+        )
+        value = query.embedding[feature] * hit.embedding[feature]
+        expected[pair] = expected.get(pair, 0) + value
+    total = sum(expected.values())
+    marks = sum(value for pair, value in expected.items() if {"<p>", "</p>"} & set(pair))
+    assert agreement.cosine == pytest.approx(1 - answer.hits.distances[3], abs=1e-3)
+    assert agreement.marks == pytest.approx(marks / total, abs=1e-2)
+    for pair in agreement.pairs:
+        assert pair.share == pytest.approx(expected[pair.query, pair.hit] / total, abs=1e-2)
+    assert [pair.share for pair in agreement.pairs] == sorted((pair.share for pair in agreement.pairs), reverse=True)
+
+
+def test_an_explanation_shares_the_hits_importance_among_its_words_and_drops_unknown_ones(files):
+    write_coco(files.captions, ["a dog near a bicycle", "a cat"])
+    explorer = files.explorer()
+    explained = explorer.explain(explorer.ask("a dog"), 0)
+    assert sum(token.importance for token in explained.tokens) + explained.marks_importance == pytest.approx(1)
+    assert not next(token for token in explained.tokens if token.text == "bicycle").known
+
+
+def test_a_hit_of_a_sum_has_importance_but_no_agreement(files):
+    explorer = files.explorer()
+    explained = explorer.explain(explorer.ask("a dog + a cat"), 3)
+    assert explained.agreement is None
+    assert explained.tokens
+
+
+def test_what_is_remembered_explains_like_what_is_encoded(files):
+    explorer = files.explorer()
+    answer = explorer.ask("a dog near")
+    first = explorer.explain(answer, 5)
+    explorer._recent.clear()
+    assert explorer.explain(answer, 5) == first

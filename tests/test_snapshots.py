@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import Files
-from test_app import make_app, ready, settle, type_text
+from test_app import ask, explained, make_app, ready, settle, type_text
 
 from tui.trail import Visit
 
@@ -22,7 +22,11 @@ def still(monkeypatch, files):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_opening_caption(snap_compare, still, size):
-    assert snap_compare(still, terminal_size=size, run_before=ready)
+    async def wait(pilot):
+        await ready(pilot)
+        await explained(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=wait)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -33,6 +37,7 @@ def test_one_word_is_unreliable(snap_compare, still, size):
         await type_text(pilot, "dog")
         await pilot.press("enter")
         await settle(pilot)
+        await explained(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 
@@ -58,6 +63,36 @@ def test_a_followed_neighbour_with_a_trail_in_a_light_theme(snap_compare, still,
         await settle(pilot)
         await pilot.press("j", "j", "enter")
         await settle(pilot)
+        await explained(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_sum(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await ask(pilot, "a dog near a window - 0.5 * a cat")
+        await explained(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_sum_that_cancels(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await ask(pilot, "a dog - a dog")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_image_once(snap_compare, still, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await pilot.press("s", "j")
+        await explained(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 
@@ -91,5 +126,6 @@ def test_without_colour(snap_compare, files, monkeypatch, request):
     async def keys(pilot):
         await ready(pilot)
         await pilot.press("j")
+        await explained(pilot)
 
     assert snap_compare(still, terminal_size=(80, 24), run_before=keys)

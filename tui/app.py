@@ -19,18 +19,20 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from core.assets import AssetError
-from tui.asker import Asker, Question
+from tui.asker import Asker, Doubt, Question
 from tui.loader import Loader
 from tui.trail import Trail, Visit
 from tui.visible import one_line, visible
-from tui.widgets.answer_pane import CaptionPane, ImportancePane, VerdictPane
+from tui.widgets.answer_pane import ImportancePane, VerdictPane
+from tui.widgets.caption_pane import CaptionPane
 from tui.widgets.help_screen import HelpScreen
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
-    from core.explorer import Answer, Explorer
+    from core.explorer import Answer, Explanation, Explorer
+    from core.folds import Folding
     from core.progress import Progress
     from core.search import Ranking
 
@@ -60,6 +62,7 @@ class ExplorerApp(App[None]):
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
         Binding("backspace", "go_back", "back", key_display="⌫"),
         Binding("alt+left", "go_back", "Back", show=False, priority=True),
+        Binding("s", "fold", "images"),
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "quit", "quit"),
         Binding("ctrl+z", "suspend_process", show=False),
@@ -91,18 +94,28 @@ class ExplorerApp(App[None]):
     class Answered(Message):
         """A question has its answer."""
 
-        def __init__(self, question: Question, answer: Answer) -> None:
+        def __init__(self, question: Question, answer: Answer, folding: Folding) -> None:
             super().__init__()
             self.question = question
             self.answer = answer
+            self.folding = folding
 
     class Ordered(Message):
         """A question has its whole ranking."""
 
-        def __init__(self, question: Question, ranking: Ranking) -> None:
+        def __init__(self, question: Question, ranking: Ranking, folding: Folding) -> None:
             super().__init__()
             self.question = question
             self.ranking = ranking
+            self.folding = folding
+
+    class Explained(Message):
+        """A hit has its explanation."""
+
+        def __init__(self, doubt: Doubt, explanation: Explanation) -> None:
+            super().__init__()
+            self.doubt = doubt
+            self.explanation = explanation
 
     class Warmed(Message):
         """What typed texts and the other methods need is loaded, too."""
@@ -145,7 +158,9 @@ class ExplorerApp(App[None]):
         self._told: set[str] = set()  # problems that were shown
         self._serial = 0  # of the latest question
         self._shown_serial = 0  # of the question whose answer is shown
+        self._settled = False  # whether that question was
         self._answer: Answer | None = None
+        self._doubted: tuple[int, int | None] | None = None  # the question and the hit whose explanation was asked
         self._cursor_wanted: int | None = None  # a place beyond the leading hits, to go to once all are ranked
         self._settling: Timer | None = None
 
@@ -217,11 +232,14 @@ class ExplorerApp(App[None]):
         self._explorer = explorer = message.explorer
         self._asker = Asker(
             explorer,
-            answered=lambda question, answer: self.post_message(self.Answered(question, answer)),
-            ordered=lambda question, ranking: self.post_message(self.Ordered(question, ranking)),
+            answered=lambda *of: self.post_message(self.Answered(*of)),
+            ordered=lambda *of: self.post_message(self.Ordered(*of)),
+            explained=lambda *of: self.post_message(self.Explained(*of)),
             failed=self._fail,
         )
         self.hit_list.texts = explorer.captions.texts
+        self.hit_list.copies, self.hit_list.sisters = explorer.folds.copies, explorer.folds.sisters
+        self.refresh_bindings()
         short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
         self.header_line.update(
             f"infersent-tui   {explorer.model_name} · {explorer.assets.vectors.name} ({len(explorer.vectors):,})"
@@ -269,7 +287,7 @@ class ExplorerApp(App[None]):
 
     def _go(self, visit: Visit) -> None:
         if not self._typing:
-            self._trail.leave(self.hit_list.cursor)
+            self._trail.leave(self.hit_list.place or 0)
         self._trail.go(visit)
         self._present(visit)
 
@@ -285,7 +303,7 @@ class ExplorerApp(App[None]):
     def ask_while_typing(self, message: Input.Changed) -> None:
         """Ask at every keystroke; once more when the typing rests."""
         if not self._typing:
-            self._trail.leave(self.hit_list.cursor)
+            self._trail.leave(self.hit_list.place or 0)
             self._typing = True
         self._ask(message.value, settled=False)
         self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(message.value))
@@ -336,15 +354,16 @@ class ExplorerApp(App[None]):
         if message.question.serial != self._serial:
             return
         before, answer = self._answer, message.answer
-        self._answer, self._shown_serial = answer, message.question.serial
+        self._answer, self._shown_serial, self._settled = answer, message.question.serial, message.question.settled
         hits = self.hit_list
         same = before is not None and (before.query, before.row) == (answer.query, answer.row)
         hits.query_row = answer.row
         hits.scale = max(answer.found.median_distance, 1e-6) if answer.found else 1.0
-        if not (same and len(hits) > len(answer.hits)):
-            hits.ranking = answer.hits
+        if not (same and hits.ranking is not None and len(hits.ranking) > len(answer.hits)):
+            hits.show(answer.hits, message.folding)
+        hits.notice = visible(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
         if self._cursor_wanted is not None:
-            hits.go(self._cursor_wanted)
+            hits.go_to(self._cursor_wanted)
         elif not same:
             hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.row is None else 1)
@@ -352,6 +371,7 @@ class ExplorerApp(App[None]):
             self._tell(self._explorer.cache.problems)
         self.verdict_pane.answer = answer
         self.importance_pane.answer = answer
+        self._explain()
         self._show_lines()
 
     @on(Ordered)
@@ -359,17 +379,17 @@ class ExplorerApp(App[None]):
         """Put the whole ranking in place of the leading hits."""
         if message.question.serial != self._serial:
             return
-        self.hit_list.ranking = message.ranking
+        self.hit_list.show(message.ranking, message.folding)
         if self._cursor_wanted is not None:
-            self.hit_list.go(self._cursor_wanted)
+            self.hit_list.go_to(self._cursor_wanted)
             self._cursor_wanted = None
 
     @on(HitList.CursorMoved)
     def show_caption(self, message: HitList.CursorMoved) -> None:
         """Show the caption under the cursor in full."""
-        pane, explorer, hits = self.caption_pane, self._explorer, self.hit_list
-        place = f"{hits.cursor + 1:,} of {len(hits):,}" if len(hits) else "no hits"
-        self.columns_line.update(f"    # distance          caption   {place}")
+        pane, explorer = self.caption_pane, self._explorer
+        self._explain()
+        self._show_columns()
         if explorer is None or message.row is None:
             pane.caption = pane.about = ""
             return
@@ -381,6 +401,31 @@ class ExplorerApp(App[None]):
             about += [f"image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
         pane.about = "\n".join(filter(None, about))
 
+    @on(Explained)
+    def show_explanation(self, message: Explained) -> None:
+        """Show why the hit under the cursor is near, unless the cursor or the question has gone on."""
+        if (message.doubt.serial, message.doubt.row) == (self._serial, self.hit_list.row):
+            self.caption_pane.explanation = message.explanation
+
+    def _explain(self) -> None:
+        """Ask why the hit under the cursor is near, once it is painted; while one types, nobody wonders yet."""
+        answer, row, doubted = self._answer, self.hit_list.row, (self._shown_serial, self.hit_list.row)
+        if doubted == self._doubted:
+            return
+        self.caption_pane.explanation, self._doubted = None, None
+        if self._asker is not None and answer is not None and row is not None and self._settled:
+            self._doubted = doubted
+            self.call_after_refresh(self._asker.explain, Doubt(self._shown_serial, answer, row))
+
+    def _show_columns(self) -> None:
+        """Say what the columns hold, and where the cursor is."""
+        hits = self.hit_list
+        place = "no hits"
+        if hits.ranking is not None and hits.place is not None:
+            place = f"{hits.place + 1:,} of {len(hits.ranking):,}"
+            place += f" · {len(hits):,} images" if hits.by_image else ""
+        self.columns_line.update(f"    # distance          caption   {place}")
+
     @on(Crashed)
     def crash(self, message: Crashed) -> None:
         """Let a bug show its traceback."""
@@ -389,7 +434,8 @@ class ExplorerApp(App[None]):
     def on_resize(self, event: Resize) -> None:
         """Fit trail, timings and panes to the window."""
         self._width = event.size.width
-        self.importance_pane.most_words = 5 if self._is_narrow else max(5, event.size.height - 22)
+        self.importance_pane.most_words = 5 if self._is_narrow else max(5, event.size.height - 32)
+        self.caption_pane.most_words = max(4, event.size.height - 40)
         self.caption_pane.brief = self.verdict_pane.brief = self._is_narrow
         self._show_lines()
 
@@ -436,7 +482,13 @@ class ExplorerApp(App[None]):
         """Leave `/` and `i` to the box while it has the focus, and its leaving keys to the others while it has not."""
         if action in ("focus_search", "leave_search"):
             return len(self.screen_stack) == 1 and self._is_in_box == (action == "leave_search")
+        if action == "fold":
+            return self.hit_list.sisters is not None
         return True
+
+    def action_fold(self) -> None:
+        """Show each image once, at its nearest caption, or all captions again."""
+        self.hit_list.fold(not self.hit_list.by_image)
 
     def action_focus_search(self) -> None:
         """Go to the search box before the next key is dispatched; what is typed there replaces the text."""
@@ -462,6 +514,8 @@ class ExplorerApp(App[None]):
             "Follow", "Make the caption under the cursor the query (enter)", self.hit_list.action_follow
         )
         yield SystemCommand("Back", "Return to the query before (backspace)", self.action_go_back)
+        if self.hit_list.sisters is not None:
+            yield SystemCommand("Fold images", "Show each image once, or all its captions (s)", self.action_fold)
         yield SystemCommand("First hit", "Go to the top of the list (g)", lambda: self.hit_list.action_go(0))
         yield SystemCommand("Last hit", "Go to the farthest caption (G)", lambda: self.hit_list.action_go(-1))
         yield SystemCommand("Explain", "Show keys, and how to read the screen (?)", self.action_help)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from core.explorer import Answer, Explorer
+    from core.explorer import Answer, Explanation, Explorer
+    from core.folds import Folding
     from core.progress import Progress, Steps
     from core.search import Ranking
 
@@ -30,13 +31,27 @@ class Question:
     """False while the text is being typed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A hit that the person wonders about."""
+
+    serial: int
+    """Of the question that it answers."""
+    answer: Answer
+    """That question's answer."""
+    row: int
+    """The hit."""
+
+
 class Asker:
     """Answers questions on a thread of its own, the latest first; a question that is overtaken is never begun.
 
     Args:
         explorer: A prepared explorer, used by this thread alone from now on.
-        answered: Called on the thread with each answer; while the encoder is not loaded, with a caption's hits before.
-        ordered: Called on the thread with the whole ranking, when no newer question waits.
+        answered: Called on the thread with each answer, and how its leading hits fold; while the encoder is not loaded,
+            with a caption's hits before.
+        ordered: Called on the thread with the whole ranking, when no newer question waits, and how it folds.
+        explained: Called on the thread with the explanation of a hit, when no newer question or doubt waits.
         failed: Called on the thread when an answer raised.
     """
 
@@ -44,16 +59,19 @@ class Asker:
         self,
         explorer: Explorer,
         *,
-        answered: Callable[[Question, Answer], object],
-        ordered: Callable[[Question, Ranking], object],
+        answered: Callable[[Question, Answer, Folding], object],
+        ordered: Callable[[Question, Ranking, Folding], object],
+        explained: Callable[[Doubt, Explanation], object],
         failed: Callable[[Exception], object],
     ) -> None:
         self._explorer = explorer
         self._answered = answered
         self._ordered = ordered
+        self._explained = explained
         self._failed = failed
         self._changed = threading.Condition()
         self._waiting: Question | None = None
+        self._doubt: Doubt | None = None
         self._work: Steps[None] | None = None
         self._worked: Callable[[Progress | None], object] = lambda progress: None
         self._asked = 0.0  # when the last question was answered
@@ -62,9 +80,15 @@ class Asker:
         self._thread.start()
 
     def ask(self, question: Question) -> None:
-        """Put a question in place of one that still waits."""
+        """Put a question in place of one that still waits; a doubt about an answer before it is dropped."""
         with self._changed:
-            self._waiting = question
+            self._waiting, self._doubt = question, None
+            self._changed.notify()
+
+    def explain(self, doubt: Doubt) -> None:
+        """Put a doubt in place of one that still waits, behind a question that does."""
+        with self._changed:
+            self._doubt = doubt
             self._changed.notify()
 
     def work_on(self, steps: Steps[None], worked: Callable[[Progress | None], object]) -> None:
@@ -91,16 +115,22 @@ class Asker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(self._is_overtaken, timeout=self._rest())
+                self._changed.wait_for(self._is_wanted, timeout=self._rest())
                 if self._stopped:
                     return
                 question, self._waiting = self._waiting, None
+                doubt = None
+                if question is None:
+                    doubt, self._doubt = self._doubt, None
             try:
                 if question is not None:
-                    self._reply(question)
-                    self._asked = time.monotonic()
+                    self._take(question)
+                elif doubt is not None:
+                    self._take_doubt(doubt)
                 elif self._work is not None and self._rest() == 0:
                     self._go_on(self._work)
+                if question is not None or doubt is not None:
+                    self._asked = time.monotonic()
             except Exception as error:  # an AssetError, or a bug: shown by the app
                 self._failed(error)
                 return
@@ -118,15 +148,36 @@ class Asker:
         else:
             self._worked(progress)
 
-    def _reply(self, question: Question) -> None:
-        answer = self._answer(question)
-        if answer is not None:
-            self._answered(question, answer)
-            if answer.found is not None and not self._is_overtaken():
-                self._ordered(question, answer.found.order())
+    def _is_wanted(self) -> bool:
+        return self._is_overtaken() or self._doubt is not None
 
     def _is_overtaken(self) -> bool:
         return self._stopped or self._waiting is not None
+
+    def _take(self, question: Question) -> None:
+        answer = self._answer(question)
+        if answer is None:
+            return
+        self._show(question, answer)
+        if answer.found is not None and not self._is_overtaken():
+            ranking = answer.found.order()
+            self._ordered(question, ranking, self._explorer.folds.fold(ranking.rows))
+
+    def _show(self, question: Question, answer: Answer) -> None:
+        self._answered(question, answer, self._explorer.folds.fold(answer.hits.rows))
+
+    def _take_doubt(self, doubt: Doubt) -> None:
+        from core.encoder import Cancelled
+
+        def given_up() -> bool:
+            return self._is_overtaken() or self._doubt is not None
+
+        try:
+            explanation = self._explorer.explain(doubt.answer, doubt.row, cancelled=given_up)
+        except Cancelled:
+            return
+        if not given_up():
+            self._explained(doubt, explanation)
 
     def _answer(self, question: Question) -> Answer | None:
         from core.encoder import Cancelled
@@ -135,7 +186,7 @@ class Asker:
             if question.row is not None:
                 answer = self._explorer.neighbours(question.row)
                 if not self._explorer.is_encoder_loaded:
-                    self._answered(question, answer)
+                    self._show(question, answer)
                 return self._explorer.complete(answer, cancelled=self._is_overtaken)
             return self._explorer.ask(question.text, settled=question.settled, cancelled=self._is_overtaken)
         except Cancelled:

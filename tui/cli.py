@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +24,7 @@ from tui.visible import visible
 
 if TYPE_CHECKING:
     from core.explorer import Answer, Explorer
+    from core.reliability import Token
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
@@ -142,7 +143,8 @@ def search(
 ) -> None:
     """Print the captions nearest to TEXT (its words are joined); with -, each line of standard input is a query.
 
-    The verdict rests on what `calibrate` measured, where that was run (or the screen was open for long enough).
+    TEXT may be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict
+    rests on what `calibrate` measured, where that was run (or the screen was open for long enough).
     """
     if as_json + jsonl + plain > 1:
         raise click.UsageError("choose one of --json, --jsonl and --plain")
@@ -407,10 +409,8 @@ def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
     return {
         "query": answer.query,
         "method": answer.method,
-        "tokens": [
-            {"text": token.text, "known": token.known, "importance": round(token.importance, 6)}
-            for token in answer.tokens
-        ],
+        "tokens": _tokens(answer.tokens),
+        "terms": [{"weight": term.weight, "text": term.text, "tokens": _tokens(term.tokens)} for term in answer.terms],
         "verdict": verdict and asdict(verdict),
         "hits": _hits(explorer, answer),
         "timings_ms": answer.timings_ms,
@@ -419,10 +419,16 @@ def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
     }
 
 
+def _tokens(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    return [{"text": token.text, "known": token.known, "importance": round(token.importance, 6)} for token in tokens]
+
+
 def _print_answer(explorer: Explorer, answer: Answer, quiet: bool) -> None:
     if not quiet:
         source = f"{explorer.model_name} · {explorer.captions_name} ({len(explorer.captions):,} captions)"
         click.echo(visible(f"{answer.query}   [{source}]"), err=True)
+        for term in answer.terms:
+            click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)
         if answer.verdict:
             click.echo(f"{answer.verdict.level.upper()}: {'; '.join(map(visible, answer.verdict.reasons))}", err=True)
     for hit in _hits(explorer, answer):

@@ -1,7 +1,8 @@
-"""The side pane: how far to trust the hits, which words made the embedding, and the caption under the cursor."""
+"""The upper side panes: how far to trust the hits, and which words made the query's embedding."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -17,6 +18,7 @@ from tui.widgets.hit_list import bar
 if TYPE_CHECKING:
     from core.calibration import Calibration
     from core.explorer import Answer
+    from core.reliability import Token
 
 _SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -88,55 +90,44 @@ class ImportancePane(Widget):
     """How many words there is room for."""
 
     def render(self) -> RenderResult:
-        """Draw a bar a word, in the order of the sentence, the two marks last."""
-        lines = [Content.styled("WORD IMPORTANCE", "bold")]
-        if self.answer is None or not self.answer.tokens:
-            return lines[0]
-        tokens = self.answer.tokens
-        if len(tokens) > self.most_words:  # keep the strongest, in the order of the sentence
-            ranked = sorted(range(len(tokens)), key=lambda i: -tokens[i].importance)
-            tokens = tuple(tokens[i] for i in sorted(ranked[: self.most_words - 1]))
-        names = [visible(token.text) for token in tokens]
-        width = min(14, max(map(cell_len, [*names, _MARKS])))
-        most = max([self.answer.marks_importance, *(token.importance for token in tokens)]) or 1.0
-        for name, token in zip(names, tokens, strict=True):
-            if token.known:
-                lines.append(_share_line(name, width, token.importance, most))
-            else:
-                state = "…" if token.unfinished else "unknown, dropped"
-                lines.append(Content.styled(f"{fit(name, width)} {state}", "$foreground-muted"))
-        lines.append(_share_line(_MARKS, width, self.answer.marks_importance, most))
-        if left_out := len(self.answer.tokens) - len(tokens):
-            lines.append(Content.styled(f"and {left_out} weaker ones", "$foreground-muted"))
+        """Draw a bar a word, in the order of the sentence, the two marks last; a sum term by term."""
+        title = Content.styled("WORD IMPORTANCE", "bold")
+        answer = self.answer
+        if answer is None or not (answer.tokens or answer.terms):
+            return title
+        if not answer.terms:
+            bars = importance_lines(answer.tokens, answer.marks_importance, most_words=self.most_words)
+            return Content("\n").join([title, *bars])
+        lines = [Content.styled("SUM OF", "bold")]
+        each = (self.most_words + 1) // len(answer.terms) - 2  # a line names the term, one shows the marks
+        for term in answer.terms:
+            lines.append(Content.styled(f"{term.weight:+g} × {visible(term.text)}", "bold"))
+            if each > 1:
+                lines += importance_lines(term.tokens, term.marks_importance, most_words=each)
         return Content("\n").join(lines)
+
+
+def importance_lines(tokens: Sequence[Token], marks_importance: float, *, most_words: int) -> list[Content]:
+    """Draw a bar a word, the strongest of them in the order of the sentence, and one for the two sentence marks."""
+    shown = list(tokens)
+    if len(tokens) > most_words:
+        ranked = sorted(range(len(tokens)), key=lambda i: -tokens[i].importance)
+        shown = [tokens[i] for i in sorted(ranked[: most_words - 1])]
+    names = [visible(token.text) for token in shown]
+    width = min(14, max(map(cell_len, [*names, _MARKS])))
+    most = max([marks_importance, *(token.importance for token in shown)]) or 1.0
+    lines = []
+    for name, token in zip(names, shown, strict=True):
+        if token.known:
+            lines.append(_share_line(name, width, token.importance, most))
+        else:
+            state = "…" if token.unfinished else "unknown, dropped"
+            lines.append(Content.styled(f"{fit(name, width)} {state}", "$foreground-muted"))
+    lines.append(_share_line(_MARKS, width, marks_importance, most))
+    if left_out := len(tokens) - len(shown):
+        lines.append(Content.styled(f"and {left_out} weaker ones", "$foreground-muted"))
+    return lines
 
 
 def _share_line(name: str, width: int, share: float, most: float) -> Content:
     return Content.assemble(f"{fit(name, width)} ", (bar(share / most, _BAR_CELLS), "$primary"), f" {share:4.0%}")
-
-
-class CaptionPane(Widget):
-    """The caption under the cursor, in full."""
-
-    caption: reactive[str] = reactive("", layout=True)
-    """Its text."""
-    about: reactive[str] = reactive("", layout=True)
-    """Which image it describes, in a few lines."""
-
-    brief: reactive[bool] = reactive(False, layout=True)
-    """Whether there is only room for the text and a word about it."""
-
-    def render(self) -> RenderResult:
-        """Draw the whole text, wrapped."""
-        if not self.caption:
-            return ""
-        if self.brief:
-            about = " · ".join(self.about.splitlines()[:2])
-            return Content.assemble(visible(self.caption), "  ", (visible(about), "$foreground-muted"))
-        return Content("\n").join(
-            [
-                Content.styled("UNDER THE CURSOR", "bold"),
-                Content(visible(self.caption)),
-                *(Content.styled(visible(line), "$foreground-muted") for line in self.about.splitlines()),
-            ]
-        )

@@ -18,6 +18,7 @@ _KEYS = [
     ("enter", "follow: the caption under the cursor becomes the query"),
     ("backspace", "back to the query before (also alt+←, from anywhere)"),
     ("r", "ask a random caption (ctrl+r from anywhere)"),
+    ("s", "fold: each image once, at its nearest caption; again: all captions"),
     ("ctrl+p", "command palette, themes"),
     ("?", "this help"),
     ("q ctrl+c", "leave (ctrl+c from anywhere)"),
@@ -31,7 +32,12 @@ The verdict says whether a query is long enough to be embedded as a sentence. In
 sentences: one word alone gives neighbours that mean little.
 
 Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
-without a vector is dropped before encoding."""
+without a vector is dropped before encoding.
+
+“rainbow ~ sky 9%”: 9% of the cosine of query and hit come from features that “rainbow” won there and “sky” here. ×4: \
+four captions have this text. +3: three more captions of this image are folded into the line.
+
+A typed “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings; quotes around it make it a plain text."""
 
 
 class HelpScreen(ModalScreen[None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +20,10 @@ from tui.cells import fit
 from tui.visible import visible
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.folds import Fold, Folding
     from core.search import Ranking
 
 _BAR_CELLS = 8
@@ -28,7 +33,8 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 class HitList(ScrollView, can_focus=True):
     """A ranked list of captions with a cursor.
 
-    Set `ranking` to show hits and `texts` once for what their rows mean; `cursor` is a place in the ranking from 0.
+    Call `show` to show hits, and set `texts`, `copies` and `sisters` once for what their rows mean. A line shows a
+    place of the ranking, and stands for the places that are folded into it; `cursor` is a line from 0.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -73,26 +79,53 @@ class HitList(ScrollView, can_focus=True):
 
     ranking: reactive[Ranking | None] = reactive(None)
     """The hits, nearest first."""
+    by_image: reactive[bool] = reactive(False)
+    """Whether each image is shown once, where captions have images."""
     cursor: reactive[int] = reactive(0)
-    """The place under the cursor."""
+    """The line under the cursor."""
     query_row: reactive[int | None] = reactive(None)
     """The caption that the query is: its line is marked."""
     scale: reactive[float] = reactive(1.0)
     """The distance that a full bar stands for."""
+    notice: reactive[str] = reactive("")
+    """What stands in place of hits where there are none."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.texts: Sequence[str] = ()
+        self.copies: Sequence[int] | NDArray[np.int64] = ()
+        """How many captions have a row's text."""
+        self.sisters: Sequence[int] | NDArray[np.int64] | None = None
+        """How many other captions describe a row's image; None where the captions have no images."""
+        self._folding: Folding | None = None
 
     def __len__(self) -> int:
-        return 0 if self.ranking is None else len(self.ranking)
+        return 0 if self._fold is None else len(self._fold.places)
 
     @property
     def row(self) -> int | None:
         """The caption under the cursor."""
-        if self.ranking is None or not 0 <= self.cursor < len(self.ranking):
+        if self.ranking is None or self.place is None:
             return None
-        return int(self.ranking.rows[self.cursor])
+        return int(self.ranking.rows[self.place])
+
+    @property
+    def place(self) -> int | None:
+        """The place in the ranking that is under the cursor, from 0."""
+        if self._fold is None or not 0 <= self.cursor < len(self):
+            return None
+        return int(self._fold.places[self.cursor])
+
+    @property
+    def _fold(self) -> Fold | None:
+        if self._folding is None:
+            return None
+        return self._folding.images if self.by_image and self._folding.images else self._folding.texts
+
+    def show(self, ranking: Ranking, folding: Folding) -> None:
+        """Show hits, which fold in the given ways."""
+        self._folding = folding
+        self.ranking = ranking
 
     def watch_ranking(self) -> None:
         """Show the new hits."""
@@ -100,6 +133,15 @@ class HitList(ScrollView, can_focus=True):
         self.cursor = self.validate_cursor(self.cursor)
         self.post_message(self.CursorMoved(self.row))
         self.refresh()
+
+    def fold(self, by_image: bool) -> None:
+        """Fold images or unfold them; the cursor stays on its caption, or goes to the one that stands for it."""
+        place = self.place
+        self.by_image = by_image
+        self._measure()
+        if place is not None:
+            self.go_to(place)
+        self.post_message(self.CursorMoved(self.row))
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor in the list."""
@@ -111,10 +153,15 @@ class HitList(ScrollView, can_focus=True):
         self.refresh()
         self.post_message(self.CursorMoved(self.row))
 
-    def go(self, place: int) -> None:
-        """Put the cursor on a place and bring it into sight, even when it was there before."""
-        self.cursor = place
+    def go(self, line: int) -> None:
+        """Put the cursor on a line and bring it into sight, even when it was there before."""
+        self.cursor = line
         self._scroll_to_cursor()
+
+    def go_to(self, place: int) -> None:
+        """Put the cursor on the line that shows a place of the ranking, or stands for it."""
+        if self._fold is not None and len(self):
+            self.go(int(self._fold.line_of[min(place, len(self._fold.line_of) - 1)]))
 
     def on_resize(self, event: Resize) -> None:
         """Lines are as wide as the window."""
@@ -125,11 +172,11 @@ class HitList(ScrollView, can_focus=True):
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        place = offset.y + round(self.scroll_offset.y)
-        if place < len(self):
-            if place == self.cursor and event.chain > 1:
+        clicked = offset.y + round(self.scroll_offset.y)
+        if clicked < len(self):
+            if clicked == self.cursor and event.chain > 1:
                 self.action_follow()
-            self.cursor = place
+            self.cursor = clicked
 
     def on_paste(self, event: Paste) -> None:
         """Hand a pasted text on."""
@@ -144,9 +191,9 @@ class HitList(ScrollView, can_focus=True):
         """Move the cursor by windows."""
         self.cursor += pages * max(1, self.size.height - 1)
 
-    def action_go(self, place: int) -> None:
-        """Move the cursor to a place; -1 is the last one."""
-        self.go(place if place >= 0 else len(self) - 1)
+    def action_go(self, line: int) -> None:
+        """Move the cursor to a line; -1 is the last one."""
+        self.go(line if line >= 0 else len(self) - 1)
 
     def action_follow(self) -> None:
         """Choose the hit under the cursor, unless it is the query itself."""
@@ -154,28 +201,39 @@ class HitList(ScrollView, can_focus=True):
             self.post_message(self.Followed(self.row))
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line: rank, distance as number and bar, caption."""
+        """Draw one line: rank, distance as number and bar, caption, and how many others it stands for."""
         width = self.scrollable_content_region.width
-        place = y + round(self.scroll_offset.y)
+        at = y + round(self.scroll_offset.y)
         plain = self.visual_style.rich_style
-        if self.ranking is None or place >= len(self.ranking):
-            return Strip.blank(width, plain)
+        if self.ranking is None or self._fold is None or at >= len(self):
+            said = textwrap.wrap(self.notice, max(20, width - 8)) if not len(self) else []
+            text = fit(f"    {said[y]}", width) if y < len(said) else ""
+            return Strip([Segment(text, plain)]).adjust_cell_length(width, plain)
+        place = int(self._fold.places[at])
         row, distance = int(self.ranking.rows[place]), float(self.ranking.distances[place])
-        here = place == self.cursor
+        here = at == self.cursor
         base = plain + self._style("hit-list--cursor") if here else plain
-        text = visible(self.texts[row])
+        muted = base if here else base + self._style("hit-list--rank")
+        text, others = visible(self.texts[row]), self._others(row)
         if row == self.query_row:
             base += self._style("hit-list--query")
         digits = max(4, len(str(len(self.ranking))) + 1)
         return Strip(
             [
                 Segment("›" if here else " ", base),
-                Segment(f"{place + 1:>{digits}} ", base if here else base + self._style("hit-list--rank")),
+                Segment(f"{place + 1:>{digits}} ", muted),
                 Segment(f"{distance:.4f} ", base),
                 Segment(bar(distance / self.scale), base if here else base + self._style("hit-list--bar")),
-                Segment(f" {fit(text, max(1, width - digits - 2 - 7 - _BAR_CELLS - 1))}", base),
+                Segment(f" {fit(text, max(1, width - digits - 2 - 7 - _BAR_CELLS - 1 - len(others)))}", base),
+                Segment(others, muted),
             ]
         ).adjust_cell_length(width, base)
+
+    def _others(self, row: int) -> str:
+        """What a line says about the captions that it stands for: ` ×4` of the same text, ` +3` of the same image."""
+        copies = f" ×{self.copies[row]}" if self.copies[row] > 1 else ""
+        folded = self.by_image and self.sisters is not None and self.sisters[row] > 0
+        return f"{copies} +{self.sisters[row]}" if folded and self.sisters is not None else copies
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
