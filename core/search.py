@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from core.matrix import EmbeddingMatrix
 
@@ -126,8 +127,6 @@ def cosine_distances(
     query: NDArray[np.float64], rows: NDArray[np.float16], which: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Cosine distances in float64, as scipy defines them, from a query (D,) to some rows of a matrix; (len(which),)."""
-    from scipy.spatial.distance import cdist
-
     distances = np.empty(len(which))
     for at in range(0, len(which), 4096):
         part = which[at : at + 4096]
