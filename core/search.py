@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from core.codes import RowCodes
 from core.lanes import in_slices
@@ -176,8 +177,6 @@ def cosine_distances(
     query: NDArray[np.float64], rows: NDArray[np.float16], which: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Cosine distances in float64, as scipy defines them, from a query (D,) to some rows of a matrix; (len(which),)."""
-    from scipy.spatial.distance import cdist
-
     distances = np.empty(len(which))
     for at in range(0, len(which), 4096):
         part = which[at : at + 4096]
