@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.material import folder, random_weights
+from core.codes import RowCodes
+from core.progress import finish
 
 _ENCODE = """
 import json, resource, sys
@@ -30,8 +34,9 @@ _BROWSE = """
 import json, sys
 from pathlib import Path
 import numpy as np
+from core.codes import RowCodes
 from core.encoder import SentenceEncoder
-from core.matrix import EmbeddingMatrix, Sentences
+from core.matrix import Sentences
 from core.search import Searcher
 
 def anonymous():
@@ -43,6 +48,7 @@ encoder = SentenceEncoder.load(folder / "weights.pkl")
 loaded = anonymous()
 class Matrix:
     rows = np.load(folder / "rows.npy", mmap_mode="c")
+    codes = RowCodes.open(folder / "codes")
     row_norms = np.ones(len(rows), np.float32)
     sentences = Sentences(np.zeros(3 * len(rows), np.int32), np.arange(0, 3 * len(rows) + 1, 3))
 searcher = Searcher(Matrix)
@@ -61,7 +67,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     with folder() as name:
         place = Path(name)
         torch.save(random_weights(), place / "weights.pkl", _use_new_zipfile_serialization=False)
-        _write_rows(place / "rows.npy", rows)
+        finish(RowCodes.make(place / "codes", _write_rows(place / "rows.npy", rows)))
         encoding, browsing = (_run(script, place, captions) for script in (_ENCODE, _BROWSE))
     return {
         "question": "megabytes of memory at the official size",
@@ -73,14 +79,13 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def _write_rows(path: Path, rows: int) -> None:
-    import numpy as np
-
+def _write_rows(path: Path, rows: int) -> NDArray[np.float16]:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, 4096))
     rng = np.random.default_rng(0)
     for at in range(0, rows, 4096):
         array[at : at + 4096] = rng.standard_normal((min(4096, rows - at), 4096), dtype=np.float32) / 64
     array.flush()
+    return np.load(path, mmap_mode="c")
 
 
 def _run(script: str, place: Path, captions: int) -> dict[str, float]:
