@@ -252,16 +252,14 @@ class SentenceEncoder:
             )
             below = _Nodes(*(torch.empty((n, hidden), device=self.device) for _ in range(3)))
             state = above.state.to(dtype)
+            advance = partial(_advance, table, weight, state, above, below, words, parents, tile)
             for first in range(0, len(state), at_a_step):
                 last = min(first + at_a_step, len(state))
-                projected = torch.mm(state[first:last], weight)  # (p, 4H), once for all children
-                start, end = np.searchsorted(level.parents, [first, last]).tolist()  # children stand as their parents
-                advance = partial(_advance, table, projected, above, below, words, parents, tile, first, start)
                 if on_cpu:
-                    in_slices(advance, end - start)
+                    in_slices(partial(_shifted, advance, first), last - first)
                 else:
-                    advance(0, end - start)
-                yield (done + end) / steps.nodes
+                    advance(first, last)
+                yield (done + int(np.searchsorted(level.parents, last))) / steps.nodes
             done += n
             if len(level.rows):
                 out[level.rows] = below.maxima[ending].cpu().numpy()
@@ -279,34 +277,34 @@ class _Nodes(NamedTuple):
 
 def _advance(
     table: torch.Tensor,
-    projected: torch.Tensor,
+    weight: torch.Tensor,
+    state: torch.Tensor,
     above: _Nodes,
     below: _Nodes,
     words: torch.Tensor,
     parents: torch.Tensor,
     tile: int,
     first: int,
-    base: int,
-    start: int,
-    end: int,
+    last: int,
 ) -> None:
-    """Take the step to the children base + start to base + end.
+    """Take the step to all children of parents first..last.
 
     Args:
         table: What each word adds to the gates, (U, 4H).
-        projected: What the states of parents `first` and on add to the gates, (p, 4H).
+        weight: Recurrent weights, (H, 4H).
+        state: The parents' states in the weights' dtype, (k, H).
         above: The parents.
         below: The children, n of them, to be filled.
         words: The children's words in `table`, (n,).
         parents: The children's parents, (n,), ascending.
         tile: How many children's gates are computed at once.
-        first: The first parent of `projected`.
-        base: The first child of that parent.
-        start: Where to start, counted from `base`.
-        end: Where to end.
+        first: The first parent.
+        last: The parent after the last one.
     """
-    for at in range(base + start, base + end, tile):
-        part = slice(at, min(at + tile, base + end))
+    projected = torch.mm(state[first:last], weight)  # (p, 4H), once for all children
+    start, end = torch.searchsorted(parents, torch.tensor([first, last], device=parents.device)).tolist()
+    for at in range(start, end, tile):
+        part = slice(at, min(at + tile, end))
         sources = parents[part]
         gates = table[words[part]]  # (b, 4H)
         gates += projected[sources - first]
@@ -315,6 +313,10 @@ def _advance(
         below.cell[part].addcmul_(f.sigmoid_(), above.cell[sources])
         torch.mul(o.sigmoid_(), below.cell[part].tanh(), out=below.state[part])
         torch.maximum(above.maxima[sources], below.state[part], out=below.maxima[part])
+
+
+def _shifted(work: Callable[[int, int], None], by: int, start: int, end: int) -> None:
+    work(by + start, by + end)
 
 
 def choose_device(name: str) -> str:
