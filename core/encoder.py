@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from core.assets import ADDRESSES, AssetError
-from core.lanes import at_once, in_slices
+from core.lanes import at_once
 from core.prefixes import PrefixPlan, plan
 from core.vectors import WordVectors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PLAN = 3
+PLAN = 2
 """Version of the way in which corpora are computed: another one may give other last bits."""
 _TOKENS_A_STEP = 64  # of one sentence, between two looks at whether to stop
-_PARENTS_A_STEP = 1024  # rows of a matrix product, for each thread: enough for its full rate, few enough to stop soon
-_TILE_BYTES = 1 << 19  # gates computed at once on a core: they stay in its cache
+_PARENTS_A_STEP = 1024  # rows of a matrix product: enough for its full rate, few enough to stop within a second
+_TILE_BYTES = 2 << 20  # gates computed at once on a processor: they stay in its cache
 _KEYS = [
     f"enc_lstm.{kind}_l0{direction}"
     for direction in ("", "_reverse")
@@ -238,85 +237,37 @@ class SentenceEncoder:
         inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
         table = direction.project(inputs)  # (U, 4H), in float32
         weight = direction.recurrent.T.to(dtype)  # (H, 4H)
-        # The nodes with children of the level above; above the first level stands the empty prefix.
-        above = _Nodes(*(torch.full((1, hidden), value, device=self.device) for value in (0.0, 0.0, -torch.inf)))
-        on_cpu = self.device.type == "cpu"
-        tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if on_cpu else _PARENTS_A_STEP
-        at_a_step = _PARENTS_A_STEP * (torch.get_num_threads() if on_cpu else 1)
+        # The nodes with children of the level above, (k, H) each; above the first level stands the empty prefix.
+        state = torch.zeros((1, hidden), dtype=dtype, device=self.device)
+        cell = torch.zeros((1, hidden), device=self.device)
+        maxima = torch.full((1, hidden), -torch.inf, device=self.device)
+        tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if self.device.type == "cpu" else _PARENTS_A_STEP
         done = 0
         for level in steps.levels:
             n = len(level.words)
-            words, parents, inner, ending = (
-                torch.from_numpy(rows).to(self.device)
-                for rows in (level.words, level.parents, level.inner, level.ending)
-            )
-            below = _Nodes(*(torch.empty((n, hidden), device=self.device) for _ in range(3)))
-            state = above.state.to(dtype)
-            advance = partial(_advance, table, weight, state, above, below, words, parents, tile)
-            for first in range(0, len(state), at_a_step):
-                last = min(first + at_a_step, len(state))
-                if on_cpu:
-                    in_slices(partial(_shifted, advance, first), last - first)
-                else:
-                    advance(first, last)
-                yield (done + int(np.searchsorted(level.parents, last))) / steps.nodes
-            done += n
+            words = torch.from_numpy(level.words).to(self.device)
+            parents = torch.from_numpy(level.parents).to(self.device)
+            new_state, new_cell, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))
+            blocks = range(0, len(state), _PARENTS_A_STEP)
+            starts = np.searchsorted(level.parents, blocks).tolist()  # children stand in the order of their parents
+            for first, start, end in zip(blocks, starts, [*starts[1:], n], strict=True):
+                projected = torch.mm(state[first : first + _PARENTS_A_STEP], weight)  # (p, 4H), once for all children
+                for at in range(start, end, tile):
+                    part = slice(at, min(at + tile, end))
+                    above = parents[part]
+                    gates = table[words[part]]  # (b, 4H)
+                    gates += projected[above - first]
+                    i, f, g, o = gates.chunk(4, dim=1)
+                    torch.mul(i.sigmoid_(), g.tanh_(), out=new_cell[part])
+                    new_cell[part].addcmul_(f.sigmoid_(), cell[above])
+                    torch.mul(o.sigmoid_(), new_cell[part].tanh(), out=new_state[part])
+                    torch.maximum(maxima[above], new_state[part], out=new_maxima[part])
+                done += end - start
+                yield done / steps.nodes
             if len(level.rows):
-                out[level.rows] = below.maxima[ending].cpu().numpy()
-            above = _Nodes(*(values[inner] for values in below))
-
-
-class _Nodes(NamedTuple):
-    """Where the LSTM stands at n nodes of a level; each (n, H) float32."""
-
-    state: torch.Tensor
-    cell: torch.Tensor
-    maxima: torch.Tensor
-    """Of the states on the way to each node, itself included."""
-
-
-def _advance(
-    table: torch.Tensor,
-    weight: torch.Tensor,
-    state: torch.Tensor,
-    above: _Nodes,
-    below: _Nodes,
-    words: torch.Tensor,
-    parents: torch.Tensor,
-    tile: int,
-    first: int,
-    last: int,
-) -> None:
-    """Take the step to all children of parents first..last.
-
-    Args:
-        table: What each word adds to the gates, (U, 4H).
-        weight: Recurrent weights, (H, 4H).
-        state: The parents' states in the weights' dtype, (k, H).
-        above: The parents.
-        below: The children, n of them, to be filled.
-        words: The children's words in `table`, (n,).
-        parents: The children's parents, (n,), ascending.
-        tile: How many children's gates are computed at once.
-        first: The first parent.
-        last: The parent after the last one.
-    """
-    projected = torch.mm(state[first:last], weight)  # (p, 4H), once for all children
-    start, end = torch.searchsorted(parents, torch.tensor([first, last], device=parents.device)).tolist()
-    for at in range(start, end, tile):
-        part = slice(at, min(at + tile, end))
-        sources = parents[part]
-        gates = table[words[part]]  # (b, 4H)
-        gates += projected[sources - first]
-        i, f, g, o = gates.chunk(4, dim=1)
-        torch.mul(i.sigmoid_(), g.tanh_(), out=below.cell[part])
-        below.cell[part].addcmul_(f.sigmoid_(), above.cell[sources])
-        torch.mul(o.sigmoid_(), below.cell[part].tanh(), out=below.state[part])
-        torch.maximum(above.maxima[sources], below.state[part], out=below.maxima[part])
-
-
-def _shifted(work: Callable[[int, int], None], by: int, start: int, end: int) -> None:
-    work(by + start, by + end)
+                out[level.rows] = new_maxima[torch.from_numpy(level.ending).to(self.device)].cpu().numpy()
+            inner = torch.from_numpy(level.inner).to(self.device)
+            state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]
 
 
 def choose_device(name: str) -> str:

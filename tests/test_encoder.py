@@ -131,18 +131,6 @@ def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
 
 
-def test_work_split_over_cores_stays_exact(setup, monkeypatch):
-    monkeypatch.setattr("core.encoder._PARENTS_A_STEP", 4)
-    sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
-    torch.set_num_threads(2)
-    try:
-        together, alone = setup.together(sentences), setup.encoder.encode(np.array(setup.vectors.rows[[1, 2, 3]]))
-    finally:
-        torch.set_num_threads(1)
-    np.testing.assert_allclose(together, setup.slowly(sentences), atol=1e-6)
-    np.testing.assert_allclose(alone.embedding, setup.slowly([(1, 2, 3)])[0], atol=ALONE)
-
-
 def test_a_very_long_sentence_costs_the_short_ones_nothing(setup):
     sentences = [tuple(i % WORDS for i in range(3000)), (1, 2), (1,)]
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-5)
