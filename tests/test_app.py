@@ -657,6 +657,7 @@ async def ask(pilot, text: str) -> None:
     await pilot.press("slash")
     pilot.app.search_box.value = text
     await pilot.press("enter")
+    await until(pilot, lambda: pilot.app._trail.here.text == text, what="the text to be asked")
     await settle(pilot)
 
 
