@@ -21,12 +21,13 @@ from core.cache import Cache
 from core.calibration import Calibration, calibrate
 from core.captions import Captions, Columns
 from core.codes import RowCodes
-from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.comparison import Comparison, compare
+from core.encoder import Cancelled, EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
 from core.folds import Folds
 from core.images import Images
 from core.lexical import Lexical
 from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
-from core.methods import Method
+from core.methods import METHODS, Method
 from core.probing import LEAST_CAPTIONS, probe
 from core.progress import Progress, Steps
 from core.rankers import Query, Rankers, Scored
@@ -295,6 +296,11 @@ class Explorer:
         bm25 = self._rankers.lexical.bm25
         return SignalMeter(self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=bm25, images=self._images)
 
+    @property
+    def has_methods(self) -> bool:
+        """Whether the methods beside `infersent` can be asked."""
+        return self._rankers is not None
+
     def prepare(self) -> Steps[None]:
         """Open what a caption's neighbours need: vectors, captions, matrix. Raises what those raise.
 
@@ -473,6 +479,44 @@ class Explorer:
         query = Query(answer.query, ids, self.matrix.rows[answer.row], answer.row)
         verdict = self._judge(tokens, query, answer.found, answer.method, marks_importance=marks)
         return replace(answer, tokens=tokens, marks_importance=marks, verdict=verdict, timings_ms=clock.timings())
+
+    def compare(
+        self,
+        text: str,
+        *,
+        row: int | None = None,
+        methods: Sequence[Method] = METHODS,
+        k: int = LEADING,
+        cancelled: Callable[[], bool] = never,
+    ) -> Comparison:
+        """Answer a query by several methods; needs `open_methods`. A sum has one place only: no lists to compare.
+
+        Args:
+            text: The query.
+            row: The caption that is asked in place of a text.
+            methods: Which ones, in order.
+            k: How many leading hits of each.
+            cancelled: Looked at between the methods.
+
+        Raises:
+            Cancelled: It said so.
+        """
+        if self._rankers is None:
+            raise RuntimeError("open_methods comes first")
+        rankings: dict[Method, Ranking] = {}
+        for method in methods:
+            if cancelled():
+                raise Cancelled
+            if row is None:
+                answer = self.ask(text, method=method, k=k, cancelled=cancelled)
+            else:
+                answer = self.neighbours(row, method=method, k=k)
+            if not answer.terms:
+                rankings[method], row = answer.hits, answer.row
+        bm25 = self._rankers.lexical.bm25
+        return compare(
+            text, row, rankings, texts=self.captions.texts, stems=set(bm25.stems(unquoted(text))), stem=bm25.stem
+        )
 
     def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = never) -> Explanation:
         """Say which words made a hit's embedding, and which it shares with the query of an answer.

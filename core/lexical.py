@@ -103,6 +103,11 @@ class BM25:
         )
         return list(dict.fromkeys(stem for stem in tokens[0] if stem))
 
+    def stem(self, word: str) -> str:
+        """The stem of a single word."""
+        stem: str = self._stemmer.stemWord(word.lower())
+        return stem
+
     def scores(self, stems: Sequence[str]) -> NDArray[np.float32]:
         """Score every caption for a query's stems; 0 for those that have none of them; (N,)."""
         ids = self._index.get_tokens_ids(list(stems))

@@ -13,6 +13,7 @@ from core.matrix import unfinished_rows
 from core.progress import finish
 from tui.app import ExplorerApp
 from tui.options import Options
+from tui.widgets.compare_screen import CompareScreen
 from tui.widgets.help_screen import HelpScreen
 from tui.widgets.hit_list import HitList
 
@@ -556,7 +557,7 @@ async def test_everything_a_key_does_is_in_the_command_palette(files):
         await ready(pilot)
         titles = {command.title for command in app.get_system_commands(app.screen)}
         assert {"Search", "Random caption", "Follow", "Back", "First hit", "Last hit", "Explain", "Quit"} <= titles
-        assert "Fold images" in titles
+        assert {"Fold images", "Next method", "Previous method", "Compare methods"} <= titles
 
 
 async def test_a_bug_while_answering_is_not_swallowed(files):
@@ -657,6 +658,7 @@ async def ask(pilot, text: str) -> None:
     await pilot.press("slash")
     pilot.app.search_box.value = text
     await pilot.press("enter")
+    await until(pilot, lambda: pilot.app._trail.here.text == text, what="the text to be asked")
     await settle(pilot)
 
 
@@ -835,3 +837,205 @@ async def test_captions_without_images_have_nothing_to_fold(files):
         await pilot.press("s")
         assert not app.hit_list.by_image
         assert "Fold images" not in {command.title for command in app.get_system_commands(app.screen)}
+
+
+async def with_methods(pilot) -> None:
+    """Wait until every method can be asked."""
+    await ready(pilot)
+    await until(pilot, lambda: pilot.app._explorer.has_methods, what="the other methods")
+
+
+async def compared(pilot) -> CompareScreen:
+    """Open the comparison of the present query and wait for its lists."""
+    await pilot.press("c")
+    await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen), what="the comparison")
+    screen = pilot.app.screen
+    await until(pilot, lambda: screen.comparison is not None, what="the lists")
+    await pilot.pause()
+    return screen
+
+
+def table_line(screen: CompareScreen, y: int) -> str:
+    return screen.table.render_line(y).text
+
+
+async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog near a window")
+        assert "by infersent" in str(app.columns_line.content)
+        for method in ("words", "bm25", "context", "fused", "infersent"):
+            await pilot.press("tab")
+            await settle(pilot)
+            assert app._answer.method == method
+            assert str(app.header_line.content).startswith(f"infersent-tui   {method} ")
+            assert f"by {method}" in str(app.columns_line.content)
+            assert ("score" in str(app.columns_line.content)) == (method in ("bm25", "fused"))
+            expected = app._explorer.ask("a dog near a window", method=method).hits.rows
+            assert app.hit_list.ranking.rows[: len(expected)].tolist() == expected.tolist()
+            assert line(app, 0).startswith("›")
+        await pilot.press("shift+tab")
+        await settle(pilot)
+        assert app._answer.method == "fused"
+        assert len(app._trail.visits) == 2
+
+
+async def test_tab_changes_the_method_from_the_box_too_and_leaves_the_typing_there(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        assert (app._answer.query, app._answer.method) == ("a dog", "bm25")
+        await type_text(pilot, "s")
+        await settle(pilot)
+        assert (app.search_box.value, app._answer.method) == ("a dogs", "bm25")
+
+
+async def test_the_method_stays_while_one_follows_and_asks_at_random(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        assert app.hit_list.cursor == 1
+        await pilot.press("enter")
+        await settle(pilot)
+        assert (app._answer.method, app.hit_list.ranking.rows[0]) == ("bm25", app._answer.row)
+        await pilot.press("r")
+        await settle(pilot)
+        assert app._answer.method == "bm25"
+
+
+async def test_in_the_command_palette_tab_is_not_the_method_key(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.1)
+        await pilot.press("tab", "escape")
+        assert app._method == "infersent"
+
+
+async def test_a_sum_is_ranked_in_the_sentence_space_whatever_the_method(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog - a cat")
+        await pilot.press("tab")
+        await settle(pilot)
+        assert app._answer.method == "infersent"
+        assert "by infersent" in str(app.columns_line.content)
+        await pilot.press("c")
+        await pilot.pause(0.1)
+        assert not isinstance(app.screen, CompareScreen)
+
+
+@pytest.mark.parametrize(("width", "lists"), [(40, 1), (80, 2), (120, 3), (160, 4), (300, 4)])
+async def test_c_shows_as_many_methods_as_there_is_room_for(files, width, lists):
+    app = make_app(files)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "two dogs near a window")
+        screen = await compared(pilot)
+        assert table_line(screen, 0).count("│") == lists - 1
+        assert table_line(screen, 1).count("│") == lists - 1
+        overlaps = str(screen.overlap_line.content)
+        assert overlaps.count("·") == lists * (lists - 1) // 2
+        if lists > 1:
+            count = screen.comparison.overlap("infersent", "words")
+            assert f"infersent·words {count}" in overlaps
+
+
+async def test_compared_hits_tell_their_ranks_by_the_others_and_underline_what_they_share(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "two dogs near a window")
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        screen = await compared(pilot)
+        best = screen.comparison.lists["bm25"][0]
+        assert screen.table.methods[0] == "bm25"
+        assert f"infersent {best.ranks['infersent'] or '–'}  words {best.ranks['words'] or '–'}" in table_line(
+            screen, 2
+        )
+        underlined = [
+            segment.text for segment in screen.table.render_line(1) if segment.style and segment.style.underline
+        ]
+        assert set(underlined) == {word for word in best.shared if f"{word} " in table_line(screen, 1)}
+        assert underlined
+
+
+async def test_arrows_go_through_the_lists_and_enter_follows(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog near a window")
+        screen = await compared(pilot)
+        await pilot.press("right", "down", "down")
+        chosen = screen.comparison.lists["words"][2]
+        assert screen.table.hit == chosen
+        assert app.hit_list.texts[chosen.row] in str(screen.full_caption.render())
+        await pilot.press("left")
+        assert screen.table.hit == screen.comparison.lists["infersent"][2]
+        await pilot.press("G")
+        assert screen.table.hit.rank == 100
+        await pilot.press("g", "down", "down", "right", "enter")
+        await settle(pilot)
+        assert not isinstance(app.screen, CompareScreen)
+        assert app._answer.row == chosen.row
+        assert app._trail.here.row == chosen.row
+
+
+async def test_escape_closes_a_comparison_and_changes_nothing(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        before = app._serial
+        for key in ("escape", "c", "q"):
+            await compared(pilot)
+            await pilot.press(key)
+            assert not isinstance(app.screen, CompareScreen)
+        assert app.is_running
+        assert app._serial == before
+
+
+async def test_tab_puts_other_methods_beside_the_first(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        screen = await compared(pilot)
+        seen = [screen.table.methods]
+        for _ in range(3):
+            await pilot.press("tab")
+            seen.append(screen.table.methods)
+        assert seen == [("infersent", other) for other in ("words", "bm25", "context", "fused")]
+        await pilot.press("shift+tab")
+        assert screen.table.methods == ("infersent", "context")
+        assert app._method == "infersent"
+
+
+async def test_a_compared_caption_has_its_cursor_on_the_first_neighbour_and_is_not_followed_itself(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        screen = await compared(pilot)
+        assert screen.table.hit.rank == 2
+        await pilot.press("up", "enter")
+        assert isinstance(app.screen, CompareScreen)
+
+
+async def test_a_comparison_survives_every_size(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await with_methods(pilot)
+        screen = await compared(pilot)
+        await pilot.press("right", "right", "right", "G")
+        for size in ((40, 10), (20, 5), (300, 80), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.05)
+        assert screen.table.column < len(screen.table.methods) == 2

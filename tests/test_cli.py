@@ -95,11 +95,38 @@ def refused(outcome: Outcome, message: str) -> bool:
 # search
 
 
+def test_compare_gives_every_methods_hits_with_their_ranks_by_the_others(run, files):
+    document = run("compare", "two", "dogs", "--json", "-k", "5", *files.flags).document
+    assert list(document["methods"]) == ["infersent", "words", "bm25", "context", "fused"]
+    assert len(document["overlaps"]) == 10
+    for method, hits in document["methods"].items():
+        assert len(hits) == 5
+        for rank, hit in enumerate(hits, start=1):
+            assert set(hit) == {"rank", "row", "distance", "score", "caption", "image_id", "ranks", "shared"}
+            assert hit["rank"] == rank
+            assert (hit["score"] is None) == (method not in ("bm25", "fused"))
+            assert set(hit["ranks"]) == set(document["methods"]) - {method}
+            assert all(word in hit["caption"] for word in hit["shared"])
+    assert any(word.lower() == "dog" for hit in document["methods"]["bm25"] for word in hit["shared"])
+
+
+def test_compare_prints_only_the_methods_asked_for(run, files):
+    done = run("compare", "a dog", "--method", "bm25", "--method", "words", *files.flags)
+    assert [line for line in done.out.splitlines() if not line.startswith(" ")] == ["bm25", "words"]
+    assert "overlap@10  bm25 and words: " in done.err
+
+
+def test_a_sum_cannot_be_compared(run, files):
+    done = run("compare", "a dog - a cat", *files.flags)
+    assert done.code == 2
+    assert "sum" in done.err
+
+
 def test_search_takes_a_sum_and_names_its_terms(run, files):
     done = run("search", "a dog - 0.5 * a cat", "--json", *files.flags)
     assert [(term["weight"], term["text"]) for term in done.document["terms"]] == [(1, "a dog"), (-0.5, "a cat")]
     assert [token["text"] for token in done.document["terms"][1]["tokens"]] == ["a", "cat"]
-    assert "-0.5 × a cat" in run("search", "a dog - 0.5 * a cat", *files.flags).stderr
+    assert "-0.5 × a cat" in run("search", "a dog - 0.5 * a cat", *files.flags).err
 
 
 def test_search_json_is_one_document_with_exactly_these_keys(run, files):
@@ -547,7 +574,7 @@ def test_a_path_that_is_not_utf8_is_printed(files):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.splitlines()[-1].startswith(b"cache\t")
+    assert done.out.splitlines()[-1].startswith(b"cache\t")
 
 
 def test_any_caption_can_be_printed_whatever_the_terminals_encoding(files):
@@ -659,7 +686,7 @@ def test_the_screen_is_refused_when_only_stdout_is_no_terminal(files):
         os.close(primary)
         os.close(secondary)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"needs a terminal" in done.stderr
+    assert b"needs a terminal" in done.err
 
 
 @pytest.fixture(scope="module")

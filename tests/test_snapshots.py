@@ -2,7 +2,7 @@
 
 import pytest
 from conftest import Files
-from test_app import ask, explained, make_app, ready, settle, type_text
+from test_app import ask, compared, explained, make_app, ready, settle, type_text, with_methods
 
 from tui.trail import Visit
 
@@ -93,6 +93,29 @@ def test_each_image_once(snap_compare, still, size):
         await ready(pilot)
         await pilot.press("s", "j")
         await explained(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_ranked_by_bm25(snap_compare, still, size):
+    async def keys(pilot):
+        await with_methods(pilot)
+        await ask(pilot, "two dogs near a window")
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        await explained(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (160, 50)])
+def test_methods_side_by_side(snap_compare, still, size):
+    async def keys(pilot):
+        await with_methods(pilot)
+        await ask(pilot, "two dogs near a window")
+        await compared(pilot)
+        await pilot.press("right", "down")
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 

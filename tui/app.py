@@ -19,18 +19,21 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from core.assets import AssetError
-from tui.asker import Asker, Doubt, Question
+from core.methods import METHODS, Method
+from tui.asker import Asker, Contest, Doubt, Question
 from tui.loader import Loader
 from tui.trail import Trail, Visit
 from tui.visible import one_line, visible
 from tui.widgets.answer_pane import ImportancePane, VerdictPane
 from tui.widgets.caption_pane import CaptionPane
+from tui.widgets.compare_screen import CompareScreen
 from tui.widgets.help_screen import HelpScreen
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
+    from core.comparison import Comparison
     from core.explorer import Answer, Explanation, Explorer
     from core.folds import Folding
     from core.progress import Progress
@@ -39,6 +42,15 @@ if TYPE_CHECKING:
 _SETTLED_SECONDS = 0.4
 _LEAVING_SECONDS = 0.3  # that a thread is given to end; killed later, it loses nothing
 _WIDE_CELLS = 100  # from here on the panes stand beside the list
+
+
+class MainScreen(Screen[None]):
+    """The screen under all others; Textual's own use of `tab` would hide a binding of the app."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.next_method", "method"),
+        Binding("shift+tab", "app.next_method(-1)", "Previous method", show=False),
+    ]
 
 
 class ExplorerApp(App[None]):
@@ -62,7 +74,8 @@ class ExplorerApp(App[None]):
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
         Binding("backspace", "go_back", "back", key_display="⌫"),
         Binding("alt+left", "go_back", "Back", show=False, priority=True),
-        Binding("s", "fold", "images"),
+        Binding("c", "compare", "compare"),
+        Binding("s", "fold", "images", show=False),  # a footer of 80 cells has no room for it
         Binding("question_mark", "help", "help", key_display="?"),
         Binding("q", "quit", "quit"),
         Binding("ctrl+z", "suspend_process", show=False),
@@ -117,6 +130,14 @@ class ExplorerApp(App[None]):
             self.doubt = doubt
             self.explanation = explanation
 
+    class Compared(Message):
+        """A query has its lists by every method."""
+
+        def __init__(self, contest: Contest, comparison: Comparison) -> None:
+            super().__init__()
+            self.contest = contest
+            self.comparison = comparison
+
     class Warmed(Message):
         """What typed texts and the other methods need is loaded, too."""
 
@@ -160,6 +181,7 @@ class ExplorerApp(App[None]):
         self._shown_serial = 0  # of the question whose answer is shown
         self._settled = False  # whether that question was
         self._answer: Answer | None = None
+        self._method: Method = "infersent"
         self._doubted: tuple[int, int | None] | None = None  # the question and the hit whose explanation was asked
         self._cursor_wanted: int | None = None  # a place beyond the leading hits, to go to once all are ranked
         self._settling: Timer | None = None
@@ -235,16 +257,13 @@ class ExplorerApp(App[None]):
             answered=lambda *of: self.post_message(self.Answered(*of)),
             ordered=lambda *of: self.post_message(self.Ordered(*of)),
             explained=lambda *of: self.post_message(self.Explained(*of)),
+            compared=lambda *of: self.post_message(self.Compared(*of)),
             failed=self._fail,
         )
         self.hit_list.texts = explorer.captions.texts
         self.hit_list.copies, self.hit_list.sisters = explorer.folds.copies, explorer.folds.sisters
         self.refresh_bindings()
-        short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
-        self.header_line.update(
-            f"infersent-tui   {explorer.model_name} · {explorer.assets.vectors.name} ({len(explorer.vectors):,})"
-            f" · {explorer.captions_name} ({len(explorer.captions):,}) · {explorer.device} {short}"
-        )
+        self._show_header()
         self.body.current = "answer"
         self._tell(explorer.problems())
         if self.search_box.value.strip():
@@ -283,7 +302,7 @@ class ExplorerApp(App[None]):
         self._serial += 1
         self._cursor_wanted = None
         if self._asker is not None:
-            self._asker.ask(Question(self._serial, text, row, settled))
+            self._asker.ask(Question(self._serial, text, row, settled, self._method))
 
     def _go(self, visit: Visit) -> None:
         if not self._typing:
@@ -356,10 +375,10 @@ class ExplorerApp(App[None]):
         before, answer = self._answer, message.answer
         self._answer, self._shown_serial, self._settled = answer, message.question.serial, message.question.settled
         hits = self.hit_list
-        same = before is not None and (before.query, before.row) == (answer.query, answer.row)
+        same = before is not None and _about(before) == _about(answer)
         hits.query_row = answer.row
         hits.scale = max(answer.found.median_distance, 1e-6) if answer.found else 1.0
-        if not (same and hits.ranking is not None and len(hits.ranking) > len(answer.hits)):
+        if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, message.folding)
         hits.notice = visible(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
         if self._cursor_wanted is not None:
@@ -424,7 +443,20 @@ class ExplorerApp(App[None]):
         if hits.ranking is not None and hits.place is not None:
             place = f"{hits.place + 1:,} of {len(hits.ranking):,}"
             place += f" · {len(hits):,} images" if hits.by_image else ""
-        self.columns_line.update(f"    # distance          caption   {place}")
+        value = "distance" if hits.ranking is None or hits.ranking.scores is None else "score   "
+        method = self._answer.method if self._answer else self._method
+        self.columns_line.update(f"    # {value}          caption   {place} · by {method}")
+
+    def _show_header(self) -> None:
+        """Name the method, the model, the corpus and the device."""
+        explorer = self._explorer
+        if explorer is not None:
+            short = {"bfloat16": "bf16", "float32": "f32"}[explorer.dtype]
+            self.header_line.update(
+                f"infersent-tui   {self._method} · {explorer.model_name} · {explorer.assets.vectors.name}"
+                f" ({len(explorer.vectors):,}) · {explorer.captions_name} ({len(explorer.captions):,})"
+                f" · {explorer.device} {short}"
+            )
 
     @on(Crashed)
     def crash(self, message: Crashed) -> None:
@@ -482,9 +514,57 @@ class ExplorerApp(App[None]):
         """Leave `/` and `i` to the box while it has the focus, and its leaving keys to the others while it has not."""
         if action in ("focus_search", "leave_search"):
             return len(self.screen_stack) == 1 and self._is_in_box == (action == "leave_search")
+        if action in ("next_method", "compare") and len(self.screen_stack) > 1:
+            return False
         if action == "fold":
             return self.hit_list.sisters is not None
         return True
+
+    def get_default_screen(self) -> Screen[None]:
+        """Make the main screen."""
+        return MainScreen(id="_default")
+
+    def action_next_method(self, steps: int = 1) -> None:
+        """Compare the captions in another way, from now on."""
+        if self._are_methods_open():
+            self._method = METHODS[(METHODS.index(self._method) + steps) % len(METHODS)]
+            self._show_header()
+            if self._answer is not None and self._answer.terms:
+                self.notify("sums have a place in the sentence space only: this list is by infersent")
+            if self._typing:
+                self._ask(self.search_box.value)
+            elif self._trail.here is not None:
+                self._ask(self._trail.here.text, row=self._trail.here.row)
+
+    def action_compare(self) -> None:
+        """Show the lists of all methods for the present query side by side."""
+        answer = self._answer
+        if not self._are_methods_open() or answer is None or self._asker is None:
+            return
+        if answer.terms:
+            self.notify("sums have a place in the sentence space only: there is nothing to compare")
+        elif len(answer.hits):
+            first = self._method
+            self.push_screen(CompareScreen(answer.query, self.hit_list.texts, first=first), self._follow_compared)
+            self._asker.compare(Contest(answer.query, answer.row))
+
+    @on(Compared)
+    def show_comparison(self, message: Compared) -> None:
+        """Show the lists, if they are still looked at."""
+        if isinstance(self.screen, CompareScreen) and self.screen.query_text == message.contest.text:
+            self.screen.comparison = message.comparison
+
+    def _follow_compared(self, row: int | None) -> None:
+        if row is not None and self._explorer is not None:
+            self._go(Visit(self._explorer.captions.texts[row], row))
+
+    def _are_methods_open(self) -> bool:
+        """Whether other methods can be asked; says so when they cannot yet."""
+        if self._explorer is None:
+            return False
+        if not self._explorer.has_methods:
+            self.notify("the other methods are still being opened")
+        return self._explorer.has_methods
 
     def action_fold(self) -> None:
         """Show each image once, at its nearest caption, or all captions again."""
@@ -514,11 +594,27 @@ class ExplorerApp(App[None]):
             "Follow", "Make the caption under the cursor the query (enter)", self.hit_list.action_follow
         )
         yield SystemCommand("Back", "Return to the query before (backspace)", self.action_go_back)
+        yield SystemCommand("Next method", "Compare captions in another way (tab)", self.action_next_method)
+        yield SystemCommand(
+            "Previous method", "Compare captions in another way (shift+tab)", lambda: self.action_next_method(-1)
+        )
+        yield SystemCommand("Compare methods", "The lists of all methods side by side (c)", self.action_compare)
         if self.hit_list.sisters is not None:
             yield SystemCommand("Fold images", "Show each image once, or all its captions (s)", self.action_fold)
         yield SystemCommand("First hit", "Go to the top of the list (g)", lambda: self.hit_list.action_go(0))
         yield SystemCommand("Last hit", "Go to the farthest caption (G)", lambda: self.hit_list.action_go(-1))
         yield SystemCommand("Explain", "Show keys, and how to read the screen (?)", self.action_help)
+
+
+def _about(answer: Answer) -> tuple[str, int | None, Method]:
+    """What an answer answers."""
+    return answer.query, answer.row, answer.method
+
+
+def _begins_with(ranking: Ranking, hits: Ranking) -> bool:
+    """Whether the leading hits are those of a longer ranking that is shown already."""
+    k = len(hits)
+    return 0 < k < len(ranking) and bool((ranking.rows[:k] == hits.rows).all())
 
 
 def _timings(answer: Answer, *, brief: bool) -> str:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.comparison import Comparison
     from core.explorer import Answer, Explanation, Explorer
     from core.folds import Folding
+    from core.methods import Method
     from core.progress import Progress, Steps
     from core.search import Ranking
 
@@ -29,6 +31,8 @@ class Question:
     """The caption asked; None for typed text."""
     settled: bool = True
     """False while the text is being typed."""
+    method: Method = "infersent"
+    """How to compare the captions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,16 @@ class Doubt:
     """The hit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A query that the person wants to see answered by every method."""
+
+    text: str
+    """As asked."""
+    row: int | None
+    """The caption asked; None for typed text."""
+
+
 class Asker:
     """Answers questions on a thread of its own, the latest first; a question that is overtaken is never begun.
 
@@ -52,6 +66,7 @@ class Asker:
             with a caption's hits before.
         ordered: Called on the thread with the whole ranking, when no newer question waits, and how it folds.
         explained: Called on the thread with the explanation of a hit, when no newer question or doubt waits.
+        compared: Called on the thread with the lists of every method, when no newer question waits.
         failed: Called on the thread when an answer raised.
     """
 
@@ -62,16 +77,19 @@ class Asker:
         answered: Callable[[Question, Answer, Folding], object],
         ordered: Callable[[Question, Ranking, Folding], object],
         explained: Callable[[Doubt, Explanation], object],
+        compared: Callable[[Contest, Comparison], object],
         failed: Callable[[Exception], object],
     ) -> None:
         self._explorer = explorer
         self._answered = answered
         self._ordered = ordered
         self._explained = explained
+        self._compared = compared
         self._failed = failed
         self._changed = threading.Condition()
         self._waiting: Question | None = None
         self._doubt: Doubt | None = None
+        self._contest: Contest | None = None
         self._work: Steps[None] | None = None
         self._worked: Callable[[Progress | None], object] = lambda progress: None
         self._asked = 0.0  # when the last question was answered
@@ -80,15 +98,21 @@ class Asker:
         self._thread.start()
 
     def ask(self, question: Question) -> None:
-        """Put a question in place of one that still waits; a doubt about an answer before it is dropped."""
+        """Put a question in place of one that still waits; doubts and contests about those before are dropped."""
         with self._changed:
-            self._waiting, self._doubt = question, None
+            self._waiting, self._doubt, self._contest = question, None, None
             self._changed.notify()
 
     def explain(self, doubt: Doubt) -> None:
         """Put a doubt in place of one that still waits, behind a question that does."""
         with self._changed:
             self._doubt = doubt
+            self._changed.notify()
+
+    def compare(self, contest: Contest) -> None:
+        """Put a contest in place of one that still waits, behind a question that does."""
+        with self._changed:
+            self._contest = contest
             self._changed.notify()
 
     def work_on(self, steps: Steps[None], worked: Callable[[Progress | None], object]) -> None:
@@ -119,17 +143,21 @@ class Asker:
                 if self._stopped:
                     return
                 question, self._waiting = self._waiting, None
-                doubt = None
+                contest = doubt = None
                 if question is None:
+                    contest, self._contest = self._contest, None
+                if question is None and contest is None:
                     doubt, self._doubt = self._doubt, None
             try:
                 if question is not None:
                     self._take(question)
+                elif contest is not None:
+                    self._take_contest(contest)
                 elif doubt is not None:
                     self._take_doubt(doubt)
                 elif self._work is not None and self._rest() == 0:
                     self._go_on(self._work)
-                if question is not None or doubt is not None:
+                if question is not None or contest is not None or doubt is not None:
                     self._asked = time.monotonic()
             except Exception as error:  # an AssetError, or a bug: shown by the app
                 self._failed(error)
@@ -149,7 +177,7 @@ class Asker:
             self._worked(progress)
 
     def _is_wanted(self) -> bool:
-        return self._is_overtaken() or self._doubt is not None
+        return self._is_overtaken() or self._contest is not None or self._doubt is not None
 
     def _is_overtaken(self) -> bool:
         return self._stopped or self._waiting is not None
@@ -179,15 +207,26 @@ class Asker:
         if not given_up():
             self._explained(doubt, explanation)
 
+    def _take_contest(self, contest: Contest) -> None:
+        from core.encoder import Cancelled
+
+        try:
+            comparison = self._explorer.compare(contest.text, row=contest.row, cancelled=self._is_overtaken)
+        except Cancelled:
+            return
+        self._compared(contest, comparison)
+
     def _answer(self, question: Question) -> Answer | None:
         from core.encoder import Cancelled
 
         try:
             if question.row is not None:
-                answer = self._explorer.neighbours(question.row)
+                answer = self._explorer.neighbours(question.row, method=question.method)
                 if not self._explorer.is_encoder_loaded:
                     self._show(question, answer)
                 return self._explorer.complete(answer, cancelled=self._is_overtaken)
-            return self._explorer.ask(question.text, settled=question.settled, cancelled=self._is_overtaken)
+            return self._explorer.ask(
+                question.text, method=question.method, settled=question.settled, cancelled=self._is_overtaken
+            )
         except Cancelled:
             return None

@@ -23,6 +23,7 @@ from tui.report import report
 from tui.visible import visible
 
 if TYPE_CHECKING:
+    from core.comparison import Comparison
     from core.explorer import Answer, Explorer
     from core.reliability import Token
 
@@ -200,6 +201,43 @@ def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps(explorer.calibration.document(), indent=1))
     else:
         click.echo(report(explorer.calibration))
+
+
+@cli.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits of each method.")
+@click.option(
+    "--method", "methods", type=click.Choice(METHODS), multiple=True, help="Only these methods; give it twice."
+)
+@_json
+@_quiet
+@asset_options
+@click.pass_context
+def compare(
+    context: click.Context, text: tuple[str, ...], k: int, methods: tuple[Method, ...], as_json: bool, quiet: bool
+) -> None:
+    """Print the captions that each method finds for TEXT (its words are joined), with their ranks by the others."""
+    explorer = Options.of(context).open_explorer()
+    run_steps(explorer.prepare(), quiet)
+    run_steps(explorer.open_methods(), quiet)
+    _tell_problems(explorer, quiet)
+    comparison = explorer.compare(" ".join(text), methods=methods or METHODS)
+    if not comparison.lists:
+        raise click.UsageError(
+            "TEXT is a sum, which has a place in the sentence space only; quote it to make it literal"
+        )
+    if as_json:
+        click.echo(json.dumps(_comparison_document(explorer, comparison, k)))
+    else:
+        for overlap in comparison.overlaps:
+            click.echo(f"overlap@10  {' and '.join(overlap.methods)}: {overlap.hits}", err=True)
+        for method, hits in comparison.lists.items():
+            click.echo(method)
+            for hit in hits[:k]:
+                value = hit.distance if hit.score is None else hit.score
+                ranks = ", ".join(f"{other} {rank or '-'}" for other, rank in hit.ranks.items())
+                click.echo(f"{hit.rank:4}  {value:.4f}  {visible(explorer.captions.texts[hit.row])}  [{ranks}]")
+    context.exit(0 if any(comparison.lists.values()) else 1)
 
 
 @cli.command()
@@ -414,6 +452,24 @@ def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
         "verdict": verdict and asdict(verdict),
         "hits": _hits(explorer, answer),
         "timings_ms": answer.timings_ms,
+        "model": explorer.model_name,
+        "captions": explorer.captions_name,
+    }
+
+
+def _comparison_document(explorer: Explorer, comparison: Comparison, k: int) -> dict[str, Any]:
+    captions = explorer.captions
+    return {
+        "query": comparison.query,
+        "row": comparison.row,
+        "methods": {
+            method: [
+                {"caption": captions.texts[hit.row], "image_id": captions.group(hit.row)} | asdict(hit)
+                for hit in hits[:k]
+            ]
+            for method, hits in comparison.lists.items()
+        },
+        "overlaps": [asdict(overlap) for overlap in comparison.overlaps],
         "model": explorer.model_name,
         "captions": explorer.captions_name,
     }

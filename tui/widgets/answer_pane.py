@@ -47,7 +47,7 @@ class VerdictPane(Widget):
         lines = [Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")]
         if verdict.probability is not None:
             lines[0] = Content.assemble(lines[0], f"   chance of success {verdict.probability:.0%}")
-        if verdict.better is not None:
+        if verdict.better not in (None, self.answer.method):
             lines.append(Content.styled(f"tab: {verdict.better} does better at this length", "$text-accent"))
         if self.calibration is not None and not self.brief:
             content = sum(token.known and token.is_content for token in self.answer.tokens)

@@ -18,7 +18,9 @@ _KEYS = [
     ("enter", "follow: the caption under the cursor becomes the query"),
     ("backspace", "back to the query before (also alt+←, from anywhere)"),
     ("r", "ask a random caption (ctrl+r from anywhere)"),
-    ("s", "fold: each image once, at its nearest caption; again: all captions"),
+    ("tab", "another method ranks the list (shift+tab: the one before)"),
+    ("c", "compare: the lists of several methods side by side"),
+    ("s", "fold: each image once, at its nearest; again: all"),
     ("ctrl+p", "command palette, themes"),
     ("?", "this help"),
     ("q ctrl+c", "leave (ctrl+c from anywhere)"),
@@ -27,6 +29,11 @@ _KEYS = [
 _READING = """\
 Every caption is a point in the space of the sentence encoder; the list ranks all of them by their cosine distance to \
 the query: 0 is the same direction. A full bar is as far as the median caption.
+
+Methods: infersent is the encoder as it is; words, the mean of the word vectors, weighted by their rarity; bm25, the \
+words themselves, with scores in place of distances; context, the encoder with the query moved towards captions that \
+have its words; fused, the first three together. In a comparison the words that a hit shares with the query are \
+underlined, below it stand its ranks by the other methods; overlap@10 counts what two lists share of their first ten.
 
 The verdict says whether a query is long enough to be embedded as a sentence. InferSent was trained on whole \
 sentences: one word alone gives neighbours that mean little.

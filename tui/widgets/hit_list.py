@@ -86,7 +86,7 @@ class HitList(ScrollView, can_focus=True):
     query_row: reactive[int | None] = reactive(None)
     """The caption that the query is: its line is marked."""
     scale: reactive[float] = reactive(1.0)
-    """The distance that a full bar stands for."""
+    """The distance that a full bar stands for; of scores it is the best."""
     notice: reactive[str] = reactive("")
     """What stands in place of hits where there are none."""
 
@@ -201,7 +201,7 @@ class HitList(ScrollView, can_focus=True):
             self.post_message(self.Followed(self.row))
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line: rank, distance as number and bar, caption, and how many others it stands for."""
+        """Draw one line: rank, distance or score as number and bar, caption, and how many others it stands for."""
         width = self.scrollable_content_region.width
         at = y + round(self.scroll_offset.y)
         plain = self.visual_style.rich_style
@@ -210,7 +210,12 @@ class HitList(ScrollView, can_focus=True):
             text = fit(f"    {said[y]}", width) if y < len(said) else ""
             return Strip([Segment(text, plain)]).adjust_cell_length(width, plain)
         place = int(self._fold.places[at])
-        row, distance = int(self.ranking.rows[place]), float(self.ranking.distances[place])
+        row = int(self.ranking.rows[place])
+        if self.ranking.scores is None:
+            value, share = float(self.ranking.distances[place]), float(self.ranking.distances[place]) / self.scale
+        else:
+            value = float(self.ranking.scores[place])
+            share = value / float(self.ranking.scores[0])
         here = at == self.cursor
         base = plain + self._style("hit-list--cursor") if here else plain
         muted = base if here else base + self._style("hit-list--rank")
@@ -222,8 +227,8 @@ class HitList(ScrollView, can_focus=True):
             [
                 Segment("›" if here else " ", base),
                 Segment(f"{place + 1:>{digits}} ", muted),
-                Segment(f"{distance:.4f} ", base),
-                Segment(bar(distance / self.scale), base if here else base + self._style("hit-list--bar")),
+                Segment(f"{value:.4f}"[:6] + " ", base),
+                Segment(bar(share), base if here else base + self._style("hit-list--bar")),
                 Segment(f" {fit(text, max(1, width - digits - 2 - 7 - _BAR_CELLS - 1 - len(others)))}", base),
                 Segment(others, muted),
             ]

@@ -1,0 +1,279 @@
+"""CompareScreen: the lists of several methods for one query, side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.events import Resize
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import ModalScreen
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widgets import Static
+
+from core.methods import METHODS, Method
+from tui.cells import fit
+from tui.visible import visible
+
+if TYPE_CHECKING:
+    from core.comparison import ComparedHit, Comparison
+
+_WIDTHS = (60, 120, 160)  # cells from which on there is room for two, three, four lists
+_LINES = 2  # a hit takes
+_SHORT: dict[Method, str] = {"infersent": "inf", "words": "wrd", "bm25": "bm25", "context": "ctx", "fused": "fus"}
+_WORD = re.compile(r"\w\w+")
+_KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  esc close"
+
+
+class CompareTable(ScrollView, can_focus=True):
+    """Lists of hits in columns, with a cursor."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"compare--cursor", "compare--muted", "compare--head", "compare--query"}
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "turn(-1)", "List before", show=False),
+        Binding("right,l", "turn(1)", "Next list", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
+        Binding("home,g", "go(0)", "First", show=False),
+        Binding("end,G", "go(-1)", "Last", show=False),
+        Binding("enter", "follow", "follow", key_display="⏎"),
+    ]
+
+    class CursorMoved(Message):
+        """The cursor rests on another hit."""
+
+        def __init__(self, hit: ComparedHit | None) -> None:
+            super().__init__()
+            self.hit = hit
+
+    class Followed(Message):
+        """The person chose a hit."""
+
+        def __init__(self, row: int) -> None:
+            super().__init__()
+            self.row = row
+
+    comparison: reactive[Comparison | None] = reactive(None)
+    """What is shown."""
+    methods: reactive[tuple[Method, ...]] = reactive(())
+    """Which lists, from left to right."""
+    column: reactive[int] = reactive(0)
+    """The list under the cursor."""
+    line: reactive[int] = reactive(0)
+    """The hit under the cursor."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__()
+        self._texts = texts
+
+    @property
+    def hits(self) -> tuple[ComparedHit, ...]:
+        """The list under the cursor."""
+        if self.comparison is None or not self.methods:
+            return ()
+        return self.comparison.lists.get(self.methods[self.column], ())
+
+    @property
+    def hit(self) -> ComparedHit | None:
+        """The hit under the cursor."""
+        return self.hits[self.line] if self.line < len(self.hits) else None
+
+    def watch_comparison(self) -> None:
+        """Start at the first hit that is not the query itself."""
+        self._measure()
+        first = self.hits[0].row if self.hits else None
+        self.line = 1 if self.comparison is not None and first is not None and first == self.comparison.row else 0
+        self._changed()
+
+    def watch_methods(self) -> None:
+        """Keep the cursor in a list."""
+        self._measure()
+        self.column = min(self.column, max(0, len(self.methods) - 1))
+        self._changed()
+
+    def validate_line(self, line: int) -> int:
+        """Keep the cursor in the list."""
+        return max(0, min(line, len(self.hits) - 1))
+
+    def watch_line(self) -> None:
+        """Keep the cursor in sight."""
+        self._changed()
+
+    def action_turn(self, columns: int) -> None:
+        """Move the cursor to another list."""
+        self.column = max(0, min(self.column + columns, len(self.methods) - 1))
+        self.line = self.validate_line(self.line)
+        self._changed()
+
+    def action_move(self, hits: int) -> None:
+        """Move the cursor by hits."""
+        self.line += hits
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by windows."""
+        self.line += pages * max(1, (self.size.height - 1) // _LINES - 1)
+
+    def action_go(self, line: int) -> None:
+        """Move the cursor to a hit; -1 is the last one."""
+        self.line = line if line >= 0 else len(self.hits) - 1
+
+    def action_follow(self) -> None:
+        """Choose the hit under the cursor, unless it is the query itself."""
+        if self.hit is not None and self.comparison is not None and self.hit.row != self.comparison.row:
+            self.post_message(self.Followed(self.hit.row))
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the head, or one of the two lines of a hit in each list."""
+        width = self.scrollable_content_region.width
+        plain = self.visual_style.rich_style
+        if self.comparison is None or not self.methods:
+            return Strip([Segment(fit("  asking every method", width) if y == 1 else "", plain)])
+        each = (width + 1) // len(self.methods) - 1
+        segments: list[Segment] = []
+        for column, method in enumerate(self.methods):
+            if column:
+                segments.append(Segment("│", plain + self._style("compare--muted")))
+            if y == 0:
+                here = column == self.column
+                style = plain + self._style("compare--head" if here else "compare--muted")
+                short = f" ({_SHORT[method]})" if len(self.methods) > 3 and _SHORT[method] != method else ""
+                segments.append(Segment(fit(f"{'›' if here else ' '}{method}{short}", each), style))
+                continue
+            at, part = divmod(y - 1 + round(self.scroll_offset.y), _LINES)
+            hits = self.comparison.lists.get(method, ())
+            if at >= len(hits):
+                segments.append(Segment(" " * each, plain))
+            else:
+                here = column == self.column and at == self.line
+                segments += self._hit_line(hits[at], part, each, plain, here=here)
+        return Strip(segments).adjust_cell_length(width, plain)
+
+    def _hit_line(self, hit: ComparedHit, part: int, width: int, plain: Style, *, here: bool) -> list[Segment]:
+        base = plain + self._style("compare--cursor") if here else plain
+        muted = base if here else base + self._style("compare--muted")
+        if part:
+            value = hit.distance if hit.score is None else hit.score
+            names = _SHORT if len(self.methods) > 3 else {method: method for method in self.methods}
+            ranks = [f"{names[other]} {rank or '–'}" for other, rank in hit.ranks.items() if other in self.methods]
+            return [Segment(fit(f"     {value or 0:.4f}"[:11] + "  " + "  ".join(ranks), width), muted)]
+        if self.comparison is not None and hit.row == self.comparison.row:
+            base += self._style("compare--query")
+        text = fit(visible(self._texts[hit.row]), max(1, width - 5))
+        drawn = [
+            Segment(piece, base + Style(underline=True) if is_shared else base)
+            for piece, is_shared in _pieces(text, hit.shared)
+        ]
+        return [Segment(f"{'›' if here else ' '}{hit.rank:>3} ", muted), *drawn]
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(name, partial=True)
+
+    def _changed(self) -> None:
+        self.scroll_to_region(Region(0, self.line * _LINES, 1, _LINES + 1), animate=False, force=True)
+        self.refresh()
+        self.post_message(self.CursorMoved(self.hit))
+
+    def _measure(self) -> None:
+        lists = self.comparison.lists if self.comparison is not None else {}
+        most = max((len(lists.get(method, ())) for method in self.methods), default=0)
+        self.virtual_size = Size(0, most * _LINES + 1)
+
+
+class CompareScreen(ModalScreen[int | None]):
+    """Lists of hits by several methods; ends with the caption to follow, or None.
+
+    Args:
+        query: What was asked.
+        texts: The captions.
+        first: The method of the leftmost list.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,c,q", "dismiss(None)", "Close"),
+        Binding("tab", "rotate(1)", "Other methods"),
+        Binding("shift+tab", "rotate(-1)", "Other methods, backwards"),
+    ]
+
+    comparison: reactive[Comparison | None] = reactive(None)
+    """What is shown; None while it is being made."""
+
+    def __init__(self, query: str, texts: Sequence[str], *, first: Method) -> None:
+        super().__init__()
+        self.query_text = query
+        self.table = CompareTable(texts)
+        self.overlap_line = Static("", id="overlaps", markup=False)
+        self.full_caption = Static("", id="compared", markup=False)
+        self._texts = texts
+        self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
+
+    def compose(self) -> ComposeResult:
+        """Query, overlaps, lists, the caption under the cursor, keys."""
+        yield Static(Content.assemble(("> ", "bold $text-accent"), visible(self.query_text)), id="compared-query")
+        yield self.overlap_line
+        yield self.table
+        yield self.full_caption
+        yield Static(_KEYS, id="compare-keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Let the keys act on the lists."""
+        self.table.focus()
+
+    def on_resize(self, event: Resize) -> None:
+        """Show as many lists as there is room for."""
+        self._show_methods()
+
+    def watch_comparison(self) -> None:
+        """Hand the lists down."""
+        self.table.comparison = self.comparison
+        self._show_methods()
+
+    def action_rotate(self, steps: int) -> None:
+        """Put other methods beside the first."""
+        others = self._order[1:]
+        self._order[1:] = others[steps:] + others[:steps]
+        self._show_methods()
+
+    @on(CompareTable.CursorMoved)
+    def show_caption(self, message: CompareTable.CursorMoved) -> None:
+        """Show the caption under the cursor in full."""
+        if message.hit is None:
+            self.full_caption.update("")
+            return
+        pieces = _pieces(visible(self._texts[message.hit.row]), message.hit.shared)
+        self.full_caption.update(Content.assemble(*((text, "underline" if same else "") for text, same in pieces)))
+
+    @on(CompareTable.Followed)
+    def follow(self, message: CompareTable.Followed) -> None:
+        """End with a caption."""
+        self.dismiss(message.row)
+
+    def _show_methods(self) -> None:
+        shown = tuple(self._order[: 1 + sum(self.size.width >= width for width in _WIDTHS)])
+        self.table.methods = shown
+        if self.comparison is not None:
+            pairs = [f"{one}·{other} {self.comparison.overlap(one, other)}" for one, other in combinations(shown, 2)]
+            self.overlap_line.update("overlap@10  " + "   ".join(pairs))
+
+
+def _pieces(text: str, shared: Collection[str]) -> list[tuple[str, bool]]:
+    """Cut a text into pieces, each with whether it is one of some words."""
+    pieces, at = [], 0
+    for match in _WORD.finditer(text):
+        if match[0] in shared:
+            pieces += [(text[at : match.start()], False), (match[0], True)]
+            at = match.end()
+    return [*pieces, (text[at:], False)]
