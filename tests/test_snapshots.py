@@ -11,7 +11,8 @@ SIZES = [(80, 24), (120, 40)]
 
 @pytest.fixture
 def still(monkeypatch, files):
-    """An app whose pictures do not change from run to run: relative paths, no chance, no times."""
+    """An app whose pictures do not change from run to run: relative paths, no chance, no times, no calibration."""
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 1e6)
     monkeypatch.chdir(files.folder)
     monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)
     monkeypatch.setattr("tui.app._timings", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms")
