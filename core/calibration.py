@@ -202,7 +202,7 @@ class Calibration:
         """Whether a query of so many known content words is too short, whatever it says."""
         return self.least_content is None or content < self.least_content
 
-    def closer_than(self, distances: NDArray[np.floating], known: int) -> NDArray[np.float64]:
+    def closer_than(self, distances: NDArray[np.floating] | float, known: int) -> NDArray[np.float64]:
         """The share of random captions that are farther from a query than each distance, 0..1; the same shape.
 
         Args:

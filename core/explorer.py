@@ -27,7 +27,7 @@ from core.folds import Folds
 from core.images import Images
 from core.lexical import Lexical
 from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
-from core.methods import METHODS, Method
+from core.methods import METHODS, Choice, Method
 from core.probing import LEAST_CAPTIONS, probe
 from core.progress import Progress, Steps
 from core.rankers import Query, Rankers, Scored
@@ -392,7 +392,7 @@ class Explorer:
         self,
         text: str,
         *,
-        method: Method = "infersent",
+        method: Choice = "infersent",
         settled: bool = True,
         k: int = LEADING,
         cancelled: Callable[[], bool] = never,
@@ -416,7 +416,8 @@ class Explorer:
         terms, literal = parse(text), unquoted(text)
         words, rows, ids = self._look_up(literal)
         if not words:
-            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings(), method)
+            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings())
+        way = self._choose(method, words, rows)
         clock.lap("tokenize")
         same = self.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
         unfinished = not settled and not text[-1:].isspace()
@@ -424,20 +425,20 @@ class Explorer:
             return self._ask_sum(text, terms, clock, unfinished=unfinished, store=settled, k=k, cancelled=cancelled)
         if len(ids) <= 2:
             tokens, verdict = _nothing_known(words, unfinished=unfinished)
-            return Answer(text, None, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), method)
+            return Answer(text, None, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), way)
         own_row = next(iter(same), None)
         encoded = self._encode(ids, cancelled, store=settled)
         clock.lap("encode")
         query = Query(literal, ids, self.matrix.rows[own_row] if own_row is not None else encoded.embedding, own_row)
-        found = self._find(query, method, k=k)
+        found = self._find(query, way, k=k)
         clock.lap("search")
         tokens, marks = _tokens(words, rows, encoded, unfinished=unfinished), _marks_importance(encoded)
-        verdict = self._judge(tokens, query, found, method, marks_importance=marks)
-        closer = self._closer_than(found.leading, method, ids)
-        return Answer(text, own_row, tokens, marks, verdict, found.leading, found, clock.timings(), method, closer)
+        verdict = self._judge(tokens, query, found, way, marks_importance=marks)
+        closer = self._closer_than(found.leading, way, ids)
+        return Answer(text, own_row, tokens, marks, verdict, found.leading, found, clock.timings(), way, closer)
 
     def ask_caption(
-        self, row: int, *, method: Method = "infersent", k: int = LEADING, cancelled: Callable[[], bool] = never
+        self, row: int, *, method: Choice = "infersent", k: int = LEADING, cancelled: Callable[[], bool] = never
     ) -> Answer:
         """Answer with the neighbours of a caption, from its stored row.
 
@@ -446,17 +447,18 @@ class Explorer:
         """
         return self.complete(self.neighbours(row, method=method, k=k), cancelled=cancelled)
 
-    def neighbours(self, row: int, *, method: Method = "infersent", k: int = LEADING) -> Answer:
+    def neighbours(self, row: int, *, method: Choice = "infersent", k: int = LEADING) -> Answer:
         """Answer with the neighbours of a caption alone: tokens and verdict are left for `complete`."""
         clock = _Clock()
         text = self.captions.texts[row]
         ids = self.matrix.sentences[row]
         if len(ids) <= 2:
-            return Answer(text, row, (), 1.0, None, Ranking.empty(), None, clock.timings(), method)
-        found = self._find(Query(text, ids, self.matrix.rows[row], row), method, k=k)
+            return Answer(text, row, (), 1.0, None, Ranking.empty(), None, clock.timings())
+        way = self._choose(method, [self.vectors.word(word) for word in ids[1:-1].tolist()], ids[1:-1])
+        found = self._find(Query(text, ids, self.matrix.rows[row], row), way, k=k)
         clock.lap("search")
-        closer = self._closer_than(found.leading, method, ids)
-        return Answer(text, row, (), 0.0, None, found.leading, found, clock.timings(), method, closer)
+        closer = self._closer_than(found.leading, way, ids)
+        return Answer(text, row, (), 0.0, None, found.leading, found, clock.timings(), way, closer)
 
     def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = never) -> Answer:
         """Add tokens, their importance and the verdict to the neighbours of a caption.
@@ -605,6 +607,15 @@ class Explorer:
         words = self.tokenizer.tokenize(text)
         rows = self.vectors.find(words, always=self.tokenizer.marks)  # (words,)
         return words, rows, np.concatenate([self._marks[:1], rows[rows >= 0], self._marks[1:]])
+
+    def _choose(self, method: Choice, words: list[str], rows: NDArray[np.int32]) -> Method:
+        """Settle what `auto` means for a query of these words; without a calibration it is `infersent`."""
+        if method != "auto":
+            return method
+        if self.calibration is None:
+            return "infersent"
+        content = sum(Token(word, row >= 0, 0.0).counts for word, row in zip(words, rows.tolist(), strict=True))
+        return self.calibration.best_method(content)
 
     def _find(self, query: Query, method: Method, *, k: int) -> Found | Scored:
         if method == "infersent":

@@ -55,6 +55,11 @@ class Token:
         """Whether it is a word that says something: neither punctuation nor a function word."""
         return self.is_word and self.text.lower() not in _FUNCTION_WORDS
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is a known content word: their number is a query's length."""
+        return self.known and self.is_content
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -81,7 +86,7 @@ def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
     """
     words = [token for token in tokens if token.is_word and (token.known or not token.unfinished)]
     unknown = [token.text for token in words if not token.known]
-    content = sum(token.known and token.is_content for token in words)
+    content = sum(token.counts for token in words)
     level: Level = "unreliable" if content <= 1 else "doubtful" if content <= 3 else "reliable"
     reasons = [f"{_count(content, 'known content word')}: {_LENGTH_REASONS[level]}"]
     if unknown:
@@ -109,7 +114,7 @@ def judge(
         marks_importance: Share of the maxima that the two sentence marks won.
         hubs: How many of the first ten hits are hubs.
     """
-    content = sum(token.known and token.is_content for token in tokens)
+    content = sum(token.counts for token in tokens)
     probability = float(calibration.predictor.probability(signals.array()))
     recall, whole = calibration.recall(content), calibration.whole_recall
     too_short = calibration.is_too_short(content)

@@ -19,7 +19,7 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from core.assets import AssetError
-from core.methods import METHODS, Method
+from core.methods import CHOICES, Choice, Method
 from tui.asker import Asker, Contest, Doubt, Question
 from tui.loader import Loader
 from tui.trail import Trail, Visit
@@ -181,7 +181,7 @@ class ExplorerApp(App[None]):
         self._shown_serial = 0  # of the question whose answer is shown
         self._settled = False  # whether that question was
         self._answer: Answer | None = None
-        self._method: Method = "infersent"
+        self._method: Choice = "infersent"
         self._doubted: tuple[int, int | None] | None = None  # the question and the hit whose explanation was asked
         self._cursor_wanted: int | None = None  # a place beyond the leading hits, to go to once all are ranked
         self._settling: Timer | None = None
@@ -380,6 +380,7 @@ class ExplorerApp(App[None]):
         hits.scale = max(answer.found.median_distance, 1e-6) if answer.found else 1.0
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, message.folding)
+        hits.closer_than = self._closer_than(answer)
         hits.notice = visible(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
         if self._cursor_wanted is not None:
             hits.go_to(self._cursor_wanted)
@@ -392,6 +393,13 @@ class ExplorerApp(App[None]):
         self.importance_pane.answer = answer
         self._explain()
         self._show_lines()
+
+    def _closer_than(self, answer: Answer) -> Callable[[float], float] | None:
+        """What turns the distance of a hit into the share of random captions that are farther; None if unknown."""
+        calibration, known = self.verdict_pane.calibration, sum(token.known for token in answer.tokens)
+        if calibration is None or answer.closer_than is None or not known:
+            return None
+        return lambda distance: float(calibration.closer_than(distance, known))
 
     @on(Ordered)
     def show_order(self, message: Ordered) -> None:
@@ -418,6 +426,9 @@ class ExplorerApp(App[None]):
         about = [f"caption {captions.ids[message.row]}"]
         if group is not None:
             about += [f"image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
+        calibration = self.verdict_pane.calibration
+        if calibration is not None and message.row in calibration.hub_set:
+            about.append("a hub: it is near far more captions than others are")
         pane.about = "\n".join(filter(None, about))
 
     @on(Explained)
@@ -445,7 +456,8 @@ class ExplorerApp(App[None]):
             place += f" · {len(hits):,} images" if hits.by_image else ""
         value = "distance" if hits.ranking is None or hits.ranking.scores is None else "score   "
         method = self._answer.method if self._answer else self._method
-        self.columns_line.update(f"    # {value}          caption   {place} · by {method}")
+        closer = " closer" if hits.shows_closer else ""
+        self.columns_line.update(f"    # {value}         {closer} caption   {place} · by {method}")
 
     def _show_header(self) -> None:
         """Name the method, the model, the corpus and the device."""
@@ -527,7 +539,7 @@ class ExplorerApp(App[None]):
     def action_next_method(self, steps: int = 1) -> None:
         """Compare the captions in another way, from now on."""
         if self._are_methods_open():
-            self._method = METHODS[(METHODS.index(self._method) + steps) % len(METHODS)]
+            self._method = CHOICES[(CHOICES.index(self._method) + steps) % len(CHOICES)]
             self._show_header()
             if self._answer is not None and self._answer.terms:
                 self.notify("sums have a place in the sentence space only: this list is by infersent")
@@ -544,7 +556,7 @@ class ExplorerApp(App[None]):
         if answer.terms:
             self.notify("sums have a place in the sentence space only: there is nothing to compare")
         elif len(answer.hits):
-            first = self._method
+            first = answer.method
             self.push_screen(CompareScreen(answer.query, self.hit_list.texts, first=first), self._follow_compared)
             self._asker.compare(Contest(answer.query, answer.row))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.comparison import Comparison
     from core.explorer import Answer, Explanation, Explorer
     from core.folds import Folding
-    from core.methods import Method
+    from core.methods import Choice
     from core.progress import Progress, Steps
     from core.search import Ranking
 
@@ -31,7 +31,7 @@ class Question:
     """The caption asked; None for typed text."""
     settled: bool = True
     """False while the text is being typed."""
-    method: Method = "infersent"
+    method: Choice = "infersent"
     """How to compare the captions."""
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from core.assets import AssetError
-from core.methods import METHODS, Method
+from core.methods import CHOICES, METHODS, Choice, Method
 from tui.options import Options, asset_options
 from tui.pace import run_steps
 from tui.report import report
@@ -125,7 +125,7 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
 @cli.command()
 @click.argument("text", nargs=-1, required=True)
 @click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits.")
-@click.option("--method", type=click.Choice(METHODS), default="infersent", show_default=True, help="How to compare.")
+@click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="How to compare.")
 @_json
 @click.option("--jsonl", is_flag=True, help="Print a JSON document a query, a line each.")
 @click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance, row, image id, caption, with tabs.")
@@ -136,7 +136,7 @@ def search(
     context: click.Context,
     text: tuple[str, ...],
     k: int,
-    method: Method,
+    method: Choice,
     as_json: bool,
     jsonl: bool,
     plain: bool,

@@ -50,7 +50,7 @@ class VerdictPane(Widget):
         if verdict.better not in (None, self.answer.method):
             lines.append(Content.styled(f"tab: {verdict.better} does better at this length", "$text-accent"))
         if self.calibration is not None and not self.brief:
-            content = sum(token.known and token.is_content for token in self.answer.tokens)
+            content = sum(token.counts for token in self.answer.tokens)
             lines += curve(self.calibration, content)
         lines += [Content(f"· {visible(reason)}") for reason in verdict.reasons]
         lines.append(Content.styled(f"({self.measuring or verdict.basis})", "$foreground-muted"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from core.search import Ranking
 
 _BAR_CELLS = 8
+_WIDE_CELLS = 78  # from here on there is room for one more column
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -87,6 +88,8 @@ class HitList(ScrollView, can_focus=True):
     """The caption that the query is: its line is marked."""
     scale: reactive[float] = reactive(1.0)
     """The distance that a full bar stands for; of scores it is the best."""
+    closer_than: reactive[Callable[[float], float] | None] = reactive(None)
+    """Gives the share of random captions that are farther than a distance; None when that is not known."""
     notice: reactive[str] = reactive("")
     """What stands in place of hits where there are none."""
 
@@ -223,16 +226,29 @@ class HitList(ScrollView, can_focus=True):
         if row == self.query_row:
             base += self._style("hit-list--query")
         digits = max(4, len(str(len(self.ranking))) + 1)
+        closer = self._closer(value)
         return Strip(
             [
                 Segment("›" if here else " ", base),
                 Segment(f"{place + 1:>{digits}} ", muted),
                 Segment(f"{value:.4f}"[:6] + " ", base),
                 Segment(bar(share), base if here else base + self._style("hit-list--bar")),
-                Segment(f" {fit(text, max(1, width - digits - 2 - 7 - _BAR_CELLS - 1 - len(others)))}", base),
+                Segment(closer, muted),
+                Segment(f" {fit(text, max(1, width - digits - 10 - _BAR_CELLS - len(closer) - len(others)))}", base),
                 Segment(others, muted),
             ]
         ).adjust_cell_length(width, base)
+
+    @property
+    def shows_closer(self) -> bool:
+        """Whether there is a column for the share of random captions that are farther."""
+        scored = self.ranking is not None and self.ranking.scores is not None
+        return self.closer_than is not None and not scored and self.size.width >= _WIDE_CELLS
+
+    def _closer(self, distance: float) -> str:
+        if self.closer_than is None or not self.shows_closer:
+            return ""
+        return f"{int(10_000 * self.closer_than(distance)) / 100:6.2f}%"  # cut, so that it never reads as all
 
     def _others(self, row: int) -> str:
         """What a line says about the captions that it stands for: ` ×4` of the same text, ` +3` of the same image."""
