@@ -91,16 +91,19 @@ class Asker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(self._is_overtaken, timeout=self._rest())
-                if self._stopped:
-                    return
-                question, self._waiting = self._waiting, None
+                while not self._is_overtaken() and (rest := self._rest()) != 0:
+                    self._changed.wait(rest)
+                question, self._waiting, work = self._waiting, None, self._work
             try:
+                if self._stopped:
+                    if work is not None:
+                        work.close()
+                    return
                 if question is not None:
                     self._reply(question)
                     self._asked = time.monotonic()
-                elif self._work is not None and self._rest() == 0:
-                    self._go_on(self._work)
+                elif work is not None:
+                    self._go_on(work)
             except Exception as error:  # an AssetError, or a bug: shown by the app
                 self._failed(error)
                 return
@@ -113,7 +116,8 @@ class Asker:
         try:
             progress = next(work)
         except StopIteration:
-            self._work = None
+            with self._changed:
+                self._work = None
             self._worked(None)
         else:
             self._worked(progress)
