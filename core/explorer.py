@@ -275,24 +275,30 @@ class Explorer:
             marks=self._marks,
             images=self._images,
         )
-        self.calibration = calibrate(measured)
+        self.calibration = yield from calibrate(measured)
         try:
             self.calibration.save(self._calibration_file)
-        except OSError as error:
-            raise AssetError.from_os_error(error.filename or self._calibration_file, error) from error
+        except OSError as error:  # it holds for now, and is measured again next time
+            self.cache.problems.append(f"what was measured could not be kept: {error.strerror}")
 
-    @property
+    @cached_property
     def _calibration_file(self) -> Path:
-        return self.matrix.folder / "calibration.json"
+        """Where it lies: beside the matrix, which does not depend on the image groups, under a name that does."""
+        groups = b"" if self._images is None else self._images.of.tobytes()
+        return self.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
 
     @cached_property
     def _images(self) -> Images | None:
-        return None if self.captions.groups is None else Images(self.captions.groups)
+        """The captions' image groups, where enough images have several captions."""
+        if self.captions.groups is None:
+            return None
+        images = Images(self.captions.groups, leave_out=self.matrix.sentences.wordless())
+        return images if images.suffice else None
 
     @cached_property
     def _meter(self) -> SignalMeter:
         assert self._rankers is not None
-        marks = self.encoder.encode(np.asarray(self.vectors.rows[self._marks])).embedding
+        marks = self._encode(self._marks, never, store=True).embedding
         bm25 = self._rankers.lexical.bm25
         return SignalMeter(self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=bm25, images=self._images)
 

@@ -7,22 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_LEAST = 10  # images with several captions that it takes to learn from some and judge on others
+
 
 class Images:
     """The captions' grouping by image (or whatever else a corpus groups them by).
 
     Args:
         groups: The group of each caption, (N,).
+        leave_out: Captions that are never found, those without a known word: they are nobody's sisters.
     """
 
-    def __init__(self, groups: NDArray[Any]) -> None:
-        _, of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    def __init__(self, groups: NDArray[Any], *, leave_out: NDArray[np.int64] | None = None) -> None:
+        _, of = np.unique(groups, return_inverse=True)
         self.of: NDArray[np.int32] = of.astype(np.int32)
         """The image of each caption, numbered from 0, (N,)."""
-        self.sizes: NDArray[np.int64] = sizes
+        rows = np.delete(np.arange(len(of), dtype=np.int32), [] if leave_out is None else leave_out)
+        self.sizes: NDArray[np.int64] = np.bincount(of[rows], minlength=int(of.max(initial=-1)) + 1)
         """How many captions each image has, (I,)."""
-        self._order = np.argsort(of, kind="stable").astype(np.int32)
-        self._starts = np.concatenate([[0], np.cumsum(sizes)])
+        self._order = rows[np.argsort(of[rows], kind="stable")]
+        self._starts = np.concatenate([[0], np.cumsum(self.sizes)])
 
     def captions(self, image: int) -> NDArray[np.int32]:
         """The captions of an image, ascending."""
@@ -32,3 +36,8 @@ class Images:
         """Whether each caption's image has another caption, (N,)."""
         several: NDArray[np.bool_] = self.sizes[self.of] > 1
         return several
+
+    @property
+    def suffice(self) -> bool:
+        """Whether enough images have several captions to measure by them."""
+        return int((self.sizes > 1).sum()) >= _LEAST

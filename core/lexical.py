@@ -47,15 +47,16 @@ class Lexical:
         Raises:
             AssetError: The cache cannot be written.
         """
-        if folder.exists():
+        if _opens(folder, sentences, vectors):
             return
         with only_one(folder) as waiting:
             for _ in waiting:
                 yield Progress("waiting for another process that indexes these captions", 0, 0, "")
-            if folder.exists():
+            if _opens(folder, sentences, vectors):
                 return
             work = folder.with_name(folder.name + ".part")
             try:
+                shutil.rmtree(folder, ignore_errors=True)  # damaged, if it is there
                 shutil.rmtree(work, ignore_errors=True)
                 work.mkdir(parents=True, mode=0o700)
                 yield Progress("indexing words", 0, 0, "")
@@ -78,8 +79,8 @@ class BM25:
     def __init__(self, folder: Path) -> None:
         import bm25s
 
-        self._index = bm25s.BM25.load(folder, mmap=True)
-        self._count = int(self._index.scores["num_docs"])
+        self._count, stems = np.load(folder / "counts.npy").tolist()
+        self._index = bm25s.BM25.load(folder, mmap=True) if stems else None
 
     @staticmethod
     def build(folder: Path, texts: Sequence[str]) -> None:
@@ -88,20 +89,22 @@ class BM25:
 
         index = bm25s.BM25()
         tokens = bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False)
-        index.index(tokens, show_progress=False)
-        index.save(folder, show_progress=False)
+        folder.mkdir(mode=0o700)
+        np.save(folder / "counts.npy", [len(texts), len(tokens.vocab)])
+        if tokens.vocab:  # bm25s takes no corpus without any
+            index.index(tokens, show_progress=False)
+            index.save(folder, show_progress=False)
 
     def __len__(self) -> int:
-        return self._count
+        count: int = self._count
+        return count
 
     def stems(self, text: str) -> list[str]:
         """The distinct stems of a text's words, in order, stop words left out."""
         import bm25s
 
-        tokens = bm25s.tokenize(
-            [text], stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False, allow_empty=False
-        )
-        return list(dict.fromkeys(stem for stem in tokens[0] if stem))
+        tokens = bm25s.tokenize([text], stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False)
+        return list(dict.fromkeys(tokens[0]))
 
     def stem(self, word: str) -> str:
         """The stem of a single word."""
@@ -110,19 +113,21 @@ class BM25:
 
     def scores(self, stems: Sequence[str]) -> NDArray[np.float32]:
         """Score every caption for a query's stems; 0 for those that have none of them; (N,)."""
-        ids = self._index.get_tokens_ids(list(stems))
+        ids = self._index.get_tokens_ids(list(stems)) if self._index is not None else []
         if not ids:
             return np.zeros(self._count, np.float32)
+        assert self._index is not None
         scores: NDArray[np.float32] = self._index.get_scores_from_ids(ids)
         return scores
 
     def rows_with(self, stem: str) -> NDArray[np.int32]:
-        """The captions that have a stem, ascending; (n,)."""
-        word = self._index.vocab_dict.get(stem)
+        """The captions that have a stem, ascending, as bm25s keeps them; (n,)."""
+        word = self._index.vocab_dict.get(stem) if self._index is not None else None
         if word is None:
             return np.empty(0, np.int32)
+        assert self._index is not None
         starts, rows = self._index.scores["indptr"], self._index.scores["indices"]
-        return np.sort(np.asarray(rows[starts[word] : starts[word + 1]], np.int32))
+        return np.asarray(rows[starts[word] : starts[word + 1]], np.int32)
 
     @cached_property
     def _stemmer(self) -> Any:
@@ -146,17 +151,27 @@ class MeanWordVectors:
         self.sentences = sentences
         self.codes: RowCodes | None = None
         self._vectors = vectors
-        self._words: NDArray[np.int32] = np.load(folder / "words.npy")  # (U,) ids that captions have, ascending
-        self._idf: NDArray[np.float32] = np.load(folder / "idf.npy")  # (U,)
+        # (U + 1,) ids that captions have, ascending, and (U + 1,) their idf; the last stands for every other id, and
+        # counts as if one caption had it.
+        self._words = np.append(np.load(folder / "words.npy"), np.int32(np.iinfo(np.int32).max))
+        self._idf = np.append(np.load(folder / "idf.npy"), np.log1p(np.float32(len(self.rows))))
 
     @staticmethod
     def build(folder: Path, *, sentences: Sentences, vectors: WordVectors) -> Steps[None]:
         """Compute the captions' means, unit rows in float16."""
+        from scipy.sparse import csr_array
+
         n = len(sentences)
         lengths = np.diff(sentences.starts)  # (N,)
-        rows = np.repeat(np.arange(n), lengths)  # (tokens,)
-        pairs = np.unique(np.stack([sentences.ids, rows], axis=1), axis=0)  # (distinct word-caption pairs, 2)
-        words, captions = np.unique(pairs[:, 0], return_counts=True)  # (U,), (U,)
+        inside = np.ones(len(sentences.ids), bool)  # (tokens,) the marks left out
+        inside[sentences.starts[:-1]] = inside[sentences.starts[1:] - 1] = False
+        ids = sentences.ids[inside].astype(np.int64)
+        starts = np.concatenate([[0], np.cumsum(lengths - 2)])  # (N + 1,) of each caption in `ids`
+        yield Progress("counting words", 0, 0, "")
+        words, places = np.unique(ids, return_inverse=True)  # (U,), (tokens,)
+        yield Progress("counting words", 0, 0, "")
+        pairs = np.unique(places * n + np.repeat(np.arange(n), lengths - 2))  # each word once a caption
+        captions = np.bincount(pairs // max(1, n), minlength=len(words))  # (U,) that have it
         idf = np.log1p(n / captions).astype(np.float32)
         np.save(folder / "words.npy", words.astype(np.int32))
         np.save(folder / "idf.npy", idf)
@@ -165,12 +180,12 @@ class MeanWordVectors:
         norms = np.empty(n, np.float32)
         for start in range(0, n, _CHUNK):
             end = min(start + _CHUNK, n)
-            sums = np.zeros((end - start, vectors.dim), np.float32)
-            # Without the first and last token of each: the marks.
-            for row in range(start, end):
-                ids = sentences[row][1:-1]
-                if len(ids):
-                    sums[row - start] = table[np.searchsorted(words, ids)].sum(axis=0)
+            part = slice(starts[start], starts[end])
+            counts = csr_array(
+                (np.ones(part.stop - part.start, np.float32), places[part], starts[start : end + 1] - starts[start]),
+                shape=(end - start, len(words)),
+            )
+            sums = counts @ table  # (b, E)
             lengths_of = np.linalg.norm(sums, axis=1, keepdims=True)
             means[start:end] = sums / np.maximum(lengths_of, np.finfo(np.float32).tiny)
             norms[start:end] = np.linalg.norm(means[start:end].astype(np.float64), axis=1)
@@ -189,10 +204,19 @@ class MeanWordVectors:
             (E,), not normalized; zeros when no word is known.
         """
         ids = ids[1:-1]
-        places = np.minimum(np.searchsorted(self._words, ids), len(self._words) - 1)  # (T,)
-        idf = np.where(self._words[places] == ids, self._idf[places], np.log1p(len(self.rows)))  # (T,)
-        vector: NDArray[np.float32] = (np.asarray(self._vectors.rows[ids]) * idf[:, None]).sum(axis=0, dtype=np.float32)
+        places = np.searchsorted(self._words, ids)  # (T,)
+        places[self._words[places] != ids] = len(self._words) - 1
+        weighted = np.asarray(self._vectors.rows[ids]) * self._idf[places, None]  # (T, E)
+        vector: NDArray[np.float32] = weighted.sum(axis=0, dtype=np.float32)
         return vector
+
+
+def _opens(folder: Path, sentences: Sentences, vectors: WordVectors) -> bool:
+    try:
+        lexical = Lexical(folder, sentences=sentences, vectors=vectors)
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return False
+    return len(lexical.bm25) == len(sentences) and lexical.words.rows.shape == (len(sentences), vectors.dim)
 
 
 def _stemmer() -> Any:

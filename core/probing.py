@@ -28,9 +28,10 @@ _SOURCES = 600  # captions that queries are cut from
 _EACH = 160  # queries of a kind and length
 _LOOKED_AT = 16  # of them have their maxima looked at, one by one
 _SAMPLED = 2000  # captions whose first ten tell the hubs
-_RANDOM = 256  # captions drawn at random for distances
+_RANDOM = 512  # captions drawn at random, whose distances from every query are taken
 _HUB_DEVIATIONS = 3.0  # above the mean number of first tens that a caption is in
-_AT_ONCE = 512  # queries scored between two looks at whether to stop
+_HUB_LEAST = 5  # of them at least: in a large corpus two happen by chance
+_OFTEN = 16  # queries between two looks at whether to stop
 
 Kind = Literal["span", "words", "whole"]
 
@@ -69,17 +70,19 @@ def probe(
         vectors: What token ids index.
         encoder: For the queries.
         marks: Token ids of the two sentence marks.
-        images: The captions' image groups; None where there are none.
+        images: The captions' image groups; None where there are none, or too few (`Images.suffice`).
         seed: Of every choice.
     """
     random = np.random.default_rng(seed)
-    if images is not None and not images.have_sisters().any():
-        images = None
     probes = _cut(matrix, vectors, images, random)
     sources = np.array([each.source for each in probes])  # (Q,)
     whole_ids = [np.array([marks[0], *each.ids, marks[1]], np.int32) for each in probes]
     embeddings = yield from _encode(whole_ids, vectors, encoder)  # (Q, D)
-    stems = [lexical.bm25.stems(" ".join(each.tokens)) for each in probes]
+    stems = []
+    for i, each in enumerate(probes):
+        stems.append(lexical.bm25.stems(" ".join(each.tokens)))
+        if i % _OFTEN == 0:
+            yield Progress("calibrating: words", i, len(probes), "queries")
     lists, cosines = yield from _lists(embeddings, whole_ids, stems, sources, matrix, lexical, encoder.device.type)
     alone = encoder.encode(np.asarray(vectors.rows[marks])).embedding
     meter = SignalMeter(matrix.rows, marks=alone / np.linalg.norm(alone), bm25=lexical.bm25, images=images)
@@ -95,19 +98,17 @@ def probe(
             cosines=cosines[i, :HITS][there],
             leave_out=each.source,
         ).array()
-        if i % 64 == 0:
+        if i % _OFTEN == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
     success = yield from _success(lists, sources, probes, matrix, images)
     hubs = yield from _hubs(matrix, random, encoder.device.type)
     shares = yield from _marks_shares(probes, whole_ids, vectors, encoder)
-    drawn = random.integers(0, len(matrix), size=(len(probes), _RANDOM))
-    distances = np.empty(drawn.shape, np.float32)
-    for i, rows in enumerate(drawn):
-        distances[i] = 1 - matrix.rows[np.sort(rows)].astype(np.float32) @ embeddings[i]
-        if i % 64 == 0:
-            yield Progress("calibrating: random pairs", i, len(probes), "queries")
-    groups = images.of[sources] if images is not None else sources
-    apart = random.permutation(int(groups.max()) + 1) % 2  # whole images are held out
+    drawn = _draw(matrix, _RANDOM, random)
+    distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
+    distances[sources[:, None] == drawn] = np.nan
+    yield Progress("calibrating: random pairs", len(probes), len(probes), "queries")
+    _, groups = np.unique(images.of[sources] if images is not None else sources, return_inverse=True)
+    apart = random.permutation(int(groups.max()) + 1) % 2  # whole images are held out, a half of them
     return Measured(
         kinds=np.array([each.kind for each in probes]),
         lengths=np.array([each.length for each in probes]),
@@ -211,7 +212,7 @@ def _lists(
         scored["bm25"].append(rows)
         fused = fuse([lists[name][i][lists[name][i] >= 0] for name in ("infersent", "words")] + [rows], len(matrix))
         scored["fused"].append(Scored.of(fused, k=LEADING, own_row=None).leading.rows)
-        if i % 64 == 0:
+        if i % _OFTEN == 0:
             yield Progress("calibrating: bm25", i, len(sources), "queries")
     for method, found in scored.items():
         lists[method] = np.full((len(sources), LEADING), -1, np.int64)
@@ -223,6 +224,8 @@ def _lists(
         if not len(near):
             near = lists["words"][i][lists["words"][i] >= 0][:CONTEXT]
         mixed[i] = mix(embeddings[i], matrix.rows[near])
+        if i % _OFTEN == 0:
+            yield Progress("calibrating: context", i, len(sources), "queries")
     mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
     lists["context"], _ = yield from _nearest(mixed, matrix, sources, device, "context")
     return lists, cosines
@@ -271,7 +274,7 @@ def _success(
 
 def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: str) -> Steps[NDArray[np.int32]]:
     """Find the captions that are among the first ten of far more captions than others are (Radovanovic et al. 2010)."""
-    sample = np.sort(random.permutation(len(matrix))[:_SAMPLED])
+    sample = _draw(matrix, _SAMPLED, random)
     rows = np.empty((0, FIRST), np.int64)
     for step in nearest_together(
         matrix.rows[sample].astype(np.float32),
@@ -284,7 +287,14 @@ def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: str) -> 
         rows = step.rows
         yield Progress("calibrating: hubs", step.read, len(matrix), "captions")
     counts = np.bincount(rows.ravel(), minlength=len(matrix))
-    return np.flatnonzero(counts > counts.mean() + _HUB_DEVIATIONS * counts.std()).astype(np.int32)
+    usual = counts.mean() + _HUB_DEVIATIONS * counts.std()
+    return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)
+
+
+def _draw(matrix: EmbeddingMatrix, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Draw captions with known words, ascending; (count,), or all there are."""
+    known = np.setdiff1d(np.arange(len(matrix)), matrix.sentences.wordless())
+    return np.sort(random.permutation(known)[:count])
 
 
 def _marks_shares(

@@ -42,20 +42,20 @@ class Scored:
             k: How many leading hits.
             own_row: The row that the query is; it leads.
         """
+        weights = scores
         if own_row is not None:
-            scores = scores.copy()
-            scores[own_row] = max(scores.max() * 1.0001, 1e-6)
-        rows = np.flatnonzero(scores).astype(np.int32)
+            weights = scores.copy()
+            weights[own_row] = np.inf
+        rows = np.flatnonzero(weights).astype(np.int32)
 
-        def ranked(rows: NDArray[np.int32]) -> Ranking:
-            order = np.argsort(-scores[rows], kind="stable")
-            return Ranking(rows[order], np.empty(0), scores[rows[order]])
+        def ranked(rows: NDArray[np.int32], k: int) -> Ranking:
+            best = rows[np.argsort(-weights[rows], kind="stable")[:k]]
+            return Ranking(best, np.empty(0), scores[best])
 
         leading = rows
         if len(rows) > k:
-            leading = rows[scores[rows] >= np.partition(scores[rows], -k)[-k]]
-        best = ranked(leading)
-        return cls(Ranking(best.rows[:k], best.distances, scores[best.rows[:k]]), lambda: ranked(rows))
+            leading = rows[weights[rows] >= np.partition(weights[rows], -k)[-k]]
+        return cls(ranked(leading, k), lambda: ranked(rows, len(rows)))
 
     def order(self) -> Ranking:
         """Rank every caption that has a score."""
@@ -128,8 +128,11 @@ class Rankers:
         return self.lexical.bm25.scores(self.lexical.bm25.stems(query.text))
 
     def _fused_scores(self, query: Query) -> NDArray[np.float32]:
-        lists = [self.find(method, query).leading.rows for method in ("infersent", "words", "bm25")]
-        return fuse(lists, len(self._matrix))
+        lists = [self.find(method, query, k=LEADING + 1).leading.rows for method in ("infersent", "words", "bm25")]
+        scores = fuse([rows[rows != query.row][:LEADING] for rows in lists], len(self._matrix))
+        if query.row is not None:
+            scores[query.row] = len(lists) / (_FUSION + 1)  # as first of them all
+        return scores
 
 
 def mix(query: NDArray[np.floating], captions: NDArray[np.float16]) -> NDArray[np.float32]:

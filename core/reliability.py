@@ -118,17 +118,22 @@ def judge(
     probability = float(calibration.predictor.probability(signals.array()))
     recall, whole = calibration.recall(content), calibration.whole_recall
     too_short = calibration.is_too_short(content)
-    by_length: Level = "reliable" if not too_short else "doubtful" if recall >= whole / 4 else "unreliable"
+    by_length: Level = "reliable"
+    if too_short:
+        hopeless = calibration.least_content is None or not content or recall < whole / 4
+        by_length = "unreliable" if hopeless else "doubtful"
     by_signals: Level = "unreliable"
     if probability >= calibration.reliable_from / 2:
         by_signals = "reliable" if probability >= calibration.reliable_from else "doubtful"
     level = max(by_length, by_signals, key=_LEVELS.index)
-    found = f"find {calibration.measure} {recall:.0%} of the time here, whole captions {whole:.0%}"
     words = _count(content, "known content word")
     if calibration.least_content is None:
         length = f"{words}; not even whole captions find {calibration.measure} more often than chance here"
+    elif not content:
+        length = f"{words}, too short: function words fit any caption"
     else:
-        length = f"{words}: {'too short; ' if too_short else ''}queries of that length {found}"
+        found = f"find {calibration.measure} {recall:.0%} of the time, whole captions {whole:.0%}"
+        length = f"{words}{', too short' if too_short else ''}: such queries {found}"
     reasons = [length]
     if unknown := [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]:
         named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
@@ -137,11 +142,11 @@ def judge(
     share = calibration.share_below("marks", marks_importance)
     if share > _UNUSUAL:
         reasons.append(
-            f"the two sentence marks won {marks_importance:.0%} of the features, more than in {_most(share)} of whole "
+            f"the sentence marks won {marks_importance:.0%} of the features, more than in {_most(share)} of whole "
             "captions"
         )
     if hubs >= 2:
-        reasons.append(f"{hubs} of the first {FIRST} are hubs: they are near everything")
+        reasons.append(f"{hubs} of the first {FIRST} are hubs, near everything")
     basis = f"measured on {calibration.captions:,} captions"
     best = calibration.best_method(content)
     better = best if best != "infersent" and level != "reliable" else None
@@ -154,7 +159,7 @@ _UNUSUAL = 0.95  # what fewer than one in twenty whole captions have
 
 def _good_signs(signals: Signals) -> list[str]:
     if signals.same_image >= 2:
-        return [f"{signals.same_image:.0f} of the first {HITS} captions describe the same image as a nearer one"]
+        return [f"{signals.same_image:.0f} of the first {HITS} captions are of the same image as a nearer one"]
     return []
 
 
@@ -162,17 +167,17 @@ def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
     signs = []
     farther = calibration.share_below("nearest", signals.nearest)
     if farther > _UNUSUAL:
-        signs.append(f"farther from every caption than {_most(farther)} of whole captions are from their nearest")
+        signs.append(f"hit 1 is farther away than for {_most(farther)} of whole captions")
     matches = round(np.expm1(signals.matches))
     if signals.content > 0 and matches == 0:
         signs.append("no caption has all of its words")
     elif signals.content > 0 and matches > 10 * FIRST:
-        signs.append(f"{matches:,} captions have all of its words: it could mean any of them")
+        signs.append(f"{matches:,} captions have all of its words; it could mean any")
     if signals.image_lead and signals.same_image == 0:
-        signs.append(f"the first {HITS} captions describe {HITS} different images: they do not agree")
+        signs.append(f"the first {HITS} captions are of {HITS} different images: they do not agree")
     nearer = 1 - calibration.share_below("from_marks", signals.from_marks)
     if nearer > _UNUSUAL:
-        signs.append(f"nearer to the embedding of no words at all than {_most(nearer)} of whole captions")
+        signs.append(f"nearer to the embedding of no words than {_most(nearer)} of whole captions")
     return signs or ["its hits have the look of queries that failed"]
 
 

@@ -32,7 +32,7 @@ class Ranking:
     """Cosine distances, 0..2, ascending, (K,): float64 and exact among the leading, float32 in the whole order. Empty
     for methods that have scores instead."""
     scores: NDArray[np.float32] | None = None
-    """The scores of a method that has no distances, descending, (K,)."""
+    """The scores of a method that has no distances, descending after the query's own row, (K,)."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -176,12 +176,15 @@ class Searcher:
 def cosine_distances(
     query: NDArray[np.float64], rows: NDArray[np.float16], which: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Cosine distances in float64, as scipy defines them, from a query (D,) to some rows of a matrix; (len(which),)."""
+    """Cosine distances in float64, as scipy defines them, from a query (D,) to some rows of a matrix; (len(which),).
+
+    A row of zeros, for which scipy has no number, is at distance 1.
+    """
     distances = np.empty(len(which))
     for at in range(0, len(which), 4096):
         part = which[at : at + 4096]
         distances[at : at + 4096] = cdist(query[None], rows[part].astype(np.float64), "cosine")[0]
-    return np.maximum(distances, 0)
+    return np.where(np.isnan(distances), 1, np.maximum(distances, 0))
 
 
 def _error_bound(dim: int) -> float:

@@ -110,13 +110,14 @@ class SignalMeter:
         )
 
     def _words(self, stems: list[str], leave_out: int) -> tuple[float, float]:
-        rarity, common = 0.0, None
-        for stem in stems:
-            rows = self._bm25.rows_with(stem)
-            rows = rows[rows != leave_out]
-            rarity += float(np.log(len(self._bm25) / max(1, len(rows))))
-            common = rows if common is None else np.intersect1d(common, rows, assume_unique=True)
-        return rarity, float(np.log1p(len(self._bm25) if common is None else len(common)))
+        if not stems:
+            return 0.0, float(np.log1p(len(self._bm25)))
+        lists = sorted((self._bm25.rows_with(stem) for stem in stems), key=len)
+        counts = np.array([len(rows) - _among(np.array([leave_out]), rows).sum() for rows in lists])
+        common = lists[0][lists[0] != leave_out]
+        for rows in lists[1:]:
+            common = common[_among(common, rows)]
+        return float(np.log(len(self._bm25) / np.maximum(1, counts)).sum()), float(np.log1p(len(common)))
 
     def _image_signals(
         self,
@@ -134,3 +135,12 @@ class SignalMeter:
         ends = np.cumsum([len(rows) for rows in captions])
         means = np.add.reduceat(similar, np.concatenate([[0], ends[:-1]])) / [len(rows) for rows in captions]  # (I,)
         return float(len(hits) - len(images)), float(means.max()), float(means.max() - means.mean())
+
+
+def _among(wanted: NDArray[np.integer], rows: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which of some rows are among others, which ascend; quick where few are wanted of many."""
+    if not len(rows):
+        return np.zeros(len(wanted), bool)
+    places = np.minimum(np.searchsorted(rows, wanted.astype(np.int32)), len(rows) - 1)
+    found: NDArray[np.bool_] = rows[places] == wanted
+    return found

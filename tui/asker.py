@@ -139,24 +139,27 @@ class Asker:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(self._is_wanted, timeout=self._rest())
-                if self._stopped:
-                    return
-                question, self._waiting = self._waiting, None
+                while not self._is_wanted() and (rest := self._rest()) != 0:
+                    self._changed.wait(rest)
+                question, self._waiting, work = self._waiting, None, self._work
                 contest = doubt = None
                 if question is None:
                     contest, self._contest = self._contest, None
                 if question is None and contest is None:
                     doubt, self._doubt = self._doubt, None
             try:
+                if self._stopped:
+                    if work is not None:
+                        work.close()
+                    return
                 if question is not None:
                     self._take(question)
                 elif contest is not None:
                     self._take_contest(contest)
                 elif doubt is not None:
                     self._take_doubt(doubt)
-                elif self._work is not None and self._rest() == 0:
-                    self._go_on(self._work)
+                elif work is not None:
+                    self._go_on(work)
                 if question is not None or contest is not None or doubt is not None:
                     self._asked = time.monotonic()
             except Exception as error:  # an AssetError, or a bug: shown by the app
@@ -171,7 +174,8 @@ class Asker:
         try:
             progress = next(work)
         except StopIteration:
-            self._work = None
+            with self._changed:
+                self._work = None
             self._worked(None)
         else:
             self._worked(progress)

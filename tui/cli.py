@@ -128,7 +128,7 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
 @click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="How to compare.")
 @_json
 @click.option("--jsonl", is_flag=True, help="Print a JSON document a query, a line each.")
-@click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance, row, image id, caption, with tabs.")
+@click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance or score, row, image id, caption.")
 @_quiet
 @asset_options
 @click.pass_context

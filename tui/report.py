@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from core.methods import METHODS
@@ -31,14 +32,19 @@ def report(calibration: Calibration) -> str:
         f"reliable: a predicted chance of {calibration.reliable_from:.2f} or more"
         if calibration.reliable_from <= 1
         else "reliable: never, too few whole captions succeed",
-        f"on held-out images, AUROC of the verdict {auroc['verdict']:.3f}, of the number of words alone "
-        f"{auroc['words']:.3f}, of the nearest distance alone {auroc['nearest_distance']:.3f}",
-        f"lead over the better of these {lead:.3f}, 95 % {low:.3f} to {high:.3f}; "
-        f"among queries of one length, AUROC {calibration.auroc_within_length:.3f}",
-        f"false alarms on whole captions that succeed {calibration.false_alarm:.1%}; "
-        f"failing queries of one to three words caught {calibration.caught:.1%}",
+        f"on held-out queries, AUROC of the verdict {_figure(auroc['verdict'])}, of the number of words alone "
+        f"{_figure(auroc['words'])}, of the nearest distance alone {_figure(auroc['nearest_distance'])}",
+        f"lead over the better of these {_figure(lead)}, 95 % {_figure(low)} to {_figure(high)}; "
+        f"among queries of one length, AUROC {_figure(calibration.auroc_within_length)}",
+        f"false alarms on whole captions that succeed {_figure(calibration.false_alarm, '.1%')}; "
+        f"failing queries of one to three words caught {_figure(calibration.caught, '.1%')}",
         "predicted chance -> share that succeeded: "
         + "  ".join(f"{predicted:.2f} -> {found:.2f}" for predicted, found, _ in calibration.reliability),
         f"hubs: {len(calibration.hubs):,} captions are among the nearest of far more captions than others are",
     ]
     return "\n".join(lines)
+
+
+def _figure(value: float, form: str = ".3f") -> str:
+    """Write a figure, or a dash where it could not be measured."""
+    return "–" if isnan(value) else f"{value:{form}}"

@@ -46,9 +46,9 @@ class VerdictPane(Widget):
         sign, colour = _SIGNS[verdict.level]
         lines = [Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")]
         if verdict.probability is not None:
-            lines[0] = Content.assemble(lines[0], f"   chance of success {verdict.probability:.0%}")
+            lines[0] = Content.assemble(lines[0], f"   success {verdict.probability:.0%} likely")
         if verdict.better not in (None, self.answer.method):
-            lines.append(Content.styled(f"tab: {verdict.better} does better at this length", "$text-accent"))
+            lines.append(Content.styled(f"tab: {verdict.better} does better here", "$text-accent"))
         if self.calibration is not None and not self.brief:
             content = sum(token.counts for token in self.answer.tokens)
             lines += curve(self.calibration, content)
@@ -76,7 +76,7 @@ def curve(calibration: Calibration, content: int) -> list[Content]:
         names.append(f" {name} ")
     return [
         Content.assemble(("".join(heights), "$primary"), f" {most:.0%}"),
-        Content.styled("".join(names) + " content words", "$foreground-muted"),
+        Content.styled("".join(names) + " words", "$foreground-muted"),
     ]
 
 

@@ -28,15 +28,18 @@ _KEYS = [
 
 _READING = """\
 Every caption is a point in the space of the sentence encoder; the list ranks all of them by their cosine distance to \
-the query: 0 is the same direction. A full bar is as far as the median caption.
+the query: 0 is the same direction. A full bar is as far as the median caption. “closer 99.2%”: closer to the query \
+than 99.2% of captions drawn at random are to queries of its length.
 
 Methods: infersent is the encoder as it is; words, the mean of the word vectors, weighted by their rarity; bm25, the \
 words themselves, with scores in place of distances; context, the encoder with the query moved towards captions that \
-have its words; fused, the first three together. In a comparison the words that a hit shares with the query are \
-underlined, below it stand its ranks by the other methods; overlap@10 counts what two lists share of their first ten.
+have its words; fused, the first three together; auto, what was measured to be best at the query's length. In a \
+comparison the words that a hit shares with the query are underlined, below it stand its ranks by the other methods; \
+overlap@10 counts what two lists share of their first ten.
 
-The verdict says whether a query is long enough to be embedded as a sentence. InferSent was trained on whole \
-sentences: one word alone gives neighbours that mean little.
+The verdict is the worse of two things: whether queries of this length succeed at least half as often as whole \
+captions do, and the chance of success that this query's hits have the look of. Success is a sister, another caption \
+of the same image, among the first ten. Both were measured on these captions; until then rules of thumb stand.
 
 Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
 without a vector is dropped before encoding.
