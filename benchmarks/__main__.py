@@ -10,7 +10,7 @@ import click
 
 from benchmarks.measure import machine, plain
 
-NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale")
+NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale", "methods")
 
 
 @click.command()
