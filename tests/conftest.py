@@ -88,16 +88,20 @@ def demo_texts(count: int) -> list[str]:
     return [annotation["caption"] for annotation in document["annotations"][:count]]
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    """300 bundled captions, a random encoder 12 -> 2x16, vectors of nearly all their words; an empty cache."""
-    texts = demo_texts(300)
+def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:
+    """Captions, a random encoder 12 -> 2x16, vectors of nearly all their words; an empty cache."""
     words = sorted({word for text in texts for word in text.rstrip(".").split()})
     known = ["<p>", "</p>", ".", *(word for word in words if word != "bicycle")]
     return Files(
-        tmp_path,
-        write_weights(tmp_path / "weights.pkl"),
-        write_vectors(tmp_path / "vectors.vec", known),
-        write_coco(tmp_path / "captions.json", texts),
-        tmp_path / "cache",
+        folder,
+        write_weights(folder / "weights.pkl"),
+        write_vectors(folder / "vectors.vec", known),
+        write_coco(folder / "captions.json", texts, per_image=per_image),
+        folder / "cache",
     )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """300 bundled captions with `make_files`."""
+    return make_files(tmp_path, demo_texts(300))
