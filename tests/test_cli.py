@@ -18,6 +18,7 @@ import pytest
 import torch
 from conftest import WORD_DIM, Files, demo_texts, write_coco, write_vectors, write_weights
 
+from core.methods import METHODS
 from tui.cli import main
 
 QUERY = "a man rides a horse on the beach"
@@ -144,7 +145,9 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     assert document["verdict"]["level"] in ("reliable", "doubtful", "unreliable")
     assert all(isinstance(reason, str) for reason in document["verdict"]["reasons"])
     assert [hit["rank"] for hit in document["hits"]] == [1, 2, 3, 4, 5, 6, 7]
-    assert all(set(hit) == {"rank", "distance", "row", "caption", "image_id"} for hit in document["hits"])
+    keys = {"rank", "distance", "score", "closer_than", "row", "caption", "image_id"}
+    assert all(set(hit) == keys for hit in document["hits"])
+    assert all(hit["score"] is None and hit["closer_than"] is None for hit in document["hits"])
     texts = demo_texts(300)
     for hit in document["hits"]:
         assert hit["caption"] == texts[hit["row"]]
@@ -154,6 +157,88 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     assert document["timings_ms"]["total"] > 0
     assert document["model"] == "weights"
     assert document["captions"] == "captions"
+
+
+@pytest.mark.parametrize("method", ["bm25", "fused"])
+def test_methods_with_scores_have_no_distances(run, files, method):
+    hits = run("search", *QUERY.split(), "--method", method, "--json", *files.flags).document["hits"]
+    assert len(hits) == 10
+    assert all(hit["distance"] is None and hit["closer_than"] is None for hit in hits)
+    scores = [hit["score"] for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) > 0
+    plain = run("search", *QUERY.split(), "--method", method, "--plain", *files.flags).out.splitlines()
+    assert [float(line.split("\t")[1]) for line in plain] == pytest.approx(scores, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["words", "context"])
+def test_methods_with_distances_have_no_scores(run, files, method):
+    document = run("search", *QUERY.split(), "--method", method, "--json", *files.flags).document
+    assert document["method"] == method
+    distances = [hit["distance"] for hit in document["hits"]]
+    assert distances == sorted(distances)
+    assert all(hit["score"] is None for hit in document["hits"])
+
+
+def test_a_bm25_query_that_matches_nothing_finds_nothing_and_exits_1(run, files):
+    done = run("search", "on the", "--method", "bm25", "--json", *files.flags)
+    assert done.code == 1
+    assert done.document["hits"] == []
+    assert "no hits" in run("search", "on the", "--method", "bm25", *files.flags).err
+
+
+def test_an_unknown_method_is_refused(run, files):
+    assert refused(run("search", "a dog", "--method", "magic", *files.flags), "'magic' is not one of")
+
+
+# calibrate
+
+
+def quick(monkeypatch) -> None:
+    """Let calibrations ask fewer queries."""
+    monkeypatch.setattr("core.probing._SOURCES", 120)
+    monkeypatch.setattr("core.probing._EACH", 30)
+    monkeypatch.setattr("core.probing._LOOKED_AT", 2)
+
+
+def test_calibrate_json_is_one_valid_document(run, files, monkeypatch):
+    quick(monkeypatch)
+    done = run("calibrate", "--json", *files.flags)
+    assert done.code == 0
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    document = json.loads(done.out, parse_constant=refuse)
+    assert {"auroc_within_length", "false_alarm", "caught"} <= document.keys()
+    assert set(document["auroc"]) == {"verdict", "words", "nearest_distance"}
+    assert document["captions"] == 300
+    assert {cell["kind"] for cell in document["curve"]} == {"span", "words", "whole"}
+    assert all(set(cell["by_method"]) == set(METHODS) for cell in document["curve"])
+
+
+def test_calibrate_prints_a_report_and_searches_rest_on_it_from_then_on(run, files, monkeypatch):
+    quick(monkeypatch)
+    before = run("search", *QUERY.split(), "--json", *files.flags).document
+    assert before["verdict"]["probability"] is None
+    done = run("calibrate", *files.flags)
+    assert done.code == 0
+    assert "whole captions" in done.out
+    after = run("search", *QUERY.split(), "--json", *files.flags).document
+    assert 0 <= after["verdict"]["probability"] <= 1
+    assert after["verdict"]["basis"] == "measured on 300 captions"
+    assert all(0 <= hit["closer_than"] <= 1 for hit in after["hits"])
+    assert [hit["row"] for hit in after["hits"]] == [hit["row"] for hit in before["hits"]]
+    few = run("search", *QUERY.split(), "-k", 3, "--json", *files.flags).document
+    assert few["verdict"] == after["verdict"]  # however few hits are wanted
+
+
+def test_calibrate_wants_fifty_captions(run, files):
+    write_coco(files.captions, demo_texts(49))
+    assert refused(run("calibrate", *files.flags), "holds too few captions")
+
+
+# search, again
 
 
 def test_a_caption_asked_is_its_own_first_hit_at_no_distance(run, files):

@@ -11,6 +11,8 @@ from conftest import write_coco, write_vectors, write_weights
 from reference import rank_slowly
 
 from core.assets import AssetError
+from core.methods import METHODS
+from core.progress import finish
 
 
 def test_a_typed_query_is_ranked_like_its_embedding(files):
@@ -296,3 +298,98 @@ def test_what_is_remembered_explains_like_what_is_encoded(files):
     first = explorer.explain(answer, 5)
     explorer._recent.clear()
     assert explorer.explain(answer, 5) == first
+
+
+# Calibrated
+
+
+@pytest.fixture
+def calibrated(files, monkeypatch):
+    """An explorer that has measured, with fewer queries than usual."""
+    monkeypatch.setattr("core.probing._SOURCES", 120)
+    monkeypatch.setattr("core.probing._EACH", 30)
+    monkeypatch.setattr("core.probing._LOOKED_AT", 2)
+    explorer = files.explorer()
+    finish(explorer.calibrate())
+    return explorer
+
+
+def test_what_was_measured_is_measured_once(calibrated, files, monkeypatch):
+    monkeypatch.setattr("core.explorer.probe", lambda **parts: pytest.fail("measured again"))
+    again = files.explorer()
+    finish(again.calibrate())
+    assert again.calibration.document() == calibrated.calibration.document()
+
+
+def test_other_image_groups_are_measured_anew_beside_the_old_ones(calibrated, files):
+    write_coco(files.captions, calibrated.captions.texts, per_image=1)
+    alone = files.explorer()
+    assert alone.matrix.folder == calibrated.matrix.folder
+    finish(alone.open_calibration())
+    assert alone.calibration is None
+    finish(alone.calibrate())
+    assert alone.calibration.measure != calibrated.calibration.measure
+    write_coco(files.captions, calibrated.captions.texts)
+    back = files.explorer()
+    finish(back.open_calibration())
+    assert back.calibration.document() == calibrated.calibration.document()
+
+
+def test_a_damaged_calibration_is_measured_again(calibrated, files):
+    calibrated._calibration_file.write_text("{")
+    again = files.explorer()
+    finish(again.open_calibration())
+    assert again.calibration is None
+    finish(again.calibrate())
+    assert again.calibration.document() == calibrated.calibration.document()
+
+
+def test_a_calibration_that_cannot_be_kept_holds_and_is_told(calibrated, files, monkeypatch):
+    calibrated._calibration_file.unlink()
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("core.calibration.write_json", full)
+    explorer = files.explorer()
+    finish(explorer.calibrate())
+    assert explorer.calibration is not None
+    assert "No space left on device" in explorer.problems()[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_verdict_is_on_the_query_whatever_method_and_however_many_hits(calibrated, method):
+    text = "a dog near the window"
+    verdict = calibrated.ask(text).verdict
+    assert verdict.probability is not None
+    assert calibrated.ask(text, method=method, k=3).verdict == verdict
+    row = calibrated.ask_caption(17).verdict
+    assert calibrated.ask(calibrated.captions.texts[17], method=method).verdict == row
+
+
+def test_how_many_captions_are_farther_is_told_for_the_encoders_distances_alone(calibrated):
+    for method in METHODS:
+        answer = calibrated.ask("a dog near the window", method=method)
+        if method in ("infersent", "context"):
+            assert answer.closer_than.shape == answer.hits.rows.shape
+            assert (np.diff(answer.closer_than) <= 0).all()
+        else:
+            assert answer.closer_than is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("text", ["xylograph zzz", "", "a dog near the win", "on the", "bicycle dog"])
+def test_any_text_is_answered_after_a_calibration(calibrated, method, text):
+    answer = calibrated.ask(text, method=method, settled=False)
+    assert answer.query == text
+    assert (answer.verdict is None) == (text == "")
+    if text == "bicycle dog":
+        assert "unknown and dropped: bicycle" in answer.verdict.reasons
+
+
+def test_a_calibrated_caption_asked_again_needs_no_encoder(calibrated, files):
+    calibrated.ask_caption(17)
+    again = files.explorer()
+    finish(again.open_calibration())
+    assert again.ask_caption(17).verdict.probability is not None
+    assert not again.is_encoder_loaded
