@@ -5,15 +5,21 @@ import threading
 import time
 from dataclasses import replace
 
+from types import SimpleNamespace
+
 import pytest
 from conftest import write_coco
+from rich.cells import cell_len
 from textual.events import Key, Paste
 
 from core.matrix import unfinished_rows
 from core.progress import finish
+from core.reliability import Verdict
 from tui.app import ExplorerApp
 from tui.options import Options
 from tui.widgets.compare_screen import CompareScreen
+
+from tui.widgets.answer_pane import VerdictPane
 from tui.widgets.help_screen import HelpScreen
 from tui.widgets.hit_list import HitList
 
@@ -1039,3 +1045,95 @@ async def test_a_comparison_survives_every_size(files):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.05)
         assert screen.table.column < len(screen.table.methods) == 2
+
+# What was measured
+
+
+@pytest.fixture
+def measured(files, monkeypatch):
+    """The files of a corpus that was measured before, with fewer queries than usual."""
+    monkeypatch.setattr("core.probing._SOURCES", 120)
+    monkeypatch.setattr("core.probing._EACH", 30)
+    monkeypatch.setattr("core.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    finish(files.explorer().calibrate())
+    return files
+
+
+async def ask_measured(pilot, text: str) -> None:
+    """Ask a text once the calibration is there."""
+    app = pilot.app
+    await until(pilot, lambda: app.verdict_pane.calibration is not None, what="the calibration")
+    await pilot.press("slash")
+    await type_text(pilot, text)
+    await settle(pilot)
+    await until(
+        pilot, lambda: app._answer.query == text and app._answer.verdict.probability is not None, what="verdict"
+    )
+    await pilot.pause()
+
+
+def drawn(pane) -> list[str]:
+    """The lines of a pane as they are drawn, as far as it has room."""
+    return [pane.render_line(y).text.strip() for y in range(pane.size.height)]
+
+
+@pytest.mark.parametrize("text", ["dog", "a dog near the window"])
+async def test_the_curve_of_success_fits_the_pane_with_the_querys_length_in_brackets(measured, text):
+    app = make_app(measured)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask_measured(pilot, text)
+        lines = drawn(app.verdict_pane)
+        verdict = app._answer.verdict
+        assert lines[0].endswith(f"{verdict.level.upper()}   success {verdict.probability:.0%} likely")
+        bars = next(line for line in lines if "[" in line)
+        names = lines[lines.index(bars) + 1]
+        assert bars.endswith("%")
+        assert names.endswith("all  words")
+        here = (bars.index("["), bars.index("]"))
+        content = sum(token.is_content for token in app._answer.tokens)
+        assert app.verdict_pane.render_line(lines.index(bars) + 1).text[here[0] : here[1] + 2].split() == [str(content)]
+        assert f"(measured on {300} captions)" in lines
+
+
+@pytest.mark.parametrize("text", ["dog", "a dog near the window", "bicycle dog"])
+async def test_level_chance_and_first_reason_are_read_in_a_small_window(measured, text):
+    app = make_app(measured)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask_measured(pilot, text)
+        lines = drawn(app.verdict_pane)
+        verdict = app._answer.verdict
+        assert lines[0].endswith(f"{verdict.level.upper()}   success {verdict.probability:.0%} likely")
+        assert verdict.reasons[0] in " ".join(filter(None, lines))
+
+
+@pytest.mark.parametrize("level", ["unreliable", "doubtful", "reliable"])
+def test_the_first_line_and_a_hint_never_wrap(level):
+    pane = VerdictPane()
+    verdict = Verdict(level, ("why",), "measured", probability=1.0, too_short=False, better="infersent")
+    pane.answer = SimpleNamespace(verdict=verdict, tokens=())
+    assert all(cell_len(line) <= 35 for line in pane.render().plain.splitlines())
+
+
+async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files, monkeypatch):
+    monkeypatch.setattr("core.probing._SOURCES", 120)
+    monkeypatch.setattr("core.probing._EACH", 30)
+    monkeypatch.setattr("core.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    app = make_app(files)
+    told = set()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        query, cursor = app.search_box.value, app.hit_list.cursor
+        for _ in range(1000):
+            told.add(app.verdict_pane.measuring.split(":")[0])
+            if app._answer.verdict is not None and app._answer.verdict.probability is not None:
+                break
+            await pilot.pause(0.02)
+        else:
+            pytest.fail("waited in vain for a measured verdict")
+        assert "calibrating" in told
+        assert app.verdict_pane.measuring == ""
+        assert (app.search_box.value, app.hit_list.cursor) == (query, cursor)
