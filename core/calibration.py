@@ -31,7 +31,7 @@ LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 KINDS = ("span", "words", "whole")
 """A run of tokens; content words in their order; the whole caption, whose length is written as 0."""
 DISTRIBUTIONS = ("nearest", "gap", "spread", "from_marks", "marks")
-"""What has its distribution kept for every kind and length."""
+"""What has its distribution kept for every kind and length (that of `marks` for whole captions alone)."""
 _MOST_FALSE_ALARMS = 0.02  # of succeeding whole captions, on the half that is learned from; 5 % is promised
 _WITHIN = (2, 3, 4, 6)  # lengths at which the predictor is judged among queries of equal length
 _BOOTSTRAPS = 1000
@@ -126,7 +126,7 @@ class Measured:
     signals: NDArray[np.float64]
     """(Q, S)."""
     marks: NDArray[np.float64]
-    """Share of the maxima that the two marks won, (Q,); nan where it was not looked at."""
+    """Share of the maxima that the two marks won, (Q,); nan where it was not looked at: in all but whole captions."""
     success: Mapping[Method, NDArray[np.bool_]]
     """By method, (Q,)."""
     random_distances: NDArray[np.float32]

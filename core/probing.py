@@ -26,8 +26,8 @@ LEAST_CAPTIONS = 50
 """Captions with known words that it takes to measure anything."""
 _SOURCES = 600  # captions that queries are cut from
 _EACH = 160  # queries of a kind and length
-_LOOKED_AT = 16  # of them have their maxima looked at, one by one
-_SAMPLED = 2000  # captions whose first ten tell the hubs
+_LOOKED_AT = 48  # whole captions whose maxima are looked at, one by one
+_SAMPLED = 1000  # captions whose first ten tell the hubs
 _RANDOM = 512  # captions drawn at random, whose distances from every query are taken
 _HUB_DEVIATIONS = 3.0  # above the mean number of first tens that a caption is in
 _HUB_LEAST = 5  # of them at least: in a large corpus two happen by chance
@@ -300,16 +300,13 @@ def _draw(matrix: EmbeddingMatrix, count: int, random: np.random.Generator) -> N
 def _marks_shares(
     probes: list[_Probe], sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
 ) -> Steps[NDArray[np.float64]]:
-    """Measure the marks' share of the maxima for some queries of each kind and length; nan for the others; (Q,)."""
+    """Measure the marks' share of the maxima for some whole captions; nan for all other queries; (Q,)."""
     shares = np.full(len(probes), np.nan)
-    looked: dict[tuple[str, int], int] = {}
-    for i, each in enumerate(probes):
-        cell = each.kind, each.length
-        looked[cell] = looked.get(cell, 0) + 1
-        if looked[cell] <= _LOOKED_AT:
-            importance = encoder.encode(np.asarray(vectors.rows[sentences[i]])).importance
-            shares[i] = importance[0] + importance[-1]
-            yield Progress("calibrating: sentence marks", i, len(probes), "queries")
+    looked_at = [i for i, each in enumerate(probes) if each.kind == "whole"][:_LOOKED_AT]
+    for done, i in enumerate(looked_at):
+        importance = encoder.encode(np.asarray(vectors.rows[sentences[i]])).importance
+        shares[i] = importance[0] + importance[-1]
+        yield Progress("calibrating: sentence marks", done, len(looked_at), "queries")
     return shares
 
 

@@ -19,7 +19,7 @@ CONTEXT = 20
 """How many captions with the query's words `context` takes the mean of."""
 _QUERY_WEIGHT = 2.0  # of the query beside that mean; 1 and templates such as "a photo of ..." found fewer sisters
 _FUSION = 60  # added to every rank: Cormack, Clarke and Buettcher 2009, Reciprocal Rank Fusion
-_BLOCK = 1024  # rows compared with many queries at once: soon done, so that a question need not wait for long
+_BLOCK = 768  # rows compared with many queries at once: soon done, so that a question need not wait for long
 
 
 @dataclass(frozen=True, slots=True, eq=False)
