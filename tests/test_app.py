@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from dataclasses import replace
-
 from types import SimpleNamespace
 
 import pytest
@@ -17,9 +16,8 @@ from core.progress import finish
 from core.reliability import Verdict
 from tui.app import ExplorerApp
 from tui.options import Options
-from tui.widgets.compare_screen import CompareScreen
-
 from tui.widgets.answer_pane import VerdictPane
+from tui.widgets.compare_screen import CompareScreen
 from tui.widgets.help_screen import HelpScreen
 from tui.widgets.hit_list import HitList
 
@@ -1046,6 +1044,7 @@ async def test_a_comparison_survives_every_size(files):
             await pilot.pause(0.05)
         assert screen.table.column < len(screen.table.methods) == 2
 
+
 # What was measured
 
 
@@ -1113,7 +1112,7 @@ async def test_level_chance_and_first_reason_are_read_in_a_small_window(measured
 def test_the_first_line_and_a_hint_never_wrap(level):
     pane = VerdictPane()
     verdict = Verdict(level, ("why",), "measured", probability=1.0, too_short=False, better="infersent")
-    pane.answer = SimpleNamespace(verdict=verdict, tokens=())
+    pane.answer = SimpleNamespace(verdict=verdict, tokens=(), method="context")
     assert all(cell_len(line) <= 35 for line in pane.render().plain.splitlines())
 
 

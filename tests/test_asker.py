@@ -37,8 +37,10 @@ def log() -> Log:
 def asker(files, log) -> Iterator[Asker]:
     asker = Asker(
         files.explorer(),
-        answered=lambda question, answer: log(("answered", question.serial)),
-        ordered=lambda question, ranking: log(("ordered", question.serial)),
+        answered=lambda question, answer, folding: log(("answered", question.serial)),
+        ordered=lambda question, ranking, folding: log(("ordered", question.serial)),
+        explained=lambda doubt, explanation: None,
+        compared=lambda contest, comparison: None,
         failed=log,
     )
     yield asker
