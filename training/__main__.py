@@ -155,6 +155,8 @@ def _phase(plan: Plan) -> str:
     text = (
         f"{plan.steps:,} steps of {plan.batch} sentences, AdamW, one cycle of {plan.cycle:,} steps up to {plan.rate:g}"
     )
+    if plan.spelling:
+        text += f", spellings counting {plan.spelling:g}"
     if plan.descent:
         text += f", left at step {plan.steps - plan.descent:,} for a straight descent to 0"
     return text
