@@ -144,7 +144,10 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     assert document["verdict"]["level"] in ("reliable", "doubtful", "unreliable")
     assert all(isinstance(reason, str) for reason in document["verdict"]["reasons"])
     assert [hit["rank"] for hit in document["hits"]] == [1, 2, 3, 4, 5, 6, 7]
-    assert all(set(hit) == {"rank", "distance", "row", "caption", "image_id"} for hit in document["hits"])
+    assert all(
+        set(hit) == {"rank", "distance", "score", "closer_than", "row", "caption", "image_id"}
+        for hit in document["hits"]
+    )
     texts = demo_texts(300)
     for hit in document["hits"]:
         assert hit["caption"] == texts[hit["row"]]
@@ -574,7 +577,7 @@ def test_a_path_that_is_not_utf8_is_printed(files):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.out.splitlines()[-1].startswith(b"cache\t")
+    assert done.stdout.splitlines()[-1].startswith(b"cache\t")
 
 
 def test_any_caption_can_be_printed_whatever_the_terminals_encoding(files):
@@ -686,7 +689,7 @@ def test_the_screen_is_refused_when_only_stdout_is_no_terminal(files):
         os.close(primary)
         os.close(secondary)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"needs a terminal" in done.err
+    assert b"needs a terminal" in done.stderr
 
 
 @pytest.fixture(scope="module")
