@@ -421,9 +421,9 @@ class Explorer:
         clock = _Clock()
         terms, literal = parse(text), unquoted(text)
         words, rows, ids = self._look_up(literal)
-        if not words:
-            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings())
         way = self._choose(method, words, rows)
+        if not words:
+            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings(), way)
         clock.lap("tokenize")
         same = self.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
         unfinished = not settled and not text[-1:].isspace()

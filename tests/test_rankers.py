@@ -113,7 +113,7 @@ def rows_slowly(explorer, text: str, method: str) -> list[int]:
 def test_context_moves_the_query_towards_the_first_captions_that_have_its_words(explorer):
     text = "a dog near the window"
     near = rows_slowly(explorer, text, "bm25")[:CONTEXT]
-    query = explorer._last[1].embedding.astype(np.float64)
+    query = list(explorer._recent.values())[-1].embedding.astype(np.float64)
     rows = explorer.matrix.rows.astype(np.float64)
     moved = 2 * query / np.linalg.norm(query) + rows[near].mean(axis=0)
     expected = np.argsort(-(rows @ moved) / np.linalg.norm(rows, axis=1), kind="stable")[:100]
@@ -134,7 +134,7 @@ def test_context_takes_mean_word_vectors_when_no_caption_has_any_of_the_words(ex
     text = "the on a"  # stop words only
     assert rows_slowly(explorer, text, "bm25") == []
     near = rows_slowly(explorer, text, "words")[:CONTEXT]
-    query = explorer._last[1].embedding.astype(np.float64)
+    query = list(explorer._recent.values())[-1].embedding.astype(np.float64)
     rows = explorer.matrix.rows.astype(np.float64)
     moved = 2 * query / np.linalg.norm(query) + rows[near].mean(axis=0)
     expected = np.argsort(-(rows @ moved) / np.linalg.norm(rows, axis=1), kind="stable")[:50]
