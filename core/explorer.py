@@ -499,6 +499,8 @@ class Explorer:
     ) -> Comparison:
         """Answer a query by several methods; needs `open_methods`. A sum has one place only: no lists to compare.
 
+        Equal texts count once, so that copies neither fill the lists nor make them agree.
+
         Args:
             text: The query.
             row: The caption that is asked in place of a text.
@@ -520,7 +522,8 @@ class Explorer:
             else:
                 answer = self.neighbours(row, method=method, k=k)
             if not answer.terms:
-                rankings[method], row = answer.hits, answer.row
+                rankings[method] = answer.hits.at(self.folds.fold(answer.hits.rows).texts.places)
+                row = answer.row
         bm25 = self._rankers.lexical.bm25
         return compare(
             text, row, rankings, texts=self.captions.texts, stems=set(bm25.stems(unquoted(text))), stem=bm25.stem

@@ -37,6 +37,11 @@ class Ranking:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def at(self, places: NDArray[np.int32]) -> Ranking:
+        """The hits at some places, ascending."""
+        scores = None if self.scores is None else self.scores[places]
+        return Ranking(self.rows[places], self.distances[places] if scores is None else self.distances, scores)
+
     @classmethod
     def empty(cls) -> Ranking:
         """No hits."""

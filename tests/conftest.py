@@ -1,7 +1,9 @@
 """A small real corpus, encoder and vector file that every test can build on."""
 
+import gc
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +88,15 @@ def demo_texts(count: int) -> list[str]:
     """The first of the bundled captions."""
     document = json.loads((DEMO_DIR / "captions.json").read_text(encoding="utf-8"))
     return [annotation["caption"] for annotation in document["annotations"][:count]]
+
+
+@pytest.fixture(autouse=True)
+def thaw() -> Iterator[None]:
+    """Let go of what a test of the screen has frozen: its loader freezes all that there is, open files too."""
+    yield
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
 
 
 def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:

@@ -869,8 +869,14 @@ async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
         await with_methods(pilot)
         await ask(pilot, "a dog near a window")
         assert "by infersent" in str(app.columns_line.content)
-        for method in ("words", "bm25", "context", "fused", "infersent"):
-            await pilot.press("tab")
+        for keys, method in (
+            ("tab", "words"),
+            ("tab", "bm25"),
+            ("tab", "context"),
+            ("tab", "fused"),
+            ("tab tab", "infersent"),
+        ):
+            await pilot.press(*keys.split())
             await settle(pilot)
             assert app._answer.method == method
             assert str(app.header_line.content).startswith(f"infersent-tui   {method} ")
@@ -879,7 +885,7 @@ async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
             expected = app._explorer.ask("a dog near a window", method=method).hits.rows
             assert app.hit_list.ranking.rows[: len(expected)].tolist() == expected.tolist()
             assert line(app, 0).startswith("›")
-        await pilot.press("shift+tab")
+        await pilot.press("shift+tab", "shift+tab")
         await settle(pilot)
         assert app._answer.method == "fused"
         assert len(app._trail.visits) == 2
@@ -1136,3 +1142,22 @@ async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files,
         assert "calibrating" in told
         assert app.verdict_pane.measuring == ""
         assert (app.search_box.value, app.hit_list.cursor) == (query, cursor)
+
+
+async def test_the_lists_come_even_when_a_question_comes_between(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        compare, held, release = app._explorer.compare, threading.Event(), threading.Event()
+
+        def slow_compare(text, **options):
+            held.set()
+            release.wait(10)
+            return compare(text, **options)
+
+        app._explorer.compare = slow_compare
+        await pilot.press("c")
+        await until(pilot, held.is_set, what="the comparison at work")
+        app._ask(app._answer.query, row=app._answer.row)  # as at the end of a calibration
+        release.set()
+        await until(pilot, lambda: app.screen.comparison is not None, what="the lists")

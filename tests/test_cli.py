@@ -659,7 +659,7 @@ def test_a_path_that_is_not_utf8_is_printed(files):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.out.splitlines()[-1].startswith(b"cache\t")
+    assert done.stdout.splitlines()[-1].startswith(b"cache\t")
 
 
 def test_any_caption_can_be_printed_whatever_the_terminals_encoding(files):
@@ -771,7 +771,7 @@ def test_the_screen_is_refused_when_only_stdout_is_no_terminal(files):
         os.close(primary)
         os.close(secondary)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"needs a terminal" in done.err
+    assert b"needs a terminal" in done.stderr
 
 
 @pytest.fixture(scope="module")

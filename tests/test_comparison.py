@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import write_coco
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +69,8 @@ def test_a_comparison_has_the_answers_of_each_method(files):
     for method, hits in found.lists.items():
         answer = explorer.ask("two dogs near a window", method=method)
         assert [hit.row for hit in hits] == answer.hits.rows.tolist()
+        values = answer.hits.distances if answer.hits.scores is None else answer.hits.scores
+        assert [hit.distance if hit.score is None else hit.score for hit in hits] == values.tolist()
     assert {word.lower() for hit in found.lists["bm25"] for word in hit.shared} & {"dog", "dogs"}
     assert not any("near a" in word for hit in found.lists["bm25"] for word in hit.shared)
 
@@ -78,6 +81,16 @@ def test_a_compared_caption_leads_every_list(files):
     found = explorer.compare(explorer.captions.texts[7], row=7, methods=["infersent", "bm25"])
     assert found.row == 7
     assert [hits[0].row for hits in found.lists.values()] == [7, 7]
+
+
+def test_equal_captions_count_once(files):
+    write_coco(files.captions, ["a dog", "a cat", "a dog", "a dog near a window", "a man", "a cat"])
+    explorer = files.explorer()
+    finish(explorer.open_methods())
+    found = explorer.compare("a dog")
+    assert [hit.row for hit in found.lists["bm25"]] == [0, 3]
+    assert sorted(hit.row for hit in found.lists["infersent"]) == [0, 1, 3, 4]
+    assert found.overlap("infersent", "bm25") == 1, "without the query itself"
 
 
 def test_a_sum_has_no_lists_to_compare(files):

@@ -138,6 +138,7 @@ def test_a_file_that_cannot_be_used(snap_compare, still, files, size):
 def test_help(snap_compare, still, size):
     async def keys(pilot):
         await ready(pilot)
+        await explained(pilot)
         await pilot.press("question_mark")
 
     assert snap_compare(still, terminal_size=size, run_before=keys)

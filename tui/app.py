@@ -567,6 +567,8 @@ class ExplorerApp(App[None]):
             self.screen.comparison = message.comparison
 
     def _follow_compared(self, row: int | None) -> None:
+        if self._asker is not None:
+            self._asker.compare(None)
         if row is not None and self._explorer is not None:
             self._go(Visit(self._explorer.captions.texts[row], row))
 

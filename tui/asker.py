@@ -98,9 +98,9 @@ class Asker:
         self._thread.start()
 
     def ask(self, question: Question) -> None:
-        """Put a question in place of one that still waits; doubts and contests about those before are dropped."""
+        """Put a question in place of one that still waits; a doubt about an answer before it is dropped."""
         with self._changed:
-            self._waiting, self._doubt, self._contest = question, None, None
+            self._waiting, self._doubt = question, None
             self._changed.notify()
 
     def explain(self, doubt: Doubt) -> None:
@@ -109,8 +109,8 @@ class Asker:
             self._doubt = doubt
             self._changed.notify()
 
-    def compare(self, contest: Contest) -> None:
-        """Put a contest in place of one that still waits, behind a question that does."""
+    def compare(self, contest: Contest | None) -> None:
+        """Put a contest in place of the one before, behind a question that waits; None when nobody looks any longer."""
         with self._changed:
             self._contest = contest
             self._changed.notify()
@@ -144,7 +144,7 @@ class Asker:
                 question, self._waiting, work = self._waiting, None, self._work
                 contest = doubt = None
                 if question is None:
-                    contest, self._contest = self._contest, None
+                    contest = self._contest
                 if question is None and contest is None:
                     doubt, self._doubt = self._doubt, None
             try:
@@ -214,10 +214,16 @@ class Asker:
     def _take_contest(self, contest: Contest) -> None:
         from core.encoder import Cancelled
 
+        def given_up() -> bool:
+            return self._is_overtaken() or self._contest is not contest
+
         try:
-            comparison = self._explorer.compare(contest.text, row=contest.row, cancelled=self._is_overtaken)
+            comparison = self._explorer.compare(contest.text, row=contest.row, cancelled=given_up)
         except Cancelled:
-            return
+            return  # begun again when the question is answered, unless it was dropped
+        with self._changed:
+            if self._contest is contest:
+                self._contest = None
         self._compared(contest, comparison)
 
     def _answer(self, question: Question) -> Answer | None:

@@ -14,11 +14,11 @@ from textual.widgets import Static
 _KEYS = [
     ("/ or i", "to the search box, where every key types"),
     ("enter ↓ esc", "from the box to the list"),
-    ("↑ ↓ k j", "from neighbour to neighbour; page keys, g and G go further"),
+    ("↑ ↓ k j", "from neighbour to neighbour; page keys, g, G go further"),
     ("enter", "follow: the caption under the cursor becomes the query"),
     ("backspace", "back to the query before (also alt+←, from anywhere)"),
     ("r", "ask a random caption (ctrl+r from anywhere)"),
-    ("tab", "another method ranks the list (shift+tab: the one before)"),
+    ("tab", "another method ranks the list (shift+tab: backwards)"),
     ("c", "compare: the lists of several methods side by side"),
     ("s", "fold: each image once, at its nearest; again: all"),
     ("ctrl+p", "command palette, themes"),
