@@ -797,7 +797,11 @@ def _start_encoding(many: Files, cache: Path) -> subprocess.Popen[bytes]:
     """Start to encode in another process; return when the first chunk is done."""
     flags = [*replace(many, cache=cache).flags, "--dtype", "float32", "--device", "cpu"]
     process = subprocess.Popen(
-        command("encode", "--json", *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        command("encode", "--json", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     deadline = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
