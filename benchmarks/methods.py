@@ -22,8 +22,9 @@ from core.cache import Cache
 from core.calibration import KINDS
 from core.explorer import Explorer
 from core.images import Images
-from core.lexical import BM25
+from core.lexical import BM25, Lexical
 from core.methods import METHODS
+from core.probing import answer
 from core.progress import finish
 
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
@@ -37,22 +38,41 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     with folder() as place:
         explorer = Explorer(Assets.find(captions=captions), Cache(Path(place)))
         finish(explorer.prepare())
-        measured = finish(explorer.probe(sources=300 if quick else 2400, each=80 if quick else 600))
+        finish(explorer.open_methods())
         assert explorer.captions.groups is not None
         images = Images(explorer.captions.groups)
-        bm25 = BM25(explorer.matrix.folder / "lexical" / "bm25")
-        first = dict(measured.first) | {"tf-idf": _tf_idf(explorer.captions.texts, measured.texts, measured.sources)}
+        sentences = explorer.matrix.sentences
+        lexical = Lexical(explorer.matrix.folder / "lexical", sentences=sentences, vectors=explorer.vectors)
+        marks = explorer.tokenizer.marks
+        answers = finish(
+            answer(
+                matrix=explorer.matrix,
+                lexical=lexical,
+                vectors=explorer.vectors,
+                encoder=explorer.encoder,
+                marks=explorer.vectors.find(marks, always=marks),
+                images=images,
+                random=np.random.default_rng(0),
+                most_sources=300 if quick else 2400,
+                most=80 if quick else 600,
+            )
+        )
+        found: dict[str, NDArray[np.int64]] = {name: rows[:, :_FIRST] for name, rows in answers.found.items()}
+        queries = [" ".join(probe.tokens) for probe in answers.probes]
+        found["tf-idf"] = _tf_idf(explorer.captions.texts, queries, answers.sources)
+        kinds = np.array([probe.kind for probe in answers.probes])
+        lengths = np.array([probe.length for probe in answers.probes])
         recall: dict[str, dict[str, float]] = {}
         for kind in KINDS:
-            for length in sorted(set(measured.lengths[measured.kinds == kind].tolist())):
-                cell = (measured.kinds == kind) & (measured.lengths == length)
+            for length in sorted(set(lengths[kinds == kind].tolist())):
+                cell = (kinds == kind) & (lengths == length)
                 recall[f"{kind} {length}"] = {"queries": int(cell.sum())} | {
-                    name: float(_finds_a_sister(rows[cell], measured.sources[cell], images).mean())
-                    for name, rows in first.items()
+                    name: float(_finds_a_sister(rows[cell], answers.sources[cell], images).mean())
+                    for name, rows in found.items()
                 }
-        one = (measured.kinds == "words") & (measured.lengths == 1)
-        stems = [bm25.stems(measured.texts[i]) for i in np.flatnonzero(one)]
-        precision = {name: _precision(rows[one], stems, images, bm25) for name, rows in first.items()}
+        one = (kinds == "words") & (lengths == 1)
+        stems = [answers.stems[i] for i in np.flatnonzero(one)]
+        precision = {name: _precision(rows[one], stems, images, lexical.bm25) for name, rows in found.items()}
     if not quick:
         _plot(recall)
     return {

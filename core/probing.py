@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +37,83 @@ Kind = Literal["span", "words", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Probe:
+class Probe:
+    """A query that was cut from a caption."""
+
     kind: Kind
+    """How it was cut."""
     length: int
+    """In tokens (span) or content words (words); 0 for a whole caption."""
     source: int
     """The caption that it is cut from."""
     tokens: tuple[str, ...]
+    """Its tokens, all of them known."""
     ids: tuple[int, ...]
     """Of the tokens, without marks."""
     extra: bool = False
+    """Whether it is beyond the number that every length has."""
 
     @property
     def content(self) -> int:
+        """How many of its tokens are content words."""
         return sum(Token(token, True, 0.0).is_content for token in self.tokens)
+
+
+class Answers(NamedTuple):
+    """Queries, and what every method found for them without their own captions."""
+
+    probes: list[Probe]
+    """Q queries."""
+    sources: NDArray[np.int64]
+    """The caption that each is cut from, (Q,)."""
+    sentences: list[NDArray[np.int32]]
+    """Token ids of each, the marks around them."""
+    embeddings: NDArray[np.float32]
+    """Unit rows, (Q, D)."""
+    stems: list[list[str]]
+    """Word stems of each."""
+    found: dict[Method, NDArray[np.int64]]
+    """Rows by method, (Q, LEADING), nearest first, -1 where there are fewer."""
+    cosines: NDArray[np.float32]
+    """Of what `infersent` found, (Q, LEADING)."""
+
+
+def answer(
+    *,
+    matrix: EmbeddingMatrix,
+    lexical: Lexical,
+    vectors: WordVectors,
+    encoder: SentenceEncoder,
+    marks: NDArray[np.int32],
+    images: Images | None,
+    random: np.random.Generator,
+    most_sources: int = _SOURCES,
+    most: int = _EACH,
+) -> Steps[Answers]:
+    """Cut queries from captions and answer them by every method without their caption.
+
+    Args:
+        matrix: The captions' embeddings, (N, D).
+        lexical: The captions' words.
+        vectors: What token ids index.
+        encoder: For the queries.
+        marks: Token ids of the two sentence marks.
+        images: The captions' image groups; None where there are none, or too few (`Images.suffice`).
+        random: Of every choice.
+        most_sources: At most how many captions queries are cut from.
+        most: At most how many queries of a kind and length.
+    """
+    probes = _cut(matrix, vectors, images, random, most_sources=most_sources, most=most)
+    sources = np.array([each.source for each in probes])  # (Q,)
+    sentences = [np.array([marks[0], *each.ids, marks[1]], np.int32) for each in probes]
+    embeddings = yield from _encode(sentences, vectors, encoder)  # (Q, D)
+    stems = []
+    for i, each in enumerate(probes):
+        stems.append(lexical.bm25.stems(" ".join(each.tokens)))
+        if i % _OFTEN == 0:
+            yield Progress("calibrating: words", i, len(probes), "queries")
+    found, cosines = yield from _lists(embeddings, sentences, stems, sources, matrix, lexical, encoder.device.type)
+    return Answers(probes, sources, sentences, embeddings, stems, found, cosines)
 
 
 def probe(
@@ -62,7 +126,7 @@ def probe(
     images: Images | None,
     seed: int = 0,
 ) -> Steps[Measured]:
-    """Cut queries from captions, answer them by every method without their caption, and note what came of it.
+    """Ask queries whose answers are known, and note what came of it.
 
     Args:
         matrix: The captions' embeddings, (N, D).
@@ -74,35 +138,35 @@ def probe(
         seed: Of every choice.
     """
     random = np.random.default_rng(seed)
-    probes = _cut(matrix, vectors, images, random)
-    sources = np.array([each.source for each in probes])  # (Q,)
-    whole_ids = [np.array([marks[0], *each.ids, marks[1]], np.int32) for each in probes]
-    embeddings = yield from _encode(whole_ids, vectors, encoder)  # (Q, D)
-    stems = []
-    for i, each in enumerate(probes):
-        stems.append(lexical.bm25.stems(" ".join(each.tokens)))
-        if i % _OFTEN == 0:
-            yield Progress("calibrating: words", i, len(probes), "queries")
-    lists, cosines = yield from _lists(embeddings, whole_ids, stems, sources, matrix, lexical, encoder.device.type)
+    answers = yield from answer(
+        matrix=matrix,
+        lexical=lexical,
+        vectors=vectors,
+        encoder=encoder,
+        marks=marks,
+        images=images,
+        random=random,
+    )
+    probes, sources, embeddings = answers.probes, answers.sources, answers.embeddings
     alone = encoder.encode(np.asarray(vectors.rows[marks])).embedding
     meter = SignalMeter(matrix.rows, marks=alone / np.linalg.norm(alone), bm25=lexical.bm25, images=images)
     signals = np.empty((len(probes), len(NAMES)))
     for i, each in enumerate(probes):
-        hits = lists["infersent"][i, :HITS]
+        hits = answers.found["infersent"][i, :HITS]
         there = hits >= 0
         signals[i] = meter.measure(
             embeddings[i],
             known=len(each.ids),
-            stems=stems[i],
+            stems=answers.stems[i],
             hits=hits[there],
-            cosines=cosines[i, :HITS][there],
+            cosines=answers.cosines[i, :HITS][there],
             leave_out=each.source,
         ).array()
         if i % _OFTEN == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
-    success = yield from _success(lists, sources, probes, matrix, images)
+    success = yield from _success(answers.found, sources, probes, matrix, images)
     hubs = yield from _hubs(matrix, random, encoder.device.type)
-    shares = yield from _marks_shares(probes, whole_ids, vectors, encoder)
+    shares = yield from _marks_shares(probes, answers.sentences, vectors, encoder)
     drawn = _draw(matrix, _RANDOM, random)
     distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
     distances[sources[:, None] == drawn] = np.nan
@@ -128,39 +192,45 @@ def probe(
 
 
 def _cut(
-    matrix: EmbeddingMatrix, vectors: WordVectors, images: Images | None, random: np.random.Generator
-) -> list[_Probe]:
+    matrix: EmbeddingMatrix,
+    vectors: WordVectors,
+    images: Images | None,
+    random: np.random.Generator,
+    *,
+    most_sources: int,
+    most: int,
+) -> list[Probe]:
     """Cut queries: equally many of each kind and length, as far as there are captions long enough."""
     usable = np.diff(matrix.sentences.starts) > 2  # (N,) at least one known word
     if images is not None:
         usable &= images.have_sisters()
     rows = np.flatnonzero(usable)
-    sources = random.permutation(rows)[:_SOURCES].tolist()
+    sources = random.permutation(rows)[:most_sources].tolist()
     ids = {row: matrix.sentences[row][1:-1].tolist() for row in sources}
     words = {row: [vectors.word(word) for word in ids[row]] for row in sources}
     content = {
         row: [place for place, word in enumerate(words[row]) if Token(word, True, 0.0).is_content] for row in sources
     }
 
-    def cut(kind: Kind, length: int, row: int, places: Sequence[int], *, extra: bool = False) -> _Probe:
-        return _Probe(
+    def cut(kind: Kind, length: int, row: int, places: Sequence[int], *, extra: bool = False) -> Probe:
+        return Probe(
             *(kind, length, row, tuple(words[row][i] for i in places), tuple(ids[row][i] for i in places)), extra=extra
         )
 
     probes = []
     for length in LENGTHS:
-        for row in random.permutation([row for row in sources if len(ids[row]) >= length])[:_EACH].tolist():
+        for row in random.permutation([row for row in sources if len(ids[row]) >= length])[:most].tolist():
             start = int(random.integers(len(ids[row]) - length + 1))
             probes.append(cut("span", length, row, range(start, start + length)))
     for length in LENGTHS:
         long = [row for row in sources if len(content[row]) >= length]
-        if len(long) < min(_EACH, len(sources)) // 2:
+        if len(long) < min(most, len(sources)) // 2:
             break  # too few captions are as long
-        for row in random.permutation(long)[:_EACH].tolist():
+        for row in random.permutation(long)[:most].tolist():
             chosen = np.sort(random.choice(len(content[row]), length, replace=False))
             probes.append(cut("words", length, row, [content[row][i] for i in chosen]))
     for number, row in enumerate(sources):
-        probes.append(cut("whole", 0, row, range(len(ids[row])), extra=number >= _EACH))
+        probes.append(cut("whole", 0, row, range(len(ids[row])), extra=number >= most))
     return probes
 
 
@@ -253,7 +323,7 @@ def _nearest(
 def _success(
     lists: dict[Method, NDArray[np.int64]],
     sources: NDArray[np.int64],
-    probes: list[_Probe],
+    probes: list[Probe],
     matrix: EmbeddingMatrix,
     images: Images | None,
 ) -> Steps[dict[Method, NDArray[np.bool_]]]:
@@ -298,7 +368,7 @@ def _draw(matrix: EmbeddingMatrix, count: int, random: np.random.Generator) -> N
 
 
 def _marks_shares(
-    probes: list[_Probe], sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
+    probes: list[Probe], sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
 ) -> Steps[NDArray[np.float64]]:
     """Measure the marks' share of the maxima for some whole captions; nan for all other queries; (Q,)."""
     shares = np.full(len(probes), np.nan)
