@@ -801,7 +801,7 @@ def _start_encoding(many: Files, cache: Path) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here; background jobs ignore it
     )
     deadline = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
