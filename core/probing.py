@@ -87,8 +87,8 @@ def answer(
     marks: NDArray[np.int32],
     images: Images | None,
     random: np.random.Generator,
-    most_sources: int = _SOURCES,
-    most: int = _EACH,
+    most_sources: int | None = None,
+    most: int | None = None,
 ) -> Steps[Answers]:
     """Cut queries from captions and answer them by every method without their caption.
 
@@ -100,10 +100,10 @@ def answer(
         marks: Token ids of the two sentence marks.
         images: The captions' image groups; None where there are none, or too few (`Images.suffice`).
         random: Of every choice.
-        most_sources: At most how many captions queries are cut from.
-        most: At most how many queries of a kind and length.
+        most_sources: At most how many captions queries are cut from; None for what a calibration takes.
+        most: At most how many queries of a kind and length; None likewise.
     """
-    probes = _cut(matrix, vectors, images, random, most_sources=most_sources, most=most)
+    probes = _cut(matrix, vectors, images, random, most_sources=most_sources or _SOURCES, most=most or _EACH)
     sources = np.array([each.source for each in probes])  # (Q,)
     sentences = [np.array([marks[0], *each.ids, marks[1]], np.int32) for each in probes]
     embeddings = yield from _encode(sentences, vectors, encoder)  # (Q, D)

@@ -1144,6 +1144,18 @@ async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files,
         assert (app.search_box.value, app.hit_list.cursor) == (query, cursor)
 
 
+async def test_beside_each_distance_stands_the_share_of_captions_that_are_farther(measured):
+    app = make_app(measured)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask_measured(pilot, "a dog near the window")
+        await settle(pilot)
+        share = float(app._answer.closer_than[1])
+        assert f" {int(10_000 * share) / 100:.2f}% " in app.hit_list.render_line(1).text
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: app._answer.method == "bm25", what="another method")
+        assert "%" not in app.hit_list.render_line(1).text
+
+
 async def test_the_lists_come_even_when_a_question_comes_between(files):
     app = make_app(files)
     async with app.run_test() as pilot:

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -393,3 +394,23 @@ def test_a_calibrated_caption_asked_again_needs_no_encoder(calibrated, files):
     finish(again.open_calibration())
     assert again.ask_caption(17).verdict.probability is not None
     assert not again.is_encoder_loaded
+
+
+def test_auto_is_the_method_that_was_measured_to_be_best_at_the_querys_length(calibrated):
+    best = {1: "bm25", 3: "infersent"}
+    calibrated.calibration = replace(
+        calibrated.calibration,
+        curve=tuple(
+            replace(cell, by_method={name: (float(name == best.get(cell.length)),) * 3 for name in METHODS})
+            for cell in calibrated.calibration.curve
+        ),
+    )
+    assert calibrated.ask("a dog", method="auto").method == "bm25"
+    assert calibrated.ask("a dog near a window in the snow", method="auto").method == "infersent"
+    assert calibrated.ask("a dog", method="words").method == "words"
+
+
+def test_before_anything_is_measured_auto_is_the_encoder(files):
+    explorer = files.explorer()
+    assert explorer.ask("a dog", method="auto").method == "infersent"
+    assert explorer.ask_caption(17, method="auto").method == "infersent"
