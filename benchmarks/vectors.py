@@ -20,12 +20,13 @@ from core.vectors import WordVectors
 _DIM = 300
 
 _CONVERT = """
-import resource, sys
+import sys
 from pathlib import Path
 from core.progress import finish
 from core.vectors import WordVectors
 finish(WordVectors.convert(Path(sys.argv[1]), Path(sys.argv[2])))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")))
 """
 
 

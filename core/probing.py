@@ -24,8 +24,8 @@ from core.vectors import WordVectors
 
 LEAST_CAPTIONS = 50
 """Captions with known words that it takes to measure anything."""
-_SOURCES = 600  # captions that queries are cut from
-_EACH = 160  # queries of a kind and length
+_SOURCES = 1200  # captions that queries are cut from, each also asked whole: enough to know what few of them do
+_EACH = 320  # queries of a kind and length
 _LOOKED_AT = 48  # whole captions whose maxima are looked at, one by one
 _SAMPLED = 1000  # captions whose first ten tell the hubs
 _RANDOM = 512  # captions drawn at random, whose distances from every query are taken

@@ -154,7 +154,8 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
                 fresh[i] = word not in seen
                 seen.add(word)
             words += [word for word, is_new in zip(new_words, fresh, strict=True) if is_new]
-            rows_file.write(rows[fresh].tobytes())
+            kept = rows if fresh.all() else rows[fresh]
+            rows_file.write(memoryview(kept).cast("B") if len(kept) else b"")
             yield Progress("converting word vectors", min(read / 1e6, total), total, "MB")
         if not words:
             found = "no line of it is a word with its vector" if dim else "is empty"
@@ -261,9 +262,10 @@ def _parse(lines: list[bytes], dim: int) -> tuple[list[bytes], NDArray[np.float3
     except pa.ArrowInvalid:
         table = None
     if table is not None and table.shape == (len(lines), dim) and all(word for word, _, _ in parts):
-        rows = np.empty((len(lines), dim), np.float32)
+        columns = np.empty((dim, len(lines)), np.float32)
         for i, column in enumerate(table.columns):
-            rows[:, i] = column.to_numpy()
+            columns[i] = column.to_numpy()
+        rows = np.ascontiguousarray(columns.T)
         if np.isfinite(rows).all():
             return [word for word, _, _ in parts], rows, 0
     words, vectors = [], []
