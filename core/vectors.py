@@ -155,7 +155,7 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
                 seen.add(word)
             words += [word for word, is_new in zip(new_words, fresh, strict=True) if is_new]
             kept = rows if fresh.all() else rows[fresh]
-            rows_file.write(memoryview(kept).cast("B") if len(kept) else b"")
+            rows_file.write(kept.data)
             yield Progress("converting word vectors", min(read / 1e6, total), total, "MB")
         if not words:
             found = "no line of it is a word with its vector" if dim else "is empty"
