@@ -337,14 +337,35 @@ class Explorer:
             dtype=self.dtype,
         )
 
-    def embed(self, texts: Sequence[str], out: NDArray[np.float32]) -> Steps[None]:
-        """Encode texts into `out`, (len(texts), D), raw; those without known words at the mark-only point."""
+    def self_check(self, *, captions: int = 200) -> Steps[float]:
+        """Encode some captions, drawn evenly, as they are encoded here and in float32 on the CPU.
+
+        Returns:
+            The least cosine between the two embeddings of a caption; near 1 when the device computes as it should.
+        """
+        texts = self.captions.texts[:: max(1, len(self.captions) // captions)][:captions]
+        here, exact = (np.empty((len(texts), self.encoder.dim), np.float32) for _ in range(2))
+        yield from self.embed(texts, here)
+        yield from self.embed(texts, exact, encoder=SentenceEncoder.load(self.assets.weights))
+        lengths = np.linalg.norm(here, axis=1) * np.linalg.norm(exact, axis=1)
+        return float(((here * exact).sum(axis=1) / lengths).min())
+
+    def embed(
+        self, texts: Sequence[str], out: NDArray[np.float32], *, encoder: SentenceEncoder | None = None
+    ) -> Steps[None]:
+        """Encode texts into `out`, (len(texts), D), raw; those without known words at the mark-only point.
+
+        Args:
+            texts: The texts.
+            out: Where the embeddings go.
+            encoder: Another one than the explorer's.
+        """
         sentences = yield from self.sentences(texts)
         chunks, copies = distinct_chunks(sentences)
         done, at_once = 0, None
         for chunk in chunks:
             part = [sentences[copies[i][0]] for i in chunk]
-            steps = self.encoder.encode_together(part, self.vectors, at_once=at_once)
+            steps = (encoder or self.encoder).encode_together(part, self.vectors, at_once=at_once)
             rows = np.concatenate([copies[i] for i in chunk])
             embeddings, at_once = yield from watch(steps, done, len(rows) / len(chunk), len(texts))
             out[rows] = np.repeat(embeddings, [len(copies[i]) for i in chunk], axis=0)

@@ -12,6 +12,7 @@ from conftest import write_coco, write_vectors, write_weights
 from reference import rank_slowly
 
 from core.assets import AssetError
+from core.encoder import SentenceEncoder
 from core.methods import METHODS
 from core.progress import finish
 
@@ -414,3 +415,12 @@ def test_before_anything_is_measured_auto_is_the_encoder(files):
     explorer = files.explorer()
     assert explorer.ask("a dog", method="auto").method == "infersent"
     assert explorer.ask_caption(17, method="auto").method == "infersent"
+
+
+def test_the_self_check_is_near_1_in_either_dtype_and_tells_an_encoder_that_computes_otherwise(files, tmp_path):
+    explorer = files.explorer()
+    assert finish(explorer.self_check()) > 0.999999
+    explorer.encoder = SentenceEncoder.load(files.weights, dtype="bfloat16")
+    assert 0.999 < finish(explorer.self_check(captions=50)) < 0.9999999
+    explorer.encoder = SentenceEncoder.load(write_weights(tmp_path / "other.pkl", seed=7))
+    assert finish(explorer.self_check()) < 0.9

@@ -288,7 +288,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
 @asset_options
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Say what is in use, from where, and whether it fits together. Encodes nothing."""
+    """Say what is in use, from where, and whether it fits together. Encodes nothing, but checks a GPU."""
     from tui.doctor import examine
 
     document = examine(Options.of(context))

@@ -7,17 +7,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
+from core.progress import finish
 from tui.pace import run_steps
 
 if TYPE_CHECKING:
     from core.explorer import Explorer
     from tui.options import Options
 
+_LEAST_COSINE = 0.999  # bfloat16 leaves 0.9999 and more
 _PACKAGES = ("torch", "numpy", "scipy", "nltk", "pandas", "textual")
 
 
 def examine(options: Options) -> dict[str, Any]:
-    """Open what the options name, as far as that goes; encode nothing.
+    """Open what the options name, as far as that goes; encode nothing but a few captions on a GPU, to check it.
 
     Returns:
         Plain values; `ok` is False when something cannot be used, and `problems` says what.
@@ -28,6 +30,12 @@ def examine(options: Options) -> dict[str, Any]:
         explorer = options.open_explorer()
         document |= _describe(explorer)
         cache = explorer.cache
+        if explorer.device.startswith("cuda"):
+            cosine = finish(explorer.self_check())
+            document["self_check"] = {"least_cosine_to_float32_on_cpu": cosine}
+            if not cosine > _LEAST_COSINE:
+                document["ok"] = False
+                document["problems"].append(f"{explorer.device} computes wrongly: use --device cpu")
     except AssetError as error:
         document |= {"ok": False, "problems": str(error).splitlines()}
     document["cache"] = {"path": str(cache.root), "bytes": cache.size()}
