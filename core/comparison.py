@@ -9,9 +9,8 @@ from itertools import combinations
 
 from core.methods import Method
 from core.search import Ranking
+from core.signals import FIRST
 
-FIRST = 10
-"""How many hits of two lists are compared for their overlap."""
 _WORD = re.compile(r"\w\w+")  # as BM25 reads them
 
 

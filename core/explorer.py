@@ -31,7 +31,7 @@ from core.methods import METHODS, Choice, Method
 from core.probing import LEAST_CAPTIONS, probe
 from core.progress import Progress, Steps
 from core.rankers import Query, Rankers, Scored
-from core.reliability import NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
+from core.reliability import LEVELS, NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
 from core.search import LEADING, Found, Ranking, Searcher
 from core.signals import FIRST, HITS, SignalMeter
 from core.tokens import Tokenizer
@@ -495,8 +495,7 @@ class Explorer:
         """
         assert answer.row is not None
         clock = _Clock(answer.timings_ms)
-        words = self.tokenizer.tokenize(answer.query)
-        rows = self.vectors.find(words, always=self.tokenizer.marks)
+        words, rows, _ = self._look_up(answer.query)
         clock.lap("tokenize")
         ids = self.matrix.sentences[answer.row]
         if len(ids) <= 2 or answer.found is None:
@@ -747,7 +746,7 @@ def _term_unknown(terms: Sequence[str]) -> Verdict:
 
 def _weakest(verdicts: Sequence[tuple[str, Verdict]]) -> Verdict:
     """The verdict on the term, named with it, that can be trusted least."""
-    text, verdict = max(verdicts, key=lambda each: ("reliable", "doubtful", "unreliable").index(each[1].level))
+    text, verdict = max(verdicts, key=lambda each: LEVELS.index(each[1].level))
     return replace(verdict, reasons=(f"weakest term: “{text}”", *verdict.reasons))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from core.methods import Method
 from core.signals import FIRST, HITS, Signals
 
 Level = Literal["reliable", "doubtful", "unreliable"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""The best first."""
 
 # English function words: known to every vector file, but they do not say what a picture shows.
 _FUNCTION_WORDS = frozenset(
@@ -91,8 +93,7 @@ def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
     reasons = [f"{_count(content, 'known content word')}: {_LENGTH_REASONS[level]}"]
     if unknown:
         share = len(unknown) / len(words)
-        named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
-        reasons.append(f"{len(unknown)} of {_count(len(words), 'word')} unknown and dropped: {named}")
+        reasons.append(f"{len(unknown)} of {_count(len(words), 'word')} unknown and dropped: {_named(unknown)}")
         if share >= 1 / 3 and level == "reliable":
             level = "doubtful"
     return Verdict(level, tuple(reasons), "rule of thumb, not measured")
@@ -125,7 +126,7 @@ def judge(
     by_signals: Level = "unreliable"
     if probability >= calibration.reliable_from / 2:
         by_signals = "reliable" if probability >= calibration.reliable_from else "doubtful"
-    level = max(by_length, by_signals, key=_LEVELS.index)
+    level = max(by_length, by_signals, key=LEVELS.index)
     words = _count(content, "known content word")
     if calibration.least_content is None:
         length = f"{words}; not even whole captions find {calibration.measure} more often than chance here"
@@ -136,8 +137,7 @@ def judge(
         length = f"{words}{', too short' if too_short else ''}: such queries {found}"
     reasons = [length]
     if unknown := [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]:
-        named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
-        reasons.append(f"unknown and dropped: {named}")
+        reasons.append(f"unknown and dropped: {_named(unknown)}")
     reasons += _good_signs(signals) if by_signals == "reliable" else _bad_signs(signals, calibration)
     share = calibration.share_below("marks", marks_importance)
     if share > _UNUSUAL:
@@ -153,7 +153,6 @@ def judge(
     return Verdict(level, tuple(reasons), basis, probability, too_short, better)
 
 
-_LEVELS: list[Level] = ["reliable", "doubtful", "unreliable"]
 _UNUSUAL = 0.95  # what fewer than one in twenty whole captions have
 
 
@@ -179,6 +178,11 @@ def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
     if nearer > _UNUSUAL:
         signs.append(f"nearer to the embedding of no words than {_most(nearer)} of whole captions")
     return signs or ["its hits have the look of queries that failed"]
+
+
+def _named(words: Sequence[str]) -> str:
+    """Name words, the first five of many."""
+    return ", ".join(words[:5]) + (" ..." if len(words) > 5 else "")
 
 
 def _most(share: float) -> str:

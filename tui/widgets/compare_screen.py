@@ -25,6 +25,7 @@ from textual.widgets import Static
 from core.methods import METHODS, Method
 from tui.cells import fit
 from tui.visible import visible
+from tui.widgets.hit_list import LIST_KEYS
 
 if TYPE_CHECKING:
     from core.comparison import ComparedHit, Comparison
@@ -44,13 +45,7 @@ class CompareTable(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "turn(-1)", "List before", show=False),
         Binding("right,l", "turn(1)", "Next list", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
-        Binding("home,g", "go(0)", "First", show=False),
-        Binding("end,G", "go(-1)", "Last", show=False),
-        Binding("enter", "follow", "follow", key_display="⏎"),
+        *LIST_KEYS,
     ]
 
     class CursorMoved(Message):

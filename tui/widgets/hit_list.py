@@ -31,6 +31,18 @@ _WIDE_CELLS = 78  # from here on there is room for one more column
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
+LIST_KEYS: list[BindingType] = [
+    Binding("up,k", "move(-1)", "Up", show=False),
+    Binding("down,j", "move(1)", "Down", show=False),
+    Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+    Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
+    Binding("home,g", "go(0)", "First", show=False),
+    Binding("end,G", "go(-1)", "Last", show=False),
+    Binding("enter", "follow", "follow", key_display="⏎"),
+]
+"""The keys of every list of hits."""
+
+
 class HitList(ScrollView, can_focus=True):
     """A ranked list of captions with a cursor.
 
@@ -45,15 +57,7 @@ class HitList(ScrollView, can_focus=True):
         "hit-list--query",
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-        Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
-        Binding("home,g", "go(0)", "First", show=False),
-        Binding("end,G", "go(-1)", "Last", show=False),
-        Binding("enter", "follow", "follow", key_display="⏎"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
 
     class CursorMoved(Message):
         """The cursor rests on another hit."""
