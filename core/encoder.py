@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.assets import ADDRESSES, AssetError
+from core.fitting import PartStep, in_parts_that_fit
 from core.lanes import at_once
 from core.prefixes import PrefixPlan, plan
 from core.vectors import WordVectors
@@ -53,15 +54,6 @@ class EncodedSentence:
     def importance(self) -> NDArray[np.float32]:
         """Share of the D maxima that fall on each token, (T,); sums to 1."""
         return (np.bincount(self.winners, minlength=self.length) / len(self.winners)).astype(np.float32)
-
-
-class EncodingStep(NamedTuple):
-    """How far the encoding of many sentences has come."""
-
-    done: float
-    """Sentences, counting parts of them."""
-    at_once: int
-    """How many sentences fit on the device at once, as far as known."""
 
 
 class _Direction(NamedTuple):
@@ -186,7 +178,7 @@ class SentenceEncoder:
 
     def encode_together(
         self, sentences: Sequence[NDArray[np.int32]], vectors: WordVectors, *, at_once: int | None = None
-    ) -> Generator[EncodingStep, None, NDArray[np.float32]]:
+    ) -> Generator[PartStep, None, NDArray[np.float32]]:
         """Encode distinct sentences, sharing the steps of equal beginnings and endings; exact, without padding.
 
         Work that does not fit on a CUDA device is done in halves.
@@ -202,26 +194,16 @@ class SentenceEncoder:
         Returns:
             Embeddings in the order of `sentences`, (B, D), not normalized.
         """
-        at_once = at_once or len(sentences)
-        embeddings = np.empty((len(sentences), self.dim), np.float32)
-        done = 0
-        while done < len(sentences):
-            part = sentences[done : done + at_once]
-            try:
-                for half, direction in enumerate(self._directions):
-                    steps = plan(part if half == 0 else [ids[::-1] for ids in part])
-                    out = embeddings[done : done + at_once, half * self.dim // 2 : (half + 1) * self.dim // 2]
-                    for share in self._pool(steps, vectors, direction, out):
-                        yield EncodingStep(done + (half + share) / 2 * len(part), at_once)
-            except torch.OutOfMemoryError as error:
-                if at_once == 1:
-                    advice = "use --device cpu, or free memory on the device"
-                    raise AssetError(f"--device {self.device}", "out of memory", advice=advice) from error
-                at_once = (min(at_once, len(part)) + 1) // 2
-            else:
-                done += at_once
-                continue
-            torch.cuda.empty_cache()  # out here, where the traceback no longer holds the tensors
+        embeddings = np.empty((len(sentences), self.dim), np.float32)  # (B, D)
+
+        def encode(part: slice) -> Iterator[float]:
+            for half, direction in enumerate(self._directions):
+                steps = plan(sentences[part] if half == 0 else [ids[::-1] for ids in sentences[part]])
+                out = embeddings[part, half * self.dim // 2 : (half + 1) * self.dim // 2]  # (b, H)
+                for share in self._pool(steps, vectors, direction, out):
+                    yield (half + share) / 2
+
+        yield from in_parts_that_fit(len(sentences), encode, device=self.device, at_once=at_once)
         return embeddings
 
     @torch.inference_mode()

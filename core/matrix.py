@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from core.assets import AssetError
 from core.cache import write_json
 from core.codes import RowCodes
-from core.encoder import PLAN, EncodingStep, SentenceEncoder
+from core.encoder import PLAN, SentenceEncoder
+from core.fitting import PartStep
 from core.locks import only_one
 from core.progress import Progress, Steps
 from core.vectors import WordVectors
@@ -300,7 +301,7 @@ def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.
 
 
 def watch(
-    steps: Generator[EncodingStep, None, NDArray[np.float32]], rows_done: int, rows_a_sentence: float, n: int
+    steps: Generator[PartStep, None, NDArray[np.float32]], rows_done: int, rows_a_sentence: float, n: int
 ) -> Generator[Progress, None, tuple[NDArray[np.float32], int]]:
     """Turn a chunk's steps into progress; return its embeddings and how many sentences fitted at once."""
     at_once = _CHUNK

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from core.calibration import LENGTHS, Measured
@@ -16,7 +17,7 @@ from core.lexical import Lexical, MeanWordVectors
 from core.matrix import EmbeddingMatrix
 from core.methods import METHODS, Method
 from core.progress import Progress, Steps
-from core.rankers import CONTEXT, Scored, fuse, mix, nearest_together
+from core.rankers import CONTEXT, Nearest, Scored, fuse, mix, nearest_together
 from core.reliability import Token
 from core.search import LEADING
 from core.signals import FIRST, HITS, NAMES, SignalMeter
@@ -112,7 +113,7 @@ def answer(
         stems.append(lexical.bm25.stems(" ".join(each.tokens)))
         if i % _OFTEN == 0:
             yield Progress("calibrating: words", i, len(probes), "queries")
-    found, cosines = yield from _lists(embeddings, sentences, stems, sources, matrix, lexical, encoder.device.type)
+    found, cosines = yield from _lists(embeddings, sentences, stems, sources, matrix, lexical, encoder.device)
     return Answers(probes, sources, sentences, embeddings, stems, found, cosines)
 
 
@@ -165,7 +166,7 @@ def probe(
         if i % _OFTEN == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
     success = yield from _success(answers.found, sources, probes, matrix, images)
-    hubs = yield from _hubs(matrix, random, encoder.device.type)
+    hubs = yield from _hubs(matrix, random, encoder.device)
     shares = yield from _marks_shares(probes, answers.sentences, vectors, encoder)
     drawn = _draw(matrix, _RANDOM, random)
     distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
@@ -262,7 +263,7 @@ def _lists(
     sources: NDArray[np.int64],
     matrix: EmbeddingMatrix,
     lexical: Lexical,
-    device: str,
+    device: torch.device,
 ) -> Steps[tuple[dict[Method, NDArray[np.int64]], NDArray[np.float32]]]:
     """Answer every query by every method, without its source.
 
@@ -305,19 +306,35 @@ def _nearest(
     queries: NDArray[np.float32],
     matrix: EmbeddingMatrix | MeanWordVectors,
     leave_out: NDArray[np.int64],
-    device: str,
+    device: torch.device,
     name: str,
 ) -> Steps[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Find the leading rows of many queries; (Q, LEADING), -1 where there are fewer, and their cosines."""
-    rows, cosines = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-    for step in nearest_together(
-        queries, matrix.rows, k=LEADING, leave_out=leave_out, never=matrix.sentences.wordless(), device=device
-    ):
-        rows, cosines = step.rows, step.cosines
-        yield Progress(f"calibrating: {name}", step.read, len(matrix.rows), "captions")
+    nearest = yield from _search(queries, matrix, k=LEADING, leave_out=leave_out, device=device, name=name)
     found = np.full((len(queries), LEADING), -1, np.int64)
-    found[:, : rows.shape[1]] = np.where(np.isfinite(cosines), rows, -1)
-    return found, cosines
+    found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), nearest.rows, -1)
+    return found, nearest.cosines
+
+
+def _search(
+    queries: NDArray[np.float32],
+    matrix: EmbeddingMatrix | MeanWordVectors,
+    *,
+    k: int,
+    leave_out: NDArray[np.int64],
+    device: torch.device,
+    name: str,
+) -> Steps[Nearest]:
+    work = nearest_together(
+        queries, matrix.rows, k=k, leave_out=leave_out, never=matrix.sentences.wordless(), device=device
+    )
+    while True:
+        try:
+            step = next(work)
+        except StopIteration as stop:
+            result: Nearest = stop.value
+            return result
+        yield Progress(f"calibrating: {name}", step.done, len(queries), "queries")
 
 
 def _success(
@@ -342,21 +359,12 @@ def _success(
     return success
 
 
-def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: str) -> Steps[NDArray[np.int32]]:
+def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: torch.device) -> Steps[NDArray[np.int32]]:
     """Find the captions that are among the first ten of far more captions than others are (Radovanovic et al. 2010)."""
     sample = _draw(matrix, _SAMPLED, random)
-    rows = np.empty((0, FIRST), np.int64)
-    for step in nearest_together(
-        matrix.rows[sample].astype(np.float32),
-        matrix.rows,
-        k=FIRST,
-        leave_out=sample,
-        never=matrix.sentences.wordless(),
-        device=device,
-    ):
-        rows = step.rows
-        yield Progress("calibrating: hubs", step.read, len(matrix), "captions")
-    counts = np.bincount(rows.ravel(), minlength=len(matrix))
+    queries = matrix.rows[sample].astype(np.float32)  # (S, D)
+    nearest = yield from _search(queries, matrix, k=FIRST, leave_out=sample, device=device, name="hubs")
+    counts = np.bincount(nearest.rows.ravel(), minlength=len(matrix))
     usual = counts.mean() + _HUB_DEVIATIONS * counts.std()
     return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)
 

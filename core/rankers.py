@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.fitting import PartStep, in_parts_that_fit
 from core.lexical import Lexical
 from core.matrix import EmbeddingMatrix
 from core.methods import Method
@@ -154,8 +155,6 @@ def fuse(lists: list[NDArray[np.int32]], n: int) -> NDArray[np.float32]:
 class Nearest(NamedTuple):
     """The nearest rows of many queries."""
 
-    read: int
-    """How many rows were looked at."""
     rows: NDArray[np.int64]
     """(Q, K), nearest first."""
     cosines: NDArray[np.float32]
@@ -169,9 +168,9 @@ def nearest_together(
     k: int,
     leave_out: NDArray[np.int64],
     never: NDArray[np.int64],
-    device: str = "cpu",
-) -> Iterator[Nearest]:
-    """Find the nearest rows of many queries in one pass, by float32 cosines.
+    device: torch.device,
+) -> Generator[PartStep, None, Nearest]:
+    """Find the nearest rows of many queries by float32 cosines, in one pass where the queries fit on the device.
 
     Args:
         queries: Unit rows, (Q, D).
@@ -182,21 +181,33 @@ def nearest_together(
         device: Where to compute.
 
     Yields:
-        The best of the rows read so far; the last is the result.
+        A step for each block of rows: a place to stop.
+
+    Raises:
+        AssetError: Not even one query fits on the device.
     """
-    wanted = torch.from_numpy(queries).to(device)
-    out = torch.from_numpy(leave_out).to(device)
-    best = torch.empty((len(queries), 0), device=device)
-    which = torch.empty((len(queries), 0), dtype=torch.int64, device=device)
-    for start in range(0, len(rows), _BLOCK):
-        block = torch.from_numpy(rows[start : start + _BLOCK].astype(np.float32)).to(device)  # (b, D)
-        with torch.inference_mode():
-            cosines = wanted @ block.T  # (Q, b)
-            inside = (out >= start) & (out < start + len(block))  # (Q,)
-            cosines[inside, out[inside] - start] = -torch.inf
-            cosines[:, never[(never >= start) & (never < start + len(block))] - start] = -torch.inf
-            values, places = cosines.topk(min(k, len(block)), dim=1)
-            best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
-            which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]
-            best = best[:, :k]
-        yield Nearest(start + len(block), which.cpu().numpy(), best.cpu().numpy())
+    k = min(k, len(rows))
+    found = Nearest(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32))
+
+    def search(part: slice) -> Iterator[float]:
+        wanted = torch.from_numpy(queries[part]).to(device)  # (q, D)
+        out = torch.from_numpy(leave_out[part]).to(device)  # (q,)
+        best = torch.empty((len(wanted), 0), device=device)  # (q, up to K)
+        which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)
+        for start in range(0, len(rows), _BLOCK):
+            block = torch.from_numpy(rows[start : start + _BLOCK].astype(np.float32)).to(device)  # (b, D)
+            hidden = torch.from_numpy(never[(never >= start) & (never < start + len(block))] - start).to(device)
+            with torch.inference_mode():
+                cosines = wanted @ block.T  # (q, b)
+                inside = (out >= start) & (out < start + len(block))  # (q,)
+                cosines[inside, out[inside] - start] = -torch.inf
+                cosines[:, hidden] = -torch.inf
+                values, places = cosines.topk(min(k, len(block)), dim=1)
+                best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
+                which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]
+                best = best[:, :k]
+            yield (start + len(block)) / len(rows)
+        found.rows[part], found.cosines[part] = which.cpu().numpy(), best.cpu().numpy()
+
+    yield from in_parts_that_fit(len(queries), search, device=device)
+    return found

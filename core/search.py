@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,13 +102,16 @@ class Searcher:
         self._matrix = matrix
         self._ranked = np.ones(len(matrix.rows), bool)  # (N,)
         self._ranked[matrix.sentences.wordless()] = False
-        rows = torch.from_numpy(matrix.rows)  # (N, D)
-        if device.startswith("cuda") and rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
-            rows = rows.to(device)
-        self._rows = rows
-        self.device = str(rows.device)
-        """Where the matrix is read."""
+        self._rows = torch.from_numpy(matrix.rows)  # (N, D)
+        if device.startswith("cuda") and self._rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
+            with suppress(torch.OutOfMemoryError):  # another process was quicker: search on the CPU
+                self._rows = self._rows.to(device)
         self._codes = matrix.codes if self.device == "cpu" and RowCodes.supported() else None
+
+    @property
+    def device(self) -> str:
+        """Where the matrix is read; a GPU whose memory runs out gives way to the CPU."""
+        return str(self._rows.device)
 
     def nearest(self, query: NDArray[np.floating], *, k: int = LEADING, own_row: int | None = None) -> Found:
         """Rank the k nearest rows exactly.
@@ -152,9 +156,19 @@ class Searcher:
         known = cosines if self._codes is None else None
         return Found(leading, 1 - median, lambda: self._similarities(unit) if known is None else known)
 
-    @torch.inference_mode()
     def _similarities(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Cosines of a unit query (D,) to some rows, None for all; -inf for rows that are never ranked."""
+        try:
+            return self._multiply(unit, which)
+        except torch.OutOfMemoryError:
+            if self.device == "cpu":
+                raise
+        self._rows = torch.from_numpy(self._matrix.rows)  # outside `except`: there the traceback holds the tensors
+        torch.cuda.empty_cache()
+        return self._multiply(unit, which)
+
+    @torch.inference_mode()
+    def _multiply(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
         vector = torch.from_numpy(unit.astype(np.float32)).to(self._rows.device)  # (D,)
         out = torch.empty(len(self._rows) if which is None else len(which), device=self._rows.device)
         chosen = None if which is None else torch.from_numpy(which)

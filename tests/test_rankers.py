@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from torch.overrides import TorchFunctionMode
 
 from core import rankers
+from core.assets import AssetError
 from core.methods import METHODS
 from core.progress import finish
 from core.rankers import CONTEXT, Scored, fuse, mix, nearest_together
@@ -72,8 +75,9 @@ def test_many_queries_find_what_a_full_sort_finds_whatever_the_block(data):
     never = np.flatnonzero(random.random(n) < 0.2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rankers, "_BLOCK", block)
-        *_, last = nearest_together(queries, rows, k=k, leave_out=leave_out, never=never)
-    assert last.read == n
+        last = finish(
+            nearest_together(queries, rows, k=k, leave_out=leave_out, never=never, device=torch.device("cpu"))
+        )
     cosines = queries.astype(np.float64) @ rows.astype(np.float64).T  # (Q, N)
     for i in range(q):
         gone = {*never.tolist(), int(leave_out[i])}
@@ -85,15 +89,54 @@ def test_many_queries_find_what_a_full_sort_finds_whatever_the_block(data):
         assert last.rows.shape == last.cosines.shape == (q, min(k, n))
 
 
-def test_every_step_holds_the_best_of_the_rows_read_so_far(monkeypatch):
-    monkeypatch.setattr(rankers, "_BLOCK", 10)
+class SmallMemory(TorchFunctionMode):
+    """Refuses large tensors, as a full device does."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.refused = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.nbytes > self.most:
+            self.refused += 1
+            raise torch.OutOfMemoryError("no room")
+        return result
+
+
+def few_queries():
     random = np.random.default_rng(0)
     rows = random.normal(size=(35, 8)).astype(np.float16)
-    queries = random.normal(size=(3, 8)).astype(np.float32)
-    nobody = np.full(3, -1)
-    for step in nearest_together(queries, rows, k=5, leave_out=nobody, never=np.empty(0, np.int64)):
-        whole = queries @ rows[: step.read].astype(np.float32).T
-        np.testing.assert_allclose(step.cosines, -np.sort(-whole, axis=1)[:, :5], atol=1e-5)
+    queries = random.normal(size=(30, 8)).astype(np.float32)
+    asked = {"k": 5, "leave_out": np.full(30, -1), "never": np.empty(0, np.int64), "device": torch.device("cpu")}
+    return queries, rows, asked
+
+
+def test_queries_that_do_not_fit_the_device_together_are_answered_in_halves(monkeypatch):
+    monkeypatch.setattr(rankers, "_BLOCK", 10)
+    queries, rows, asked = few_queries()
+    roomy = finish(nearest_together(queries, rows, **asked))
+    with SmallMemory(10 * 8 * 4) as memory:  # ten queries, or a block
+        tight = finish(nearest_together(queries, rows, **asked))
+    assert memory.refused
+    assert tight.rows.tolist() == roomy.rows.tolist()
+    np.testing.assert_allclose(tight.cosines, roomy.cosines, atol=1e-6)
+
+
+def test_a_single_query_that_does_not_fit_the_device_is_an_error():
+    queries, rows, asked = few_queries()
+    with SmallMemory(8), pytest.raises(AssetError, match="--device cpu"):
+        finish(nearest_together(queries, rows, **asked))
+
+
+def test_searching_many_queries_can_be_left_between_any_two_steps(monkeypatch):
+    monkeypatch.setattr(rankers, "_BLOCK", 10)
+    queries, rows, asked = few_queries()
+    steps = nearest_together(queries, rows, **asked)
+    seen = [next(steps).done for _ in range(3)]
+    steps.close()
+    assert seen == pytest.approx([30 * 10 / 35, 30 * 20 / 35, 30 * 30 / 35])
 
 
 # Methods

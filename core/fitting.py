@@ -1,0 +1,56 @@
+"""Fitting: work on many items in parts that fit the device's memory; a part that does not fit is done in halves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import NamedTuple
+
+import torch
+
+from core.assets import AssetError
+
+
+class PartStep(NamedTuple):
+    """How far work on many items has come."""
+
+    done: float
+    """Finished items, counting the finished share of the current part."""
+    at_once: int
+    """How many items are worked on together; smaller after the device ran out of memory."""
+
+
+def in_parts_that_fit(
+    count: int, work: Callable[[slice], Iterator[float]], *, device: torch.device, at_once: int | None = None
+) -> Generator[PartStep]:
+    """Work on items 0..count part by part; when the device runs out of memory, repeat the part in halves.
+
+    Args:
+        count: How many items there are.
+        work: Works on one part, and yields the share of it that is done, 0..1. It starts from the beginning when it is
+            called again for items that did not fit.
+        device: Where it works, for the message.
+        at_once: How many items to start with; None for all.
+
+    Yields:
+        A step for each share that `work` yields.
+
+    Raises:
+        AssetError: Not even one item fits.
+    """
+    at_once = at_once or count
+    done = 0
+    while done < count:
+        part = slice(done, min(done + at_once, count))
+        size = part.stop - part.start
+        try:
+            for share in work(part):
+                yield PartStep(done + share * size, at_once)
+        except torch.OutOfMemoryError as error:
+            if size == 1:
+                advice = "use --device cpu, or free memory on the device"
+                raise AssetError(f"--device {device}", "out of memory", advice=advice) from error
+            at_once = (size + 1) // 2
+        else:
+            done = part.stop
+            continue
+        torch.cuda.empty_cache()  # outside `except`: there the traceback still holds the tensors
