@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 
 # Speed, memory and quality beside the alternatives; wants the extra `bench` and a quiet machine for half an hour.
-.PHONY: bench check format lint test
+.PHONY: bench check format lint offline-wheels test
 
 check: lint test
 
@@ -21,3 +21,20 @@ bench:
 format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+
+# For a machine without network that has torch, scipy, pandas and pyarrow: wheels of this project and of the packages
+# in LACKS, with what they depend on. There: pip install --no-index --find-links wheels infersent-tui
+TARGET_PYTHON ?= 3.12
+TARGET_ARCH ?= x86_64
+LACKS ?= textual nltk diskcache filelock bm25s PyStemmer click platformdirs
+WHEELS ?= wheels
+
+offline-wheels:
+	rm -rf $(WHEELS)
+	$(PYTHON) -m pip wheel -q --no-deps -w $(WHEELS) .
+	$(PYTHON) -m pip download -q -c constraints.txt -d $(WHEELS) --only-binary=:all: --implementation cp \
+		--python-version $(TARGET_PYTHON) \
+		$(foreach n,17 27 28 34,--platform manylinux_2_$(n)_$(TARGET_ARCH)) --platform manylinux2014_$(TARGET_ARCH) \
+		$(LACKS)
+	@echo "$(WHEELS): $$(ls $(WHEELS) | wc -l) wheels for Python $(TARGET_PYTHON) on $(TARGET_ARCH); copy the folder, then:"
+	@echo "  pip install --no-index --find-links $(WHEELS) infersent-tui"

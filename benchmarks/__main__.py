@@ -4,33 +4,76 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
-
-import click
-
-from benchmarks.measure import machine, plain
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale", "methods")
+"""What `all` runs; `gpu` is run by name."""
 
 
-@click.command()
-@click.argument("name", type=click.Choice([*NAMES, "all"]))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--quick", is_flag=True, help="Less work and fewer rounds: to see that it runs.")
-def main(name: str, as_json: bool, quick: bool) -> None:
+def missing_packages() -> list[str]:
+    """The packages that the project depends on and that are not installed, in the order of pyproject.toml."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    missing = []
+    for requirement in project["dependencies"]:
+        name = re.split(r"[^\w.-]", requirement)[0]
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    return missing
+
+
+def main() -> None:
     """Measure, beside the alternatives, in the same minutes."""
-    documents = {}
-    for each in NAMES if name == "all" else (name,):
-        click.echo(f"measuring {each} ...", err=True)
-        documents[each] = plain(importlib.import_module(f"benchmarks.{each}").run(quick=quick)) | {"machine": machine()}
-    if as_json:
-        click.echo(json.dumps(documents[name] if name != "all" else documents, indent=1))
-        return
-    for each, document in documents.items():
-        click.echo(f"{each}: {document.pop('question')}")
-        for key, value in document.items():
-            click.echo(f"  {key}: {json.dumps(value)}")
+    if missing := missing_packages():
+        names = " ".join(missing)
+        sys.exit(f"not installed here: {names} (without network: `make offline-wheels LACKS='{names}'` elsewhere)")
+    import click
+
+    from benchmarks.measure import machine, plain
+    from core.assets import AssetError
+
+    @click.command()
+    @click.argument("name", type=click.Choice([*NAMES, "gpu", "all"]))
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    @click.option("--quick", is_flag=True, help="Less work and fewer rounds: to see that it runs.")
+    @click.option("--device", help="For gpu: cuda (default), cuda:N or cpu.")
+    @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="For gpu: a folder for gpu.json.")
+    def measure(name: str, as_json: bool, quick: bool, device: str | None, out: Path | None) -> None:
+        """Measure, beside the alternatives, in the same minutes; `gpu` also checks that a GPU computes as it should."""
+        if name != "gpu" and (device or out):
+            raise click.UsageError("--device and --out belong to gpu")
+        documents = {}
+        for each in NAMES if name == "all" else (name,):
+            click.echo(f"measuring {each} ...", err=True)
+            options = {"device": device or "cuda"} if each == "gpu" else {}
+            try:
+                result = importlib.import_module(f"benchmarks.{each}").run(quick=quick, **options)
+            except AssetError as error:
+                raise click.ClickException(str(error)) from error
+            documents[each] = plain(result) | {"machine": machine()}
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "gpu.json").write_text(json.dumps(documents["gpu"], indent=1), encoding="utf-8")
+        if as_json:
+            click.echo(json.dumps(documents[name] if name != "all" else documents, indent=1))
+            return
+        if name == "gpu":
+            from benchmarks.gpu import table
+
+            click.echo(table(documents["gpu"]))
+            return
+        for each, document in documents.items():
+            click.echo(f"{each}: {document.pop('question')}")
+            for key, value in document.items():
+                click.echo(f"  {key}: {json.dumps(value)}")
+
+    measure()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

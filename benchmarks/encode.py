@@ -7,6 +7,7 @@ so it is timed on the whole corpus, with the normalizing that ends in the matrix
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     rounds = 1 if quick else 3
     whole = Corpus.read(max(sizes))
     encoders = {dtype: random_encoder(dtype) for dtype in ("float32", "bfloat16")}
-    lstm = _lstm()
+    lstm = random_lstm()
     rates: dict[str, Any] = {}
     for size in sizes:
         corpus = Corpus(whole.name, whole.texts[:size])
@@ -41,10 +42,12 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             f"ours {dtype}": lambda corpus=corpus, encoder=encoder: encode(corpus.sentences, corpus.vectors, encoder)
             for dtype, encoder in encoders.items()
         }
-        sample = _even_sample(corpus, _SAMPLE // (4 if quick else 1))
+        sample = even_sample(corpus.sentences, _SAMPLE // (4 if quick else 1))
         tasks |= {
-            "usual, batches of 64": lambda corpus=corpus, sample=sample: _usual_way(corpus, lstm, sample, 64),
-            "usual, batches of 1024": lambda corpus=corpus, sample=sample: _usual_way(corpus, lstm, sample, 1024),
+            f"usual, batches of {batch}": partial(usual_way, corpus.sentences, corpus.vectors, lstm, sample, batch)
+            for batch in (64, 1024)
+        }
+        tasks |= {
             "one by one": lambda corpus=corpus, sample=sample: _one_by_one(corpus, lstm, sample[:_ALONE]),
         }
         timings = interleave(tasks, rounds=rounds, warm_up=False)
@@ -52,7 +55,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         rates[str(size)] = _summary(timings, work, corpus)
     last = rates[str(sizes[-1])]
     ceilings = {dtype: product_rate(getattr(torch, dtype)) for dtype in encoders}
-    flops = 2 * 2048 * 8192 * _products(whole.sentences)
+    flops = 2 * 2048 * 8192 * products(whole.sentences)
     return {
         "question": "captions encoded per second, 300 -> 2x2048, random weights",
         "captions": whole.name,
@@ -122,7 +125,7 @@ def _summary(timings: dict[str, Timing], work: dict[str, int], corpus: Corpus) -
     }
 
 
-def _products(sentences: Sentences) -> int:
+def products(sentences: Sentences) -> int:
     """How many rows of the recurrent matrix product both directions need."""
     chunks, copies = distinct_chunks(sentences)
     rows = 0
@@ -133,27 +136,30 @@ def _products(sentences: Sentences) -> int:
     return rows
 
 
-def _lstm() -> torch.nn.LSTM:
+def random_lstm() -> torch.nn.LSTM:
+    """The same weights of the official size in torch's own LSTM."""
     lstm = torch.nn.LSTM(300, 2048, bidirectional=True)
     lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in random_weights().items()})
     return lstm.eval()
 
 
-def _even_sample(corpus: Corpus, count: int) -> list[int]:
-    lengths = np.diff(corpus.sentences.starts)
+def even_sample(sentences: Sentences, count: int) -> list[int]:
+    """Rows drawn evenly over the lengths, the longest first."""
+    lengths = np.diff(sentences.starts)
     order = np.argsort(-lengths, kind="stable")
     return order[np.linspace(0, len(order) - 1, count).astype(int)].tolist()
 
 
 @torch.inference_mode()
-def _usual_way(corpus: Corpus, lstm: torch.nn.LSTM, rows: list[int], batch: int) -> None:
+def usual_way(sentences: Sentences, vectors: Any, lstm: torch.nn.LSTM, rows: list[int], batch: int) -> None:
+    """Encode some sentences, the longest first, in padded and packed batches, where the LSTM is and in its dtype."""
     for at in range(0, len(rows), batch):
-        part = [torch.from_numpy(corpus.vectors.rows[corpus.sentences[row]]) for row in rows[at : at + batch]]
+        part = [torch.from_numpy(vectors.rows[sentences[row]]) for row in rows[at : at + batch]]
         lengths = torch.tensor([len(words) for words in part])
-        padded = torch.nn.utils.rnn.pad_sequence(part)  # (T, B, E)
+        padded = torch.nn.utils.rnn.pad_sequence(part).to(lstm.weight_ih_l0)  # (T, B, E)
         packed = torch.nn.utils.rnn.pack_padded_sequence(padded, lengths)
         states, _ = torch.nn.utils.rnn.pad_packed_sequence(lstm(packed)[0], padding_value=-9.0)
-        states.max(dim=0).values.numpy()
+        states.max(dim=0).values.float().cpu().numpy()
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ from textual import on
 from textual.events import Key
 
 import tui.app
-from benchmarks.material import SUBSET, Corpus, folder, random_weights
+from benchmarks.material import SUBSET, folder, full_size_files
 from core.assets import DEMO_DIR
 from core.progress import finish
 from tui.app import ExplorerApp
@@ -49,7 +49,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     with folder() as name:
         place = Path(os.environ.get("INFERSENT_TUI_BENCHMARK_CACHE") or name)
         place.mkdir(parents=True, exist_ok=True)
-        weights, vectors = _full_size(place)
+        weights, vectors = full_size_files(place)
         for what, options in {
             "demo": Options(captions=captions, cache_dir=place / "cache"),
             "full_size": Options(model=weights, vectors=vectors, captions=captions, cache_dir=place / "cache"),
@@ -134,19 +134,6 @@ async def _type(options: Options, texts: list[str]) -> dict[str, Any]:
         "keys_lost_during_loading": lost,
         "lag_largest_during_loading_ms": 1000 * max(lags_while_loading),
     }
-
-
-def _full_size(place: Path) -> tuple[Path, Path]:
-    """Write random weights of the official size and random vectors for the captions' words, unless they are there."""
-    weights, vectors = place / "weights.pkl", place / "vectors.vec"
-    if not weights.exists():
-        torch.save(random_weights(), weights, _use_new_zipfile_serialization=False)
-    if not vectors.exists():
-        corpus = Corpus.read()
-        with vectors.open("w", encoding="utf-8") as file:
-            for word, row in zip(corpus.words, corpus.vectors.rows, strict=True):
-                file.write(f"{word} {' '.join(f'{value:.4f}' for value in row)}\n")
-    return weights, vectors
 
 
 def _from_scratch(texts: list[str], word_dim: int, hidden: int) -> dict[str, Any]:

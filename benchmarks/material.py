@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from core.assets import DEMO_DIR
 from core.captions import Captions
+from core.codes import RowCodes
 from core.encoder import SentenceEncoder
 from core.matrix import Sentences
-from core.tokens import Tokenizer
+from core.tokens import MARKS, Tokenizer
 
 DATA = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SUBSET = DATA / "coco" / "captions_val2014_subset.json.gz"
 WORD_DIM, HIDDEN = 300, 2048
+_BLOCK = 4096  # rows made at a time
 
 
 class Vectors:
@@ -83,6 +85,60 @@ def random_weights(word_dim: int = WORD_DIM, hidden: int = HIDDEN) -> dict[str, 
 def random_encoder(dtype: str) -> SentenceEncoder:
     """An encoder of the official size."""
     return SentenceEncoder(random_weights(), dtype=dtype)
+
+
+def full_size_files(place: Path, *, hidden: int = HIDDEN) -> tuple[Path, Path]:
+    """Write random weights 300 -> 2 x `hidden` and random vectors for the corpus's words, unless they are there.
+
+    Returns:
+        The weights, and the vectors, which hold the marks of both versions of InferSent.
+    """
+    weights, vectors = place / f"weights-{hidden}.pkl", place / "vectors.vec"
+    if not weights.exists():
+        torch.save(random_weights(hidden=hidden), weights, _use_new_zipfile_serialization=False)
+    if not vectors.exists():
+        corpus = Corpus.read()
+        words = [*corpus.words, *MARKS[1]]  # those of version 2 are among the corpus's tokens
+        rows = np.random.default_rng(1).normal(size=(len(words), WORD_DIM)) * 0.3  # (V, E)
+        with vectors.open("w", encoding="utf-8") as file:
+            for word, row in zip(words, rows.tolist(), strict=True):
+                file.write(f"{word} {' '.join(f'{value:.4f}' for value in row)}\n")
+    return weights, vectors
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a searcher needs of an embedding matrix."""
+
+    rows: NDArray[np.float16]
+    row_norms: NDArray[np.float32]
+    sentences: Sentences
+    codes: RowCodes | None = None
+
+
+def rows_that_share_a_mean(n: int, dim: int, *, device: str = "cpu") -> Matrix:
+    """Unit rows in float16 with cosines of 0.6 to 0.95 to their mean, one in a hundred a copy of another.
+
+    Args:
+        n: N.
+        dim: D.
+        device: Where they are drawn; the rows are on the CPU.
+    """
+    random = torch.Generator(device).manual_seed(0)
+    mean = torch.nn.functional.normalize(torch.randn(dim, generator=random, device=device), dim=0)  # (D,)
+    rows = np.empty((n, dim), np.float16)
+    for at in range(0, n, _BLOCK):
+        part = rows[at : at + _BLOCK]
+        share = torch.empty(len(part), 1, device=device).uniform_(0.6, 0.95, generator=random)  # (b, 1)
+        noise = torch.randn(len(part), dim, generator=random, device=device) / dim**0.5  # (b, D)
+        unit = torch.nn.functional.normalize(share * mean + (1 - share**2).sqrt() * noise, dim=1)
+        part[:] = unit.half().cpu().numpy()
+    choose = np.random.default_rng(0)
+    copies = choose.choice(n, n // 100, replace=False)
+    rows[copies] = rows[choose.choice(n, len(copies))]
+    norms = [torch.from_numpy(rows[at : at + _BLOCK]).double().norm(dim=1).float() for at in range(0, n, _BLOCK)]
+    sentences = Sentences(np.zeros(3 * n, np.int32), np.arange(0, 3 * n + 1, 3, dtype=np.int64))
+    return Matrix(rows, torch.cat(norms).numpy(), sentences)
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:

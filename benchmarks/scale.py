@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import matplotlib as mpl
 import numpy as np
 
 from benchmarks.encode import encode
-from benchmarks.material import Corpus, random_weights
+from benchmarks.material import Corpus, random_weights, rows_that_share_a_mean
 from benchmarks.measure import interleave
-from benchmarks.search import rows_that_share_a_mean
+from core.codes import RowCodes
 from core.encoder import SentenceEncoder
 from core.matrix import distinct_chunks
 from core.prefixes import plan
@@ -38,7 +39,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     searching = []
     for size in searched:
         matrix = rows_that_share_a_mean(size, 1024)
-        searcher, query = Searcher(matrix), matrix.rows[0].astype(np.float32)  # type: ignore[arg-type]
+        matrix = replace(matrix, codes=RowCodes.of(matrix.rows))
+        searcher, query = Searcher(matrix), matrix.rows[0].astype(np.float32)
         task = {"search": lambda searcher=searcher, query=query: searcher.nearest(query)}
         searching.append(1000 * interleave(task, rounds=5)["search"].median)
     if not quick:

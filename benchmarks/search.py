@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import faiss
@@ -11,20 +11,10 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from usearch.index import MetricKind, search
 
+from benchmarks.material import rows_that_share_a_mean
 from benchmarks.measure import interleave, read_rate
 from core.codes import RowCodes
-from core.matrix import Sentences
 from core.search import Searcher
-
-
-@dataclass
-class Matrix:
-    """What a searcher needs of an embedding matrix."""
-
-    rows: NDArray[np.float16]
-    row_norms: NDArray[np.float32]
-    sentences: Sentences
-    codes: RowCodes
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
@@ -32,7 +22,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     n, dim = (20_000, 4096) if quick else (202_654, 4096)
     rounds = 3 if quick else 5
     matrix = rows_that_share_a_mean(n, dim)
-    searcher = Searcher(matrix)  # type: ignore[arg-type]
+    matrix = replace(matrix, codes=RowCodes.of(matrix.rows))
+    searcher = Searcher(matrix)
     query = matrix.rows[n // 2].astype(np.float32)
     query += np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003
     single = np.empty((n, dim), np.float32)
@@ -76,23 +67,3 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "seconds_to_read_the_float16_matrix": reading,
         "times_the_reading": timings["ours, first hundred"].median / reading,
     }
-
-
-def rows_that_share_a_mean(n: int, dim: int) -> Matrix:
-    """Unit rows in float16 with cosines of 0.6 to 0.95 to their mean, one in a hundred a copy of another."""
-    rng = np.random.default_rng(0)
-    mean = rng.normal(size=dim).astype(np.float32)
-    mean /= np.linalg.norm(mean)
-    rows, norms = np.empty((n, dim), np.float16), np.empty(n, np.float32)
-    for at in range(0, n, 4096):
-        share = rng.uniform(0.6, 0.95, size=(min(4096, n - at), 1)).astype(np.float32)
-        noise = rng.standard_normal((len(share), dim), dtype=np.float32) / np.float32(np.sqrt(dim))
-        part = share * mean + np.sqrt(1 - share**2) * noise
-        part /= np.linalg.norm(part, axis=1, keepdims=True)
-        rows[at : at + 4096] = part
-    copies = rng.choice(n, n // 100, replace=False)
-    rows[copies] = rows[rng.choice(n, len(copies))]
-    for at in range(0, n, 4096):
-        norms[at : at + 4096] = np.linalg.norm(rows[at : at + 4096].astype(np.float64), axis=1)
-    sentences = Sentences(np.zeros(3 * n, np.int32), np.arange(0, 3 * n + 1, 3, dtype=np.int64))
-    return Matrix(rows, norms, sentences, RowCodes.of(rows))

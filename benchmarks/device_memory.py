@@ -1,0 +1,75 @@
+"""A device's memory: how much some work takes, and making it run out.
+
+A GPU is really limited. A processor cannot be: there a tensor above the limit is refused, so that the same checks run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What a limit did."""
+
+    count: int = 0
+    """How often memory was refused."""
+
+
+def peak_bytes(device: str, work: Callable[[], object]) -> int:
+    """Run work and return the most memory that it took beyond what is held; on a processor its largest tensor."""
+    if device == "cpu":
+        with _LargestTensor() as largest:
+            work()
+        return largest.bytes
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    held = torch.cuda.memory_allocated(device)
+    work()
+    return torch.cuda.max_memory_allocated(device) - held
+
+
+@contextmanager
+def limited_to(device: str, most: int) -> Iterator[Refusals]:
+    """Leave only so many bytes of a device's memory, beyond what is held now."""
+    refusals = Refusals()
+    if device == "cpu":
+        with _LargestTensor(most) as largest:
+            yield refusals
+        refusals.count = largest.refused
+        return
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(device).total_memory
+    refused = torch.cuda.memory_stats(device)["num_ooms"]
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + most) / total, device)
+    try:
+        yield refusals
+    finally:
+        refusals.count = torch.cuda.memory_stats(device)["num_ooms"] - refused
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+
+
+class _LargestTensor(TorchFunctionMode):
+    """Notes the largest tensor that an operator returns, and refuses those above a limit."""
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__()
+        self.most = most
+        self.bytes = 0
+        self.refused = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.bytes = max(self.bytes, result.nbytes)
+            if self.most is not None and result.nbytes > self.most:
+                self.refused += 1
+                raise torch.OutOfMemoryError("more than the limit that this benchmark set")
+        return result

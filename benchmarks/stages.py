@@ -1,0 +1,91 @@
+"""Where the time of making a matrix goes: samples of the stack, by the innermost function that belongs to a stage."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from core import matrix, prefixes
+from core.captions import Captions
+from core.encoder import SentenceEncoder
+from core.explorer import Explorer
+from core.matrix import EmbeddingMatrix
+
+_EVERY = 0.002  # seconds between two samples
+
+
+class _WaitForCopies(TorchFunctionMode):
+    """Waits for the device before each copy, so that a sample tells waiting from copying."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in (torch.Tensor.cpu, torch.Tensor.to):
+            return func(*args, **(kwargs or {}))
+        _wait()
+        return _copy(func, args, kwargs or {})
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _copy(func: Any, args: Any, kwargs: Any) -> Any:
+    result = func(*args, **kwargs)
+    _wait()
+    return result
+
+
+def _code(function: Callable[..., Any]) -> CodeType:
+    unwrapped: Any = inspect.unwrap(getattr(function, "__func__", function))
+    code: CodeType = unwrapped.__code__
+    return code
+
+
+STAGES: dict[CodeType, str] = {
+    _code(function): stage
+    for stage, functions in {
+        "reading": (Captions.read,),
+        "tokenizing": (Explorer.sentences,),
+        "planning": (prefixes.plan, prefixes._levels, matrix.distinct_chunks),
+        "computing": (SentenceEncoder.encode_together, SentenceEncoder._pool, _wait),
+        "copying": (_copy,),
+        "writing": (EmbeddingMatrix.build,),
+    }.items()
+    for function in functions
+}
+"""What belongs to which stage; writing includes the division by the norms."""
+
+
+@contextmanager
+def sampled() -> Iterator[dict[str, float]]:
+    """Sample what this thread does; the seconds by stage are whole when the block has ended."""
+    seconds = dict.fromkeys([*STAGES.values(), "other"], 0.0)
+    watched, ended = threading.get_ident(), threading.Event()
+
+    def watch() -> None:
+        before = time.perf_counter()
+        while not ended.wait(_EVERY):
+            frame = sys._current_frames().get(watched)
+            while frame is not None and frame.f_code not in STAGES:
+                frame = frame.f_back
+            now = time.perf_counter()
+            seconds["other" if frame is None else STAGES[frame.f_code]] += now - before
+            before = now
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        with _WaitForCopies():
+            yield seconds
+    finally:
+        ended.set()
+        watching.join()
