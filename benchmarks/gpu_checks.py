@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,23 +79,23 @@ def run(setting: Setting, *, tell: Callable[[str], None]) -> dict[str, Check]:
 
 def _embeddings(setting: Setting, *, version: int, dtype: str) -> Check:
     """Compare some of many captions, encoded together, with float64 one sentence at a time."""
-    explorer, texts = _encoder_and_texts(setting, version, dtype)
-    embeddings = np.empty((len(texts), explorer.encoder.dim), np.float32)  # (N, D)
-    finish(explorer.embed(texts, embeddings))
-    rows = _even(texts, 20 if setting.quick else 100)
-    exact = _one_at_a_time(setting, explorer, [texts[row] for row in rows])  # (n, D), float64
-    value = {"sentences": len(rows)} | _distance_between(embeddings[rows], exact)
+    explorer = _encoder(setting, version, dtype)
+    reference = _one_at_a_time(setting, version)
+    embeddings = np.empty((len(explorer.captions), explorer.encoder.dim), np.float32)  # (N, D)
+    finish(explorer.embed(explorer.captions.texts, embeddings))
+    value = _distance_between(embeddings[reference.rows], reference.embeddings)
     limit_holds = value["largest_difference"] <= 1e-5 if dtype == "float32" else value["least_cosine"] >= 0.9999
     return Check(limit_holds, value)
 
 
 def _typed_query(setting: Setting) -> Check:
     """Compare sentences encoded as a typed query is with float64; a processor reads its weights in float16 for them."""
-    explorer, texts = _encoder_and_texts(setting, 2, "float32")
-    some = [texts[row] for row in _even(texts, 10 if setting.quick else 50)]
-    sentences = finish(explorer.sentences(some))
-    embeddings = [explorer.encoder.encode(explorer.vectors.rows[sentences[i]]).embedding for i in range(len(some))]
-    value = {"sentences": len(some)} | _distance_between(np.stack(embeddings), _one_at_a_time(setting, explorer, some))
+    explorer = _encoder(setting, 2, "float32")
+    reference = _one_at_a_time(setting, 2)
+    sentences = finish(explorer.sentences([explorer.captions.texts[row] for row in reference.rows]))
+    words = [explorer.vectors.rows[sentences[i]] for i in range(len(sentences))]  # each (T, E)
+    embeddings = np.stack([explorer.encoder.encode(each).embedding for each in words])  # (n, D)
+    value = _distance_between(embeddings, reference.embeddings)
     if setting.device == "cpu":
         return Check(value["least_cosine"] >= 0.99999, value)
     return Check(value["largest_difference"] <= 1e-5, value)
@@ -124,7 +124,8 @@ def _interrupted_matrix(setting: Setting) -> Check:
 
 def _out_of_memory_encoding(setting: Setting) -> Check:
     """Encode with too little memory; what is halved must give the same embeddings."""
-    explorer, texts = _encoder_and_texts(setting, 2, "float32")
+    explorer = _encoder(setting, 2, "float32")
+    texts = explorer.captions.texts
     roomy, tight = (np.empty((len(texts), explorer.encoder.dim), np.float32) for _ in range(2))
     finish(explorer.embed(texts, roomy))
     peak = peak_bytes(setting.device, lambda: finish(explorer.embed(texts, roomy)))
@@ -243,13 +244,13 @@ def _lost_nothing(value: dict[str, Any], refusals: Refusals) -> bool:
     return refusals.count > 0 and value["same_answers"] and value["largest_difference_of_success"] < 0.02
 
 
-def _encoder_and_texts(setting: Setting, version: int, dtype: str) -> tuple[Explorer, Sequence[str]]:
-    """An explorer whose encoder is open, and the texts of some captions."""
+def _encoder(setting: Setting, version: int, dtype: str) -> Explorer:
+    """An explorer whose encoder and captions are open, without a matrix."""
     captions = setting.first(300 if setting.quick else 6_000)
     explorer = setting.explorer(captions, cache="encoder", version=version, dtype=dtype)
     finish(explorer.open_encoder())
     finish(explorer.open_captions())
-    return explorer, explorer.captions.texts
+    return explorer
 
 
 def _calibrated(explorer: Explorer) -> None:
@@ -257,28 +258,38 @@ def _calibrated(explorer: Explorer) -> None:
     finish(explorer.calibrate())
 
 
-def _even(texts: Sequence[str], count: int) -> list[int]:
-    """Rows of texts drawn evenly over their lengths, the shortest and the longest among them."""
+class _Reference(NamedTuple):
+    rows: list[int]
+    """Captions, evenly over their lengths, the shortest and the longest among them."""
+    embeddings: NDArray[np.float64]
+    """(n, D)."""
+
+
+@cache
+def _one_at_a_time(setting: Setting, version: int) -> _Reference:
+    """Encode some captions, each alone, through torch's LSTM in float64 on the CPU."""
+    explorer = _encoder(setting, version, "float32")
+    texts = explorer.captions.texts
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    return [order[i] for i in np.linspace(0, len(order) - 1, count).astype(int)]
-
-
-def _one_at_a_time(setting: Setting, explorer: Explorer, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Encode each text alone through torch's LSTM in float64 on the CPU; (N, D)."""
+    rows = [order[i] for i in np.linspace(0, len(order) - 1, 20 if setting.quick else 100).astype(int)]
     weights = torch.load(setting.weights, weights_only=True)
-    hidden, word_dim = weights["enc_lstm.weight_ih_l0"].shape[0] // 4, weights["enc_lstm.weight_ih_l0"].shape[1]
-    lstm = torch.nn.LSTM(word_dim, hidden, bidirectional=True).double()
+    lstm = torch.nn.LSTM(explorer.encoder.word_dim, explorer.encoder.dim // 2, bidirectional=True).double()
     lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in weights.items()})
-    sentences = finish(explorer.sentences(texts))
+    sentences = finish(explorer.sentences([texts[row] for row in rows]))
     with torch.inference_mode():
-        words = [torch.from_numpy(explorer.vectors.rows[sentences[i]]).double() for i in range(len(texts))]
-        return np.stack([lstm(each[:, None])[0][:, 0].max(dim=0).values.numpy() for each in words])
+        words = [torch.from_numpy(explorer.vectors.rows[sentences[i]]).double() for i in range(len(rows))]
+        embeddings = [lstm(each[:, None])[0][:, 0].max(dim=0).values.numpy() for each in words]
+    return _Reference(rows, np.stack(embeddings))
 
 
 def _distance_between(embeddings: NDArray[np.float32], exact: NDArray[np.float64]) -> dict[str, Any]:
     lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1) * np.linalg.norm(exact, axis=1)  # (N,)
     cosines = (embeddings * exact).sum(axis=1) / lengths  # (N,)
-    return {"largest_difference": float(np.abs(embeddings - exact).max()), "least_cosine": float(cosines.min())}
+    return {
+        "sentences": len(exact),
+        "largest_difference": float(np.abs(embeddings - exact).max()),
+        "least_cosine": float(cosines.min()),
+    }
 
 
 def _distances_slowly(queries: NDArray[np.float32], rows: NDArray[np.float16]) -> NDArray[np.float64]:

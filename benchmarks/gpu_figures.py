@@ -60,10 +60,15 @@ def run(setting: Setting, *, tell: Callable[[str], None]) -> dict[str, Any]:
 def _device(setting: Setting) -> dict[str, Any]:
     """The ceilings: matrix products and copies."""
     device, hidden = setting.device, 64 if setting.quick else 2048
-    return {
-        f"product_tflops_{name}": product_rate(dtype, rows=1024, hidden=hidden, device=device) / 1e12
-        for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
-    } | {f"{name}_gb_per_second": rate / 1e9 for name, rate in copy_rate(device, quick=setting.quick).items()}
+    precision = {"float32_products_in": torch.get_float32_matmul_precision()}  # "highest": TF32 is off
+    return (
+        precision
+        | {
+            f"product_tflops_{name}": product_rate(dtype, rows=1024, hidden=hidden, device=device) / 1e12
+            for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+        }
+        | {f"{name}_gb_per_second": rate / 1e9 for name, rate in copy_rate(device, quick=setting.quick).items()}
+    )
 
 
 def _matrix(setting: Setting) -> dict[str, Any]:
