@@ -46,14 +46,16 @@ def limited_to(device: str, most: int) -> Iterator[Refusals]:
         return
     torch.cuda.synchronize(device)
     torch.cuda.empty_cache()
+    number = torch.device(device).index
+    number = torch.cuda.current_device() if number is None else number  # the limit wants a number
     total = torch.cuda.get_device_properties(device).total_memory
     refused = torch.cuda.memory_stats(device)["num_ooms"]
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + most) / total, device)
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + most) / total, number)
     try:
         yield refusals
     finally:
         refusals.count = torch.cuda.memory_stats(device)["num_ooms"] - refused
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(1.0, number)
 
 
 class _LargestTensor(TorchFunctionMode):

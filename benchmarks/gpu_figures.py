@@ -125,6 +125,11 @@ def _encoding(setting: Setting) -> dict[str, Any]:
         name: timing.rate(len(sentences) if name.startswith("ours") else len(sample))
         for name, timing in timings.items()
     }
+    shares = {}
+    for dtype, encoder in encoders.items():
+        with sampled() as stages:
+            encode(sentences, vectors, encoder)
+        shares[dtype] = {stage: taken / sum(stages.values()) for stage, taken in stages.items() if taken}
     flops = 2 * (explorer.matrix.dim // 2) ** 2 * 4 * products(sentences)
     usual = {dtype: max(rate for name, rate in rates.items() if name.startswith(f"usual {dtype}")) for dtype in names}
     return {
@@ -137,6 +142,7 @@ def _encoding(setting: Setting) -> dict[str, Any]:
             dtype: flops * rates[f"ours {dtype}"] / len(sentences) / _rate_of_products(setting, dtype)
             for dtype in names
         },
+        "share": shares,
     }
 
 
@@ -229,7 +235,9 @@ def _lstm(setting: Setting, dtype: torch.dtype) -> torch.nn.LSTM:
     weights = torch.load(setting.weights, weights_only=True)
     lstm = torch.nn.LSTM(WORD_DIM, weights["enc_lstm.weight_hh_l0"].shape[1], bidirectional=True)
     lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in weights.items()})
-    return lstm.eval().to(setting.device, dtype)
+    lstm = lstm.eval().to(setting.device, dtype)
+    lstm.flatten_parameters()  # else cuDNN gathers the weights at every call
+    return lstm
 
 
 def _rate_of_products(setting: Setting, dtype: str) -> float:

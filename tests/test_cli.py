@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -615,6 +616,18 @@ def test_doctor_json_says_what_is_in_use(run, files):
     assert {"infersent-tui", "python", "torch", "textual"} <= set(document["versions"])
     run("encode", *files.flags)
     assert run("doctor", "--json", *files.flags).document["matrix"]["state"] == "whole"
+
+
+def test_doctor_runs_in_a_checkout_that_is_not_installed(run, files, monkeypatch):
+    def of_installed(package: str) -> str:
+        if package == "infersent-tui":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr("tui.doctor.version", of_installed)
+    versions = run("doctor", "--json", *files.flags).document["versions"]
+    assert versions["infersent-tui"] == "not installed"
+    assert versions["torch"] == version("torch")
 
 
 def test_doctor_says_what_is_wrong_and_exits_2(run, files):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
@@ -40,9 +40,17 @@ def examine(options: Options) -> dict[str, Any]:
         document |= {"ok": False, "problems": str(error).splitlines()}
     document["cache"] = {"path": str(cache.root), "bytes": cache.size()}
     document["problems"] += cache.problems
-    document["versions"] = {"infersent-tui": version("infersent-tui"), "python": platform.python_version()}
-    document["versions"] |= {package: version(package) for package in _PACKAGES}
+    document["versions"] = {package: _version(package) for package in ("infersent-tui", *_PACKAGES)}
+    document["versions"]["python"] = platform.python_version()
     return document
+
+
+def _version(package: str) -> str:
+    """The installed version; a checkout can be run without being installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _describe(explorer: Explorer) -> dict[str, Any]:
