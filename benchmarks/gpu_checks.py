@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -67,13 +68,17 @@ def run(setting: Setting, *, tell: Callable[[str], None]) -> dict[str, Check]:
         "out_of_memory_search": _out_of_memory_search,
     }
     results = {}
-    for name, check in checks.items():
-        tell(name)
-        try:
-            results[name] = check(setting)
-        except Exception as error:  # a check may fail in any way; the others go on
-            traceback.print_exc(file=sys.stderr)
-            results[name] = Check(False, {"error": f"{type(error).__name__}: {error}"})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name, check in checks.items():
+            tell(name)
+            try:
+                results[name] = check(setting)
+            except Exception as error:  # a check may fail in any way; the others go on
+                traceback.print_exc(file=sys.stderr)
+                results[name] = Check(False, {"error": f"{type(error).__name__}: {error}"})
+    said = sorted({str(each.message) for each in caught})
+    results["no_warnings"] = Check(not said, {"warnings": said})  # they would be printed over the explorer's screen
     return results
 
 

@@ -42,6 +42,7 @@ def run(setting: Setting, *, tell: Callable[[str], None]) -> dict[str, Any]:
         "encoding": _encoding,
         "typed_query": _typed_query,
         "search": _search,
+        "calibration": _calibration,
     }
     results = {}
     for name, figure in figures.items():
@@ -213,6 +214,18 @@ def _search(setting: Setting) -> dict[str, Any]:
     }
 
 
+def _calibration(setting: Setting) -> dict[str, Any]:
+    """Measuring how far answers can be trusted, as the first start does in the background."""
+    explorer = _opened(setting)
+    explorer.warm_up()
+    finish(explorer.open_methods())
+    _forget_peak(setting.device)
+    start = time.perf_counter()
+    finish(explorer.calibrate(again=True))
+    seconds = time.perf_counter() - start
+    return {"captions": len(explorer.matrix), "seconds": seconds, "peak_device_mb": _peak_mb(setting.device)}
+
+
 def _whole(setting: Setting, *, cache: str) -> Explorer:
     captions = setting.first(2_000) if setting.quick else setting.captions
     return setting.explorer(captions, cache=cache, dtype="auto")
@@ -235,9 +248,7 @@ def _lstm(setting: Setting, dtype: torch.dtype) -> torch.nn.LSTM:
     weights = torch.load(setting.weights, weights_only=True)
     lstm = torch.nn.LSTM(WORD_DIM, weights["enc_lstm.weight_hh_l0"].shape[1], bidirectional=True)
     lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in weights.items()})
-    lstm = lstm.eval().to(setting.device, dtype)
-    lstm.flatten_parameters()  # else cuDNN gathers the weights at every call
-    return lstm
+    return lstm.eval().to(setting.device, dtype)
 
 
 def _rate_of_products(setting: Setting, dtype: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,6 +125,7 @@ class SentenceEncoder:
         """
         return cls(_read_weights(path), device=device, dtype=dtype)
 
+    @torch.inference_mode()
     def encode(self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = never) -> EncodedSentence:
         """Encode one sentence, step by step, both directions at once.
 
@@ -139,12 +141,12 @@ class SentenceEncoder:
             Cancelled: It said so.
         """
         inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)  # (T, E)
-        forward, backward = at_once(
-            [
-                lambda: self._step_through(0, inputs, self._before, cancelled),
-                lambda: self._step_through(1, inputs.flip(0), None, cancelled),
-            ]
-        )
+        directions = [
+            partial(self._step_through, 0, inputs, self._before, cancelled),
+            partial(self._step_through, 1, inputs.flip(0), None, cancelled),
+        ]
+        # A GPU takes one step after the other anyway, and in a new thread torch warns that it has no CUDA context yet.
+        forward, backward = at_once(directions) if self.device.type == "cpu" else [run() for run in directions]
         self._before = _States(*(values[:_TOKENS_A_STEP].clone() for values in forward))
         maxima, winners = forward.hidden.max(dim=0)  # (H,), (H,)
         maxima_back, winners_back = backward.hidden.max(dim=0)
