@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+_SMALLEST_GAP = 1 << 16  # bytes
+
 
 @dataclass(slots=True)
 class Refusals:
@@ -48,18 +50,40 @@ def limited_to(device: str, most: int) -> Iterator[Refusals]:
     torch.cuda.empty_cache()
     number = torch.device(device).index
     number = torch.cuda.current_device() if number is None else number  # the limit wants a number
-    total = torch.cuda.get_device_properties(device).total_memory
-    refused = torch.cuda.memory_stats(device)["num_ooms"]
-    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(device) + most) / total, number)
+    total = torch.cuda.get_device_properties(number).total_memory
+    reserved = torch.cuda.memory_reserved(number)
+    torch.cuda.set_per_process_memory_fraction(reserved / total, number)
+    fill = _fill_gaps(number)
+    torch.cuda.set_per_process_memory_fraction((reserved + most) / total, number)
+    refused = torch.cuda.memory_stats(number)["num_ooms"]
     try:
         yield refusals
     finally:
-        refusals.count = torch.cuda.memory_stats(device)["num_ooms"] - refused
+        refusals.count = torch.cuda.memory_stats(number)["num_ooms"] - refused
         torch.cuda.set_per_process_memory_fraction(1.0, number)
+        del fill
+
+
+def _fill_gaps(number: int) -> list[torch.Tensor]:
+    """Take what is free within the memory that torch has reserved already, which its limit does not count."""
+    fill: list[torch.Tensor] = []
+    size = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
+    while size >= _SMALLEST_GAP:
+        try:
+            fill.append(torch.empty(size, dtype=torch.uint8, device=f"cuda:{number}"))
+        except torch.OutOfMemoryError:
+            size //= 2
+    return fill
+
+
+def _shares_memory(result: torch.Tensor, args: Any) -> bool:
+    """Whether a result is a view of an argument: then it takes no memory."""
+    own = result.untyped_storage().data_ptr()
+    return any(each.untyped_storage().data_ptr() == own for each in args if isinstance(each, torch.Tensor))
 
 
 class _LargestTensor(TorchFunctionMode):
-    """Notes the largest tensor that an operator returns, and refuses those above a limit."""
+    """Notes the largest new tensor that an operator returns, and refuses those above a limit."""
 
     def __init__(self, most: int | None = None) -> None:
         super().__init__()
@@ -69,7 +93,7 @@ class _LargestTensor(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor):
+        if isinstance(result, torch.Tensor) and not _shares_memory(result, args):
             self.bytes = max(self.bytes, result.nbytes)
             if self.most is not None and result.nbytes > self.most:
                 self.refused += 1

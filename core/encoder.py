@@ -141,7 +141,7 @@ class SentenceEncoder:
             Cancelled: It said so.
         """
         inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)  # (T, E)
-        directions = [
+        directions: list[Callable[[], _States]] = [
             partial(self._step_through, 0, inputs, self._before, cancelled),
             partial(self._step_through, 1, inputs.flip(0), None, cancelled),
         ]
