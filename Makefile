@@ -30,7 +30,7 @@ LACKS ?= textual nltk diskcache filelock bm25s PyStemmer click platformdirs
 WHEELS ?= wheels
 
 offline-wheels:
-	rm -rf $(WHEELS)
+	mkdir -p $(WHEELS) && rm -f $(WHEELS)/*.whl
 	$(PYTHON) -m pip wheel -q --no-deps -w $(WHEELS) .
 	$(PYTHON) -m pip download -q -c constraints.txt -d $(WHEELS) --only-binary=:all: --implementation cp \
 		--python-version $(TARGET_PYTHON) \

@@ -50,22 +50,19 @@ def main() -> None:
         documents = {}
         for each in NAMES if name == "all" else (name,):
             click.echo(f"measuring {each} ...", err=True)
-            options = {"device": device or "cuda"} if each == "gpu" else {}
+            options = {"device": device or "cuda", "out": out} if each == "gpu" else {}
             try:
                 result = importlib.import_module(f"benchmarks.{each}").run(quick=quick, **options)
-            except AssetError as error:
+            except (AssetError, OSError) as error:
                 raise click.ClickException(str(error)) from error
             documents[each] = plain(result) | {"machine": machine()}
-        if out:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "gpu.json").write_text(json.dumps(documents["gpu"], indent=1), encoding="utf-8")
+        if name == "gpu":
+            from benchmarks import gpu
+
+            click.echo(json.dumps(documents[name], indent=1) if as_json else gpu.table(documents[name]))
+            sys.exit(1 if gpu.failed(documents[name]) else 0)
         if as_json:
             click.echo(json.dumps(documents[name] if name != "all" else documents, indent=1))
-            return
-        if name == "gpu":
-            from benchmarks.gpu import table
-
-            click.echo(table(documents["gpu"]))
             return
         for each, document in documents.items():
             click.echo(f"{each}: {document.pop('question')}")

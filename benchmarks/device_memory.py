@@ -1,10 +1,12 @@
 """A device's memory: how much some work takes, and making it run out.
 
-A GPU is really limited. A processor cannot be: there a tensor above the limit is refused, so that the same checks run.
+The memory of a GPU is really limited. That of a processor cannot be: there a new tensor above the limit is refused, so
+that the same checks run.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +20,10 @@ _SMALLEST_GAP = 1 << 16  # bytes
 
 @dataclass(slots=True)
 class Refusals:
-    """What a limit did."""
+    """How often a limit refused memory."""
 
     count: int = 0
-    """How often memory was refused."""
+    """Known when the limit has ended."""
 
 
 def peak_bytes(device: str, work: Callable[[], object]) -> int:
@@ -30,6 +32,7 @@ def peak_bytes(device: str, work: Callable[[], object]) -> int:
         with _LargestTensor() as largest:
             work()
         return largest.bytes
+    gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     held = torch.cuda.memory_allocated(device)
@@ -46,40 +49,35 @@ def limited_to(device: str, most: int) -> Iterator[Refusals]:
             yield refusals
         refusals.count = largest.refused
         return
-    torch.cuda.synchronize(device)
-    torch.cuda.empty_cache()
     number = torch.device(device).index
     number = torch.cuda.current_device() if number is None else number  # the limit wants a number
+    torch.cuda.synchronize(number)
+    gc.collect()
+    torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(number).total_memory
     reserved = torch.cuda.memory_reserved(number)
-    torch.cuda.set_per_process_memory_fraction(reserved / total, number)
-    fill = _fill_gaps(number)
-    torch.cuda.set_per_process_memory_fraction((reserved + most) / total, number)
-    refused = torch.cuda.memory_stats(number)["num_ooms"]
     try:
+        torch.cuda.set_per_process_memory_fraction(reserved / total, number)
+        gaps = _fill_gaps(number)
+        torch.cuda.set_per_process_memory_fraction((reserved + most) / total, number)
+        refused = torch.cuda.memory_stats(number)["num_ooms"]
         yield refusals
-    finally:
         refusals.count = torch.cuda.memory_stats(number)["num_ooms"] - refused
+        del gaps
+    finally:
         torch.cuda.set_per_process_memory_fraction(1.0, number)
-        del fill
 
 
 def _fill_gaps(number: int) -> list[torch.Tensor]:
     """Take what is free within the memory that torch has reserved already, which its limit does not count."""
-    fill: list[torch.Tensor] = []
+    gaps: list[torch.Tensor] = []
     size = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
     while size >= _SMALLEST_GAP:
         try:
-            fill.append(torch.empty(size, dtype=torch.uint8, device=f"cuda:{number}"))
+            gaps.append(torch.empty(size, dtype=torch.uint8, device=f"cuda:{number}"))
         except torch.OutOfMemoryError:
             size //= 2
-    return fill
-
-
-def _shares_memory(result: torch.Tensor, args: Any) -> bool:
-    """Whether a result is a view of an argument: then it takes no memory."""
-    own = result.untyped_storage().data_ptr()
-    return any(each.untyped_storage().data_ptr() == own for each in args if isinstance(each, torch.Tensor))
+    return gaps
 
 
 class _LargestTensor(TorchFunctionMode):
@@ -92,10 +90,17 @@ class _LargestTensor(TorchFunctionMode):
         self.refused = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor) and not _shares_memory(result, args):
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if isinstance(result, torch.Tensor) and not _shares_memory(result, [*args, *kwargs.values()]):
             self.bytes = max(self.bytes, result.nbytes)
             if self.most is not None and result.nbytes > self.most:
                 self.refused += 1
                 raise torch.OutOfMemoryError("more than the limit that this benchmark set")
         return result
+
+
+def _shares_memory(result: torch.Tensor, arguments: list[Any]) -> bool:
+    """Tell whether a result lies in an argument's memory: then it takes none of its own."""
+    own = result.untyped_storage().data_ptr()
+    return any(each.untyped_storage().data_ptr() == own for each in arguments if isinstance(each, torch.Tensor))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.material import Corpus, folder, random_encoder, random_weights
+from benchmarks.material import Corpus, folder, random_encoder, random_weights, torch_lstm
 from benchmarks.measure import Timing, interleave, product_rate
 from core.assets import Assets
 from core.encoder import SentenceEncoder
@@ -34,7 +34,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     rounds = 1 if quick else 3
     whole = Corpus.read(max(sizes))
     encoders = {dtype: random_encoder(dtype) for dtype in ("float32", "bfloat16")}
-    lstm = random_lstm()
+    lstm = torch_lstm(random_weights())
     rates: dict[str, Any] = {}
     for size in sizes:
         corpus = Corpus(whole.name, whole.texts[:size])
@@ -136,15 +136,8 @@ def products(sentences: Sentences) -> int:
     return rows
 
 
-def random_lstm() -> torch.nn.LSTM:
-    """The same weights of the official size in torch's own LSTM."""
-    lstm = torch.nn.LSTM(300, 2048, bidirectional=True)
-    lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in random_weights().items()})
-    return lstm.eval()
-
-
 def even_sample(sentences: Sentences, count: int) -> list[int]:
-    """Rows drawn evenly over the lengths, the longest first."""
+    """Draw rows evenly over the lengths, the longest first."""
     lengths = np.diff(sentences.starts)
     order = np.argsort(-lengths, kind="stable")
     return order[np.linspace(0, len(order) - 1, count).astype(int)].tolist()

@@ -6,6 +6,7 @@ everything runs on the processor, which shows that it will run on a GPU, not how
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -16,15 +17,17 @@ import torch
 from benchmarks import gpu_checks, gpu_figures
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import folder
+from benchmarks.measure import machine, plain
 from core.encoder import choose_device
 
 
-def run(*, quick: bool = False, device: str = "cuda") -> dict[str, Any]:
+def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -> dict[str, Any]:
     """Check and measure.
 
     Args:
         quick: Small weights and few captions: to see that everything runs.
-        device: `cuda`, `cuda:N` or `cpu`.
+        device: `cuda`, `cuda:N`, `cpu`, or `auto`.
+        out: A folder for `gpu.json`, which is written again after each check and figure.
 
     Returns:
         `checks`, by name `ok` (None: not possible on this device) and `value`; `figures`.
@@ -32,39 +35,65 @@ def run(*, quick: bool = False, device: str = "cuda") -> dict[str, Any]:
     Raises:
         AssetError: The device is not there.
     """
-    choose_device(device)
+    device = choose_device(device)
     start = time.perf_counter()
+    question = "does the explorer compute on this device what it should, and how fast"
+    document: dict[str, Any] = {"question": question, "checks": {}, "figures": {}}
 
-    def tell(name: str) -> None:
+    def say(name: str) -> None:
         print(f"{time.perf_counter() - start:6.1f} s  {name}", file=sys.stderr, flush=True)
 
+    def save() -> None:
+        document["figures"].pop("run", None)  # it comes last
+        document["figures"]["run"] = {
+            "card": None if device == "cpu" else torch.cuda.get_device_name(device),
+            "cuda": torch.version.cuda,
+            "quick": quick,
+            "seconds": time.perf_counter() - start,
+            "peak_process_mb": gpu_figures.process_mb(),
+        }
+        if out is not None:
+            (out / "gpu.json").write_text(json.dumps(plain(document) | {"machine": machine()}, indent=1), "utf-8")
+
+    def report_check(name: str, check: gpu_checks.Check | None) -> None:
+        if check is None:
+            say(name)
+            return
+        document["checks"][name] = {"ok": check.ok, "value": check.value}
+        save()
+
+    def report_figure(name: str, figure: dict[str, Any] | None) -> None:
+        if figure is None:
+            say(name)
+            return
+        document["figures"][name] = figure
+        save()
+
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     with folder() as place:
-        tell("writing weights and vectors")
-        setting = Setting(device, quick, Path(place))
-        checks = gpu_checks.run(setting, tell=tell)
-        figures = gpu_figures.run(setting, tell=tell)
-    figures["run"] = {
-        "card": None if device == "cpu" else torch.cuda.get_device_name(device),
-        "cuda": torch.version.cuda,
-        "quick": quick,
-        "seconds": time.perf_counter() - start,
-        "peak_process_mb": gpu_figures.process_mb(),
-    }
-    return {
-        "question": "is the explorer right on this device, and how fast",
-        "checks": {name: {"ok": check.ok, "value": check.value} for name, check in checks.items()},
-        "figures": figures,
-    }
+        say("writing weights and vectors")
+        setting = Setting.write(device, quick=quick, folder=Path(place))
+        gpu_checks.run(setting, report=report_check)
+        gpu_figures.run(setting, report=report_figure)
+    return document
+
+
+def failed(document: dict[str, Any]) -> list[str]:
+    """Name the checks that failed and the figures that could not be taken."""
+    return [name for name, check in document["checks"].items() if check["ok"] is False] + [
+        name for name, figure in document["figures"].items() if "error" in figure
+    ]
 
 
 def table(document: dict[str, Any]) -> str:
-    """The document in short: a line a check, a line a figure."""
+    """Say in short what the document holds: a line a check, a line a figure."""
     words = {True: "ok", False: "FAILED", None: "skipped"}
     lines = [f"{words[check['ok']]:8}{name}: {_flat(check['value'])}" for name, check in document["checks"].items()]
     for name, figure in document["figures"].items():
         lines += [f"{name}.{key}: {_flat(value)}" for key, value in figure.items()]
-    failed = [name for name, check in document["checks"].items() if check["ok"] is False]
-    return "\n".join([*lines, f"failed: {', '.join(failed)}" if failed else "no check failed"])
+    names = failed(document)
+    return "\n".join([*lines, f"failed: {', '.join(names)}" if names else "nothing failed"])
 
 
 def _flat(value: Any) -> str:

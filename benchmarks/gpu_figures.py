@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from benchmarks.device_memory import peak_bytes
 from benchmarks.encode import encode, even_sample, products, usual_way
 from benchmarks.gpu_setting import Setting
-from benchmarks.material import WORD_DIM, rows_that_share_a_mean
+from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from benchmarks.measure import copy_rate, interleave, product_rate
 from benchmarks.stages import sampled
 from core.encoder import SentenceEncoder
 from core.explorer import Explorer
+from core.matrix import Sentences
 from core.progress import finish
 from core.search import LEADING, Searcher
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")
+_CAPTIONS_ON_A_PROCESSOR = 8_000
+_DTYPES = ("float32", "bfloat16")
 _SECONDS = 15  # after which no further round begins
 
 
-def run(setting: Setting, *, tell: Callable[[str], None]) -> dict[str, Any]:
+def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None]) -> None:
     """Take every figure; what one raises stands in its place.
 
     Args:
         setting: Where.
-        tell: Called with the name of each figure before it begins.
+        report: Called with the name of each figure, first with None when it begins, then with its values.
     """
     figures: dict[str, Callable[[Setting], dict[str, Any]]] = {
         "device": _device,
@@ -44,163 +46,169 @@ def run(setting: Setting, *, tell: Callable[[str], None]) -> dict[str, Any]:
         "search": _search,
         "calibration": _calibration,
     }
-    results = {}
     for name, figure in figures.items():
-        tell(name)
+        report(name, None)
         try:
-            results[name] = figure(setting)
+            result = figure(setting)
         except Exception as error:  # the other figures are worth having
             traceback.print_exc(file=sys.stderr)
-            results[name] = {"error": f"{type(error).__name__}: {error}"}
-        gc.collect()  # a traceback or a cycle may hold memory of the device
-        if setting.device != "cpu":
-            torch.cuda.empty_cache()
-    return results
+            result = {"error": f"{type(error).__name__}: {error}"}
+        report(name, result)
 
 
 def _device(setting: Setting) -> dict[str, Any]:
-    """The ceilings: matrix products and copies."""
-    device, hidden = setting.device, 64 if setting.quick else 2048
-    precision = {"float32_products_in": torch.get_float32_matmul_precision()}  # "highest": TF32 is off
-    return (
-        precision
-        | {
-            f"product_tflops_{name}": product_rate(dtype, rows=1024, hidden=hidden, device=device) / 1e12
-            for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
-        }
-        | {f"{name}_gb_per_second": rate / 1e9 for name, rate in copy_rate(device, quick=setting.quick).items()}
-    )
+    """Measure the ceilings: matrix products and copies."""
+    values: dict[str, Any] = {"float32_products_in": torch.get_float32_matmul_precision()}  # "highest": without TF32
+    for dtype in _DTYPES:
+        values[f"product_tflops_{dtype}"] = _product_rate(setting, dtype) / 1e12
+    for name, rate in copy_rate(setting.device, quick=setting.quick).items():
+        values[f"{name}_gb_per_second"] = rate / 1e9
+    return values
 
 
 def _matrix(setting: Setting) -> dict[str, Any]:
-    """From captions to a finished matrix, the vectors converted before; and where that time goes."""
-    seconds = []
-    result: dict[str, Any] = {}
-    for number in range(2):  # the second is for the stages: waiting for each copy makes it slower
-        explorer = _whole(setting, cache=f"figures-{number}")
-        finish(explorer.open_encoder())
-        explorer.tokenizer.warm_up()
-        _forget_peak(setting.device)
-        start = time.perf_counter()
-        if number == 0:
-            _encode_captions(explorer)
-            result["peak_device_mb"] = _peak_mb(setting.device)
-        else:
-            with sampled() as stages:
-                _encode_captions(explorer)
-        seconds.append(time.perf_counter() - start)
-    whole = sum(stages.values())
-    n = len(explorer.matrix)
+    """Measure the way from captions to a finished matrix, the vectors converted before, and where that time goes."""
+    explorer = _whole(setting, cache="figures")
+    finish(explorer.open_encoder())
+    explorer.tokenizer.warm_up()
+    start = time.perf_counter()
+    peak = _peak_mb(setting.device, lambda: _encode_captions(explorer))
+    seconds = time.perf_counter() - start
+
+    again = _whole(setting, cache="figures-sampled")
+    finish(again.open_encoder())
+    with sampled(setting.device) as stages:
+        _encode_captions(again)
     return {
-        "captions": n,
+        "captions": len(explorer.matrix),
         "file": explorer.captions.name,
         "dim": explorer.matrix.dim,
         "dtype": explorer.dtype,
-        "seconds": seconds[0],
-        "captions_per_second": n / seconds[0],
-        "seconds_when_sampled": seconds[1],
-        "share": {stage: taken / whole for stage, taken in stages.items()},
-    } | result
+        "seconds": seconds,
+        "captions_per_second": len(explorer.matrix) / seconds,
+        "peak_device_mb": peak,
+        "seconds_when_sampled": sum(stages.values()),  # longer: each copy waits for the device
+        "share_when_sampled": _shares(stages),
+    }
 
 
 def _encoding(setting: Setting) -> dict[str, Any]:
-    """Encoding alone, from token ids to embeddings on the CPU, beside sorted, padded and packed batches."""
+    """Measure encoding alone, from token ids to embeddings on the CPU, beside sorted, padded and packed batches."""
     explorer = _opened(setting)
     sentences, vectors = explorer.matrix.sentences, explorer.vectors
-    names = ("float32", "bfloat16")
-    encoders = {name: SentenceEncoder.load(setting.weights, device=setting.device, dtype=name) for name in names}
+    if setting.device == "cpu":  # all of them would take a quarter of an hour
+        count = min(_CAPTIONS_ON_A_PROCESSOR, len(sentences))
+        sentences = Sentences(sentences.ids[: sentences.starts[count]], sentences.starts[: count + 1])
+    encoders = {dtype: SentenceEncoder.load(setting.weights, device=setting.device, dtype=dtype) for dtype in _DTYPES}
     sample = even_sample(sentences, 256 if setting.quick else 1024 if setting.device == "cpu" else 16_384)
     tasks: dict[str, Callable[[], object]] = {
         f"ours {dtype}": partial(encode, sentences, vectors, encoder) for dtype, encoder in encoders.items()
     }
-    lstms = {name: _lstm(setting, getattr(torch, name)) for name in names}
-    torch.backends.cudnn.allow_tf32 = False  # float32 for both
-    for dtype, batch in (("float32", 64), ("float32", 1024), ("bfloat16", 1024)):
-        tasks[f"usual {dtype}, batches of {batch}"] = partial(
-            usual_way, sentences, vectors, lstms[dtype], sample, batch
-        )
-    timings = interleave(
-        tasks, rounds=3, warm_up=setting.device != "cpu", seconds=_SECONDS if setting.device != "cpu" else 0
-    )
+
+    def usual(dtype: str, batch: int, tf32: bool) -> Callable[[], None]:
+        lstm = _lstm(setting, dtype)
+
+        def work() -> None:
+            with torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32):
+                usual_way(sentences, vectors, lstm, sample, batch)
+
+        return work
+
+    for dtype, batch, tf32 in (("float32", 64, False), ("float32", 1024, False), ("bfloat16", 1024, False)):
+        tasks[f"usual {dtype}, batches of {batch}"] = usual(dtype, batch, tf32)
+    if setting.device != "cpu":
+        tasks["usual TF32 (cuDNN's default), batches of 1024"] = usual("float32", 1024, True)
+    timings = interleave(tasks, rounds=3, warm_up=setting.device != "cpu", seconds=_SECONDS)
     rates = {
         name: timing.rate(len(sentences) if name.startswith("ours") else len(sample))
         for name, timing in timings.items()
     }
     shares = {}
     for dtype, encoder in encoders.items():
-        with sampled() as stages:
+        with sampled(setting.device) as stages:
             encode(sentences, vectors, encoder)
-        shares[dtype] = {stage: taken / sum(stages.values()) for stage, taken in stages.items() if taken}
-    flops = 2 * (explorer.matrix.dim // 2) ** 2 * 4 * products(sentences)
-    usual = {dtype: max(rate for name, rate in rates.items() if name.startswith(f"usual {dtype}")) for dtype in names}
+        shares[dtype] = _shares(stages)
+    flops = 2 * (explorer.matrix.dim // 2) ** 2 * 4 * products(sentences) / len(sentences)  # a caption
+    best = {dtype: max(rate for name, rate in rates.items() if name.startswith(f"usual {dtype}")) for dtype in _DTYPES}
     return {
         "captions": len(sentences),
         "captions_of_the_usual_way": len(sample),
         "rounds": timings["ours float32"].rounds,
         "captions_per_second": rates,
-        "speedup": {dtype: rates[f"ours {dtype}"] / usual[dtype] for dtype in names},
+        "speedup": {dtype: rates[f"ours {dtype}"] / best[dtype] for dtype in _DTYPES},
         "share_of_product_rate": {
-            dtype: flops * rates[f"ours {dtype}"] / len(sentences) / _rate_of_products(setting, dtype)
-            for dtype in names
+            dtype: flops * rates[f"ours {dtype}"] / _product_rate(setting, dtype) for dtype in _DTYPES
         },
-        "share": shares,
+        "share_when_sampled": shares,
     }
 
 
 def _typed_query(setting: Setting) -> dict[str, Any]:
-    """A query as it is typed, letter by letter: from text to ranked captions; beside torch's LSTM from scratch."""
+    """Measure the answer to each text that must be encoded while two sentences are typed; beside torch's LSTM alone."""
     explorer = _opened(setting)
     explorer.warm_up()
     texts = _TEXTS[:1] if setting.quick else _TEXTS
-    prefixes = [text[:end] for text in texts for end in range(1, len(text) + 1)]
+    typed = [text[:end] for text in texts for end in range(1, len(text) + 1)]
+    sentences = finish(explorer.sentences(typed))
+    distinct = {sentences[i].tobytes(): i for i in reversed(range(len(typed)))}  # the first text with these ids
+    asked = [i for i in sorted(distinct.values()) if len(sentences[i]) > 2]
     start = time.perf_counter()
-    explorer.ask("the first query of all")
+    explorer.ask("the first query of all", settled=False)
     first = time.perf_counter() - start
-    answers = [explorer.ask(prefix, settled=False) for prefix in prefixes]
+    answers = [explorer.ask(typed[i], settled=False) for i in asked]
     taken = {
         step: [answer.timings_ms[step] for answer in answers if step in answer.timings_ms]
         for step in ("tokenize", "encode", "search", "total")
     }
-    lstm = _lstm(setting, torch.float32)
-    scratch = []
+    lstm = _lstm(setting, "float32")
+    alone = []
     with torch.inference_mode():
-        for prefix in prefixes:
-            words = torch.randn(len(prefix.split()) + 2, 1, WORD_DIM)
+        for i in asked:
             start = time.perf_counter()
-            lstm(words.to(setting.device))[0].max(dim=0).values.cpu()
-            scratch.append(1000 * (time.perf_counter() - start))
+            words = torch.from_numpy(explorer.vectors.rows[sentences[i]])  # (T, E)
+            lstm(words[:, None].to(setting.device))[0].max(dim=0).values.cpu()
+            alone.append(1000 * (time.perf_counter() - start))
     return {
         "captions": len(explorer.matrix),
-        "keys": len(prefixes),
+        "texts": len(asked),
         "first_ms": 1000 * first,
         "p50_ms": {step: float(np.median(values)) for step, values in taken.items()},
         "p95_ms": {step: float(np.percentile(values, 95)) for step, values in taken.items()},
-        "lstm_alone_p50_ms": float(np.median(scratch)),
+        "encoding_through_lstm_p50_ms": float(np.median(alone)),
     }
 
 
 def _search(setting: Setting) -> dict[str, Any]:
-    """Search in a matrix of the official size, beside a float32 product and sort of everything on the device."""
+    """Measure search in a matrix of the official size, beside a float32 product with all rows on the device."""
     n, dim = (20_000, 256) if setting.quick else (202_654, 4096)
     matrix = rows_that_share_a_mean(n, dim, device=setting.device)
     query = matrix.rows[n // 2] + np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003
-    _forget_peak(setting.device)
-    searcher = Searcher(matrix, device=setting.device)
-    searcher.nearest(query)
-    peak = _peak_mb(setting.device)
-    single = torch.empty((n, dim), device=setting.device)
+    searchers: list[Searcher] = []
+
+    def open_and_search() -> None:
+        searchers.append(Searcher(matrix, device=setting.device))
+        searchers[0].nearest(query)
+
+    peak = _peak_mb(setting.device, open_and_search)
+    searcher = searchers[0]
+    single = torch.empty((n, dim), device=setting.device)  # (N, D)
     for at in range(0, n, 4096):
         single[at : at + 4096] = torch.from_numpy(matrix.rows[at : at + 4096])
 
-    def product_and_sort() -> NDArray[np.int64]:
-        cosines = single @ torch.from_numpy(query).to(setting.device)
-        found: NDArray[np.int64] = cosines.sort(descending=True).indices[:LEADING].cpu().numpy()
-        return found
+    def product() -> torch.Tensor:
+        return single @ torch.from_numpy(query).to(setting.device)  # (N,)
 
-    tasks = {
+    def product_and_topk() -> list[torch.Tensor]:
+        return [each.cpu() for each in product().topk(LEADING)]
+
+    def product_and_sort() -> list[torch.Tensor]:
+        return [each.cpu() for each in product().sort(descending=True, stable=True)]
+
+    tasks: dict[str, Callable[[], object]] = {
         "ours, first hundred": lambda: searcher.nearest(query),
-        "ours, whole order": lambda: searcher.nearest(query).order(),
-        "float32 product and sort": product_and_sort,
+        "float32 product and topk, first hundred": product_and_topk,
+        "ours, first hundred and whole order": lambda: searcher.nearest(query).order(),
+        "float32 product and sort, whole order": product_and_sort,
     }
     timings = interleave(tasks, rounds=5 if setting.device == "cpu" else 25, seconds=_SECONDS)
     return {
@@ -209,21 +217,19 @@ def _search(setting: Setting) -> dict[str, Any]:
         "read_on": searcher.device,
         "rounds": timings["ours, first hundred"].rounds,
         "ms": {name: 1000 * timing.median for name, timing in timings.items()},
-        "device_mb": peak,
-        "device_mb_of_float32_rows": single.nbytes / 1e6,
+        "peak_device_mb": peak,
+        "mb_of_float32_rows": single.nbytes / 1e6,
     }
 
 
 def _calibration(setting: Setting) -> dict[str, Any]:
-    """Measuring how far answers can be trusted, as the first start does in the background."""
+    """Measure a calibration, which the first start does in the background."""
     explorer = _opened(setting)
     explorer.warm_up()
     finish(explorer.open_methods())
-    _forget_peak(setting.device)
     start = time.perf_counter()
-    finish(explorer.calibrate(again=True))
-    seconds = time.perf_counter() - start
-    return {"captions": len(explorer.matrix), "seconds": seconds, "peak_device_mb": _peak_mb(setting.device)}
+    peak = _peak_mb(setting.device, lambda: finish(explorer.calibrate(again=True)))
+    return {"captions": len(explorer.matrix), "seconds": time.perf_counter() - start, "peak_device_mb": peak}
 
 
 def _whole(setting: Setting, *, cache: str) -> Explorer:
@@ -232,8 +238,8 @@ def _whole(setting: Setting, *, cache: str) -> Explorer:
 
 
 def _opened(setting: Setting) -> Explorer:
-    """The explorer whose matrix `_matrix` has made."""
-    explorer = _whole(setting, cache="figures-0")
+    """Open the explorer whose matrix `_matrix` has made."""
+    explorer = _whole(setting, cache="figures")
     finish(explorer.prepare())
     return explorer
 
@@ -243,31 +249,30 @@ def _encode_captions(explorer: Explorer) -> None:
     finish(explorer.open_matrix())
 
 
-def _lstm(setting: Setting, dtype: torch.dtype) -> torch.nn.LSTM:
-    """The encoder's weights in torch's own LSTM."""
+def _lstm(setting: Setting, dtype: str) -> torch.nn.LSTM:
     weights = torch.load(setting.weights, weights_only=True)
-    lstm = torch.nn.LSTM(WORD_DIM, weights["enc_lstm.weight_hh_l0"].shape[1], bidirectional=True)
-    lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in weights.items()})
-    return lstm.eval().to(setting.device, dtype)
+    return torch_lstm(weights, device=setting.device, dtype=getattr(torch, dtype))
 
 
-def _rate_of_products(setting: Setting, dtype: str) -> float:
+@cache
+def _product_rate(setting: Setting, dtype: str) -> float:
     hidden = 64 if setting.quick else 2048
     return product_rate(getattr(torch, dtype), rows=1024, hidden=hidden, device=setting.device)
 
 
-def _forget_peak(device: str) -> None:
-    if device != "cpu":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
+def _shares(stages: dict[str, float]) -> dict[str, float]:
+    return {stage: seconds / sum(stages.values()) for stage, seconds in stages.items() if seconds}
 
 
-def _peak_mb(device: str) -> float | None:
-    """The most memory of the device that was held since `_forget_peak`; None on a processor."""
-    return None if device == "cpu" else torch.cuda.max_memory_allocated(device) / 1e6
+def _peak_mb(device: str, work: Callable[[], object]) -> float | None:
+    """Run work and return the most memory of a GPU that it took beyond what is held; None on a processor."""
+    if device == "cpu":
+        work()
+        return None
+    return peak_bytes(device, work) / 1e6
 
 
 def process_mb() -> float:
-    """The most memory that this process has had on the CPU."""
+    """Return the most memory that this process has had on the CPU."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.material import HIDDEN, SUBSET, full_size_files
 from core.assets import DEMO_DIR, Assets
@@ -21,17 +23,17 @@ class Setting:
     """`cpu`, `cuda` or `cuda:N`."""
     quick: bool
     """Small weights and few captions: to see that everything runs."""
-    place: Path
-    """A folder for what is written."""
-    weights: Path = field(init=False)
+    folder: Path
+    """For what is written."""
+    weights: Path
     """Random weights, of the official size unless `quick`."""
-    vectors: Path = field(init=False)
+    vectors: Path
     """Random vectors for all words of the captions."""
 
-    def __post_init__(self) -> None:
-        weights, vectors = full_size_files(self.place, hidden=64 if self.quick else HIDDEN)
-        object.__setattr__(self, "weights", weights)
-        object.__setattr__(self, "vectors", vectors)
+    @classmethod
+    def write(cls, device: str, *, quick: bool, folder: Path) -> Setting:
+        """Write weights and vectors into a folder."""
+        return cls(device, quick, folder, *full_size_files(folder, hidden=64 if quick else HIDDEN))
 
     @property
     def captions(self) -> Path:
@@ -39,25 +41,29 @@ class Setting:
         return SUBSET if SUBSET.exists() else DEMO_DIR / "captions.json"
 
     def first(self, count: int, *, of: Path | None = None) -> Path:
-        """A file of the first captions of another, in COCO's layout."""
+        """Write the first captions of a file in COCO's layout; where there are too few, joined pairs of them follow."""
         source = of or self.captions
-        target = self.place / f"{source.name.split('.')[0]}-{count}.json"
+        target = self.folder / f"{source.name.split('.')[0]}-{count}.json"
         if not target.exists():
             data = source.read_bytes()
-            document = json.loads(gzip.decompress(data) if source.suffix == ".gz" else data)
-            document["annotations"] = document["annotations"][:count]
+            document: dict[str, Any] = json.loads(gzip.decompress(data) if source.suffix == ".gz" else data)
+            captions = document["annotations"]
+            pairs = zip(itertools.cycle(captions), itertools.cycle(captions[7:]), strict=False)  # of unequal lengths
+            joined = ({**one, "caption": f"{one['caption']} {other['caption']}"} for one, other in pairs)
+            missing = itertools.islice(enumerate(joined, start=10_000_000), max(0, count - len(captions)))
+            document["annotations"] = captions[:count] + [caption | {"id": number} for number, caption in missing]
             target.write_text(json.dumps(document), encoding="utf-8")
         return target
 
     def explorer(
         self, captions: Path, *, cache: str, version: int = 2, dtype: str = "float32", device: str | None = None
     ) -> Explorer:
-        """An explorer with the random weights, not prepared."""
+        """Make an explorer with the random weights, not prepared."""
         assets = Assets(self.weights, self.vectors, captions, version)
-        return Explorer(assets, Cache(self.place / cache), device=device or self.device, dtype=dtype)
+        return Explorer(assets, Cache(self.folder / cache), device=device or self.device, dtype=dtype)
 
-    def demo(self, *, cache: str, device: str | None = None) -> Explorer:
-        """An explorer with the bundled encoder and captions, not prepared."""
+    def demo(self, *, cache: str, device: str | None = None, dtype: str = "float32") -> Explorer:
+        """Make an explorer with the bundled encoder and captions, not prepared."""
         captions = self.first(150, of=DEMO_DIR / "captions.json") if self.quick else None
         assets = Assets.find(captions=captions)
-        return Explorer(assets, Cache(self.place / cache), device=device or self.device, dtype="float32")
+        return Explorer(assets, Cache(self.folder / cache), device=device or self.device, dtype=dtype)

@@ -82,6 +82,16 @@ def random_weights(word_dim: int = WORD_DIM, hidden: int = HIDDEN) -> dict[str, 
     return {f"enc_lstm.{name}": value.detach().clone() for name, value in lstm.state_dict().items()}
 
 
+def torch_lstm(
+    weights: dict[str, torch.Tensor], *, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> torch.nn.LSTM:
+    """Put an encoder's weights into torch's own LSTM."""
+    recurrent = weights["enc_lstm.weight_hh_l0"]  # (4H, H)
+    lstm = torch.nn.LSTM(weights["enc_lstm.weight_ih_l0"].shape[1], recurrent.shape[1], bidirectional=True)
+    lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in weights.items()})
+    return lstm.eval().to(device, dtype)
+
+
 def random_encoder(dtype: str) -> SentenceEncoder:
     """An encoder of the official size."""
     return SentenceEncoder(random_weights(), dtype=dtype)

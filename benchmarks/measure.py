@@ -63,7 +63,7 @@ def product_rate(dtype: torch.dtype, *, rows: int = 1024, hidden: int = 2048, de
     a = torch.randn(rows, hidden, device=device).to(dtype)
     b = torch.randn(hidden, 4 * hidden, device=device).to(dtype)
     out = torch.empty(rows, 4 * hidden, dtype=dtype, device=device)
-    times = 1 if device == "cpu" else 50  # enough for a GPU that starting them does not count
+    times = 1 if device == "cpu" else 50  # so that the time to launch them is negligible
 
     def multiply() -> None:
         for _ in range(times):

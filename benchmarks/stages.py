@@ -24,23 +24,28 @@ _EVERY = 0.002  # seconds between two samples
 
 
 class _WaitForCopies(TorchFunctionMode):
-    """Waits for the device before each copy, so that a sample tells waiting from copying."""
+    """Waits for the device before and after each copy, so that a sample tells computing from copying."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func not in (torch.Tensor.cpu, torch.Tensor.to):
             return func(*args, **(kwargs or {}))
-        _wait()
-        return _copy(func, args, kwargs or {})
+        _wait(self.device)
+        return _copy(self.device, func, args, kwargs or {})
 
 
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+def _wait(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize(device)
 
 
-def _copy(func: Any, args: Any, kwargs: Any) -> Any:
+def _copy(device: str, func: Any, args: Any, kwargs: Any) -> Any:
     result = func(*args, **kwargs)
-    _wait()
+    if device != "cpu":
+        torch.cuda.synchronize(device)  # not `_wait`, whose time counts as computing
     return result
 
 
@@ -66,8 +71,8 @@ STAGES: dict[CodeType, str] = {
 
 
 @contextmanager
-def sampled() -> Iterator[dict[str, float]]:
-    """Sample what this thread does; the seconds by stage are whole when the block has ended."""
+def sampled(device: str) -> Iterator[dict[str, float]]:
+    """Sample what this thread does; yields the seconds by stage, which are complete when the block has ended."""
     seconds = dict.fromkeys([*STAGES.values(), "other"], 0.0)
     watched, ended = threading.get_ident(), threading.Event()
 
@@ -84,7 +89,7 @@ def sampled() -> Iterator[dict[str, float]]:
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     try:
-        with _WaitForCopies():
+        with _WaitForCopies(device):
             yield seconds
     finally:
         ended.set()

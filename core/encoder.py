@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.assets import ADDRESSES, AssetError
-from core.fitting import PartStep, in_parts_that_fit
+from core.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.lanes import at_once
 from core.prefixes import PrefixPlan, plan
 from core.vectors import WordVectors
@@ -112,9 +114,9 @@ class SentenceEncoder:
         self.dim = 2 * hidden
         """D, the width of an embedding."""
         self._directions = [_Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
-        step_dtype = torch.float16 if self.device.type == "cpu" else torch.float32
-        self._step_weights = [direction.recurrent.to(step_dtype) for direction in self._directions]  # (4H, H)
+        self._step_weights = [self._for_steps(direction.recurrent) for direction in self._directions]  # (4H, H)
         self._before: _States | None = None
+        self._on_cpu: SentenceEncoder | None = None
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
@@ -125,7 +127,6 @@ class SentenceEncoder:
         """
         return cls(_read_weights(path), device=device, dtype=dtype)
 
-    @torch.inference_mode()
     def encode(self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = never) -> EncodedSentence:
         """Encode one sentence, step by step, both directions at once.
 
@@ -140,12 +141,40 @@ class SentenceEncoder:
         Raises:
             Cancelled: It said so.
         """
+        if self._on_cpu is None:
+            try:
+                return self._encode(word_vectors, cancelled)
+            except RuntimeError as error:
+                if self.device.type == "cpu" or not is_out_of_memory(error):
+                    raise
+            self._on_cpu = self._copy_to_cpu()  # outside `except`: there the traceback holds the tensors
+        return self._on_cpu.encode(word_vectors, cancelled=cancelled)
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the memory of the GPU has run out in `encode`, which works on the CPU since then."""
+        return self._on_cpu is not None
+
+    def _copy_to_cpu(self) -> SentenceEncoder:
+        encoder = copy.copy(self)
+        encoder.device = torch.device("cpu")
+        encoder._directions = [_Direction(*(tensor.cpu() for tensor in direction)) for direction in self._directions]
+        encoder._step_weights = [encoder._for_steps(direction.recurrent) for direction in encoder._directions]
+        encoder._before = None
+        return encoder
+
+    def _for_steps(self, recurrent: torch.Tensor) -> torch.Tensor:
+        """Convert recurrent weights to what `encode` reads at every step."""
+        return recurrent.half() if self.device.type == "cpu" else recurrent
+
+    @torch.inference_mode()
+    def _encode(self, word_vectors: NDArray[np.float32], cancelled: Callable[[], bool]) -> EncodedSentence:
         inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)  # (T, E)
         directions: list[Callable[[], _States]] = [
             partial(self._step_through, 0, inputs, self._before, cancelled),
             partial(self._step_through, 1, inputs.flip(0), None, cancelled),
         ]
-        # A GPU takes one step after the other anyway, and in a new thread torch warns that it has no CUDA context yet.
+        # On a GPU both run in this thread: they share one stream, and in a new one torch warns of no CUDA context.
         forward, backward = at_once(directions) if self.device.type == "cpu" else [run() for run in directions]
         self._before = _States(*(values[:_TOKENS_A_STEP].clone() for values in forward))
         maxima, winners = forward.hidden.max(dim=0)  # (H,), (H,)
@@ -183,7 +212,7 @@ class SentenceEncoder:
     ) -> Generator[PartStep, None, NDArray[np.float32]]:
         """Encode distinct sentences, sharing the steps of equal beginnings and endings; exact, without padding.
 
-        Work that does not fit on a CUDA device is done in halves.
+        When a GPU runs out of memory, the sentences are encoded in halves.
 
         Args:
             sentences: B distinct sequences of word-vector rows, the marks included.
@@ -191,10 +220,13 @@ class SentenceEncoder:
             at_once: How many sentences may share one plan; None for all.
 
         Yields:
-            A step, several times a second: a place to stop.
+            A step, several times a second. The caller may stop after any of them.
 
         Returns:
             Embeddings in the order of `sentences`, (B, D), not normalized.
+
+        Raises:
+            AssetError: Not even one sentence fits on the device.
         """
         embeddings = np.empty((len(sentences), self.dim), np.float32)  # (B, D)
 
@@ -258,8 +290,10 @@ def choose_device(name: str) -> str:
     """Resolve `auto` to the best device there is.
 
     Raises:
-        AssetError: The device is asked for but not there.
+        AssetError: The name is not that of a device, or the device is not there.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
+        raise AssetError(f"--device {name}", "there is no such device", expected="auto, cpu, cuda or cuda:N")
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():

@@ -258,7 +258,7 @@ class Explorer:
             again: Measure even so.
 
         Raises:
-            AssetError: The cache cannot be written.
+            AssetError: The cache cannot be written, or the device has too little memory for even one query.
         """
         if not again:
             yield from self.open_calibration()
@@ -411,9 +411,14 @@ class Explorer:
             )
         if wordless := len(self.matrix.sentences.wordless()):
             problems.append(f"{wordless:,} captions have no known word: they are never ranked")
+        if self.device != "cpu" and (self._searcher.device == "cpu" or self._has_left_the_device()):
+            problems.append(f"{self.device} has too little free memory: queries are answered on the CPU, more slowly")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems
+
+    def _has_left_the_device(self) -> bool:
+        return self.is_encoder_loaded and self.encoder.ran_out_of_memory
 
     def ask(
         self,

@@ -18,7 +18,7 @@ from core.assets import AssetError
 from core.cache import write_json
 from core.codes import RowCodes
 from core.encoder import PLAN, SentenceEncoder
-from core.fitting import PartStep
+from core.halving import PartStep
 from core.locks import only_one
 from core.progress import Progress, Steps
 from core.vectors import WordVectors

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.fitting import PartStep, in_parts_that_fit
+from core.halving import PartStep, in_parts_that_fit
 from core.lexical import Lexical
 from core.matrix import EmbeddingMatrix
 from core.methods import Method
@@ -181,7 +181,7 @@ def nearest_together(
         device: Where to compute.
 
     Yields:
-        A step for each block of rows: a place to stop.
+        A step for each block of rows. The caller may stop after any of them.
 
     Raises:
         AssetError: Not even one query fits on the device.
@@ -196,12 +196,12 @@ def nearest_together(
         which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)
         for start in range(0, len(rows), _BLOCK):
             block = torch.from_numpy(rows[start : start + _BLOCK].astype(np.float32)).to(device)  # (b, D)
-            hidden = torch.from_numpy(never[(never >= start) & (never < start + len(block))] - start).to(device)
+            excluded = torch.from_numpy(never[(never >= start) & (never < start + len(block))] - start).to(device)
             with torch.inference_mode():
                 cosines = wanted @ block.T  # (q, b)
                 inside = (out >= start) & (out < start + len(block))  # (q,)
                 cosines[inside, out[inside] - start] = -torch.inf
-                cosines[:, hidden] = -torch.inf
+                cosines[:, excluded] = -torch.inf
                 values, places = cosines.topk(min(k, len(block)), dim=1)
                 best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
                 which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]

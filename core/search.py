@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from core.codes import RowCodes
+from core.halving import is_out_of_memory
 from core.lanes import in_slices
 from core.matrix import Sentences
 
@@ -104,13 +105,14 @@ class Searcher:
         self._ranked[matrix.sentences.wordless()] = False
         self._rows = torch.from_numpy(matrix.rows)  # (N, D)
         if device.startswith("cuda") and self._rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
-            with suppress(torch.OutOfMemoryError):  # another process was quicker: search on the CPU
+            # If another process takes the memory between this look and the copy, the rows stay on the CPU.
+            with suppress(torch.OutOfMemoryError):
                 self._rows = self._rows.to(device)
-        self._codes = matrix.codes if self.device == "cpu" and RowCodes.supported() else None
+        self._codes = self._usable_codes()
 
     @property
     def device(self) -> str:
-        """Where the matrix is read; a GPU whose memory runs out gives way to the CPU."""
+        """Where the matrix is read. It becomes `cpu` when the memory of the GPU runs out."""
         return str(self._rows.device)
 
     def nearest(self, query: NDArray[np.floating], *, k: int = LEADING, own_row: int | None = None) -> Found:
@@ -160,12 +162,16 @@ class Searcher:
         """Cosines of a unit query (D,) to some rows, None for all; -inf for rows that are never ranked."""
         try:
             return self._multiply(unit, which)
-        except torch.OutOfMemoryError:
-            if self.device == "cpu":
+        except RuntimeError as error:
+            if self.device == "cpu" or not is_out_of_memory(error):
                 raise
         self._rows = torch.from_numpy(self._matrix.rows)  # outside `except`: there the traceback holds the tensors
+        self._codes = self._usable_codes()
         torch.cuda.empty_cache()
         return self._multiply(unit, which)
+
+    def _usable_codes(self) -> RowCodes | None:
+        return self._matrix.codes if self.device == "cpu" and RowCodes.supported() else None
 
     @torch.inference_mode()
     def _multiply(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:

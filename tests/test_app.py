@@ -11,8 +11,9 @@ from conftest import write_coco
 from rich.cells import cell_len
 from textual.events import Key, Paste
 
+from core.assets import AssetError
 from core.matrix import unfinished_rows
-from core.progress import finish
+from core.progress import Progress, finish
 from core.reliability import Verdict
 from tui.app import ExplorerApp
 from tui.options import Options
@@ -1142,6 +1143,28 @@ async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files,
         assert "calibrating" in told
         assert app.verdict_pane.measuring == ""
         assert (app.search_box.value, app.hit_list.cursor) == (query, cursor)
+
+
+async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatch):
+    def out_of_memory(self, *, again=False):
+        yield Progress("calibrating", 0, 0, "")
+        raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
+
+    monkeypatch.setattr("core.explorer.Explorer.calibrate", out_of_memory)
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        for _ in range(500):
+            if any("out of memory" in notice.message for notice in app._notifications):
+                break
+            await pilot.pause(0.02)
+        else:
+            pytest.fail("waited in vain for the notice")
+        assert app.verdict_pane.measuring == ""
+        await ask(pilot, "a dog near the window")
+        assert app.body.current == "answer"
+        assert app._answer.query == "a dog near the window"
 
 
 async def test_beside_each_distance_stands_the_share_of_captions_that_are_farther(measured):

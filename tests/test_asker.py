@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from core.assets import AssetError
 from core.progress import Progress
 from tui import asker as asker_module
 from tui.asker import Asker, Question
@@ -49,7 +50,7 @@ def asker(files, log) -> Iterator[Asker]:
 
 
 def test_work_begins_without_any_question(asker, log):
-    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log)
+    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log, failed=log)
     log.wait_for(lambda events: events[-1:] == [None])
     assert [event.done for event in log.events[:-1]] == [0, 1, 2]
 
@@ -59,7 +60,7 @@ def test_work_begins_when_the_asker_had_long_been_waiting(asker, log, monkeypatc
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda events: ("ordered", 1) in events)
     time.sleep(0.05)  # it waits for something to do by now
-    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log)
+    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log, failed=log)
     log.wait_for(lambda events: events[-1:] == [None])
 
 
@@ -73,7 +74,7 @@ def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch)
             log(f"step {i}")
             yield Progress("working", i, 3, "")
 
-    asker.work_on(steps(), log)
+    asker.work_on(steps(), log, failed=log)
     log.wait_for(lambda events: events[-1:] == [None])
     told = [event for event in log.events if isinstance(event, str | tuple)]
     assert told == ["step 0", "step 1", ("answered", 7), ("ordered", 7), "step 2"]
@@ -83,7 +84,7 @@ def test_work_rests_for_a_while_after_a_question(asker, log, monkeypatch):
     monkeypatch.setattr(asker_module, "_REST_SECONDS", 1e6)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda events: ("ordered", 1) in events)
-    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log)
+    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log, failed=log)
     asker.ask(Question(2, "a cat"))
     log.wait_for(lambda events: ("ordered", 2) in events)
     assert all(isinstance(event, tuple) for event in log.events)
@@ -99,7 +100,7 @@ def test_stopping_ends_the_work_and_closes_it(asker, log):
         finally:
             closed.set()
 
-    asker.work_on(steps(), log)
+    asker.work_on(steps(), log, failed=log)
     log.wait_for(lambda events: len(events) > 2)
     asker.stop()
     asker.join(20)
@@ -108,17 +109,20 @@ def test_stopping_ends_the_work_and_closes_it(asker, log):
     assert not asker._thread.is_alive()
 
 
-def test_work_that_raises_is_told(asker, log):
+def test_work_that_raises_is_told_and_questions_are_answered_as_before(asker, log):
     def steps():
         yield Progress("working", 0, 0, "")
-        raise ValueError("broken")
+        raise AssetError("--device cuda", "out of memory")
 
-    asker.work_on(steps(), log)
-    log.wait_for(lambda events: any(isinstance(event, ValueError) for event in events))
+    asker.work_on(steps(), log, failed=log)
+    log.wait_for(lambda events: any(isinstance(event, AssetError) for event in events))
+    asker.ask(Question(1, "a dog"))
+    log.wait_for(lambda events: ("ordered", 1) in events)
+    assert None not in log.events  # the work has not ended well
 
 
 def test_questions_are_answered_after_the_work_has_ended(asker, log):
-    asker.work_on(iter_of(Progress("working", 0, 0, "")), log)
+    asker.work_on(iter_of(Progress("working", 0, 0, "")), log, failed=log)
     log.wait_for(lambda events: events[-1:] == [None])
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda events: ("ordered", 1) in events)

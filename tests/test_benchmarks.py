@@ -1,31 +1,59 @@
 """The benchmark that proves a GPU runs to its end, so that no time on one is lost to a typo."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import gpu
+
 CHECKOUT = Path(__file__).parents[1]
 
 
-def run(*arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, options: tuple[str, ...] = (), **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *options, "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=600, check=False)
+    environment = os.environ | variables
+    return subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
 
 
-def test_the_gpu_benchmark_runs_to_its_end_on_a_processor(tmp_path):
-    done = run("gpu", "--device", "cpu", "--quick", "--out", str(tmp_path / "new"))
-    assert done.returncode == 0, done.stderr
+def test_the_gpu_benchmark_runs_to_its_end_on_a_processor_without_real_captions(tmp_path):
+    out = str(tmp_path / "new")
+    done = run("gpu", "--device", "cpu", "--quick", "--out", out, INFERSENT_TUI_TEST_DATA=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads((tmp_path / "new" / "gpu.json").read_text(encoding="utf-8"))
     checks = document["checks"]
-    assert {name for name, check in checks.items() if check["ok"] is None} == {"out_of_memory_search"}
+    assert {name for name, check in checks.items() if check["ok"] is None} == {"named_device", "out_of_memory_answers"}
     assert all(check["ok"] is not False for check in checks.values()), checks
-    assert checks["out_of_memory_encoding"]["value"]["refused"]
-    assert checks["out_of_memory_calibration"]["value"]["refused"]
+    assert all(check["value"].get("refused", 1) for name, check in checks.items())
     assert not [name for name, figure in document["figures"].items() if "error" in figure]
     *_, last = done.stdout.splitlines()
-    assert last == "no check failed"
+    assert last == "nothing failed"
     assert all(f"{name}: " in done.stdout for name in checks)
+
+
+def test_a_failed_check_or_figure_is_named_last_and_the_others_still_stand():
+    document = {
+        "checks": {"right": {"ok": True, "value": {}}, "wrong": {"ok": False, "value": {"difference": 0.5}}},
+        "figures": {"search": {"error": "RuntimeError: no"}, "run": {"seconds": 1.0}},
+    }
+    assert gpu.failed(document) == ["wrong", "search"]
+    assert gpu.table(document).splitlines() == [
+        "ok      right: ",
+        "FAILED  wrong: difference 0.5",
+        "search.error: RuntimeError: no",
+        "run.seconds: 1",
+        "failed: wrong, search",
+    ]
+
+
+def test_a_device_that_is_not_there_is_an_error_before_anything_is_measured(tmp_path):
+    done = run("gpu", "--device", "cuda:77", "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert "--device cpu or auto" in done.stderr or "counted from 0" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_packages_that_are_not_installed_are_named_in_one_line():

@@ -273,6 +273,44 @@ def test_weights_cut_off_anywhere_are_refused(setup, tmp_path, zipped):
             SentenceEncoder.load(path)
 
 
+@pytest.mark.parametrize("message", ["CUDA out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"])
+def test_a_query_is_encoded_on_the_processor_when_the_memory_of_the_gpu_runs_out(setup, monkeypatch, message):
+    encoder, whole = SentenceEncoder.load(setup.path), SentenceEncoder._encode
+    encoder.device = torch.device("cuda")  # only by name: there is none here
+
+    def full(self, word_vectors, cancelled):
+        if self.device.type != "cpu":
+            raise (torch.OutOfMemoryError if "out of memory" in message else RuntimeError)(message)
+        return whole(self, word_vectors, cancelled)
+
+    monkeypatch.setattr(SentenceEncoder, "_encode", full)
+    assert not encoder.ran_out_of_memory
+    for ids in ((1, 2, 3), (1, 2, 4)):
+        encoded = encoder.encode(np.array(setup.vectors.rows[list(ids)]))
+        np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=ALONE)
+    assert encoder.ran_out_of_memory
+
+
+def test_another_error_than_too_little_memory_is_not_hidden(setup, monkeypatch):
+    def broken(*args):
+        raise RuntimeError("a bug")
+
+    encoder = SentenceEncoder.load(setup.path)
+    encoder.device = torch.device("cuda")
+    monkeypatch.setattr(SentenceEncoder, "_encode", broken)
+    monkeypatch.setattr(SentenceEncoder, "_pool", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        encoder.encode(np.array(setup.vectors.rows[:3]))
+    with pytest.raises(RuntimeError, match="a bug"):
+        setup.together([(1, 2)])
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "mps"])
+def test_a_name_that_is_no_device_is_refused(name):
+    with pytest.raises(AssetError, match="auto, cpu, cuda"):
+        choose_device(name)
+
+
 def test_a_cuda_device_that_is_not_there_is_named():
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

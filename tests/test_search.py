@@ -46,6 +46,26 @@ def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) 
     return rows.astype(np.float32)
 
 
+def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(monkeypatch):
+    m = matrix(rows_that_share_a_mean(600, 64))
+    searcher, whole = Searcher(m), Searcher._multiply
+    searcher._rows = torch.empty(m.rows.shape, dtype=torch.float16, device="meta")  # a device that is not the processor
+    searcher._codes = None
+
+    def full(self, unit, which):
+        if self.device != "cpu":
+            raise torch.OutOfMemoryError("no room")
+        return whole(self, unit, which)
+
+    monkeypatch.setattr(Searcher, "_multiply", full)
+    query = m.rows[5].astype(np.float32)
+    found, expected = searcher.nearest(query, own_row=5), Searcher(m).nearest(query, own_row=5)
+    assert searcher.device == "cpu"
+    np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
+    np.testing.assert_array_equal(found.order().rows, expected.order().rows)
+    assert searcher._codes is m.codes or not RowCodes.supported()
+
+
 @pytest.mark.parametrize("coded", [True, False], ids=["codes", "no codes"])
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.95])
 def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_mean(share, coded):

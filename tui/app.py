@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -148,6 +149,13 @@ class ExplorerApp(App[None]):
             super().__init__()
             self.progress = progress
 
+    class MeasuringFailed(Message):
+        """The calibration raised."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
     class Crashed(Message):
         """A thread raised: a bug."""
 
@@ -279,7 +287,11 @@ class ExplorerApp(App[None]):
     def start_measuring(self) -> None:
         """Calibrate between the questions."""
         if self._explorer is not None and self._asker is not None:
-            self._asker.work_on(self._explorer.calibrate(), lambda progress: self.post_message(self.Measured(progress)))
+            self._asker.work_on(
+                self._explorer.calibrate(),
+                lambda progress: self.post_message(self.Measured(progress)),
+                failed=lambda error: self.post_message(self.MeasuringFailed(error)),
+            )
 
     @on(Measured)
     def show_measuring(self, message: Measured) -> None:
@@ -293,6 +305,14 @@ class ExplorerApp(App[None]):
         self.verdict_pane.calibration = self._explorer.calibration if self._explorer else None
         if self._answer is not None and self._shown_serial == self._serial:
             self._ask(self._answer.query, row=self._answer.row)
+
+    @on(MeasuringFailed)
+    def show_measuring_failed(self, message: MeasuringFailed) -> None:
+        """Say that nothing was measured; the list stays, and the next start tries again."""
+        self.verdict_pane.measuring = ""
+        self.log.error("".join(traceback.format_exception(message.error)))
+        reason = str(message.error) or type(message.error).__name__
+        self._tell([f"the calibration failed, and is tried again at the next start: {reason}"])
 
     # Asking
 
@@ -388,7 +408,7 @@ class ExplorerApp(App[None]):
             hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.row is None else 1)
         if self._explorer is not None:
-            self._tell(self._explorer.cache.problems)
+            self._tell(self._explorer.problems())
         self.verdict_pane.answer = answer
         self.importance_pane.answer = answer
         self._explain()

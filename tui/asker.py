@@ -92,6 +92,7 @@ class Asker:
         self._contest: Contest | None = None
         self._work: Steps[None] | None = None
         self._worked: Callable[[Progress | None], object] = lambda progress: None
+        self._work_failed: Callable[[Exception], object] = lambda error: None
         self._asked = 0.0  # when the last question was answered
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="asker")
@@ -115,15 +116,22 @@ class Asker:
             self._contest = contest
             self._changed.notify()
 
-    def work_on(self, steps: Steps[None], worked: Callable[[Progress | None], object]) -> None:
+    def work_on(
+        self,
+        steps: Steps[None],
+        worked: Callable[[Progress | None], object],
+        *,
+        failed: Callable[[Exception], object],
+    ) -> None:
         """Do slow work, a step at a time, whenever no question has come for a while.
 
         Args:
             steps: The work.
             worked: Called on the thread with each step, and with None at the end.
+            failed: Called on the thread when the work raised; questions are answered as before.
         """
         with self._changed:
-            self._work, self._worked = steps, worked
+            self._work, self._worked, self._work_failed = steps, worked, failed
             self._changed.notify()
 
     def stop(self) -> None:
@@ -177,6 +185,10 @@ class Asker:
             with self._changed:
                 self._work = None
             self._worked(None)
+        except Exception as error:  # background work may fail in any way: the list stays usable
+            with self._changed:
+                self._work = None
+            self._work_failed(error)
         else:
             self._worked(progress)
 

@@ -1,4 +1,4 @@
-"""Fitting: work on many items in parts that fit the device's memory; a part that does not fit is done in halves."""
+"""Halving: work on many items in parts that fit the device's memory; a part that does not fit is done in halves."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def in_parts_that_fit(
 
     Args:
         count: How many items there are.
-        work: Works on one part, and yields the share of it that is done, 0..1. It starts from the beginning when it is
-            called again for items that did not fit.
+        work: Works on one part, and yields the share of it that is done, 0..1. After a part did not fit, it is called
+            again for the first half of that part.
         device: Where it works, for the message.
         at_once: How many items to start with; None for all.
 
     Yields:
-        A step for each share that `work` yields.
+        A step for each share that `work` yields. The caller may stop after any of them.
 
     Raises:
         AssetError: Not even one item fits.
@@ -45,7 +45,9 @@ def in_parts_that_fit(
         try:
             for share in work(part):
                 yield PartStep(done + share * size, at_once)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             if size == 1:
                 advice = "use --device cpu, or free memory on the device"
                 raise AssetError(f"--device {device}", "out of memory", advice=advice) from error
@@ -54,3 +56,8 @@ def in_parts_that_fit(
             done = part.stop
             continue
         torch.cuda.empty_cache()  # outside `except`: there the traceback still holds the tensors
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether a device had too little memory, for torch itself or for a library that torch calls."""
+    return isinstance(error, torch.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
