@@ -21,7 +21,7 @@ from core.assets import Assets
 from core.encoder import SentenceEncoder
 from core.matrix import Sentences, distinct_chunks
 from core.prefixes import plan
-from core.progress import finish
+from core.store.progress import finish
 from core.vectors import WordVectors
 
 _SAMPLE = 1024  # captions for the usual way, so that one round of it takes as long as one of ours

@@ -22,9 +22,9 @@ from core.assets import AssetError
 from core.calibration import Calibration
 from core.explorer import Answer, Explorer
 from core.methods import Method
-from core.progress import finish
 from core.rankers import nearest_together
 from core.search import LEADING, Searcher
+from core.store.progress import finish
 
 _LIMITED_SHARE = 0.6  # of the measured peak, so that at least one part must be halved
 _QUERIES = (

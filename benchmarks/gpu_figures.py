@@ -22,8 +22,8 @@ from benchmarks.stages import sampled
 from core.encoder import SentenceEncoder
 from core.explorer import Explorer
 from core.matrix import Sentences
-from core.progress import finish
 from core.search import LEADING, Searcher
+from core.store.progress import finish
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")
 _CAPTIONS_ON_A_PROCESSOR = 8_000

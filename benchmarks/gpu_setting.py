@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.material import HIDDEN, SUBSET, full_size_files
 from core.assets import DEMO_DIR, Assets
-from core.cache import Cache
 from core.explorer import Explorer
+from core.store.cache import Cache
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from textual.events import Key
 import tui.app
 from benchmarks.material import SUBSET, folder, full_size_files
 from core.assets import DEMO_DIR
-from core.progress import finish
+from core.store.progress import finish
 from tui.app import ExplorerApp
 from tui.options import Options
 

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from benchmarks.material import folder, random_weights
 from core.codes import RowCodes
-from core.progress import finish
+from core.store.progress import finish
 
 _ENCODE = """
 import json, sys
 from benchmarks.material import Corpus, random_encoder
 from core.matrix import EmbeddingMatrix, Recipe
-from core.progress import finish
+from core.store.progress import finish
 from pathlib import Path
 
 def peak():  # of this process alone: getrusage counts what its parent had when it was started

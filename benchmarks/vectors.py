@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.material import folder
 from benchmarks.measure import interleave
-from core.progress import finish
+from core.store.progress import finish
 from core.vectors import WordVectors
 
 _DIM = 300
@@ -22,7 +22,7 @@ _DIM = 300
 _CONVERT = """
 import sys
 from pathlib import Path
-from core.progress import finish
+from core.store.progress import finish
 from core.vectors import WordVectors
 finish(WordVectors.convert(Path(sys.argv[1]), Path(sys.argv[2])))
 lines = Path("/proc/self/status").read_text().splitlines()

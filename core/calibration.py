@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.cache import write_json
 from core.methods import METHODS, Method
-from core.progress import Progress, Steps
 from core.signals import NAMES
+from core.store.progress import Progress, Steps
+from core.store.whole import write_json
 
 FORMAT = 1
 """Version of the file's layout and of the way in which it is measured."""
@@ -237,8 +237,15 @@ class Calibration:
         return frozenset(self.hubs.tolist())
 
     def save(self, path: Path) -> None:
-        """Write a JSON file that appears whole or not at all."""
-        write_json(path, self.document() | {"hubs": self.hubs.tolist()})
+        """Write a JSON file that appears whole or not at all.
+
+        Args:
+            path: Its place, in the folder of the matrix that was measured.
+
+        Raises:
+            AssetError: It cannot be written.
+        """
+        write_json(path, self.document() | {"hubs": self.hubs.tolist(), "made_from": path.parent.name})
 
     def document(self) -> dict[str, Any]:
         """Everything but the list of hubs, for JSON; None for figures that could not be measured."""
@@ -248,10 +255,12 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path) -> Calibration | None:
-        """Read what `save` wrote; None when there is nothing, or nothing of this format."""
+        """Read what `save` wrote; None when there is nothing, or nothing of this format and matrix."""
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
             if plain.pop("format") != FORMAT or plain.pop("signals") != list(NAMES):
+                return None
+            if plain.pop("made_from") != path.parent.name:
                 return None
             curve = tuple(
                 Recall(**cell | {"by_method": {name: tuple(values) for name, values in cell["by_method"].items()}})

@@ -10,7 +10,6 @@ where c·d is exact, being a sum of whole numbers, and everything else is one nu
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 from core.lanes import in_slices
-from core.locks import only_one
-from core.progress import Progress, Steps
+from core.store.progress import Progress, Steps
+from core.store.whole import Origin, is_whole, make_folder
 
+_FORMAT = 1  # version of the files, and of how they are computed
 _FILES = ("codes", "direction", "along", "scales", "sizes", "lost")
 _LARGEST = 127
 _MEAN_OF = 4096  # rows, evenly drawn: any direction is right, one near the mean leaves out least
@@ -67,6 +67,8 @@ class RowCodes(NamedTuple):
         Raises:
             OSError, EOFError, ValueError: They are not there or damaged.
         """
+        if not is_whole(folder, _origin(folder)):
+            raise FileNotFoundError(folder)
         # Copy-on-write, never written: torch takes no read-only arrays.
         codes = cls(np.load(folder / "codes.npy", mmap_mode="c"), *(np.load(folder / f"{x}.npy") for x in _FILES[1:]))
         n, dim = codes.codes.shape
@@ -76,39 +78,31 @@ class RowCodes(NamedTuple):
 
     @classmethod
     def make(cls, folder: Path, rows: NDArray[np.float16]) -> Steps[None]:
-        """Make the codes of rows in a folder, unless they are there; they appear whole or not at all.
+        """Make the codes of rows in a folder of the matrix's, unless they are there.
 
         Args:
-            folder: Their place.
+            folder: Their place, in the folder of the matrix that the rows belong to.
             rows: (N, D), about unit length.
 
         Raises:
-            OSError: They cannot be written.
+            AssetError: They cannot be written.
         """
-        with only_one(folder) as waiting:
-            for _ in waiting:
-                yield Progress("waiting for another process that prepares the search", 0, 0, "")
-            try:
-                if cls.open(folder).codes.shape == rows.shape:
-                    return
-            except (OSError, EOFError, ValueError):
-                pass
-            work = folder.with_name(folder.name + ".part")
-            try:
-                shutil.rmtree(work, ignore_errors=True)
-                work.mkdir(parents=True)
-                codes = np.lib.format.open_memmap(work / "codes.npy", mode="w+", dtype=np.int8, shape=rows.shape)
-                made = cls.empty_like(rows, codes)
-                for at in range(0, len(rows), _BETWEEN_STEPS):
-                    made.fill(rows, at, min(at + _BETWEEN_STEPS, len(rows)))
-                    yield Progress("preparing the search", at, len(rows), "captions")
-                codes.flush()
-                for name in _FILES[1:]:
-                    np.save(work / f"{name}.npy", getattr(made, name))
-                shutil.rmtree(folder, ignore_errors=True)
-                work.rename(folder)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+        yield from make_folder(
+            *(folder, _origin(folder), lambda work: cls._write(work, rows)),
+            doing="prepares the search",
+            lock=folder.parent,
+        )
+
+    @classmethod
+    def _write(cls, work: Path, rows: NDArray[np.float16]) -> Steps[None]:
+        codes = np.lib.format.open_memmap(work / "codes.npy", mode="w+", dtype=np.int8, shape=rows.shape)
+        made = cls.empty_like(rows, codes)
+        for at in range(0, len(rows), _BETWEEN_STEPS):
+            made.fill(rows, at, min(at + _BETWEEN_STEPS, len(rows)))
+            yield Progress("preparing the search", at, len(rows), "captions")
+        codes.flush()
+        for name in _FILES[1:]:
+            np.save(work / f"{name}.npy", getattr(made, name))
 
     @classmethod
     def of(cls, rows: NDArray[np.float16]) -> RowCodes:
@@ -162,3 +156,7 @@ class RowCodes(NamedTuple):
         similarities = along * self.along.astype(np.float64) + scale * self.scales * np.concatenate(products)
         errors = np.linalg.norm(across) * self.lost + float(np.linalg.norm(across - scale * whole)) * self.sizes
         return Scan(similarities, errors + _ROUNDING)
+
+
+def _origin(folder: Path) -> Origin:
+    return Origin(folder.parent.name, _FORMAT, "rows in 8 bits")

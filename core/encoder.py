@@ -18,6 +18,7 @@ from core.assets import ADDRESSES, AssetError
 from core.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.lanes import at_once
 from core.prefixes import PrefixPlan, plan
+from core.store.progress import Cancelled
 from core.vectors import WordVectors
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -31,10 +32,6 @@ _KEYS = [
     for direction in ("", "_reverse")
     for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 ]
-
-
-class Cancelled(Exception):
-    """The encoding of a sentence was given up."""
 
 
 def never() -> bool:

@@ -17,23 +17,24 @@ from numpy.typing import NDArray
 from core.agreement import Agreement, Side, agree
 from core.arithmetic import Term, parse, unquoted, weighted_sum
 from core.assets import AssetError, Assets
-from core.cache import Cache
 from core.calibration import Calibration, calibrate
 from core.captions import Captions, Columns
 from core.codes import RowCodes
 from core.comparison import Comparison, compare
-from core.encoder import Cancelled, EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
 from core.folds import Folds
 from core.images import Images
 from core.lexical import Lexical
-from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, opens, watch
+from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
 from core.methods import METHODS, Choice, Method
 from core.probing import LEAST_CAPTIONS, probe
-from core.progress import Progress, Steps
 from core.rankers import Query, Rankers, Scored
 from core.reliability import LEVELS, NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
 from core.search import LEADING, Found, Ranking, Searcher
 from core.signals import FIRST, HITS, SignalMeter
+from core.store.cache import Cache
+from core.store.progress import Cancelled, Progress, Steps
+from core.store.whole import is_whole
 from core.tokens import Tokenizer
 from core.vectors import FORMAT as VECTORS_FORMAT
 from core.vectors import WordVectors
@@ -209,7 +210,7 @@ class Explorer:
         """
         recipe = self.recipe()
         folder = self.cache.folder("matrix", recipe.key)
-        if opens(folder):
+        if is_whole(folder, recipe.origin()):
             self.report = BuildReport(len(self.captions), len(self.captions), True, "")
         else:
             yield Progress("loading the encoder", 0, 0, "")
@@ -221,7 +222,7 @@ class Explorer:
             )
         self.matrix = EmbeddingMatrix(folder)
         if self.matrix.codes is None and self.device == "cpu" and RowCodes.supported():
-            with suppress(OSError, AssetError):  # a full or read-only disk: search then reads the whole rows
+            with suppress(AssetError):  # a full or read-only disk: search then reads the whole rows
                 yield from RowCodes.make(folder / "codes", self.matrix.rows)
                 self.matrix = EmbeddingMatrix(folder)
         self._searcher = Searcher(self.matrix, device=self.device)
@@ -278,8 +279,8 @@ class Explorer:
         self.calibration = yield from calibrate(measured)
         try:
             self.calibration.save(self._calibration_file)
-        except OSError as error:  # it holds for now, and is measured again next time
-            self.cache.problems.append(f"what was measured could not be kept: {error.strerror}")
+        except AssetError as error:  # it holds for now, and is measured again next time
+            self.cache.problems.append(f"what was measured could not be kept: {error.found}")
 
     @cached_property
     def _calibration_file(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import AssetError
 from core.codes import RowCodes
-from core.locks import only_one
 from core.matrix import Sentences
-from core.progress import Progress, Steps
+from core.store.progress import Progress, Steps
+from core.store.whole import Origin, make_folder
 from core.vectors import WordVectors
 
+_FORMAT = 1  # version of the files, and of how they are computed
 _CHUNK = 4096  # captions between two looks at whether to stop
 
 
@@ -39,7 +38,7 @@ class Lexical:
         """Index the captions, unless that was done; the folder appears whole or not at all.
 
         Args:
-            folder: Where to put it.
+            folder: Where to put it, in the folder of the captions' matrix.
             texts: The captions, N.
             sentences: Their token ids.
             vectors: What the ids index.
@@ -47,26 +46,14 @@ class Lexical:
         Raises:
             AssetError: The cache cannot be written.
         """
-        if _opens(folder, sentences, vectors):
-            return
-        with only_one(folder) as waiting:
-            for _ in waiting:
-                yield Progress("waiting for another process that indexes these captions", 0, 0, "")
-            if _opens(folder, sentences, vectors):
-                return
-            work = folder.with_name(folder.name + ".part")
-            try:
-                shutil.rmtree(folder, ignore_errors=True)  # damaged, if it is there
-                shutil.rmtree(work, ignore_errors=True)
-                work.mkdir(parents=True, mode=0o700)
-                yield Progress("indexing words", 0, 0, "")
-                BM25.build(work / "bm25", texts)
-                yield from MeanWordVectors.build(work, sentences=sentences, vectors=vectors)
-                work.rename(folder)
-            except OSError as error:
-                raise AssetError.from_os_error(error.filename or folder, error) from error
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+
+        def write(work: Path) -> Steps[None]:
+            yield Progress("indexing words", 0, 0, "")
+            BM25.build(work / "bm25", texts)
+            yield from MeanWordVectors.build(work, sentences=sentences, vectors=vectors)
+
+        origin = Origin(folder.parent.name, _FORMAT, "words")
+        yield from make_folder(folder, origin, write, doing="indexes these captions", lock=folder.parent)
 
 
 class BM25:
@@ -209,14 +196,6 @@ class MeanWordVectors:
         weighted = np.asarray(self._vectors.rows[ids]) * self._idf[places, None]  # (T, E)
         vector: NDArray[np.float32] = weighted.sum(axis=0, dtype=np.float32)
         return vector
-
-
-def _opens(folder: Path, sentences: Sentences, vectors: WordVectors) -> bool:
-    try:
-        lexical = Lexical(folder, sentences=sentences, vectors=vectors)
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
-        return False
-    return len(lexical.bm25) == len(sentences) and lexical.words.rows.shape == (len(sentences), vectors.dim)
 
 
 def _stemmer() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,17 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import AssetError
-from core.cache import write_json
 from core.codes import RowCodes
 from core.encoder import PLAN, SentenceEncoder
 from core.halving import PartStep
-from core.locks import only_one
-from core.progress import Progress, Steps
+from core.store.progress import Progress, Steps, follow
+from core.store.whole import Origin, is_whole, only_one, seal, unseal, write_json
 from core.vectors import WordVectors
 
 _CHUNK = 4096  # distinct sentences between two flushes
-_FORMAT = 1
+_FORMAT = 2
+_PROGRESS = "progress.json"  # of an unfinished matrix
+_ARRAYS = ("embeddings", "norms", "row_norms")
+_FILES = [*(f"{name}.npy" for name in (*_ARRAYS, "ids", "starts")), "recipe.json"]
 _DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError)  # what opening damaged files raises
 
 
@@ -53,6 +55,10 @@ class Recipe:
     def key(self) -> str:
         """The recipe's SHA-256: the name of the matrix's folder."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def origin(self, about: str = "") -> Origin:
+        """What a matrix of this recipe is made from."""
+        return Origin(self.key, self.format, about)
 
     @staticmethod
     def hash_texts(texts: Sequence[str]) -> str:
@@ -104,29 +110,14 @@ class BuildReport:
     """Why an unfinished matrix was thrown away; empty when none was."""
 
 
-def opens(folder: Path) -> bool:
-    """Whether a folder holds a whole, undamaged matrix."""
-    try:
-        EmbeddingMatrix(folder)
-    except _DAMAGED:
-        return False
-    return True
-
-
 class EmbeddingMatrix:
     """A whole matrix, memory-mapped for reading.
 
     Args:
-        folder: Where `build` has made it.
-
-    Raises:
-        FileNotFoundError: There is no whole matrix in the folder.
-        ValueError, EOFError, KeyError, TypeError: Its files are damaged.
+        folder: Where `build` has made it; it is whole.
     """
 
     def __init__(self, folder: Path) -> None:
-        if (folder / "progress.json").exists():
-            raise FileNotFoundError(folder / "recipe.json")
         self.recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
         self.folder = folder
         # Copy-on-write, never written: torch takes no read-only arrays.
@@ -136,11 +127,6 @@ class EmbeddingMatrix:
         self.sentences = Sentences(
             np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
         )
-        n = len(self.sentences)
-        if not n == len(self.rows) == len(self.norms) == len(self.row_norms) or self.sentences.starts[-1] != len(
-            self.sentences.ids
-        ):
-            raise ValueError("the arrays differ in length")
         self.codes: RowCodes | None = None
         """The rows in 8 bits a feature; None unless they were made, from these rows."""
         with suppress(OSError, EOFError, ValueError):
@@ -184,39 +170,36 @@ class EmbeddingMatrix:
             AssetError: The cache folder cannot be written, or the disk is full.
         """
         n, dim = len(sentences), encoder.dim
-        with only_one(folder) as waiting:
-            for _ in waiting:
-                yield Progress("waiting for another process that encodes these captions", 0, 0, "")
-            try:
-                if opens(folder):
-                    return BuildReport(n, n, True, "")
-                progress, started_over = _take_up(folder, _how(encoder), n, dim)
-                if not progress["chunks"]:
-                    _lay_out(folder, recipe, sentences, dim, about, progress)
-                arrays = _arrays(folder)
-                chunks, copies = distinct_chunks(sentences)
-                resumed = sum(len(copies[i]) for chunk in range(progress["chunks"]) for i in chunks[chunk])
-                rows_done = resumed
-                for chunk in range(progress["chunks"], len(chunks)):
-                    part = [sentences[copies[i][0]] for i in chunks[chunk]]
-                    sizes = [len(copies[i]) for i in chunks[chunk]]
-                    steps = encoder.encode_together(part, vectors, at_once=progress["at_once"])
-                    rows_in_chunk = sum(sizes)
-                    embeddings, at_once = yield from watch(steps, rows_done, rows_in_chunk / len(part), n)
-                    rows = np.concatenate([copies[i] for i in chunks[chunk]])
-                    unit: list[NDArray[Any]] = [*_unit_rows(embeddings)]
-                    source = np.repeat(np.arange(len(part)), sizes)  # which sentence each row copies
-                    for array, values in zip(arrays, unit, strict=True):
-                        array[rows] = values[source]
-                        array.flush()
-                    rows_done += rows_in_chunk
-                    progress |= {"chunks": chunk + 1, "at_once": min(at_once, progress["at_once"]), "rows": rows_done}
-                    write_json(folder / "progress.json", progress)
-                    yield Progress("encoding captions", rows_done, n, "captions")
-                (folder / "progress.json").unlink()
-            except OSError as error:
-                advice = "free some space, or name another folder with --cache-dir; finished work is kept"
-                raise AssetError(error.filename or folder, error.strerror or str(error), advice=advice) from error
+        with only_one(folder, doing="encodes these captions") as waiting:
+            yield from waiting
+            if is_whole(folder, recipe.origin()):
+                return BuildReport(n, n, True, "")
+            unseal(folder)
+            progress, started_over = _take_up(folder, _how(encoder), n, dim)
+            if not progress["chunks"]:
+                _lay_out(folder, recipe, sentences, dim, about, progress)
+            arrays = _arrays(folder)
+            chunks, copies = distinct_chunks(sentences)
+            resumed = sum(len(copies[i]) for chunk in range(progress["chunks"]) for i in chunks[chunk])
+            rows_done = resumed
+            for chunk in range(progress["chunks"], len(chunks)):
+                part = [sentences[copies[i][0]] for i in chunks[chunk]]
+                sizes = [len(copies[i]) for i in chunks[chunk]]
+                steps = encoder.encode_together(part, vectors, at_once=progress["at_once"])
+                rows_in_chunk = sum(sizes)
+                embeddings, at_once = yield from watch(steps, rows_done, rows_in_chunk / len(part), n)
+                rows = np.concatenate([copies[i] for i in chunks[chunk]])
+                unit: list[NDArray[Any]] = [*_unit_rows(embeddings)]
+                source = np.repeat(np.arange(len(part)), sizes)  # which sentence each row copies
+                for array, values in zip(arrays, unit, strict=True):
+                    array[rows] = values[source]
+                    array.flush()
+                rows_done += rows_in_chunk
+                progress |= {"chunks": chunk + 1, "at_once": min(at_once, progress["at_once"]), "rows": rows_done}
+                write_json(folder / _PROGRESS, progress)
+                yield Progress("encoding captions", rows_done, n, "captions")
+            seal(folder, recipe.origin(about), files=_FILES)
+            (folder / _PROGRESS).unlink()
         return BuildReport(n, resumed, False, started_over)
 
 
@@ -241,7 +224,7 @@ def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[
     if not (folder / "recipe.json").exists():
         return empty, ""
     try:
-        progress: dict[str, Any] = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        progress: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
         before, _ = progress["how"], (progress["chunks"], progress["at_once"], progress["rows"])
         if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
@@ -256,8 +239,10 @@ def _lay_out(
 ) -> None:
     """Write the files of an empty matrix, its recipe last."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for derived in folder.glob("*/"):  # from rows that are gone
+        shutil.rmtree(derived, ignore_errors=True)
     (folder / "recipe.json").unlink(missing_ok=True)
-    write_json(folder / "progress.json", progress)
+    write_json(folder / _PROGRESS, progress)
     n = len(sentences)
     for name, shape, dtype in (("embeddings", (n, dim), "<f2"), ("norms", (n,), "<f4"), ("row_norms", (n,), "<f4")):
         new_array(folder / f"{name}.npy", shape, dtype)
@@ -270,7 +255,7 @@ def _lay_out(
 
 
 def _arrays(folder: Path) -> list[np.memmap[Any, Any]]:
-    return [np.load(folder / f"{name}.npy", mmap_mode="r+") for name in ("embeddings", "norms", "row_norms")]
+    return [np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _ARRAYS]
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
@@ -302,16 +287,17 @@ def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.
 
 def watch(
     steps: Generator[PartStep, None, NDArray[np.float32]], rows_done: int, rows_a_sentence: float, n: int
-) -> Generator[Progress, None, tuple[NDArray[np.float32], int]]:
+) -> Steps[tuple[NDArray[np.float32], int]]:
     """Turn a chunk's steps into progress; return its embeddings and how many sentences fitted at once."""
     at_once = _CHUNK
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value, at_once
+
+    def describe(step: PartStep) -> Progress:
+        nonlocal at_once
         at_once = step.at_once
-        yield Progress("encoding captions", rows_done + step.done * rows_a_sentence, n, "captions")
+        return Progress("encoding captions", rows_done + step.done * rows_a_sentence, n, "captions")
+
+    embeddings = yield from follow(steps, describe)
+    return embeddings, at_once
 
 
 class _UnitRows(NamedTuple):
@@ -334,7 +320,7 @@ def _unit_rows(embeddings: NDArray[np.float32]) -> _UnitRows:
 def unfinished_rows(folder: Path) -> int | None:
     """How many rows of an unfinished matrix are done; None when nothing is missing or nothing is there."""
     try:
-        return int(json.loads((folder / "progress.json").read_text(encoding="utf-8"))["rows"])
+        return int(json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))["rows"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError):

@@ -16,11 +16,11 @@ from core.images import Images
 from core.lexical import Lexical, MeanWordVectors
 from core.matrix import EmbeddingMatrix
 from core.methods import METHODS, Method
-from core.progress import Progress, Steps
 from core.rankers import CONTEXT, Nearest, Scored, fuse, mix, nearest_together
 from core.reliability import Token
 from core.search import LEADING
 from core.signals import FIRST, HITS, NAMES, SignalMeter
+from core.store.progress import Progress, Steps, follow
 from core.vectors import WordVectors
 
 LEAST_CAPTIONS = 50
@@ -244,14 +244,10 @@ def _encode(
     for ids in sentences:
         if places.setdefault(ids.tobytes(), len(distinct)) == len(distinct):
             distinct.append(ids)
-    work = encoder.encode_together(distinct, vectors)
-    while True:
-        try:
-            step = next(work)
-        except StopIteration as stop:
-            embeddings: NDArray[np.float32] = stop.value
-            break
-        yield Progress("calibrating: encoding queries", step.done, len(distinct), "queries")
+    embeddings = yield from follow(
+        encoder.encode_together(distinct, vectors),
+        lambda step: Progress("calibrating: encoding queries", step.done, len(distinct), "queries"),
+    )
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     return embeddings[[places[ids.tobytes()] for ids in sentences]]
 
@@ -328,13 +324,8 @@ def _search(
     work = nearest_together(
         queries, matrix.rows, k=k, leave_out=leave_out, never=matrix.sentences.wordless(), device=device
     )
-    while True:
-        try:
-            step = next(work)
-        except StopIteration as stop:
-            result: Nearest = stop.value
-            return result
-        yield Progress(f"calibrating: {name}", step.done, len(queries), "queries")
+    nearest = yield from follow(work, lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries"))
+    return nearest
 
 
 def _success(

@@ -6,7 +6,6 @@ import codecs
 import gzip
 import hashlib
 import json
-import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -18,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import ADDRESSES, AssetError
-from core.locks import only_one
-from core.progress import Progress, Steps
+from core.store.progress import Progress, Steps
+from core.store.whole import Origin, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT = 1
+FORMAT = 2
 """Version of the store's layout; part of its key."""
 _LINES = "a text file, each line `word v1 ... vdim`"
 _ADVICE = f"copy or download it again: {ADDRESSES['vectors']}"
@@ -103,32 +102,10 @@ class WordVectors:
         Raises:
             AssetError: The file is missing, damaged, or not a vector file; the disk is full or read-only.
         """
-        if _opens(folder):
-            return
-        with only_one(folder) as waiting:
-            for _ in waiting:
-                yield Progress("waiting for another process that converts these vectors", 0, 0, "")
-            if _opens(folder):
-                return
-            work = folder.with_name(folder.name + ".part")
-            try:
-                shutil.rmtree(work, ignore_errors=True)
-                work.mkdir(parents=True)
-                yield from _convert(path, work)
-                shutil.rmtree(folder, ignore_errors=True)  # a damaged store, or what an interrupted `prune` left
-                work.rename(folder)
-            except OSError as error:
-                raise AssetError.from_os_error(error.filename or folder, error) from error
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-
-
-def _opens(folder: Path) -> bool:
-    try:
-        WordVectors(folder)
-    except (OSError, EOFError, ValueError, KeyError):
-        return False
-    return True
+        yield from make_folder(
+            *(folder, Origin(folder.name, FORMAT, path.name), lambda work: _convert(path, work)),
+            doing="converts these vectors",
+        )
 
 
 def _hash(words: Sequence[bytes]) -> NDArray[np.uint64]:
@@ -137,7 +114,10 @@ def _hash(words: Sequence[bytes]) -> NDArray[np.uint64]:
 
 
 def _convert(path: Path, folder: Path) -> Steps[None]:
-    total = path.stat().st_size / 1e6
+    try:
+        total = path.stat().st_size / 1e6
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
     words: list[bytes] = []
     seen: set[bytes] = set()
     broken = lines_read = promised = dim = 0
@@ -170,8 +150,7 @@ def _convert(path: Path, folder: Path) -> Steps[None]:
     np.save(folder / "order.npy", order)
     np.save(folder / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]))
     (folder / "words.bin").write_bytes(b"".join(words))
-    info = {"about": path.name, "words": len(words), "dim": dim, "broken_lines": broken}
-    info["missing_lines"] = max(0, promised - lines_read)
+    info = {"broken_lines": broken, "missing_lines": max(0, promised - lines_read)}
     (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
 
 

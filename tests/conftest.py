@@ -3,6 +3,8 @@
 import gc
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,9 @@ import pytest
 import torch
 
 from core.assets import DEMO_DIR, Assets
-from core.cache import Cache
 from core.explorer import Explorer
-from core.progress import finish
+from core.store.cache import Cache
+from core.store.progress import finish
 
 torch.set_num_threads(1)  # small tests run steadier
 
@@ -116,3 +118,33 @@ def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:
 def files(tmp_path: Path) -> Files:
     """300 bundled captions with `make_files`."""
     return make_files(tmp_path, demo_texts(300))
+
+
+HOLD_A_LOCK = """
+import sys, time
+from pathlib import Path
+from core.store.whole import only_one
+with only_one(Path(sys.argv[1])) as waiting:
+    for _ in waiting:
+        pass
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def another_process(tmp_path):
+    """Start a process that holds the lock of a folder; it is ended after the test."""
+    started = []
+
+    def hold(folder):
+        process = subprocess.Popen([sys.executable, "-c", HOLD_A_LOCK, str(folder)], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()

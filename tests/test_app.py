@@ -13,8 +13,8 @@ from textual.events import Key, Paste
 
 from core.assets import AssetError
 from core.matrix import unfinished_rows
-from core.progress import Progress, finish
 from core.reliability import Verdict
+from core.store.progress import Progress, finish
 from tui.app import ExplorerApp
 from tui.options import Options
 from tui.widgets.answer_pane import VerdictPane

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from core.assets import AssetError
-from core.progress import Progress
+from core.store.progress import Progress
 from tui import asker as asker_module
 from tui.asker import Asker, Question
 

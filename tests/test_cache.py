@@ -1,32 +1,16 @@
-"""The cache folder: what it remembers, what it refuses, what it deletes; and the locks that guard its folders."""
+"""The cache folder: what it remembers, what it refuses, what it deletes."""
 
 import os
 import pickle
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
-import threading
-import time
 
 import pytest
 
 from core.assets import AssetError
-from core.cache import Cache, write_json
-from core.locks import only_one, unless_locked
-from core.progress import finish
-
-HOLD_A_LOCK = """
-import sys, time
-from pathlib import Path
-from core.locks import only_one
-with only_one(Path(sys.argv[1])) as waiting:
-    for _ in waiting:
-        pass
-    print("held", flush=True)
-    time.sleep(60)
-"""
+from core.store.cache import Cache
+from core.store.progress import finish
+from core.store.whole import Origin, only_one, seal
 
 
 class Plant:
@@ -46,24 +30,6 @@ def cache(tmp_path):
     cache.close()
 
 
-@pytest.fixture
-def another_process(tmp_path):
-    """Start a process that holds the lock of a folder; it is ended after the test."""
-    started = []
-
-    def hold(folder):
-        process = subprocess.Popen([sys.executable, "-c", HOLD_A_LOCK, str(folder)], stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout.readline() == "held\n"
-        return process
-
-    yield hold
-    for process in started:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 def old(path, text):
     """Write a file as if some time ago."""
     path.write_text(text)
@@ -71,13 +37,13 @@ def old(path, text):
     return path
 
 
-def store(cache, kind, key, *, files=("rows.npy",), described=True):
+def store(cache, kind, key, *, files=("rows.npy",), whole=True):
     folder = cache.folder(kind, key)
     folder.mkdir(parents=True)
     for name in files:
         (folder / name).write_bytes(b"x" * 5000)
-    if described:
-        write_json(folder / {"matrix": "recipe.json", "vectors": "info.json"}[kind], {"about": f"about {key}"})
+    if whole:
+        seal(folder, Origin(key, 1, f"about {key}"))
     return folder
 
 
@@ -255,10 +221,10 @@ def test_the_folders_are_their_owners_alone(cache, tmp_path):
 
 
 def test_the_default_place_is_the_checkout_or_the_users_cache(monkeypatch, tmp_path):
-    import core.cache
+    import core.store.cache
 
-    assert Cache.default_root() == core.cache._ROOT / "cache"
-    monkeypatch.setattr(core.cache, "_ROOT", tmp_path)
+    assert Cache.default_root() == core.store.cache._ROOT / "cache"
+    monkeypatch.setattr(core.store.cache, "_ROOT", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     assert Cache.default_root().name == "infersent-tui"
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "something-else"\n')
@@ -279,26 +245,26 @@ def test_entries_are_listed_with_size_and_what_they_are_about(cache):
 
 
 def test_unfinished_entries_are_listed_as_such(cache):
-    store(cache, "vectors", "aaa.part", described=False)
-    store(cache, "matrix", "bbb", files=("progress.json",))
-    store(cache, "matrix", "ccc", described=False)
-    (store(cache, "matrix", "ddd") / "recipe.json").write_text("{cut of")
+    store(cache, "vectors", "aaa.1234.part", whole=False)
+    (store(cache, "matrix", "bbb", whole=False) / "recipe.json").write_text('{"about": "about bbb"}')
+    (store(cache, "matrix", "ccc", whole=False) / "recipe.json").write_text("{cut of")
+    (store(cache, "matrix", "ddd") / "rows.npy").write_bytes(b"x" * 4999)  # damaged
     entries = {entry.key: entry for entry in cache.entries()}
-    assert [entries[key].whole for key in ("aaa.part", "bbb", "ccc", "ddd")] == [False, False, False, True]
-    assert [entries[key].about for key in ("aaa.part", "ccc", "ddd")] == ["unfinished"] * 3
+    assert [entries[key].whole for key in ("aaa.1234.part", "bbb", "ccc", "ddd")] == [False] * 4
+    assert [entries[key].about for key in ("aaa.1234.part", "bbb", "ccc")] == ["unfinished", "about bbb", "unfinished"]
 
 
 def test_prune_keeps_what_is_kept(cache):
     kept, gone = store(cache, "matrix", "aaa"), store(cache, "matrix", "bbb")
-    unfinished = store(cache, "vectors", "ccc.part", described=False)
+    unfinished = store(cache, "vectors", "ccc.1234.part", whole=False)
     assert {entry.path for entry in cache.prune({kept})} == {gone, unfinished}
     assert [entry.path for entry in cache.entries()] == [kept]
     assert {path.name for path in cache.root.glob("*/*")} == {"aaa"}  # no locks left behind
 
 
 def test_prune_keeps_what_another_process_is_writing(cache, another_process):
-    matrix = store(cache, "matrix", "aaa", files=("progress.json",))
-    vectors = store(cache, "vectors", "bbb.part", described=False)  # to become `bbb`
+    matrix = store(cache, "matrix", "aaa", whole=False)
+    vectors = store(cache, "vectors", "bbb.1234.part", whole=False)  # to become `bbb`
     writers = [another_process(matrix), another_process(cache.folder("vectors", "bbb"))]
     assert cache.prune(set()) == []
     assert matrix.exists()
@@ -334,70 +300,3 @@ def test_an_entry_that_cannot_be_deleted_is_an_error(cache, monkeypatch):
     monkeypatch.setattr(shutil, "rmtree", refused)  # root may delete everything
     with pytest.raises(AssetError, match="permission denied"):
         cache.prune(set())
-
-
-def test_a_json_file_appears_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.json"
-    write_json(path, {"about": "é"})
-    with pytest.raises(TypeError):
-        write_json(path, {"about": object()})
-    assert path.read_text(encoding="utf-8") == '{\n "about": "\\u00e9"\n}'
-
-
-# Locks.
-
-
-def test_a_lock_is_held_by_one_at_a_time(tmp_path):
-    folder = tmp_path / "matrix" / "abc"
-    with only_one(folder) as waiting:
-        assert list(waiting) == []
-        with only_one(folder) as second:
-            next(second)  # it waits
-            next(second)
-        with unless_locked(folder) as free:
-            assert not free
-    with unless_locked(folder) as free:
-        assert free
-
-
-def test_a_lock_does_not_fall_when_one_who_waited_leaves(tmp_path):
-    with only_one(tmp_path / "abc") as waiting:
-        list(waiting)
-        with only_one(tmp_path / "abc") as second:
-            next(second)
-        with unless_locked(tmp_path / "abc") as free:
-            assert not free
-
-
-def test_a_lock_falls_when_its_process_is_killed(tmp_path, another_process):
-    holder = another_process(tmp_path / "abc")
-    with only_one(tmp_path / "abc") as waiting:
-        next(waiting)
-        os.kill(holder.pid, signal.SIGKILL)
-        holder.wait()
-        start = time.monotonic()
-        for _ in waiting:
-            assert time.monotonic() - start < 30
-        with unless_locked(tmp_path / "abc") as free:
-            assert not free  # it is ours now
-
-
-def test_work_begun_in_one_thread_and_stopped_in_another_gives_its_lock_back(tmp_path):
-    def work():
-        with only_one(tmp_path / "abc") as waiting:
-            yield from waiting
-            yield "working"
-
-    steps = work()
-    thread = threading.Thread(target=lambda: next(steps))
-    thread.start()
-    thread.join()
-    steps.close()
-    with unless_locked(tmp_path / "abc") as free:
-        assert free
-
-
-def test_a_lock_where_nothing_can_be_written_is_an_error(tmp_path):
-    (tmp_path / "file").touch()
-    with only_one(tmp_path / "file" / "abc") as waiting, pytest.raises(AssetError, match="--cache-dir"):
-        list(waiting)

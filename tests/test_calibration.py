@@ -1,6 +1,7 @@
 """What is learned from measured queries: equal to other implementations, calm at the edges, kept as JSON."""
 
 import json
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -14,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from core.calibration import DISTRIBUTIONS, KINDS, LENGTHS, Calibration, Measured, Predictor, auroc_of, calibrate
 from core.methods import METHODS
-from core.progress import finish
 from core.signals import NAMES
+from core.store.progress import finish
 from tui.report import report
 
 
@@ -317,6 +318,15 @@ def test_a_damaged_or_older_file_is_a_miss(calibration, tmp_path, damage):
 
 def test_a_missing_file_is_a_miss(tmp_path):
     assert Calibration.load(tmp_path / "calibration.json") is None
+
+
+def test_a_calibration_of_another_matrix_is_not_read(tmp_path, calibration):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    calibration.save(tmp_path / "one" / "calibration.json")
+    shutil.copy(tmp_path / "one" / "calibration.json", tmp_path / "other")
+    assert Calibration.load(tmp_path / "one" / "calibration.json") is not None
+    assert Calibration.load(tmp_path / "other" / "calibration.json") is None
 
 
 def test_the_document_is_valid_json_with_everything_a_reader_wants(calibration):

@@ -615,7 +615,10 @@ def test_doctor_json_says_what_is_in_use(run, files):
     assert "punkt" in document["tokenizer"]
     assert {"infersent-tui", "python", "torch", "textual"} <= set(document["versions"])
     run("encode", *files.flags)
-    assert run("doctor", "--json", *files.flags).document["matrix"]["state"] == "whole"
+    matrix = run("doctor", "--json", *files.flags).document["matrix"]
+    assert matrix["state"] == "whole"
+    (Path(matrix["path"]) / "embeddings.npy").write_bytes(b"noise")
+    assert "damaged" in run("doctor", "--json", *files.flags).document["matrix"]["state"]
 
 
 def test_doctor_runs_in_a_checkout_that_is_not_installed(run, files, monkeypatch):

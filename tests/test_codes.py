@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.codes import RowCodes
-from core.progress import finish
+from core.store.progress import finish
 
 
 def cosines(query, rows):

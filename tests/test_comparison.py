@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.comparison import compare, shared_words
-from core.progress import finish
 from core.search import Ranking
+from core.store.progress import finish
 
 
 def by_distance(*rows):

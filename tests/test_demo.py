@@ -11,10 +11,10 @@ import pytest
 from conftest import SHARED, needs_real_captions, real_captions
 
 from core.assets import DEMO_DIR, Assets
-from core.cache import Cache
 from core.captions import Captions
 from core.explorer import Explorer
-from core.progress import finish
+from core.store.cache import Cache
+from core.store.progress import finish
 
 
 @pytest.fixture(scope="module")

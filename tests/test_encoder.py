@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from reference import encode_slowly
 
 from core.assets import AssetError
-from core.encoder import Cancelled, SentenceEncoder, choose_device, choose_dtype
-from core.progress import finish
+from core.encoder import SentenceEncoder, choose_device, choose_dtype
+from core.store.progress import Cancelled, finish
 from core.tokens import Tokenizer
 from core.vectors import WordVectors
 

@@ -14,7 +14,7 @@ from reference import rank_slowly
 from core.assets import AssetError
 from core.encoder import SentenceEncoder
 from core.methods import METHODS
-from core.progress import finish
+from core.store.progress import finish
 
 
 def test_a_typed_query_is_ranked_like_its_embedding(files):
@@ -44,9 +44,9 @@ def test_the_neighbours_of_a_caption_need_neither_encoder_nor_nltk_nor_pandas(fi
 import sys
 from pathlib import Path
 from core.assets import Assets
-from core.cache import Cache
+from core.store.cache import Cache
 from core.explorer import Explorer
-from core.progress import finish
+from core.store.progress import finish
 
 weights, vectors, captions, cache = map(Path, sys.argv[1:])
 explorer = Explorer(Assets(weights, vectors, captions, 2), Cache(cache), device="cpu", dtype="float32")

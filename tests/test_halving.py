@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.assets import AssetError
 from core.halving import in_parts_that_fit, is_out_of_memory
-from core.progress import finish
+from core.store.progress import finish
 
 CPU = torch.device("cpu")
 

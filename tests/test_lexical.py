@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.lexical import BM25, Lexical, MeanWordVectors
 from core.matrix import Sentences
-from core.progress import finish
+from core.store.progress import finish
 from core.vectors import WordVectors
 
 TEXTS = [
@@ -216,8 +216,10 @@ def test_an_index_that_cannot_be_read_is_made_anew(files):
 def test_an_index_of_other_captions_is_made_anew(tmp_path, vectors):
     for texts in (["a dog", "kite"], ["a dog", "kite", "beach"]):
         sentences = sentences_of(vectors, texts)
-        finish(Lexical.build(tmp_path / "lexical", texts, sentences=sentences, vectors=vectors))
-        built = Lexical(tmp_path / "lexical", sentences=sentences, vectors=vectors)
+        folder = tmp_path / f"matrix of {len(texts)}" / "lexical"
+        (tmp_path / "matrix of 2").rename(folder.parent) if len(texts) == 3 else None  # as if it were that matrix's
+        finish(Lexical.build(folder, texts, sentences=sentences, vectors=vectors))
+        built = Lexical(folder, sentences=sentences, vectors=vectors)
         assert len(built.bm25) == len(built.words.rows) == len(texts)
 
 

@@ -13,11 +13,12 @@ from conftest import Files, demo_texts, write_coco, write_vectors, write_weights
 from reference import encode_slowly
 
 from core.assets import AssetError, Assets
-from core.cache import Cache
 from core.codes import RowCodes
 from core.explorer import Explorer
 from core.matrix import EmbeddingMatrix, Recipe, Sentences, unfinished_rows
-from core.progress import finish
+from core.store.cache import Cache
+from core.store.progress import finish
+from core.store.whole import is_whole
 
 
 @pytest.fixture
@@ -65,8 +66,7 @@ def test_every_caption_has_its_own_unit_row(files, small_chunks):
 def test_an_interrupted_matrix_equals_an_uninterrupted_one_bit_by_bit(files, small_chunks, tmp_path):
     explorer = start(files)
     folder = interrupt(explorer, 100)
-    with pytest.raises(FileNotFoundError):
-        EmbeddingMatrix(folder)
+    assert not is_whole(folder)
     interrupt(explorer, 200)
     finish(explorer.open_matrix())
     assert explorer.report.resumed_rows >= 200
@@ -229,6 +229,15 @@ def test_a_cache_that_cannot_be_written_is_named(files):
         finish(explorer.prepare())
 
 
+def test_what_was_made_of_a_damaged_matrix_goes_with_it(files):
+    folder = files.explorer().matrix.folder
+    (folder / "codes" / "planted").parent.mkdir(exist_ok=True)
+    (folder / "codes" / "planted").touch()
+    (folder / "embeddings.npy").write_bytes(b"noise")
+    files.explorer()
+    assert not (folder / "codes" / "planted").exists()
+
+
 def test_a_matrix_has_the_codes_of_its_rows_and_gets_them_back_without_encoding(files):
     first = files.explorer().matrix
     if not RowCodes.supported():
@@ -244,7 +253,7 @@ def test_a_matrix_has_the_codes_of_its_rows_and_gets_them_back_without_encoding(
 def test_codes_that_cannot_be_written_only_make_search_slower(files):
     folder = files.explorer().matrix.folder
     shutil.rmtree(folder / "codes", ignore_errors=True)
-    (folder / "codes.part").write_text("a file in the way of the folder")
+    (folder / "codes").write_text("a file in the way of the folder")
     explorer = files.explorer()
     assert explorer.matrix.codes is None
     assert len(explorer.ask("a dog near the window").hits) == 100

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.progress import Progress
+from core.store.progress import Progress
 from tui.pace import Pace
 
 

@@ -11,12 +11,12 @@ from conftest import demo_texts, make_files
 
 from core import probing
 from core.assets import Assets
-from core.cache import Cache
 from core.calibration import LENGTHS, Calibration, calibrate
 from core.explorer import Explorer
 from core.methods import METHODS
-from core.progress import finish
 from core.signals import NAMES
+from core.store.cache import Cache
+from core.store.progress import finish
 
 
 def explorer_of(folder: Path, texts: list[str], *, per_image: int = 5) -> Explorer:

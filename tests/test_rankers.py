@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 from core import rankers
 from core.assets import AssetError
 from core.methods import METHODS
-from core.progress import finish
 from core.rankers import CONTEXT, Scored, fuse, mix, nearest_together
+from core.store.progress import finish
 
 # Scores
 

@@ -92,7 +92,7 @@ def test_the_installed_copy_searches_from_another_folder(installed: Path, files:
 
 
 def test_the_installed_copy_keeps_its_cache_with_the_user(installed: Path, tmp_path: Path):
-    program = "from core.cache import Cache; print(Cache.default_root())"
+    program = "from core.store.cache import Cache; print(Cache.default_root())"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from core.encoder import SentenceEncoder
-from core.progress import finish
+from core.store.progress import finish
 from core.tokens import Tokenizer
 from core.vectors import WordVectors
 from training import heldout

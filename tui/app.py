@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from core.comparison import Comparison
     from core.explorer import Answer, Explanation, Explorer
     from core.folds import Folding
-    from core.progress import Progress
     from core.search import Ranking
+    from core.store.progress import Progress
 
 _SETTLED_SECONDS = 0.4
 _LEAVING_SECONDS = 0.3  # that a thread is given to end; killed later, it loses nothing

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.store.progress import Cancelled
+
 if TYPE_CHECKING:
     from core.comparison import Comparison
     from core.explorer import Answer, Explanation, Explorer
     from core.folds import Folding
     from core.methods import Choice
-    from core.progress import Progress, Steps
     from core.search import Ranking
+    from core.store.progress import Progress, Steps
 
 _REST_SECONDS = 1.0  # without a question, before slow work goes on
 
@@ -211,8 +213,6 @@ class Asker:
         self._answered(question, answer, self._explorer.folds.fold(answer.hits.rows))
 
     def _take_doubt(self, doubt: Doubt) -> None:
-        from core.encoder import Cancelled
-
         def given_up() -> bool:
             return self._is_overtaken() or self._doubt is not None
 
@@ -224,8 +224,6 @@ class Asker:
             self._explained(doubt, explanation)
 
     def _take_contest(self, contest: Contest) -> None:
-        from core.encoder import Cancelled
-
         def given_up() -> bool:
             return self._is_overtaken() or self._contest is not contest
 
@@ -239,8 +237,6 @@ class Asker:
         self._compared(contest, comparison)
 
     def _answer(self, question: Question) -> Answer | None:
-        from core.encoder import Cancelled
-
         try:
             if question.row is not None:
                 answer = self._explorer.neighbours(question.row, method=question.method)

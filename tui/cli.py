@@ -260,6 +260,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
 
     from core.captions import read_lines
     from core.matrix import new_array
+    from core.store.whole import whole_file
 
     lines = read_lines(file)
     run_steps(explorer.open_encoder(), quiet)
@@ -267,18 +268,11 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
     if output.exists() and str(file) != "-" and output.samefile(file):
         raise AssetError(output, "is the file that is read", advice="name another output")
-    work = output.with_name(output.name + ".part")
-    try:
-        shape = (len(lines), explorer.encoder.dim)
+    shape = (len(lines), explorer.encoder.dim)
+    with whole_file(output, advice="check the path and the disk") as work:
         out = new_array(work, shape, "<f4")
         run_steps(explorer.embed(lines, out), quiet)
         out.flush()
-        work.replace(output)
-    except OSError as error:
-        raise AssetError.from_os_error(output, error) from error
-    finally:
-        with suppress(OSError):
-            work.unlink(missing_ok=True)
     if not quiet:
         click.echo(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)
 

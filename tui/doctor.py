@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
-from core.progress import finish
+from core.store.progress import finish
 from tui.pace import run_steps
 
 if TYPE_CHECKING:
@@ -55,13 +55,21 @@ def _version(package: str) -> str:
 
 def _describe(explorer: Explorer) -> dict[str, Any]:
     from core.matrix import unfinished_rows
+    from core.store.whole import is_whole
 
     run_steps(explorer.open_encoder(), quiet=False)
     run_steps(explorer.open_captions(), quiet=False)
     assets, vectors, captions = explorer.assets, explorer.vectors, explorer.captions
     folder = explorer.cache.folder("matrix", explorer.recipe().key)
     rows = unfinished_rows(folder)
-    state = "not encoded yet" if not folder.exists() else "whole" if rows is None else f"unfinished: {rows:,} rows"
+    if is_whole(folder, explorer.recipe().origin()):
+        state = "whole"
+    elif not folder.exists():
+        state = "not encoded yet"
+    elif rows is None:
+        state = "damaged: it is encoded again at the next start"
+    else:
+        state = f"unfinished: {rows:,} rows"
     return {
         "model": {
             "name": explorer.model_name,

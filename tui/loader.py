@@ -13,7 +13,7 @@ from tui.pace import Pace
 
 if TYPE_CHECKING:
     from core.explorer import Explorer
-    from core.progress import Progress
+    from core.store.progress import Progress
 
 _PROGRESS_SECONDS = 0.1
 

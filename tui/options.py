@@ -14,8 +14,8 @@ from click.core import ParameterSource
 from core.assets import Assets
 
 if TYPE_CHECKING:
-    from core.cache import Cache
     from core.explorer import Explorer
+    from core.store.cache import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Options:
 
     def open_cache(self) -> Cache:
         """The cache folder in use."""
-        from core.cache import Cache
+        from core.store.cache import Cache
 
         return Cache(self.cache_dir or Cache.default_root())
 

@@ -9,7 +9,7 @@ from collections import deque
 
 import click
 
-from core.progress import Progress, Steps
+from core.store.progress import Progress, Steps
 
 _WINDOW_SECONDS = 10.0
 

@@ -15,7 +15,7 @@ from tui.visible import visible
 
 if TYPE_CHECKING:
     from core.assets import AssetError
-    from core.progress import Progress
+    from core.store.progress import Progress
 
 
 class LoadingPane(Vertical):

@@ -19,13 +19,14 @@ import diskcache
 import platformdirs
 
 from core.assets import AssetError
-from core.locks import unless_locked
-from core.progress import Progress, Steps
+from core.store.progress import Progress, Steps
+from core.store.whole import about as about_folder
+from core.store.whole import is_whole, unless_locked, unseal
 
 _ANSWERS_BYTES = 256 << 20
-_DESCRIBED = {"matrix": "recipe.json", "vectors": "info.json"}  # the file that makes an entry whole, by kind
+_KINDS = ("matrix", "vectors")
 _HASH_BYTES = 16 << 20  # between two places to stop
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 
 
 class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -130,10 +131,10 @@ class Cache:
 
     def entries(self) -> Iterator[CacheEntry]:
         """What lies in the cache, matrices first."""
-        for kind, described in _DESCRIBED.items():
+        for kind in _KINDS:
             for path in sorted((self.root / kind).glob("*/")):
-                whole = (path / described).exists() and not (path / "progress.json").exists()
-                yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), whole, _about(path / described))
+                about = about_folder(path) or _about_matrix(path) or "unfinished"
+                yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), is_whole(path), about)
 
     def prune(self, keep: set[Path]) -> list[CacheEntry]:
         """Delete the entries that are not in `keep` and that nobody is writing; return them.
@@ -145,11 +146,11 @@ class Cache:
         for entry in list(self.entries()):
             if entry.path in keep:
                 continue
-            locked_as = entry.path.with_name(entry.key.removesuffix(".part"))  # the folder that it is to become
+            locked_as = entry.path.with_name(entry.key.split(".")[0])  # of a part: the folder that it is to become
             try:
                 with unless_locked(locked_as) as free:
                     if free:
-                        (entry.path / _DESCRIBED[entry.kind]).unlink(missing_ok=True)  # killed midway: unfinished
+                        unseal(entry.path)  # so that it is unfinished when this process is killed midway
                         shutil.rmtree(entry.path)
                         locked_as.with_name(locked_as.name + ".lock").unlink(missing_ok=True)
                         gone.append(entry)
@@ -206,16 +207,6 @@ class Cache:
                 self.problems.append(problem)
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a JSON file that appears whole or not at all, and survives a power cut."""
-    work = path.with_name(path.name + ".part")
-    with work.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    work.replace(path)
-
-
 def _size(files: Iterable[Path]) -> int:
     """Bytes on disk of files; those that another process has just deleted count nothing."""
     size = 0
@@ -225,9 +216,9 @@ def _size(files: Iterable[Path]) -> int:
     return size
 
 
-def _about(path: Path) -> str:
+def _about_matrix(path: Path) -> str:
+    """Read what an unfinished matrix is about."""
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))["about"]
+        return str(json.loads((path / "recipe.json").read_text(encoding="utf-8"))["about"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "unfinished"
-    return str(about)
+        return ""
