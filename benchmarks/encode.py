@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from benchmarks.material import Corpus, folder, random_encoder, random_weights, torch_lstm
 from benchmarks.measure import Timing, interleave, product_rate
 from core.assets import Assets
-from core.encoder import SentenceEncoder
-from core.matrix import Sentences, distinct_chunks
-from core.prefixes import plan
+from core.corpus.vectors import WordVectors
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.matrix import Sentences, distinct_chunks
+from core.encoding.prefixes import plan
 from core.store.progress import finish
-from core.vectors import WordVectors
 
 _SAMPLE = 1024  # captions for the usual way, so that one round of it takes as long as one of ours
 _ALONE = 24  # captions one by one

@@ -18,7 +18,7 @@ from benchmarks import gpu_checks, gpu_figures
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import folder
 from benchmarks.measure import machine, plain
-from core.encoder import choose_device
+from core.encoding.encoder import choose_device
 
 
 def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -> dict[str, Any]:

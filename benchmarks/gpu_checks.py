@@ -19,12 +19,12 @@ from benchmarks.device_memory import limited_to, peak_bytes
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from core.assets import AssetError
-from core.calibration import Calibration
 from core.explorer import Answer, Explorer
-from core.methods import Method
-from core.rankers import nearest_together
-from core.search import LEADING, Searcher
+from core.ranking.methods import Method
+from core.ranking.rankers import nearest_together
+from core.ranking.search import LEADING, Searcher
 from core.store.progress import finish
+from core.trust.calibration import Calibration
 
 _LIMITED_SHARE = 0.6  # of the measured peak, so that at least one part must be halved
 _QUERIES = (

@@ -19,10 +19,10 @@ from benchmarks.gpu_setting import Setting
 from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from benchmarks.measure import copy_rate, interleave, product_rate
 from benchmarks.stages import sampled
-from core.encoder import SentenceEncoder
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.matrix import Sentences
 from core.explorer import Explorer
-from core.matrix import Sentences
-from core.search import LEADING, Searcher
+from core.ranking.search import LEADING, Searcher
 from core.store.progress import finish
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.material import folder, random_weights
-from core.codes import RowCodes
+from core.encoding.codes import RowCodes
 from core.store.progress import finish
 
 _ENCODE = """
 import json, sys
 from benchmarks.material import Corpus, random_encoder
-from core.matrix import EmbeddingMatrix, Recipe
+from core.encoding.matrix import EmbeddingMatrix, Recipe
 from core.store.progress import finish
 from pathlib import Path
 
@@ -39,10 +39,10 @@ _BROWSE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from core.codes import RowCodes
-from core.encoder import SentenceEncoder
-from core.matrix import Sentences
-from core.search import Searcher
+from core.encoding.codes import RowCodes
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.matrix import Sentences
+from core.ranking.search import Searcher
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -18,14 +18,14 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from benchmarks.material import DATA, folder
 from core.assets import DEMO_DIR, Assets
-from core.calibration import KINDS
+from core.corpus.images import Images
 from core.explorer import Explorer
-from core.images import Images
-from core.lexical import BM25, Lexical
-from core.methods import METHODS
-from core.probing import answer
+from core.ranking.lexical import BM25, Lexical
+from core.ranking.methods import METHODS
 from core.store.cache import Cache
 from core.store.progress import finish
+from core.trust.calibration import KINDS
+from core.trust.probing import answer
 
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
 _PLOT = Path(__file__).parent / "methods.png"

@@ -13,8 +13,8 @@ from usearch.index import MetricKind, search
 
 from benchmarks.material import rows_that_share_a_mean
 from benchmarks.measure import interleave, read_rate
-from core.codes import RowCodes
-from core.search import Searcher
+from core.encoding.codes import RowCodes
+from core.ranking.search import Searcher
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from core import matrix, prefixes
-from core.captions import Captions
-from core.encoder import SentenceEncoder
+from core.corpus.captions import Captions
+from core.encoding import matrix, prefixes
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.matrix import EmbeddingMatrix
 from core.explorer import Explorer
-from core.matrix import EmbeddingMatrix
 
 _EVERY = 0.002  # seconds between two samples
 

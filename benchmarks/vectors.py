@@ -14,8 +14,8 @@ import pandas as pd
 
 from benchmarks.material import folder
 from benchmarks.measure import interleave
+from core.corpus.vectors import WordVectors
 from core.store.progress import finish
-from core.vectors import WordVectors
 
 _DIM = 300
 
@@ -23,7 +23,7 @@ _CONVERT = """
 import sys
 from pathlib import Path
 from core.store.progress import finish
-from core.vectors import WordVectors
+from core.corpus.vectors import WordVectors
 finish(WordVectors.convert(Path(sys.argv[1]), Path(sys.argv[2])))
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")))

@@ -14,30 +14,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.agreement import Agreement, Side, agree
-from core.arithmetic import Term, parse, unquoted, weighted_sum
 from core.assets import AssetError, Assets
-from core.calibration import Calibration, calibrate
-from core.captions import Captions, Columns
-from core.codes import RowCodes
-from core.comparison import Comparison, compare
-from core.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
-from core.folds import Folds
-from core.images import Images
-from core.lexical import Lexical
-from core.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
-from core.methods import METHODS, Choice, Method
-from core.probing import LEAST_CAPTIONS, probe
-from core.rankers import Query, Rankers, Scored
-from core.reliability import LEVELS, NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
-from core.search import LEADING, Found, Ranking, Searcher
-from core.signals import FIRST, HITS, SignalMeter
+from core.corpus.captions import Captions, Columns
+from core.corpus.images import Images
+from core.corpus.tokenizer import Tokenizer
+from core.corpus.vectors import FORMAT as VECTORS_FORMAT
+from core.corpus.vectors import WordVectors
+from core.encoding.codes import RowCodes
+from core.encoding.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
+from core.ranking.agreement import Agreement, Side, agree
+from core.ranking.arithmetic import Term, parse, unquoted, weighted_sum
+from core.ranking.comparison import Comparison, compare
+from core.ranking.folds import Folds
+from core.ranking.lexical import Lexical
+from core.ranking.methods import METHODS, Choice, Method
+from core.ranking.rankers import Query, Rankers, Scored
+from core.ranking.search import FIRST, LEADING, Found, Ranking, Searcher
 from core.store.cache import Cache
 from core.store.progress import Cancelled, Progress, Steps
 from core.store.whole import is_whole
-from core.tokens import Tokenizer
-from core.vectors import FORMAT as VECTORS_FORMAT
-from core.vectors import WordVectors
+from core.trust.calibration import Calibration, calibrate
+from core.trust.probing import LEAST_CAPTIONS, probe
+from core.trust.signals import HITS, SignalMeter
+from core.trust.verdict import LEVELS, NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
 
 _RECENT = 64  # encoded sentences kept: terms of a sum are asked at each keystroke, hits on the way down the list
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import SHARED, needs_real_captions, real_captions
 
 from core.assets import DEMO_DIR, Assets
-from core.captions import Captions
+from core.corpus.captions import Captions
 from core.explorer import Explorer
 from core.store.cache import Cache
 from core.store.progress import finish

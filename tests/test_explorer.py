@@ -12,8 +12,8 @@ from conftest import write_coco, write_vectors, write_weights
 from reference import rank_slowly
 
 from core.assets import AssetError
-from core.encoder import SentenceEncoder
-from core.methods import METHODS
+from core.encoding.encoder import SentenceEncoder
+from core.ranking.methods import METHODS
 from core.store.progress import finish
 
 
@@ -308,9 +308,9 @@ def test_what_is_remembered_explains_like_what_is_encoded(files):
 @pytest.fixture
 def calibrated(files, monkeypatch):
     """An explorer that has measured, with fewer queries than usual."""
-    monkeypatch.setattr("core.probing._SOURCES", 120)
-    monkeypatch.setattr("core.probing._EACH", 30)
-    monkeypatch.setattr("core.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
+    monkeypatch.setattr("core.trust.probing._EACH", 30)
+    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
     explorer = files.explorer()
     finish(explorer.calibrate())
     return explorer
@@ -346,17 +346,13 @@ def test_a_damaged_calibration_is_measured_again(calibrated, files):
     assert again.calibration.document() == calibrated.calibration.document()
 
 
-def test_a_calibration_that_cannot_be_kept_holds_and_is_told(calibrated, files, monkeypatch):
+def test_a_calibration_that_cannot_be_kept_holds_and_is_told(calibrated, files):
     calibrated._calibration_file.unlink()
-
-    def full(*arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("core.calibration.write_json", full)
+    calibrated._calibration_file.mkdir()  # in the way of the file
     explorer = files.explorer()
     finish(explorer.calibrate())
     assert explorer.calibration is not None
-    assert "No space left on device" in explorer.problems()[0]
+    assert "could not be kept: Is a directory" in explorer.problems()[0]
 
 
 @pytest.mark.parametrize("method", METHODS)

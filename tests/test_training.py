@@ -126,7 +126,7 @@ def test_training_can_begin_on_saved_weights(tmp_path):
 
 
 def test_the_saved_weights_are_an_official_format_state_dict(tmp_path):
-    from core.encoder import SentenceEncoder
+    from core.encoding.encoder import SentenceEncoder
 
     made = student()
     made.save(tmp_path / "encoder.pkl")

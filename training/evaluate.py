@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from core.encoder import SentenceEncoder
+from core.corpus.tokenizer import Tokenizer
+from core.corpus.vectors import WordVectors
+from core.encoding.encoder import SentenceEncoder
 from core.store.progress import finish
-from core.tokens import Tokenizer
-from core.vectors import WordVectors
 from training import heldout
 from training.heldout import Images, Pairs
 from training.words import VERSION

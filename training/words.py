@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.tokens import Tokenizer
+from core.corpus.tokenizer import Tokenizer
 from training.heldout import open_text
 
 VERSION = 2

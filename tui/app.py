@@ -20,7 +20,7 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from core.assets import AssetError
-from core.methods import CHOICES, Choice, Method
+from core.ranking.methods import CHOICES, Choice, Method
 from tui.asker import Asker, Contest, Doubt, Question
 from tui.loader import Loader
 from tui.trail import Trail, Visit
@@ -34,10 +34,10 @@ from tui.widgets.notices import ErrorPane, LoadingPane
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
-    from core.comparison import Comparison
     from core.explorer import Answer, Explanation, Explorer
-    from core.folds import Folding
-    from core.search import Ranking
+    from core.ranking.comparison import Comparison
+    from core.ranking.folds import Folding
+    from core.ranking.search import Ranking
     from core.store.progress import Progress
 
 _SETTLED_SECONDS = 0.4

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from core.assets import AssetError
-from core.methods import CHOICES, METHODS, Choice, Method
+from core.ranking.methods import CHOICES, METHODS, Choice, Method
 from tui.options import Options, asset_options
 from tui.pace import run_steps
 from tui.report import report
 from tui.visible import visible
 
 if TYPE_CHECKING:
-    from core.comparison import Comparison
     from core.explorer import Answer, Explorer
-    from core.reliability import Token
+    from core.ranking.comparison import Comparison
+    from core.trust.verdict import Token
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
@@ -258,8 +258,8 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         options = dataclasses.replace(options, dtype="float32")
     explorer = options.open_explorer()
 
-    from core.captions import read_lines
-    from core.matrix import new_array
+    from core.corpus.captions import read_lines
+    from core.encoding.matrix import new_array
     from core.store.whole import whole_file
 
     lines = read_lines(file)

@@ -54,7 +54,7 @@ def _version(package: str) -> str:
 
 
 def _describe(explorer: Explorer) -> dict[str, Any]:
-    from core.matrix import unfinished_rows
+    from core.encoding.matrix import unfinished_rows
     from core.store.whole import is_whole
 
     run_steps(explorer.open_encoder(), quiet=False)

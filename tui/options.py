@@ -68,7 +68,7 @@ class Options:
         """
         assets = self.find_assets()  # before the slow import: a wrong path is told at once
 
-        from core.captions import Columns
+        from core.corpus.captions import Columns
         from core.explorer import Explorer
 
         return Explorer(

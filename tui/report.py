@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from core.methods import METHODS
+from core.ranking.methods import METHODS
 
 if TYPE_CHECKING:
-    from core.calibration import Calibration
+    from core.trust.calibration import Calibration
 
 _NAMES = {"span": "a run of {} tokens", "words": "{} content words", "whole": "whole captions"}
 

@@ -13,8 +13,8 @@ from tui.visible import visible
 from tui.widgets.answer_pane import importance_lines
 
 if TYPE_CHECKING:
-    from core.agreement import Agreement
     from core.explorer import Explanation
+    from core.ranking.agreement import Agreement
 
 _PAIRS = 4
 

@@ -22,13 +22,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
-from core.methods import METHODS, Method
+from core.ranking.methods import METHODS, Method
 from tui.cells import fit
 from tui.visible import visible
 from tui.widgets.hit_list import LIST_KEYS
 
 if TYPE_CHECKING:
-    from core.comparison import ComparedHit, Comparison
+    from core.ranking.comparison import ComparedHit, Comparison
 
 _WIDTHS = (60, 120, 160)  # cells from which on there is room for two, three, four lists
 _LINES = 2  # a hit takes

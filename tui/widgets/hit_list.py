@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from core.folds import Fold, Folding
-    from core.search import Ranking
+    from core.ranking.folds import Fold, Folding
+    from core.ranking.search import Ranking
 
 _BAR_CELLS = 8
 _WIDE_CELLS = 78  # from here on there is room for one more column

@@ -1,0 +1,1 @@
+"""What is explored: captions and their images, tokens, word vectors."""

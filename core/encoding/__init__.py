@@ -1,0 +1,1 @@
+"""Texts to unit rows: the encoder, shared prefixes, the matrix on disk."""

@@ -1,0 +1,327 @@
+"""EmbeddingMatrix: one unit row a caption, on disk under the hash of its recipe; its making survives interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.corpus.vectors import WordVectors
+from core.encoding.codes import RowCodes
+from core.encoding.encoder import PLAN, SentenceEncoder
+from core.encoding.halving import PartStep
+from core.store.progress import Progress, Steps, follow
+from core.store.whole import Origin, is_whole, only_one, seal, unseal, write_json
+
+_CHUNK = 4096  # distinct sentences between two flushes
+_FORMAT = 2
+_PROGRESS = "progress.json"  # of an unfinished matrix
+_ARRAYS = ("embeddings", "norms", "row_norms")
+_FILES = [*(f"{name}.npy" for name in (*_ARRAYS, "ids", "starts")), "recipe.json"]
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError)  # what opening damaged files raises
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the values of a matrix."""
+
+    weights: str
+    """SHA-256 of the weights file."""
+    vectors: str
+    """SHA-256 of the vector file."""
+    texts: str
+    """SHA-256 of the captions' texts."""
+    version: int
+    """InferSent version."""
+    tokenizer: str
+    """`Tokenizer.name`: which sentence splitter, which NLTK."""
+    vocab_size: int
+    """How many words of the vector file are known."""
+    dtype: str
+    """What the encoder computes in."""
+    format: int = _FORMAT
+    """Version of the folder's layout."""
+
+    @property
+    def key(self) -> str:
+        """The recipe's SHA-256: the name of the matrix's folder."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def origin(self, about: str = "") -> Origin:
+        """What a matrix of this recipe is made from."""
+        return Origin(self.key, self.format, about)
+
+    @staticmethod
+    def hash_texts(texts: Sequence[str]) -> str:
+        """SHA-256 of texts that hold no line breaks."""
+        return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Sentences:
+    """The captions as token ids: flat, with offsets.
+
+    Args:
+        ids: Rows of the word vectors, all captions on end, the marks included.
+        starts: Where each caption begins in `ids`, (N + 1,).
+    """
+
+    def __init__(self, ids: NDArray[np.int32], starts: NDArray[np.int64]) -> None:
+        self.ids = ids
+        self.starts = starts
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, row: int) -> NDArray[np.int32]:
+        return self.ids[self.starts[row] : self.starts[row + 1]]
+
+    def wordless(self) -> NDArray[np.int64]:
+        """Rows without any known word: they consist of the two marks."""
+        return np.flatnonzero(np.diff(self.starts) <= 2)
+
+    def find(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The rows that hold exactly these token ids, ascending."""
+        rows = np.flatnonzero(np.diff(self.starts) == len(ids))
+        for place, word in enumerate(ids):
+            rows = rows[self.ids[self.starts[rows] + place] == word]
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What making a matrix took."""
+
+    rows: int
+    """N."""
+    resumed_rows: int
+    """Rows that an earlier, interrupted run had finished."""
+    reused: bool
+    """True when the matrix was whole already."""
+    started_over: str
+    """Why an unfinished matrix was thrown away; empty when none was."""
+
+
+class EmbeddingMatrix:
+    """A whole matrix, memory-mapped for reading.
+
+    Args:
+        folder: Where `build` has made it; it is whole.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
+        self.folder = folder
+        # Copy-on-write, never written: torch takes no read-only arrays.
+        self.rows: NDArray[np.float16] = np.load(folder / "embeddings.npy", mmap_mode="c")  # (N, D)
+        self.norms: NDArray[np.float32] = np.load(folder / "norms.npy")  # (N,) lengths before normalizing
+        self.row_norms: NDArray[np.float32] = np.load(folder / "row_norms.npy")  # (N,) lengths as stored, near 1
+        self.sentences = Sentences(
+            np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
+        )
+        self.codes: RowCodes | None = None
+        """The rows in 8 bits a feature; None unless they were made, from these rows."""
+        with suppress(OSError, EOFError, ValueError):
+            codes = RowCodes.open(folder / "codes")
+            self.codes = codes if codes.codes.shape == self.rows.shape else None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """D, the width of an embedding."""
+        return int(self.rows.shape[1])
+
+    @classmethod
+    def build(
+        cls,
+        folder: Path,
+        recipe: Recipe,
+        *,
+        sentences: Sentences,
+        vectors: WordVectors,
+        encoder: SentenceEncoder,
+        about: str,
+    ) -> Steps[BuildReport]:
+        """Encode all captions into a folder; goes on where an interrupted run stopped.
+
+        Equal sentences are encoded once. The work is cut into fixed chunks of distinct sentences; a chunk counts when
+        its rows are flushed. Whatever could change the bits is noted beside it, and when that differs the work starts
+        over: an interrupted matrix equals an uninterrupted one.
+
+        Args:
+            folder: The matrix's place; `EmbeddingMatrix(folder)` opens it afterwards.
+            recipe: What it is made from.
+            sentences: The captions' token ids, N of them.
+            vectors: What the ids index.
+            encoder: The encoder.
+            about: A phrase for people: which model, which captions.
+
+        Raises:
+            AssetError: The cache folder cannot be written, or the disk is full.
+        """
+        n, dim = len(sentences), encoder.dim
+        with only_one(folder, doing="encodes these captions") as waiting:
+            yield from waiting
+            if is_whole(folder, recipe.origin()):
+                return BuildReport(n, n, True, "")
+            unseal(folder)
+            progress, started_over = _take_up(folder, _how(encoder), n, dim)
+            if not progress["chunks"]:
+                _lay_out(folder, recipe, sentences, dim, about, progress)
+            arrays = _arrays(folder)
+            chunks, copies = distinct_chunks(sentences)
+            resumed = sum(len(copies[i]) for chunk in range(progress["chunks"]) for i in chunks[chunk])
+            rows_done = resumed
+            for chunk in range(progress["chunks"], len(chunks)):
+                part = [sentences[copies[i][0]] for i in chunks[chunk]]
+                sizes = [len(copies[i]) for i in chunks[chunk]]
+                steps = encoder.encode_together(part, vectors, at_once=progress["at_once"])
+                rows_in_chunk = sum(sizes)
+                embeddings, at_once = yield from watch(steps, rows_done, rows_in_chunk / len(part), n)
+                rows = np.concatenate([copies[i] for i in chunks[chunk]])
+                unit: list[NDArray[Any]] = [*_unit_rows(embeddings)]
+                source = np.repeat(np.arange(len(part)), sizes)  # which sentence each row copies
+                for array, values in zip(arrays, unit, strict=True):
+                    array[rows] = values[source]
+                    array.flush()
+                rows_done += rows_in_chunk
+                progress |= {"chunks": chunk + 1, "at_once": min(at_once, progress["at_once"]), "rows": rows_done}
+                write_json(folder / _PROGRESS, progress)
+                yield Progress("encoding captions", rows_done, n, "captions")
+            seal(folder, recipe.origin(about), files=_FILES)
+            (folder / _PROGRESS).unlink()
+        return BuildReport(n, resumed, False, started_over)
+
+
+def _how(encoder: SentenceEncoder) -> dict[str, Any]:
+    """What may change bits without changing the recipe."""
+    import torch
+
+    if encoder.device.type == "cuda":
+        processor = torch.cuda.get_device_name(encoder.device)
+    else:
+        processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    return {"plan": PLAN, "chunk": _CHUNK, "processor": processor, "torch": torch.__version__}
+
+
+def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
+    """Take up an unfinished matrix where it stopped.
+
+    Returns:
+        Its progress, or that of an empty matrix; and why an unfinished one cannot be taken up, empty when none was.
+    """
+    empty = {"how": how, "chunks": 0, "at_once": _CHUNK, "rows": 0}
+    if not (folder / "recipe.json").exists():
+        return empty, ""
+    try:
+        progress: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+        before, _ = progress["how"], (progress["chunks"], progress["at_once"], progress["rows"])
+        if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
+            raise ValueError
+    except _DAMAGED:
+        return empty, "its files are damaged"
+    changed = [f"{name} was {before.get(name)}, is {value}" for name, value in how.items() if before.get(name) != value]
+    return (empty, "; ".join(changed)) if changed else (progress, "")
+
+
+def _lay_out(
+    folder: Path, recipe: Recipe, sentences: Sentences, dim: int, about: str, progress: dict[str, Any]
+) -> None:
+    """Write the files of an empty matrix, its recipe last."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for derived in folder.glob("*/"):  # from rows that are gone
+        shutil.rmtree(derived, ignore_errors=True)
+    (folder / "recipe.json").unlink(missing_ok=True)
+    write_json(folder / _PROGRESS, progress)
+    n = len(sentences)
+    for name, shape, dtype in (("embeddings", (n, dim), "<f2"), ("norms", (n,), "<f4"), ("row_norms", (n,), "<f4")):
+        new_array(folder / f"{name}.npy", shape, dtype)
+    for name, array in (("ids", sentences.ids), ("starts", sentences.starts)):
+        with (folder / f"{name}.npy").open("wb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+    write_json(folder / "recipe.json", asdict(recipe) | {"about": about})
+
+
+def _arrays(folder: Path) -> list[np.memmap[Any, Any]]:
+    return [np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _ARRAYS]
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
+    """Make a memory-mapped `.npy` file of zeros, with all of its space taken now: a full disk is told at once.
+
+    Raises:
+        OSError: There is no room, or the place cannot be written.
+    """
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array.flush()
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return array
+
+
+def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.int64]]]:
+    """Sort the distinct sentences and cut them into the chunks in which they are encoded.
+
+    Returns:
+        Ranges over the distinct sentences, and for each of those the caption rows that hold it, ascending.
+    """
+    keys = [sentences[row].astype(">i4").tobytes() for row in range(len(sentences))]
+    rows_of: dict[bytes, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows_of.setdefault(key, []).append(row)
+    copies = [np.array(rows_of[key]) for key in sorted(rows_of)]
+    return [range(at, min(at + _CHUNK, len(copies))) for at in range(0, len(copies), _CHUNK)], copies
+
+
+def watch(
+    steps: Generator[PartStep, None, NDArray[np.float32]], rows_done: int, rows_a_sentence: float, n: int
+) -> Steps[tuple[NDArray[np.float32], int]]:
+    """Turn a chunk's steps into progress; return its embeddings and how many sentences fitted at once."""
+    at_once = _CHUNK
+
+    def describe(step: PartStep) -> Progress:
+        nonlocal at_once
+        at_once = step.at_once
+        return Progress("encoding captions", rows_done + step.done * rows_a_sentence, n, "captions")
+
+    embeddings = yield from follow(steps, describe)
+    return embeddings, at_once
+
+
+class _UnitRows(NamedTuple):
+    rows: NDArray[np.float16]
+    """(B, D), as stored."""
+    norms: NDArray[np.float32]
+    """(B,), lengths before normalizing."""
+    row_norms: NDArray[np.float32]
+    """(B,), lengths of `rows`, near 1."""
+
+
+def _unit_rows(embeddings: NDArray[np.float32]) -> _UnitRows:
+    wide = embeddings.astype(np.float64)  # (B, D)
+    norms = np.linalg.norm(wide, axis=1)  # (B,)
+    rows = (wide / np.maximum(norms, np.finfo(np.float32).tiny)[:, None]).astype(np.float16)  # (B, D)
+    row_norms = np.linalg.norm(rows.astype(np.float64), axis=1)  # (B,)
+    return _UnitRows(rows, norms.astype(np.float32), row_norms.astype(np.float32))
+
+
+def unfinished_rows(folder: Path) -> int | None:
+    """How many rows of an unfinished matrix are done; None when nothing is missing or nothing is there."""
+    try:
+        return int(json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))["rows"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError):
+        return 0

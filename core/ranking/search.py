@@ -1,0 +1,220 @@
+"""Searcher: the exact cosine neighbours of a query among all captions, the first hundred at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from core.encoding.codes import RowCodes
+from core.encoding.halving import is_out_of_memory
+from core.encoding.matrix import Sentences
+from core.encoding.threads import in_slices
+
+LEADING = 100
+"""How many hits `Searcher.nearest` ranks unless told otherwise."""
+FIRST = 10
+"""The hits that a person sees first."""
+_FLOAT32_UNIT = 2.0**-24  # unit roundoff
+_BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once: they stay in the processor's cache
+_SPARE_CUDA_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Hits, nearest first; equal distances by row number, but the query's own row leads."""
+
+    rows: NDArray[np.int32]
+    """Caption rows, (K,)."""
+    distances: NDArray[np.floating]
+    """Cosine distances, 0..2, ascending, (K,): float64 and exact among the leading, float32 in the whole order. Empty
+    for methods that have scores instead."""
+    scores: NDArray[np.float32] | None = None
+    """The scores of a method that has no distances, descending after the query's own row, (K,)."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at(self, places: NDArray[np.int32]) -> Ranking:
+        """The hits at some places, ascending."""
+        scores = None if self.scores is None else self.scores[places]
+        return Ranking(self.rows[places], self.distances[places] if scores is None else self.distances, scores)
+
+    @classmethod
+    def empty(cls) -> Ranking:
+        """No hits."""
+        return cls(np.empty(0, np.int32), np.empty(0, np.float64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a query found."""
+
+    leading: Ranking
+    """The nearest, equal to the full float64 ranking."""
+    median_distance: float
+    """The distance that half of all captions are nearer than, to two decimals at least."""
+    similarities: Callable[[], NDArray[np.float32]]
+    """Read the whole matrix: cosine to every row, accumulated in float32, (N,); -inf for rows that are never ranked."""
+
+    def order(self) -> Ranking:
+        """Rank every row: the leading ones as they are, the rest by their float32 distance."""
+        similarities = self.similarities()  # (N,)
+        rest = np.isfinite(similarities)  # (N,)
+        rest[self.leading.rows] = False
+        rows = np.flatnonzero(rest).astype(np.int32)
+        distances = 1 - similarities[rows]
+        order = np.argsort(distances, kind="stable")
+        floor = self.leading.distances[-1] if len(self.leading) else 0
+        return Ranking(
+            np.concatenate([self.leading.rows, rows[order]]),
+            np.concatenate([self.leading.distances, np.maximum(distances[order], floor)]).astype(np.float32),
+        )
+
+
+class Rows(Protocol):
+    """What can be searched."""
+
+    rows: NDArray[np.float16]
+    """Unit rows, (N, D)."""
+    row_norms: NDArray[np.float32]
+    """Their lengths, near 1, (N,)."""
+    sentences: Sentences
+    """The captions' token ids: those without words are never found."""
+    codes: RowCodes | None
+    """The rows in 8 bits a feature, where they are worth having."""
+
+
+class Searcher:
+    """Cosine search over a matrix, on the GPU when it fits there, else on the CPU.
+
+    Rows without any known word are all the same point; they are never ranked.
+
+    Args:
+        matrix: What to search.
+        device: `cpu` or a CUDA device.
+    """
+
+    def __init__(self, matrix: Rows, *, device: str = "cpu") -> None:
+        self._matrix = matrix
+        self._ranked = np.ones(len(matrix.rows), bool)  # (N,)
+        self._ranked[matrix.sentences.wordless()] = False
+        self._rows = torch.from_numpy(matrix.rows)  # (N, D)
+        if device.startswith("cuda") and self._rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
+            # If another process takes the memory between this look and the copy, the rows stay on the CPU.
+            with suppress(torch.OutOfMemoryError):
+                self._rows = self._rows.to(device)
+        self._codes = self._usable_codes()
+
+    @property
+    def device(self) -> str:
+        """Where the matrix is read. It becomes `cpu` when the memory of the GPU runs out."""
+        return str(self._rows.device)
+
+    def nearest(self, query: NDArray[np.floating], *, k: int = LEADING, own_row: int | None = None) -> Found:
+        """Rank the k nearest rows exactly.
+
+        A sieve in three steps; each keeps every row that its proven error bound cannot exclude from the first k. The
+        codes, a half of the matrix's size, leave some thousands (`RowCodes`). Of those, or of all rows where there are
+        no codes, cosines are accumulated in float32, whose error for D products of unit vectors is at most
+        D u / (1 - D u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). What that leaves is
+        ranked in float64 by scipy's `cdist`.
+
+        Args:
+            query: (D,), of any length but 0.
+            k: How many hits, fewer where the corpus is smaller.
+            own_row: The row that the query is; it leads, at distance exactly 0.
+        """
+        wide = query.astype(np.float64)  # (D,)
+        unit = wide / np.linalg.norm(wide)  # (D,)
+        n = len(self._matrix.rows)
+        k = min(k, int(self._ranked.sum()))
+        if k <= 0:
+            return Found(Ranking.empty(), 1.0, lambda: np.full(n, -np.inf, np.float32))
+        if self._codes is None:
+            candidates, cosines = np.arange(n), self._similarities(unit)  # (N,), (N,)
+            median = float(np.median(cosines[self._ranked]))
+        else:
+            coarse, errors = self._codes.scan(unit)  # (N,), (N,)
+            coarse[~self._ranked] = -np.inf
+            seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
+            floor = self._similarities(unit, seeds).min() - _error_bound(len(unit))  # k rows are as near as that
+            candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
+            median = float(np.median(coarse[self._ranked]))
+            cosines = self._similarities(unit, candidates)  # (C,)
+        kth = np.partition(cosines, -k)[-k]
+        candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # ascending
+        if own_row is not None and own_row not in candidates:
+            candidates = np.union1d(candidates, [own_row])
+        distances = cosine_distances(wide, self._matrix.rows, candidates)  # (C,)
+        if own_row is not None:
+            distances[candidates == own_row] = -1  # before every other
+        best = np.argsort(distances, kind="stable")[:k]
+        leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
+        known = cosines if self._codes is None else None
+        return Found(leading, 1 - median, lambda: self._similarities(unit) if known is None else known)
+
+    def _similarities(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Cosines of a unit query (D,) to some rows, None for all; -inf for rows that are never ranked."""
+        try:
+            return self._multiply(unit, which)
+        except RuntimeError as error:
+            if self.device == "cpu" or not is_out_of_memory(error):
+                raise
+        self._rows = torch.from_numpy(self._matrix.rows)  # outside `except`: there the traceback holds the tensors
+        self._codes = self._usable_codes()
+        torch.cuda.empty_cache()
+        return self._multiply(unit, which)
+
+    def _usable_codes(self) -> RowCodes | None:
+        return self._matrix.codes if self.device == "cpu" and RowCodes.supported() else None
+
+    @torch.inference_mode()
+    def _multiply(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        vector = torch.from_numpy(unit.astype(np.float32)).to(self._rows.device)  # (D,)
+        out = torch.empty(len(self._rows) if which is None else len(which), device=self._rows.device)
+        chosen = None if which is None else torch.from_numpy(which)
+        size = max(1, _BLOCK_BYTES // (4 * len(unit))) if self.device == "cpu" else 1 << 16
+
+        def multiply(start: int, end: int) -> None:
+            block = torch.empty((min(size, end - start), len(unit)), device=self._rows.device)
+            for at in range(start, end, size):
+                part = slice(at, min(at + size, end))
+                rows = self._rows[part if chosen is None else chosen[part]]
+                torch.mv(block[: len(rows)].copy_(rows), vector, out=out[part])
+
+        if self.device == "cpu":
+            in_slices(multiply, len(out))
+        else:
+            multiply(0, len(out))
+        everything = slice(None) if which is None else which
+        cosines: NDArray[np.float32] = out.cpu().numpy()
+        cosines /= self._matrix.row_norms[everything]
+        cosines[~self._ranked[everything]] = -np.inf
+        return cosines
+
+
+def cosine_distances(
+    query: NDArray[np.float64], rows: NDArray[np.float16], which: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cosine distances in float64, as scipy defines them, from a query (D,) to some rows of a matrix; (len(which),).
+
+    A row of zeros, for which scipy has no number, is at distance 1.
+    """
+    distances = np.empty(len(which))
+    for at in range(0, len(which), 4096):
+        part = which[at : at + 4096]
+        distances[at : at + 4096] = cdist(query[None], rows[part].astype(np.float64), "cosine")[0]
+    return np.where(np.isnan(distances), 1, np.maximum(distances, 0))
+
+
+def _error_bound(dim: int) -> float:
+    """Bound the error of a float32 cosine of D products: the sum's, and five roundings of norms and query."""
+    products = dim * _FLOAT32_UNIT
+    return products / (1 - products) + 5 * _FLOAT32_UNIT

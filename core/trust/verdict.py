@@ -1,0 +1,209 @@
+"""Verdict: how far the neighbours of a query can be trusted, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from core.ranking.methods import Method
+from core.ranking.search import FIRST
+from core.trust.calibration import Calibration
+from core.trust.signals import HITS, Signals
+
+Level = Literal["reliable", "doubtful", "unreliable"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""The best first."""
+
+# English function words: known to every vector file, but they do not say what a picture shows.
+_FUNCTION_WORDS = frozenset(
+    """
+    's 't 'm 're 've 'll 'd a about above across after again against all along also am among an and another any are
+    aren around as at away be because been before behind being below beneath beside besides between both but by can
+    could did didn do does doesn doing don down during each either else every few for from further get gets getting
+    give given go goes going got had has hasn have haven having he her here hers herself him himself his how i if in
+    inside instead into is isn it its itself just let like ll many may me might mine more most much must my myself
+    near neither next no none nor not n't of off on once one only onto or other others our ours out outside over own
+    past per quite rather re same she should since so some someone something still such than that the their theirs
+    them themselves then there these they thing things this those though through thus to together too toward towards
+    under until up upon us ve very was wasn we were weren what when where whether which while who whom whose why
+    will with within without won would yet you your yours yourself yourselves ain ca mustn mightn needn oughtn sha
+    shan wo d m s t
+    """.split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a query."""
+
+    text: str
+    """As the tokenizer made it."""
+    known: bool
+    """Whether it has a word vector; others are dropped before encoding."""
+    importance: float
+    """Share of the features whose maximum falls on it, 0..1; 0 when unknown."""
+    unfinished: bool = False
+    """True for the last word while it may still be typed: being unknown is not held against it yet."""
+
+    @property
+    def is_word(self) -> bool:
+        """Whether it is more than punctuation."""
+        return any(char.isalnum() for char in self.text)
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it is a word that says something: neither punctuation nor a function word."""
+        return self.is_word and self.text.lower() not in _FUNCTION_WORDS
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a known content word: their number is a query's length."""
+        return self.known and self.is_content
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far a query's neighbours can be trusted."""
+
+    level: Level
+    """`reliable`, `doubtful` or `unreliable`."""
+    reasons: tuple[str, ...]
+    """Why, a phrase each; first what the length says, then what else there is to say of this query."""
+    basis: str
+    """What the level rests on."""
+    probability: float | None = None
+    """The predicted chance that the first hits are any good; None when nothing was measured."""
+    too_short: bool | None = None
+    """Whether queries of this length are too short, whatever they say; None when nothing was measured."""
+    better: Method | None = None
+    """A method that does better than the encoder on queries of this length; None when none does."""
+
+
+def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
+    """Judge a query by rules of thumb: how many content words it has, and how many of its words are unknown.
+
+    No or one known content word: unreliable. Two or three, or a third of the words unknown: doubtful. Else reliable.
+    """
+    words = [token for token in tokens if token.is_word and (token.known or not token.unfinished)]
+    unknown = [token.text for token in words if not token.known]
+    content = sum(token.counts for token in words)
+    level: Level = "unreliable" if content <= 1 else "doubtful" if content <= 3 else "reliable"
+    reasons = [f"{_count(content, 'known content word')}: {_LENGTH_REASONS[level]}"]
+    if unknown:
+        share = len(unknown) / len(words)
+        reasons.append(f"{len(unknown)} of {_count(len(words), 'word')} unknown and dropped: {_named(unknown)}")
+        if share >= 1 / 3 and level == "reliable":
+            level = "doubtful"
+    return Verdict(level, tuple(reasons), "rule of thumb, not measured")
+
+
+def judge(
+    tokens: Sequence[Token], signals: Signals, calibration: Calibration, *, marks_importance: float, hubs: int
+) -> Verdict:
+    """Judge a query by what was measured on this encoder and these captions.
+
+    Its length says one thing: too short is what succeeds less than half as often as whole captions do. Its signals say
+    another: the predicted probability of success, beside the threshold that the calibration found. The level is the
+    worse of the two.
+
+    Args:
+        tokens: The query's.
+        signals: The query's.
+        calibration: What was measured.
+        marks_importance: Share of the maxima that the two sentence marks won.
+        hubs: How many of the first ten hits are hubs.
+    """
+    content = sum(token.counts for token in tokens)
+    probability = float(calibration.predictor.probability(signals.array()))
+    recall, whole = calibration.recall(content), calibration.whole_recall
+    too_short = calibration.is_too_short(content)
+    by_length: Level = "reliable"
+    if too_short:
+        hopeless = calibration.least_content is None or not content or recall < whole / 4
+        by_length = "unreliable" if hopeless else "doubtful"
+    by_signals: Level = "unreliable"
+    if probability >= calibration.reliable_from / 2:
+        by_signals = "reliable" if probability >= calibration.reliable_from else "doubtful"
+    level = max(by_length, by_signals, key=LEVELS.index)
+    words = _count(content, "known content word")
+    if calibration.least_content is None:
+        length = f"{words}; not even whole captions find {calibration.measure} more often than chance here"
+    elif not content:
+        length = f"{words}, too short: function words fit any caption"
+    else:
+        found = f"find {calibration.measure} {recall:.0%} of the time, whole captions {whole:.0%}"
+        length = f"{words}{', too short' if too_short else ''}: such queries {found}"
+    reasons = [length]
+    if unknown := [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]:
+        reasons.append(f"unknown and dropped: {_named(unknown)}")
+    reasons += _good_signs(signals) if by_signals == "reliable" else _bad_signs(signals, calibration)
+    share = calibration.share_below("marks", marks_importance)
+    if share > _UNUSUAL:
+        reasons.append(
+            f"the sentence marks won {marks_importance:.0%} of the features, more than in {_most(share)} of whole "
+            "captions"
+        )
+    if hubs >= 2:
+        reasons.append(f"{hubs} of the first {FIRST} are hubs, near everything")
+    basis = f"measured on {calibration.captions:,} captions"
+    best = calibration.best_method(content)
+    better = best if best != "infersent" and level != "reliable" else None
+    return Verdict(level, tuple(reasons), basis, probability, too_short, better)
+
+
+_UNUSUAL = 0.95  # what fewer than one in twenty whole captions have
+
+
+def _good_signs(signals: Signals) -> list[str]:
+    if signals.same_image >= 2:
+        return [f"{signals.same_image:.0f} of the first {HITS} captions are of the same image as a nearer one"]
+    return []
+
+
+def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
+    signs = []
+    farther = calibration.share_below("nearest", signals.nearest)
+    if farther > _UNUSUAL:
+        signs.append(f"hit 1 is farther away than for {_most(farther)} of whole captions")
+    matches = round(np.expm1(signals.matches))
+    if signals.content > 0 and matches == 0:
+        signs.append("no caption has all of its words")
+    elif signals.content > 0 and matches > 10 * FIRST:
+        signs.append(f"{matches:,} captions have all of its words; it could mean any")
+    if signals.image_lead and signals.same_image == 0:
+        signs.append(f"the first {HITS} captions are of {HITS} different images: they do not agree")
+    nearer = 1 - calibration.share_below("from_marks", signals.from_marks)
+    if nearer > _UNUSUAL:
+        signs.append(f"nearer to the embedding of no words than {_most(nearer)} of whole captions")
+    return signs or ["its hits have the look of queries that failed"]
+
+
+def _named(words: Sequence[str]) -> str:
+    """Name words, the first five of many."""
+    return ", ".join(words[:5]) + (" ..." if len(words) > 5 else "")
+
+
+def _most(share: float) -> str:
+    """Write a share below 1 so that it never reads as all."""
+    return f"{min(share, 0.999):.1%}" if share > 0.99 else f"{share:.0%}"
+
+
+NOTHING_KNOWN = Verdict(
+    "unreliable",
+    ("no word of the query is known, so there is nothing to compare: every such query has the same embedding",),
+    "no known word",
+)
+"""The verdict on a query that has no hits."""
+
+_LENGTH_REASONS: dict[Level, str] = {
+    "unreliable": "too little for a sentence encoder, which was trained on whole sentences",
+    "doubtful": "shorter than the sentences the encoder was trained on",
+    "reliable": "long enough to read as a sentence",
+}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

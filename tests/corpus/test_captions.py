@@ -1,0 +1,521 @@
+"""The corpus: every file format, and a named error for everything that is none."""
+
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import needs_real_captions, real_captions, write_coco
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from core.assets import AssetError
+from core.corpus.captions import Captions, Columns, read_lines
+
+TEXTS = ["A red kite over the dunes.", "two boats, one of them blue", 'a sign that says "stop"', "ein Hund läuft 🐕"]
+ENDINGS = [".txt", ".json", ".csv", ".tsv", ".jsonl", ".parquet"]
+
+
+def write(path: Path, data: str | bytes) -> Path:
+    """Write a file, packed when its name ends in `.gz`."""
+    data = data.encode() if isinstance(data, str) else data
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def table(path: Path, frame: pd.DataFrame) -> Path:
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    file = io.BytesIO()
+    if suffix == ".parquet":
+        frame.to_parquet(file, index=False)
+    elif suffix == ".jsonl":
+        file.write(frame.to_json(orient="records", lines=True).encode())
+    elif suffix == ".tsv":
+        lines = ["\t".join(map(str, row)) for row in [frame.columns, *frame.itertuples(index=False)]]
+        file.write("\n".join(lines).encode())
+    else:
+        frame.to_csv(file, index=False)
+    return write(path, file.getvalue())
+
+
+def coco(path: Path, annotations: object, **more: object) -> Path:
+    return write(path, json.dumps({"annotations": annotations, **more}))
+
+
+def fails(path: Path, match: str | None = None, *, columns: Columns | None = None) -> AssetError:
+    """The error that reading the file gives; it names the file and says what to do."""
+    with pytest.raises(AssetError, match=match) as caught:
+        Captions.read(path, columns=columns or Columns())
+    assert caught.value.path == str(path)
+    assert caught.value.advice
+    return caught.value
+
+
+# What is read.
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_format_plain_and_packed_gives_the_same_texts(tmp_path, ending, packed):
+    path = tmp_path / f"mine{ending}{packed}"
+    if ending == ".txt":
+        write(path, "\n".join(TEXTS) + "\n")
+    elif ending == ".json":
+        write(path, write_coco(tmp_path / "plain.json", TEXTS).read_bytes())
+    else:
+        table(path, pd.DataFrame({"image_id": [7, 7, 8, 8], "id": [1, 2, 3, 4], "caption": TEXTS}))
+    captions = Captions.read(path)
+    assert list(captions.texts) == TEXTS
+    assert len(captions) == 4
+    assert captions.name == "mine"
+    assert captions.blank == 0
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_a_table_keeps_ids_and_groups(tmp_path, ending):
+    frame = pd.DataFrame({"image_id": [7, 7, 8, 8], "id": ["a1", "a2", "b1", "b2"], "caption": TEXTS})
+    captions = Captions.read(table(tmp_path / f"mine{ending}", frame))
+    assert captions.ids.tolist() == ["a1", "a2", "b1", "b2"]
+    assert captions.groups.tolist() == [7, 7, 8, 8]
+    assert captions.groups.dtype == np.int64
+    assert captions.group(3) == 8
+
+
+def test_coco_keeps_ids_image_ids_file_names_and_addresses(tmp_path):
+    captions = Captions.read(write_coco(tmp_path / "captions.json", TEXTS, per_image=2))
+    assert captions.ids.tolist() == [1000, 1001, 1002, 1003]
+    assert captions.groups.tolist() == [100, 100, 101, 101]
+    assert captions.file_names == {100: "image_0.jpg", 101: "image_1.jpg"}
+    assert captions.urls[captions.group(2)] == "http://example.org/1.jpg"
+    assert type(captions.group(0)) is int
+
+
+def test_coco_without_coco_addresses_takes_flickrs(tmp_path):
+    images = [{"id": 5, "flickr_url": "http://example.org/f"}]
+    captions = Captions.read(coco(tmp_path / "a.json", [{"image_id": 5, "caption": "a kite"}], images=images))
+    assert captions.urls == {5: "http://example.org/f"}
+    assert captions.file_names == {}
+
+
+def test_coco_image_ids_may_be_texts(tmp_path):
+    annotations = [{"image_id": "0012", "id": "x", "caption": "a kite"}]
+    path = coco(tmp_path / "a.json", annotations, images=[{"id": "0012", "file_name": "0012.jpg"}])
+    captions = Captions.read(path)
+    assert captions.group(0) == "0012"
+    assert captions.file_names[captions.group(0)] == "0012.jpg"
+
+
+def test_coco_without_image_ids_has_no_groups(tmp_path):
+    captions = Captions.read(coco(tmp_path / "a.json", [{"caption": "a kite"}, {"caption": "a boat"}]))
+    assert captions.groups is None
+    assert captions.group(0) is None
+    assert captions.ids.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("images", [None, 5, {}, ["x"], [{"id": [1]}, {"file_name": "a"}, {"id": None}]])
+def test_coco_images_of_no_use_are_left_out(tmp_path, images):
+    captions = Captions.read(coco(tmp_path / "a.json", [{"image_id": 1, "caption": "a kite"}], images=images))
+    assert captions.file_names == {}
+
+
+def test_a_text_file_numbers_its_lines(tmp_path):
+    captions = Captions.read(write(tmp_path / "a.txt", "a kite\na boat"))
+    assert captions.ids.tolist() == [1, 2]
+    assert captions.groups is None
+    assert captions.group(0) is None
+
+
+def test_standard_input_is_read_line_by_line(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("a kite\n\nün chien\n".encode())))
+    captions = Captions.read(Path("-"))
+    assert list(captions.texts) == ["a kite", "", "ün chien"]
+    assert captions.name == "stdin"
+
+
+def test_the_name_is_the_files_without_its_endings(tmp_path):
+    assert Captions.read(write(tmp_path / "captions_val2014.txt.gz", "a kite")).name == "captions_val2014"
+
+
+def test_endings_may_be_in_capitals(tmp_path):
+    assert list(Captions.read(write(tmp_path / "A.TXT", "a kite")).texts) == ["a kite"]
+
+
+@needs_real_captions
+def test_real_captions_are_read_whole():
+    captions = Captions.read(real_captions)
+    assert len(captions) == 69_009
+    assert captions.blank == 0
+    assert not any("\n" in text or text != text.strip() for text in captions.texts)
+    assert len(set(captions.groups.tolist())) == 13_799
+    assert captions.file_names[captions.group(0)].endswith(".jpg")
+
+
+# Texts.
+
+
+@pytest.mark.parametrize("ending", [".json", ".csv", ".jsonl", ".parquet"])
+def test_texts_are_stripped_and_their_inner_newlines_become_blanks(tmp_path, ending):
+    texts = ["  a kite\n", "a kite\nover a beach", "one\r\ntwo\u2028three"]
+    path = tmp_path / f"a{ending}"
+    if ending == ".json":
+        write_coco(path, texts)
+    else:
+        table(path, pd.DataFrame({"caption": texts}))
+    assert list(Captions.read(path).texts) == ["a kite", "a kite over a beach", "one two three"]
+
+
+def test_blank_lines_keep_their_place_and_are_counted(tmp_path):
+    captions = Captions.read(write(tmp_path / "a.txt", "\na kite\n  \n\na boat\n\n"))
+    assert list(captions.texts) == ["", "a kite", "", "", "a boat", ""]
+    assert captions.blank == 4
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_line_ends_of_every_system_are_read(tmp_path, end, last):
+    path = write(tmp_path / "a.txt", "a kite" + end + "a boat" + (end if last else ""))
+    assert read_lines(path) == ["a kite", "a boat"]
+
+
+@pytest.mark.parametrize("ending", [".txt", ".json", ".csv", ".tsv", ".jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    data = {
+        ".txt": "a kite\n",
+        ".json": json.dumps({"annotations": [{"caption": "a kite"}]}),
+        ".csv": "caption,id\na kite,1\n",
+        ".tsv": "caption\tid\na kite\t1\n",
+        ".jsonl": '{"caption": "a kite"}\n',
+    }[ending]
+    assert list(Captions.read(write(path, "\ufeff" + data)).texts) == ["a kite"]
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+def test_half_characters_do_not_stop_a_corpus_from_being_printed(tmp_path, ending):
+    line = '{"caption": "a kite \\ud83d"}'
+    path = write(tmp_path / f"a{ending}", line if ending == ".jsonl" else f'{{"annotations": [{line}]}}')
+    assert Captions.read(path).texts[0].encode("utf-8").startswith(b"a kite")
+
+
+def test_control_characters_and_markup_are_data(tmp_path):
+    text = "a \x1b[31mred\x1b[0m [bold]kite[/] \u202bكلب\u202c"
+    assert list(Captions.read(write(tmp_path / "a.txt", text + "\n")).texts) == [text]
+
+
+lines = st.lists(
+    st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\n"), max_size=20), max_size=8
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines)
+def test_a_text_file_has_one_caption_a_line_whatever_the_lines_hold(tmp_path, texts):
+    path = write(tmp_path / "a.txt", "".join(text + "\n" for text in ["first", *texts]))
+    captions = Captions.read(path)
+    assert list(captions.texts) == ["first", *(" ".join(text.strip().splitlines()) for text in texts)]
+    assert captions.blank == sum(not text.strip() for text in texts)
+
+
+# Tables.
+
+
+@pytest.mark.parametrize("name", ["caption", "Caption", "TEXT", "sentence"])
+def test_a_usual_name_of_the_text_column_is_guessed(tmp_path, name):
+    frame = pd.DataFrame({"who": ["ann", "bob", "cem", "dan"], name: TEXTS})
+    assert list(Captions.read(table(tmp_path / "a.parquet", frame)).texts) == TEXTS
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_the_only_column_of_texts_is_guessed(tmp_path, ending):
+    frame = pd.DataFrame({"number": [1, 2, 3, 4], "what it shows": TEXTS})
+    assert list(Captions.read(table(tmp_path / f"a{ending}", frame)).texts) == TEXTS
+
+
+def test_columns_named_come_before_columns_guessed(tmp_path):
+    frame = pd.DataFrame(
+        {"caption": ["x"] * 4, "alt": TEXTS, "id": [1, 2, 3, 4], "n": [9, 8, 7, 6], "album": list("aabb")}
+    )
+    path = table(tmp_path / "a.csv", frame)
+    captions = Captions.read(path, columns=Columns(text="alt", id="n", group="album"))
+    assert list(captions.texts) == TEXTS
+    assert captions.ids.tolist() == [9, 8, 7, 6]
+    assert [captions.group(row) for row in range(4)] == list("aabb")
+
+
+def test_two_columns_of_texts_ask_for_a_name(tmp_path):
+    error = fails(write(tmp_path / "a.csv", "left,right\na kite,a boat\n"), "which column")
+    assert "--text-column" in error.advice
+    assert "left, right" in str(error)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("option", ["text", "id", "group"])
+def test_a_wrong_column_name_lists_the_right_ones(tmp_path, ending, option):
+    path = table(tmp_path / f"a{ending}", pd.DataFrame({"caption": TEXTS, "id": [1, 2, 3, 4]}))
+    error = fails(path, "has no column 'nothing'", columns=Columns(**{option: "nothing"}))
+    assert "caption, id" in error.expected
+    assert f"--{option}-column" in error.advice
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_a_csv_file_tells_its_separator_by_its_header(tmp_path, separator):
+    path = write(tmp_path / "a.csv", f"id{separator}caption\n1{separator}a kite\n2{separator}a boat\n")
+    captions = Captions.read(path)
+    assert list(captions.texts) == ["a kite", "a boat"]
+    assert captions.ids.tolist() == [1, 2]
+
+
+def test_a_csv_file_of_one_column_is_unquoted(tmp_path):
+    path = write(tmp_path / "a.csv", 'caption\n"a kite, red"\n"a ""good"" boat"\nplain; text\n')
+    assert list(Captions.read(path).texts) == ["a kite, red", 'a "good" boat', "plain; text"]
+
+
+def test_an_unquoted_tsv_file_may_hold_stray_quotes(tmp_path):
+    path = write(tmp_path / "a.tsv", 'id\tcaption\n1\t"a kite\n2\ta 5" boat\n3\ta dog, wet\n')
+    assert list(Captions.read(path).texts) == ['"a kite', 'a 5" boat', "a dog, wet"]
+
+
+def test_texts_that_read_like_missing_values_are_texts(tmp_path):
+    path = write(tmp_path / "a.csv", "id,caption\n1,NA\n2,null\n3,None\n4,\n")
+    captions = Captions.read(path)
+    assert list(captions.texts) == ["NA", "null", "None", ""]
+    assert captions.blank == 1
+
+
+@pytest.mark.parametrize("rows", ["a kite, red\na boat\n", "a kite, red\na boat, blue\n"])
+def test_a_first_row_with_more_fields_than_the_header_is_an_error(tmp_path, rows):
+    fails(write(tmp_path / "a.csv", "caption\n" + rows), "more fields than its header")
+
+
+def test_a_later_row_with_more_fields_than_the_header_is_an_error(tmp_path):
+    fails(write(tmp_path / "a.csv", "id,caption\n1,a kite\n2,a boat, red\n"), "cannot be read as csv")
+
+
+def test_a_row_with_fewer_fields_than_the_header_has_a_blank_text(tmp_path):
+    captions = Captions.read(write(tmp_path / "a.csv", "id,caption\n1,a kite\n2\n"))
+    assert list(captions.texts) == ["a kite", ""]
+
+
+def test_an_open_quote_is_an_error(tmp_path):
+    fails(write(tmp_path / "a.csv", 'id,caption\n1,"a kite\n2,a boat\n'), "cannot be read as csv")
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_missing_texts_are_blank_and_keep_their_place(tmp_path, ending):
+    path = table(tmp_path / f"a{ending}", pd.DataFrame({"caption": [None, "a kite", None]}))
+    captions = Captions.read(path)
+    assert list(captions.texts) == ["", "a kite", ""]
+    assert captions.blank == 2
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_a_column_whose_first_text_is_missing_is_guessed_all_the_same(tmp_path, ending):
+    path = table(tmp_path / f"a{ending}", pd.DataFrame({"n": [1, 2], "words": [None, "a kite"]}))
+    assert list(Captions.read(path).texts) == ["", "a kite"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_whole_numbers_stay_whole_where_some_are_missing(tmp_path, ending):
+    frame = pd.DataFrame({"image_id": pd.array([12, None, 7], "Int64"), "caption": ["a", "b", "c"]})
+    captions = Captions.read(table(tmp_path / f"a{ending}", frame))
+    assert captions.groups.tolist() == ["12", "", "7"]
+
+
+def test_ids_too_large_for_64_bits_become_texts(tmp_path):
+    path = table(tmp_path / "a.parquet", pd.DataFrame({"id": np.array([2**64 - 1], np.uint64), "caption": ["a kite"]}))
+    assert Captions.read(path).ids.tolist() == [str(2**64 - 1)]
+
+
+def test_a_parquet_file_indexed_by_image_keeps_the_images(tmp_path):
+    frame = pd.DataFrame({"image_id": [7, 8], "caption": ["a kite", "a boat"]}).set_index("image_id")
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert Captions.read(tmp_path / "a.parquet").groups.tolist() == [7, 8]
+
+
+# What is no corpus.
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ([{"image_id": 1, "caption": "a kite"}], "COCO .results."),
+        ([], "COCO .results."),
+        ({"annotations": [{"image_id": 1, "bbox": [0, 0, 1, 1]}]}, "COCO .instances."),
+        ({"annotations": [{"image_id": 1, "segmentation": []}]}, "COCO .instances."),
+        ({"annotations": [{"image_id": 1, "keypoints": []}]}, "COCO .keypoints."),
+        ({"annotations": [{"image_id": 1, "question": "?"}]}, 'no "caption"'),
+        ({"annotations": []}, 'no list of objects under "annotations"'),
+        ({"annotations": {"1": "a kite"}}, 'no list of objects under "annotations"'),
+        ({"annotations": ["a kite"]}, 'no list of objects under "annotations"'),
+        ({"annotations": [{"caption": "a kite"}, 5]}, 'no list of objects under "annotations"'),
+        ({"images": []}, 'no list of objects under "annotations"'),
+        ("a kite", 'no list of objects under "annotations"'),
+        (None, 'no list of objects under "annotations"'),
+        ({"annotations": [{"caption": " "}, {"caption": None}, {"caption": 5}]}, "holds no captions"),
+        ({"annotations": [{"image_id": 1, "caption": "a"}, {"caption": "b"}]}, '1 of 2 annotations have no "image_id"'),
+    ],
+)
+def test_json_of_another_layout_is_named(tmp_path, document, found):
+    fails(write(tmp_path / "a.json", json.dumps(document)), found)
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><html>", "\n <?xml version='1.0'?><Error>", "<html>"])
+def test_a_web_page_saved_as_json_is_named(tmp_path, page):
+    fails(write(tmp_path / "a.json", page), "HTML or XML page")
+
+
+def test_json_that_is_cut_off_is_named(tmp_path):
+    whole = write_coco(tmp_path / "a.json", TEXTS).read_bytes()
+    fails(write(tmp_path / "b.json", whole[: len(whole) // 2]), "not valid JSON, or cut off")
+
+
+def test_json_nested_without_end_is_an_error(tmp_path):
+    fails(write(tmp_path / "a.json", "[" * 100_000), "not valid JSON")
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_empty_file_is_an_error(tmp_path, ending, packed):
+    fails(write(tmp_path / f"a{ending}{packed}", b""))
+
+
+@pytest.mark.parametrize("ending", [".txt", ".json"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path, ending):
+    fails(write(tmp_path / f"a{ending}", b"\xef\xbb\xbf"), "is empty|not valid JSON")
+    fails(write(tmp_path / f"a{ending}", b""), "is empty")
+
+
+@pytest.mark.parametrize("text", ["\n", "\n \n\t\n"])
+def test_a_file_of_blank_lines_holds_no_captions(tmp_path, text):
+    fails(write(tmp_path / "a.txt", text), "holds no captions")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
+def test_a_table_without_rows_is_an_error(tmp_path, ending):
+    fails(table(tmp_path / f"a{ending}", pd.DataFrame({"caption": [], "id": []})), "holds no rows")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_packed_file_that_is_cut_off_is_named(tmp_path, ending):
+    if ending == ".json":
+        data = write_coco(tmp_path / "plain.json", [f"a kite number {i}" for i in range(500)]).read_bytes()
+    else:
+        frame = pd.DataFrame({"caption": [f"a kite number {i * i}" for i in range(500)]})
+        data = gzip.decompress(table(tmp_path / f"b{ending}.gz", frame).read_bytes())
+    packed = gzip.compress(data)
+    path = tmp_path / f"a{ending}.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    fails(path, "cut-off gzip")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_that_is_not_packed_though_its_name_says_so_is_named(tmp_path, ending):
+    path = tmp_path / f"a{ending}.gz"
+    path.write_bytes(b"a kite\n")
+    fails(path, "damaged or cut-off gzip")
+
+
+@pytest.mark.parametrize("ending", [".txt", ".json", ".csv", ".tsv", ".jsonl"])
+def test_text_that_is_not_utf_8_says_how_to_convert_it(tmp_path, ending):
+    data = {
+        ".txt": "ein Bär\n",
+        ".json": '{"annotations": [{"caption": "ein Bär"}]}',
+        ".csv": "caption,id\nein Bär,1\n",
+        ".tsv": "caption\tid\nein Bär\t1\n",
+        ".jsonl": '{"caption": "ein Bär"}\n',
+    }[ending]
+    assert "iconv" in fails(write(tmp_path / f"a{ending}", data.encode("latin1")), "not UTF-8").advice
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_missing_file_is_an_error(tmp_path, ending):
+    fails(tmp_path / f"a{ending}", "no such file")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "a.csv.gz", "a", "a.images"])
+def test_a_folder_is_an_error(tmp_path, name):
+    (tmp_path / name).mkdir()
+    fails(tmp_path / name, "is a folder")
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.zip", "a", "a.gz", "a.json.bak"])
+def test_an_unknown_ending_lists_the_known_ones(tmp_path, name):
+    assert ".parquet" in fails(write(tmp_path / name, "a kite"), "unknown ending").expected
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_that_may_not_be_read_is_an_error(tmp_path, ending):
+    path = write(tmp_path / f"a{ending}", "a kite\n")
+    path.chmod(0)
+    fails(path, "permission denied")
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
+def test_a_table_that_is_cut_off_is_an_error(tmp_path, ending):
+    whole = table(tmp_path / f"a{ending}", pd.DataFrame({"caption": TEXTS})).read_bytes()
+    fails(write(tmp_path / f"b{ending}", whole[: len(whole) - 9]), f"cannot be read as {ending[1:]}")
+
+
+def test_a_parquet_file_damaged_inside_is_an_error(tmp_path):
+    data = bytearray(table(tmp_path / "a.parquet", pd.DataFrame({"caption": TEXTS * 50})).read_bytes())
+    data[4:200] = bytes(196)
+    fails(write(tmp_path / "b.parquet", bytes(data)))
+
+
+@pytest.mark.parametrize("line", ['"a kite"', "5", "null", '["a kite", 1]', "a kite", '{"caption": "a', "[" * 100_000])
+def test_a_line_of_json_that_is_no_object_is_named(tmp_path, line):
+    fails(write(tmp_path / "a.jsonl", f'{{"caption": "a kite"}}\n\n{line}\n'), "line 3 is no")
+
+
+def test_objects_without_anything_in_them_hold_no_rows(tmp_path):
+    fails(write(tmp_path / "a.jsonl", "{}\n{}\n"), "holds no rows")
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(ENDINGS),
+    st.one_of(
+        st.binary(max_size=60),
+        st.text('{}[]":,;\t\n caption01\\\ufeff', max_size=60).map(str.encode),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["annotations", "caption", "id", "image_id", "images"]), inner, max_size=4
+                )
+            ),
+            max_leaves=12,
+        ).map(lambda document: json.dumps(document).encode()),
+    ),
+)
+@example(".json", b'{"annotations": [{"caption": "a", "image_id": [1]}, {"caption": "a", "image_id": {}}]}')
+@example(".json", b'{"annotations": [{"caption": "a", "id": true}], "images": [{"id": 1, "coco_url": {}}]}')
+def test_whatever_a_file_holds_it_is_read_or_an_asset_error(tmp_path, ending, data):
+    path = write(tmp_path / f"a{ending}", data)
+    try:
+        captions = Captions.read(path)
+    except AssetError:
+        return
+    assert len(captions) == len(captions.ids) > captions.blank
+    assert all(isinstance(captions.group(row), int | str | None) for row in range(len(captions)))
+
+
+def test_image_facts_that_are_no_text_are_left_out(tmp_path):
+    document = {
+        "images": [
+            {"id": 1, "file_name": 5, "coco_url": None},
+            {"id": 2, "file_name": "b.jpg", "coco_url": "http://b"},
+        ],
+        "annotations": [{"id": 1, "image_id": 1, "caption": "a dog"}],
+    }
+    path = tmp_path / "captions.json"
+    path.write_text(json.dumps(document))
+    captions = Captions.read(path)
+    assert captions.file_names == {2: "b.jpg"}
+    assert captions.urls == {2: "http://b"}

@@ -1,0 +1,400 @@
+"""Word vectors: the text formats that people have, the store they become, and what is no vector file."""
+
+import gzip
+import json
+import pickle
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_vectors
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.assets import AssetError
+from core.corpus import vectors as vectors_module
+from core.corpus.vectors import WordVectors
+from core.store.cache import Cache
+from core.store.progress import finish
+from core.store.whole import unless_locked
+
+LINES = "the 0.5 -1 2\nkite 1e-3 4 5.25\n</p> 7 8 9\n"
+
+
+def converted(path: Path, **options: int) -> WordVectors:
+    folder = path.parent / "store" / path.name
+    finish(WordVectors.convert(path, folder))
+    return WordVectors(folder, **options)
+
+
+def write(path: Path, data: str | bytes) -> Path:
+    """Write a vector file, packed as its name's ending says."""
+    data = data.encode() if isinstance(data, str) else data
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(data))
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("README.txt", "about these vectors")
+            archive.writestr(path.with_suffix(".vec").name, data)
+    else:
+        path.write_bytes(data)
+    return path
+
+
+def contents(store: WordVectors) -> dict[str, list[float]]:
+    return {store.word(row): store.rows[row].tolist() for row in range(len(store.rows))}
+
+
+def fails(path: Path, match: str) -> None:
+    """Converting gives an error that names the file and says what to do, and leaves no store."""
+    with pytest.raises(AssetError, match=match) as caught:
+        converted(path)
+    assert caught.value.path == str(path)
+    assert caught.value.advice
+    assert [left.name for left in path.parent.glob("store/*") if left.suffix != ".lock"] == []
+
+
+# What is read.
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["", "3 3\n"])
+@pytest.mark.parametrize("ending", [".vec", ".txt", ".vec.gz", ".zip"])
+def test_every_form_of_the_file_gives_the_same_vectors(tmp_path, ending, header, end):
+    store = converted(write(tmp_path / f"a{ending}", (header + LINES).replace("\n", end)))
+    expected = {"the": [0.5, -1.0, 2.0], "kite": [np.float32(1e-3), 4.0, 5.25], "</p>": [7.0, 8.0, 9.0]}
+    assert contents(store) == expected
+    assert (len(store), store.dim, store.broken_lines) == (3, 3, 0)
+    assert store.rows.dtype == np.float32
+
+
+def test_words_are_found_exactly_as_they_are_in_the_file(tmp_path):
+    store = converted(write(tmp_path / "a.vec", LINES))
+    assert store.find(["kite", "Kite", "the", "", "kit", "kites", "</p>"]).tolist() == [1, -1, 0, -1, -1, -1, 2]
+    assert store.find([]).tolist() == []
+    assert store.find(["kite", "kite"]).dtype == np.int32
+
+
+def test_half_a_character_is_an_unknown_word(tmp_path):
+    store = converted(write(tmp_path / "a.vec", "? 1 2\nkite 3 4\n"))
+    assert store.find(["\ud83d", "?"]).tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize("text", ["kite 1 2 3", "1 3\nkite 1 2 3", "kite 1 2 3\r"])
+def test_a_file_of_one_line_without_a_newline_is_read(tmp_path, text):
+    assert contents(converted(write(tmp_path / "a.vec", text))) == {"kite": [1.0, 2.0, 3.0]}
+
+
+def test_tokens_may_hold_blanks(tmp_path):
+    store = converted(write(tmp_path / "a.vec", "the 1 2\n. . . 3 4\nat 5 pm 5 6\nkite 7 8\n"))
+    assert contents(store) == {"the": [1, 2], ". . .": [3, 4], "at 5 pm": [5, 6], "kite": [7, 8]}
+    assert store.find([". . .", "at"]).tolist() == [1, -1]
+    assert store.broken_lines == 0
+
+
+@pytest.mark.parametrize("end", [" \n", "  \n", " \r\n", "\t\n"])
+def test_blanks_at_the_end_of_a_line_are_no_part_of_it(tmp_path, end):
+    store = converted(write(tmp_path / "a.vec", f"2 2{end}the 1 2{end}kite 3 4{end}"))
+    assert contents(store) == {"the": [1, 2], "kite": [3, 4]}
+    assert store.broken_lines == 0
+
+
+def test_empty_lines_do_not_count(tmp_path):
+    store = converted(write(tmp_path / "a.vec", "the 1 2\n\nkite 3 4\n  \n\n"))
+    assert contents(store) == {"the": [1, 2], "kite": [3, 4]}
+    assert store.broken_lines == 0
+
+
+def test_broken_lines_are_counted_and_left_out(tmp_path):
+    lines = ["the 1 2 3", "kite", "boat 1 2", "dog 1 x 3", " 4 5 6", "cat 7 8 9", "train 1 2 "]
+    store = converted(write(tmp_path / "a.vec", "\n".join(lines)))
+    assert contents(store) == {"the": [1, 2, 3], "cat": [7, 8, 9]}
+    assert store.broken_lines == 5
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN", "1e99", "Infinity"])
+def test_a_line_with_a_number_that_is_not_finite_is_broken(tmp_path, value):
+    store = converted(write(tmp_path / "a.vec", f"the 1 2\nkite {value} 2\n"))
+    assert contents(store) == {"the": [1, 2]}
+    assert store.broken_lines == 1
+
+
+def test_a_word_that_occurs_twice_keeps_its_first_vector(tmp_path):
+    store = converted(write(tmp_path / "a.vec", "the 1 2\nkite 3 4\nthe 5 6\nboat 7 8\nthe 9 9\n"))
+    assert contents(store) == {"the": [1, 2], "kite": [3, 4], "boat": [7, 8]}
+    assert store.find(["boat"]).tolist() == [2]
+
+
+def test_a_word_that_occurs_again_in_another_block_keeps_its_first_vector(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors_module, "_BLOCK", 16)
+    store = converted(write(tmp_path / "a.vec", "the 1 2\nkite 3 4\nthe 5 6\nboat 7 8\nkite 9 9"))
+    assert contents(store) == {"the": [1, 2], "kite": [3, 4], "boat": [7, 8]}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path):
+    assert "the" in contents(converted(write(tmp_path / "a.vec", "\ufeff" + LINES)))
+    assert "the" in contents(converted(write(tmp_path / "b.vec", "\ufeff3 3\n" + LINES)))
+
+
+@pytest.mark.parametrize("word", ["<s>", "</s>", "{", "<unk>", "[b]", "7", "é", "\u00a0", '"', "'", ",", "\\", "\x00"])
+def test_any_word_may_come_first(tmp_path, word):
+    store = converted(write(tmp_path / "a.vec", f"{word} 1 2 3\nkite 4 5 6\n"))
+    assert store.find([word, "kite"]).tolist() == [0, 1]
+    assert store.word(0) == word
+
+
+def test_words_that_are_not_utf_8_do_no_harm(tmp_path):
+    store = converted(write(tmp_path / "a.vec", b"B\xe4r 1 2\nkite 3 4\n"))
+    assert store.find(["kite", "Bär"]).tolist() == [1, -1]
+    assert store.word(0) == "B�r"
+
+
+def test_only_the_first_words_and_the_marks_are_known_under_a_vocabulary_size(tmp_path):
+    path = write_vectors(tmp_path / "a.vec", ["the", "kite", "boat", "<p>", "</p>"], dim=4)
+    marks = ("<p>", "</p>")
+    store = converted(path, vocab_size=2)
+    assert len(store) == 2
+    assert store.find(["the", "kite", "boat", *marks], always=marks).tolist() == [0, 1, -1, 3, 4]
+    assert store.find(marks).tolist() == [-1, -1]
+    assert len(converted(path, vocab_size=99)) == 5
+    assert converted(path, vocab_size=0).find(["the", *marks], always=marks).tolist() == [-1, 3, 4]
+
+
+words = st.text(
+    st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], blacklist_characters="\ufeff"),
+    min_size=1,
+    max_size=6,
+)
+numbers = st.integers(-99_999, 99_999).map(lambda number: f"{number / 10_000:.4f}")
+rows = st.lists(
+    st.one_of(
+        st.tuples(words, st.lists(numbers, min_size=3, max_size=3)),
+        st.tuples(st.tuples(words, words).map(" ".join), st.lists(numbers, min_size=3, max_size=3)),
+        st.tuples(words, st.lists(numbers, max_size=2)),  # broken
+        st.tuples(words, st.lists(st.sampled_from(["x", "nan", "--1"]), min_size=3, max_size=3)),  # broken
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows, st.booleans(), st.sampled_from(["\n", "\r\n", " \n"]), st.sampled_from([64, 1 << 20]))
+def test_a_store_holds_what_a_naive_parser_reads(tmp_path_factory, monkeypatch, lines, header, end, block):
+    monkeypatch.setattr(vectors_module, "_BLOCK", block)
+    lines = [("first", ["1.0", "2.0", "3.0"]), *lines]
+    text = "".join(" ".join([word, *values]) + end for word, values in lines)
+    path = write(tmp_path_factory.mktemp("naive") / "a.vec", (f"{len(lines)} 3{end}" if header else "") + text)
+    expected, broken = _naive([line for line in text.split("\n") if line], 3)
+    store = converted(path)
+    assert list(contents(store)) == list(expected)
+    np.testing.assert_allclose(store.rows, np.array(list(expected.values())), rtol=1e-6)
+    assert store.broken_lines == broken
+    assert store.find(list(expected)).tolist() == list(range(len(expected)))
+
+
+def _naive(lines: list[str], dim: int) -> tuple[dict[str, list[float]], int]:
+    found: dict[str, list[float]] = {}
+    broken = 0
+    for line in lines:
+        fields = line.rstrip().split(" ")
+        try:
+            vector = [float(field) for field in fields[-dim:]]
+        except ValueError:
+            vector = []
+        if len(fields) <= dim or len(vector) < dim or not np.isfinite(vector).all():
+            broken += 1
+        else:
+            found.setdefault(" ".join(fields[:-dim]), vector)
+    return found, broken
+
+
+# The store.
+
+
+def test_a_store_is_opened_without_a_dict_of_words(tmp_path):
+    store = converted(write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(500)]))
+    assert not [name for name, value in vars(store).items() if isinstance(value, dict | list | set | tuple)]
+    arrays = [value for value in vars(store).values() if isinstance(value, np.ndarray)]
+    assert arrays
+    assert all(isinstance(array, np.memmap) for array in arrays)
+
+
+def test_a_second_conversion_does_nothing(tmp_path):
+    path = write(tmp_path / "a.vec", LINES)
+    finish(WordVectors.convert(path, tmp_path / "store"))
+    path.unlink()
+    assert list(WordVectors.convert(path, tmp_path / "store")) == []
+
+
+def test_progress_is_in_megabytes_of_the_file_and_ends_at_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors_module, "_BLOCK", 1000)
+    path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(100)])
+    steps = list(WordVectors.convert(path, tmp_path / "store"))
+    read = [step for step in steps if step.stage == "converting word vectors"]
+    assert [step.unit for step in read] == ["MB"] * len(read)
+    done = [step.done for step in read]
+    assert done == sorted(done)
+    assert done[-1] == read[-1].total == path.stat().st_size / 1e6
+
+
+def test_a_conversion_stopped_midway_leaves_no_store_and_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors_module, "_BLOCK", 1000)
+    path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(100)])
+    steps = WordVectors.convert(path, tmp_path / "store" / "abc")
+    next(steps)
+    next(steps)
+    [part] = (tmp_path / "store").glob("*/")
+    assert re.fullmatch(r"abc\.[0-9a-f]+\.part", part.name)
+    steps.close()
+    assert list((tmp_path / "store").glob("*/")) == []
+    with unless_locked(tmp_path / "store" / "abc") as free:
+        assert free
+    finish(WordVectors.convert(path, tmp_path / "store" / "abc"))
+    assert len(WordVectors(tmp_path / "store" / "abc")) == 100
+
+
+@pytest.mark.parametrize("name", ["info.json", "rows.npy", "hashes.npy", "order.npy", "starts.npy", "words.bin"])
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_damaged_store_is_made_anew(tmp_path, name, damage):
+    path = write(tmp_path / "a.vec", LINES)
+    finish(WordVectors.convert(path, tmp_path / "store"))
+    (tmp_path / "store" / name).unlink()
+    if damage == "empty":
+        (tmp_path / "store" / name).touch()
+    finish(WordVectors.convert(path, tmp_path / "store"))
+    assert WordVectors(tmp_path / "store").find(["kite"]).tolist() == [1]
+
+
+def test_two_processes_that_convert_at_once_make_one_store(tmp_path):
+    path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(5000)])
+    code = """
+import json, sys
+from pathlib import Path
+from core.corpus import vectors
+vectors._BLOCK = 20_000
+stages = [step.stage for step in vectors.WordVectors.convert(Path(sys.argv[1]), Path(sys.argv[2]))]
+print(json.dumps([len(vectors.WordVectors(Path(sys.argv[2]))), len(stages)]))
+"""
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "cache" / "vectors" / "abc")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert [size for size, _ in results] == [5000, 5000]
+    assert [entry.key for entry in Cache(tmp_path / "cache").entries()] == ["abc"]
+
+
+def test_one_waits_while_another_converts_and_then_uses_its_store(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors_module, "_BLOCK", 1000)
+    path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(100)])
+    first, second = (WordVectors.convert(path, tmp_path / "store") for _ in range(2))
+    next(first)
+    assert "waiting" in next(second).stage
+    finish(first)
+    assert list(second) == []
+
+
+# What is no vector file.
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("<!DOCTYPE html>\n<html></html>\n", "web page"),
+        ("<html>", "web page"),
+        ('{"annotations": []}', "web page, JSON"),
+        ("[\n1, 2]", "web page, JSON"),
+        (pickle.dumps({"enc_lstm.weight_ih_l0": 1}), "binary file"),
+        ("", "is empty"),
+        ("\n\n", "not a word and numbers"),
+        ("A kite over the dunes.\nA boat.\n", "not a word and numbers"),
+        ("kite\n", "not a word and numbers"),
+        ("0 300\n", "no line of it"),
+        ("5 0\nkite\n", "not a word and numbers"),
+        ("2 3\nkite 1\nboat 2\n", "no line of it"),
+        (bytes(range(256)) * 10, "not a word and numbers"),
+    ],
+)
+@pytest.mark.parametrize("ending", [".vec", ".vec.gz"])
+def test_a_file_of_another_kind_is_named(tmp_path, ending, data, found):
+    fails(write(tmp_path / f"a{ending}", data), found)
+
+
+@pytest.mark.parametrize("ending", [".vec.gz", ".zip"])
+def test_an_archive_that_is_cut_off_is_named(tmp_path, ending):
+    rng = np.random.default_rng(0)
+    text = "".join(f"word{i} {rng.normal():.5f} {rng.normal():.5f}\n" for i in range(2000))
+    path = write(tmp_path / f"a{ending}", text)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    fails(path, "damaged or cut-off archive")
+
+
+@pytest.mark.parametrize("ending", [".vec.gz", ".zip"])
+def test_a_web_page_saved_as_an_archive_is_named(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    path.write_text("<!DOCTYPE html>")
+    fails(path, "damaged or cut-off archive")
+
+
+def test_an_archive_whose_content_is_damaged_is_named(tmp_path):
+    path = write(tmp_path / "a.zip", "".join(f"word{i} {i} {i * i % 97}\n" for i in range(5000)))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20] = bytes(20)
+    path.write_bytes(data)
+    fails(path, "damaged or cut-off archive")
+
+
+def test_an_archive_with_a_password_is_an_error(tmp_path):
+    path = write(tmp_path / "a.zip", LINES)
+    data = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + flags] |= 1
+            at = data.find(mark, at + 1)
+    path.write_bytes(data)
+    fails(path, "password|encrypted")
+
+
+def test_what_a_mac_adds_to_an_archive_is_not_taken_for_the_vectors(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__MACOSX/._a.vec", b"\x00\x05\x16\x07")
+        archive.writestr("a.VEC", LINES)
+    assert len(converted(path)) == 3
+
+
+def test_an_archive_without_vectors_is_named(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights.pkl", b"x")
+    fails(path, r"no \.vec or \.txt file")
+
+
+@pytest.mark.parametrize("ending", [".vec", ".vec.gz", ".zip"])
+def test_a_missing_file_and_a_folder_are_errors(tmp_path, ending):
+    fails(tmp_path / f"a{ending}", "no such file")
+    (tmp_path / f"b{ending}").mkdir()
+    fails(tmp_path / f"b{ending}", "is a folder")
+
+
+def test_a_store_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    path = write(tmp_path / "a.vec", LINES)
+    with pytest.raises(AssetError, match="--cache-dir"):
+        finish(WordVectors.convert(path, tmp_path / "file" / "store"))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=80), st.text(" \t\r\n0123456789.e-+naif<_", max_size=60).map(str.encode)))
+def test_whatever_a_file_holds_it_becomes_a_store_or_an_asset_error(tmp_path_factory, data):
+    path = write(tmp_path_factory.mktemp("any") / "a.vec", data)
+    try:
+        store = converted(path)
+    except AssetError:
+        return
+    assert np.isfinite(store.rows).all()
+    assert len(store.rows) == len(store) > 0

@@ -1,0 +1,321 @@
+"""The encoder equals one sentence at a time through torch.nn.LSTM, in whatever company a sentence is encoded."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import HIDDEN, WORD_DIM, needs_real_captions, real_captions, write_vectors, write_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import encode_slowly
+
+from core.assets import AssetError
+from core.corpus.tokenizer import Tokenizer
+from core.corpus.vectors import WordVectors
+from core.encoding.encoder import SentenceEncoder, choose_device, choose_dtype
+from core.store.progress import Cancelled, finish
+
+WORDS = 30
+ALONE = 2e-4  # how far a sentence encoded alone may be: its recurrent weights are read in half precision
+
+
+class Setup:
+    """An encoder, its weights, and vectors for it."""
+
+    def __init__(self, folder: Path, word_dim: int = WORD_DIM, hidden: int = HIDDEN, words: int = WORDS) -> None:
+        self.path = write_weights(folder / "weights.pkl", word_dim=word_dim, hidden=hidden)
+        self.weights = torch.load(self.path, weights_only=True)
+        vectors = write_vectors(folder / "vectors.vec", [f"w{i}" for i in range(words)], dim=word_dim)
+        finish(WordVectors.convert(vectors, folder / "vectors"))
+        self.vectors = WordVectors(folder / "vectors")
+        self.encoder = SentenceEncoder.load(self.path)
+
+    def slowly(self, sentences):
+        return encode_slowly(self.weights, [np.array(self.vectors.rows[list(ids)]) for ids in sentences])
+
+    def together(self, sentences, **options):
+        return finish(
+            self.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], self.vectors, **options)
+        )
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory):
+    return Setup(tmp_path_factory.mktemp("encoder"))
+
+
+sentences_strategy = st.lists(
+    st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=9).map(tuple), min_size=1, max_size=25, unique=True
+)
+
+
+@given(sentences_strategy, st.integers(1, 30))
+@settings(deadline=None, max_examples=60)
+def test_a_sentence_does_not_depend_on_its_batch(setup, sentences, at_once):
+    np.testing.assert_allclose(setup.together(sentences, at_once=at_once), setup.slowly(sentences), atol=1e-6)
+
+
+@given(st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=40)
+def test_one_sentence_equals_the_reference_and_its_importance_sums_to_one(setup, ids):
+    encoded = setup.encoder.encode(np.array(setup.vectors.rows[ids]))
+    np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=ALONE)
+    assert encoded.importance.shape == (len(ids),)
+    assert encoded.importance.sum() == pytest.approx(1)
+
+
+def test_importance_counts_the_features_that_each_word_wins(setup):
+    ids = [3, 1, 4, 1, 5]
+    lstm = torch.nn.LSTM(WORD_DIM, HIDDEN, bidirectional=True)
+    lstm.load_state_dict({name.removeprefix("enc_lstm."): value for name, value in setup.weights.items()})
+    with torch.no_grad():
+        states = lstm(torch.tensor(np.array(setup.vectors.rows[ids]))[:, None])[0][:, 0].numpy()
+    expected = np.bincount(states.argmax(axis=0), minlength=len(ids)) / (2 * HIDDEN)
+    np.testing.assert_allclose(setup.encoder.encode(np.array(setup.vectors.rows[ids])).importance, expected, atol=1e-6)
+
+
+def test_a_long_sentence_can_be_given_up_between_its_parts(setup):
+    looks = []
+    with pytest.raises(Cancelled):
+        setup.encoder.encode(np.ones((1000, WORD_DIM), np.float32), cancelled=lambda: looks.append(0) or len(looks) > 2)
+    assert len(looks) == 3
+
+
+def test_a_sentence_of_several_parts_equals_the_reference(setup):
+    ids = [(i * 7) % WORDS for i in range(150)]
+    encoded = setup.encoder.encode(np.array(setup.vectors.rows[ids]))
+    np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=ALONE)
+    assert encoded.importance.sum() == pytest.approx(1)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=2, max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_a_sentence_does_not_depend_on_the_one_encoded_before_it(setup, sentences):
+    encoder = SentenceEncoder(setup.weights)
+    for ids in sentences:
+        words = np.array(setup.vectors.rows[ids])
+        after, alone = encoder.encode(words), SentenceEncoder(setup.weights).encode(words)
+        np.testing.assert_allclose(after.embedding, alone.embedding, atol=ALONE)
+        np.testing.assert_allclose(after.importance, alone.importance, atol=0.1)  # near ties
+
+
+def test_a_changed_last_word_costs_only_the_forward_steps_from_there(setup, monkeypatch):
+    encoder = SentenceEncoder(setup.weights)
+    encoder.encode(np.array(setup.vectors.rows[[1, 2, 3, 4, 5, 6]]))
+    steps = []
+    project = type(encoder._directions[0]).project
+    monkeypatch.setattr(
+        type(encoder._directions[0]), "project", lambda self, words: steps.append(len(words)) or project(self, words)
+    )
+    encoder.encode(np.array(setup.vectors.rows[[1, 2, 3, 4, 7, 6]]))
+    assert sorted(steps) == [2, 6]
+
+
+def test_a_sentence_given_up_leaves_the_next_one_right(setup):
+    encoder = SentenceEncoder(setup.weights)
+    ids = [i % WORDS for i in range(200)]
+    encoder.encode(np.array(setup.vectors.rows[ids[:100]]))
+    with pytest.raises(Cancelled):
+        encoder.encode(np.array(setup.vectors.rows[ids]), cancelled=lambda: True)
+    encoded = encoder.encode(np.array(setup.vectors.rows[ids]))
+    np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=ALONE)
+
+
+def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
+    monkeypatch.setattr("core.encoding.encoder._PARENTS_A_STEP", 3)
+    monkeypatch.setattr("core.encoding.encoder._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
+    sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
+    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
+
+
+def test_a_very_long_sentence_costs_the_short_ones_nothing(setup):
+    sentences = [tuple(i % WORDS for i in range(3000)), (1, 2), (1,)]
+    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-5)
+
+
+def test_bfloat16_points_the_same_way(setup):
+    sentences = [(i, (i * 7) % WORDS, (i * 3) % WORDS, 2) for i in range(WORDS)]
+    encoder = SentenceEncoder.load(setup.path, dtype="bfloat16")
+    coarse = finish(encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors))
+    exact = setup.slowly(sentences)
+    cosines = (coarse * exact).sum(axis=1) / np.linalg.norm(coarse, axis=1) / np.linalg.norm(exact, axis=1)
+    assert cosines.min() > 0.9999
+    assert not np.array_equal(coarse, exact)
+
+
+def test_work_that_does_not_fit_the_device_is_halved_and_stays_exact(setup, monkeypatch):
+    sentences = [(i, (i * 7) % WORDS) for i in range(20)]
+    whole = SentenceEncoder._pool
+
+    def tight(self, steps, vectors, direction, out):
+        if len(out) > 6:
+            raise torch.OutOfMemoryError("no room for more than 6 sentences")
+        return whole(self, steps, vectors, direction, out)
+
+    monkeypatch.setattr(SentenceEncoder, "_pool", tight)
+    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
+    steps = setup.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors)
+    assert {step.at_once for step in steps} == {5}
+
+
+def test_a_single_sentence_that_does_not_fit_is_an_error(setup, monkeypatch):
+    def full(self, steps, vectors, direction, out):
+        raise torch.OutOfMemoryError("no room at all")
+
+    monkeypatch.setattr(SentenceEncoder, "_pool", full)
+    with pytest.raises(AssetError, match="--device cpu"):
+        setup.together([(1, 2), (3, 4)])
+
+
+def test_encoding_can_be_left_between_any_two_steps(setup):
+    steps = setup.encoder.encode_together([np.array((i, 1), np.int32) for i in range(20)], setup.vectors)
+    seen = [next(steps).done for _ in range(3)]
+    steps.close()
+    assert seen == sorted(seen)
+    assert all(0 <= done <= 20 for done in seen)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@needs_real_captions
+def test_full_size_weights_on_real_captions_equal_the_reference(tmp_path, version):
+    """300 -> 2x2048, random weights; the marks and tokens of either version."""
+    captions = json.loads(gzip.decompress(real_captions.read_bytes()))["annotations"][: 16 * 5 : 5]
+    tokenizer = Tokenizer(version)
+    first, last = tokenizer.marks
+    tokens = [[first, *tokenizer.tokenize(caption["caption"]), last] for caption in captions]
+    words = sorted({token for sentence in tokens for token in sentence})
+    setup = Setup(tmp_path, word_dim=300, hidden=2048, words=len(words))
+    sentences = [tuple(words.index(token) for token in sentence) for sentence in tokens]
+    reference = setup.slowly(sentences)
+    np.testing.assert_allclose(setup.together(sentences), reference, atol=1e-5)
+    np.testing.assert_allclose(setup.together(sentences, at_once=5), reference, atol=1e-5)
+    alone = [setup.encoder.encode(np.array(setup.vectors.rows[list(ids)])).embedding for ids in sentences[:3]]
+    np.testing.assert_allclose(alone, reference[:3], atol=ALONE)
+    lengths = np.linalg.norm(alone, axis=1) * np.linalg.norm(reference[:3], axis=1)
+    assert ((np.array(alone, np.float64) * reference[:3]).sum(axis=1) / lengths).min() > 0.999_999
+
+
+# Weights files
+
+
+def test_weights_are_accepted_with_the_prefix_of_a_training_checkpoint_and_in_half_precision(setup, tmp_path):
+    prefixed = {f"encoder.{name}": value for name, value in setup.weights.items()}
+    torch.save(prefixed | {"classifier.weight": torch.zeros(2)}, tmp_path / "prefixed.pkl")
+    ids = np.array(setup.vectors.rows[[1, 2, 3]])
+    expected = setup.encoder.encode(ids).embedding
+    np.testing.assert_array_equal(SentenceEncoder.load(tmp_path / "prefixed.pkl").encode(ids).embedding, expected)
+    torch.save({name: value.half() for name, value in setup.weights.items()}, tmp_path / "half.pkl")
+    np.testing.assert_allclose(SentenceEncoder.load(tmp_path / "half.pkl").encode(ids).embedding, expected, atol=1e-3)
+
+
+def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path:
+    path = folder / "bad.pkl"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "html":
+        path.write_text("<!DOCTYPE html><html><body>Access denied</body></html>")
+    elif kind == "cut off":
+        whole = folder / "whole.pkl"
+        torch.save(weights, whole, _use_new_zipfile_serialization=False)
+        path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    elif kind == "cut off zip":
+        torch.save(weights, path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif kind == "noise":
+        path.write_bytes(bytes(range(256)) * 10)
+    elif kind == "a list":
+        torch.save([torch.zeros(3)], path)
+    elif kind == "other keys":
+        torch.save({"weight": torch.zeros(3)}, path)
+    elif kind == "other shapes":
+        torch.save(weights | {"enc_lstm.weight_hh_l0": torch.zeros(4, 4)}, path)
+    elif kind == "not finite":
+        torch.save(weights | {"enc_lstm.bias_hh_l0": torch.full((4 * HIDDEN,), float("nan"))}, path)
+    elif kind == "zeros":
+        torch.save({name: torch.zeros_like(value) for name, value in weights.items()}, path)
+    elif kind == "a flat tensor":
+        torch.save(weights | {"enc_lstm.weight_ih_l0": torch.zeros(8)}, path)
+    elif kind == "code":
+        torch.save({"run": print}, path)
+    elif kind == "missing":
+        return folder / "missing.pkl"
+    elif kind == "folder":
+        return folder
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("empty", "html", "cut off", "cut off zip", "noise", "a list", "other keys", "other shapes", "not finite"),
+        *("zeros", "a flat tensor", "code", "missing", "folder"),
+    ],
+)
+def test_a_file_that_is_no_state_dict_is_refused_with_its_name(setup, tmp_path, kind):
+    path = write_bad(tmp_path, setup.weights, kind)
+    with pytest.raises(AssetError) as caught:
+        SentenceEncoder.load(path)
+    assert caught.value.path == str(path)
+    assert caught.value.advice
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_weights_cut_off_anywhere_are_refused(setup, tmp_path, zipped):
+    path = tmp_path / "weights.pkl"
+    torch.save(setup.weights, path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for length in [*range(1, 400, 3), *range(400, len(whole) - 1, 101)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(AssetError):
+            SentenceEncoder.load(path)
+
+
+@pytest.mark.parametrize("message", ["CUDA out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"])
+def test_a_query_is_encoded_on_the_processor_when_the_memory_of_the_gpu_runs_out(setup, monkeypatch, message):
+    encoder, whole = SentenceEncoder.load(setup.path), SentenceEncoder._encode
+    encoder.device = torch.device("cuda")  # only by name: there is none here
+
+    def full(self, word_vectors, cancelled):
+        if self.device.type != "cpu":
+            raise (torch.OutOfMemoryError if "out of memory" in message else RuntimeError)(message)
+        return whole(self, word_vectors, cancelled)
+
+    monkeypatch.setattr(SentenceEncoder, "_encode", full)
+    assert not encoder.ran_out_of_memory
+    for ids in ((1, 2, 3), (1, 2, 4)):
+        encoded = encoder.encode(np.array(setup.vectors.rows[list(ids)]))
+        np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=ALONE)
+    assert encoder.ran_out_of_memory
+
+
+def test_another_error_than_too_little_memory_is_not_hidden(setup, monkeypatch):
+    def broken(*args):
+        raise RuntimeError("a bug")
+
+    encoder = SentenceEncoder.load(setup.path)
+    encoder.device = torch.device("cuda")
+    monkeypatch.setattr(SentenceEncoder, "_encode", broken)
+    monkeypatch.setattr(SentenceEncoder, "_pool", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        encoder.encode(np.array(setup.vectors.rows[:3]))
+    with pytest.raises(RuntimeError, match="a bug"):
+        setup.together([(1, 2)])
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "mps"])
+def test_a_name_that_is_no_device_is_refused(name):
+    with pytest.raises(AssetError, match="auto, cpu, cuda"):
+        choose_device(name)
+
+
+def test_a_cuda_device_that_is_not_there_is_named():
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    assert choose_device("auto") == "cpu"
+    with pytest.raises(AssetError, match="--device cpu"):
+        choose_device("cuda")
+    assert choose_dtype("float32", "cpu") == "float32"
+    assert choose_dtype("auto", "cpu") in ("float32", "bfloat16")

@@ -1,0 +1,50 @@
+"""Work split over the cores."""
+
+import pytest
+import torch
+
+from core.encoding.threads import at_once, in_slices
+
+
+@pytest.fixture(params=[1, 2, 3], ids=lambda threads: f"{threads} threads")
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100])
+def test_the_slices_cover_everything_once_in_order(threads, n):
+    slices = in_slices(lambda start, end: list(range(start, end)), n)
+    assert [i for each in slices for i in each] == list(range(n))
+    assert len(slices) <= threads
+
+
+def test_inside_a_slice_operators_use_one_thread_and_outside_as_many_as_before(threads):
+    in_slices(lambda start, end: None, 10)
+    assert torch.get_num_threads() == threads
+    if threads > 1:
+        assert in_slices(lambda start, end: torch.get_num_threads(), 10) == [1] * threads
+
+
+def test_threads_started_later_still_use_all_cores(threads):
+    import threading
+
+    in_slices(lambda start, end: None, 10)
+    seen = []
+    later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert seen == [threads]
+
+
+def test_what_goes_wrong_in_one_is_raised_when_all_have_ended(threads):
+    ended = []
+
+    def fail():
+        raise ValueError("so")
+
+    with pytest.raises(ValueError, match="so"):
+        at_once([fail, lambda: ended.append(1)] if threads > 1 else [lambda: ended.append(1), fail])
+    assert ended == [1]

@@ -1,0 +1,252 @@
+"""Every method ranks as its definition says, and equals it done slowly."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch.overrides import TorchFunctionMode
+
+from core.assets import AssetError
+from core.ranking import rankers
+from core.ranking.methods import METHODS
+from core.ranking.rankers import CONTEXT, Scored, fuse, mix, nearest_together
+from core.store.progress import finish
+
+# Scores
+
+scores_of = hnp.arrays(np.float32, st.integers(1, 40), elements=st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.25]))
+
+
+def order_slowly(scores, own_row) -> list[int]:
+    ranked = [row for row in range(len(scores)) if scores[row] > 0 or row == own_row]
+    return sorted(ranked, key=lambda row: (row != own_row, -scores[row], row))
+
+
+@given(scores_of, st.integers(1, 50), st.booleans(), st.randoms(use_true_random=False))
+def test_scores_rank_rows_equal_ones_by_row_number_and_the_own_row_first(scores, k, owned, random):
+    own_row = random.randrange(len(scores)) if owned else None
+    before = scores.copy()
+    found = Scored.of(scores, k=k, own_row=own_row)
+    expected = order_slowly(scores, own_row)
+    whole = found.order()
+    assert whole.rows.tolist() == expected
+    assert found.leading.rows.tolist() == expected[:k]
+    np.testing.assert_array_equal(whole.scores, scores[whole.rows])
+    np.testing.assert_array_equal(found.leading.scores, scores[found.leading.rows])
+    assert len(whole.distances) == len(found.leading.distances) == 0
+    np.testing.assert_array_equal(scores, before)
+
+
+def test_rows_without_a_score_are_not_ranked_but_the_own_row_is():
+    nothing = np.zeros(5, np.float32)
+    assert len(Scored.of(nothing, k=3, own_row=None).order()) == 0
+    assert Scored.of(nothing, k=3, own_row=2).order().rows.tolist() == [2]
+
+
+@given(st.lists(st.permutations(range(12)).flatmap(lambda p: st.integers(0, 12).map(lambda k: p[:k])), max_size=4))
+def test_fused_scores_are_reciprocal_rank_fusion(lists):
+    expected = [sum(1 / (60 + found.index(row) + 1) for found in lists if row in found) for row in range(12)]
+    found = fuse([np.array(rows, np.int32) for rows in lists], 12)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_mixing_adds_the_mean_of_the_captions_to_twice_the_unit_query():
+    captions = np.eye(3, dtype=np.float16)[1:]
+    np.testing.assert_allclose(mix(np.array([5.0, 0, 0]), captions), [2, 0.5, 0.5])
+    np.testing.assert_allclose(mix(np.array([5.0, 0, 0]), captions[:0]), [2, 0, 0])
+
+
+# Many queries at once
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_many_queries_find_what_a_full_sort_finds_whatever_the_block(data):
+    n, q = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 6))
+    k, block = data.draw(st.integers(1, 50)), data.draw(st.integers(1, 50))
+    random = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    rows = random.normal(size=(n, 8))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    queries = random.normal(size=(q, 8))
+    queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
+    leave_out = random.integers(-1, n, size=q)
+    never = np.flatnonzero(random.random(n) < 0.2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rankers, "_BLOCK", block)
+        last = finish(
+            nearest_together(queries, rows, k=k, leave_out=leave_out, never=never, device=torch.device("cpu"))
+        )
+    cosines = queries.astype(np.float64) @ rows.astype(np.float64).T  # (Q, N)
+    for i in range(q):
+        gone = {*never.tolist(), int(leave_out[i])}
+        expected = sorted((row for row in range(n) if row not in gone), key=lambda row: -cosines[i, row])[:k]
+        there = np.isfinite(last.cosines[i])
+        assert set(last.rows[i][there].tolist()).isdisjoint(gone)
+        np.testing.assert_allclose(last.cosines[i][there], cosines[i, expected], atol=1e-6)  # ties aside
+        np.testing.assert_allclose(cosines[i, last.rows[i][there]], cosines[i, expected], atol=1e-6)
+        assert last.rows.shape == last.cosines.shape == (q, min(k, n))
+
+
+class SmallMemory(TorchFunctionMode):
+    """Refuses large tensors, as a full device does."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+        self.refused = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.nbytes > self.most:
+            self.refused += 1
+            raise torch.OutOfMemoryError("no room")
+        return result
+
+
+def few_queries():
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(35, 8)).astype(np.float16)
+    queries = random.normal(size=(30, 8)).astype(np.float32)
+    asked = {"k": 5, "leave_out": np.full(30, -1), "never": np.empty(0, np.int64), "device": torch.device("cpu")}
+    return queries, rows, asked
+
+
+def test_queries_that_do_not_fit_the_device_together_are_answered_in_halves(monkeypatch):
+    monkeypatch.setattr(rankers, "_BLOCK", 10)
+    queries, rows, asked = few_queries()
+    roomy = finish(nearest_together(queries, rows, **asked))
+    with SmallMemory(10 * 8 * 4) as memory:  # ten queries, or a block
+        tight = finish(nearest_together(queries, rows, **asked))
+    assert memory.refused
+    assert tight.rows.tolist() == roomy.rows.tolist()
+    np.testing.assert_allclose(tight.cosines, roomy.cosines, atol=1e-6)
+
+
+def test_a_single_query_that_does_not_fit_the_device_is_an_error():
+    queries, rows, asked = few_queries()
+    with SmallMemory(8), pytest.raises(AssetError, match="--device cpu"):
+        finish(nearest_together(queries, rows, **asked))
+
+
+def test_searching_many_queries_can_be_left_between_any_two_steps(monkeypatch):
+    monkeypatch.setattr(rankers, "_BLOCK", 10)
+    queries, rows, asked = few_queries()
+    steps = nearest_together(queries, rows, **asked)
+    seen = [next(steps).done for _ in range(3)]
+    steps.close()
+    assert seen == pytest.approx([30 * 10 / 35, 30 * 20 / 35, 30 * 30 / 35])
+
+
+# Methods
+
+
+@pytest.fixture
+def explorer(files):
+    explorer = files.explorer()
+    finish(explorer.open_methods())
+    return explorer
+
+
+def rows_slowly(explorer, text: str, method: str) -> list[int]:
+    return explorer.ask(text, method=method).hits.rows.tolist()
+
+
+def embedding_of(explorer, text: str) -> np.ndarray:
+    ids = explorer.vectors.find(["<p>", *text.split(), "</p>"])
+    return explorer.encoder.encode(np.asarray(explorer.vectors.rows[ids])).embedding.astype(np.float64)
+
+
+def test_context_moves_the_query_towards_the_first_captions_that_have_its_words(explorer):
+    text = "a dog near the window"
+    near = rows_slowly(explorer, text, "bm25")[:CONTEXT]
+    query = embedding_of(explorer, text)
+    rows = explorer.matrix.rows.astype(np.float64)
+    moved = 2 * query / np.linalg.norm(query) + rows[near].mean(axis=0)
+    expected = np.argsort(-(rows @ moved) / np.linalg.norm(rows, axis=1), kind="stable")[:100]
+    assert rows_slowly(explorer, text, "context") == expected.tolist()
+
+
+def test_context_of_a_caption_leaves_that_caption_out(explorer):
+    row = 17
+    near = [hit for hit in explorer.ask_caption(row, method="bm25").hits.rows.tolist() if hit != row][:CONTEXT]
+    rows = explorer.matrix.rows.astype(np.float64)
+    moved = 2 * rows[row] / np.linalg.norm(rows[row]) + rows[near].mean(axis=0)
+    cosines = rows @ moved / np.linalg.norm(rows, axis=1)
+    expected = [hit for hit in np.argsort(-cosines, kind="stable").tolist() if hit != row]
+    assert explorer.ask_caption(row, method="context").hits.rows.tolist()[:20] == [row, *expected[:19]]
+
+
+def test_context_takes_mean_word_vectors_when_no_caption_has_any_of_the_words(explorer):
+    text = "the on a"  # stop words only
+    assert rows_slowly(explorer, text, "bm25") == []
+    near = rows_slowly(explorer, text, "words")[:CONTEXT]
+    query = embedding_of(explorer, text)
+    rows = explorer.matrix.rows.astype(np.float64)
+    moved = 2 * query / np.linalg.norm(query) + rows[near].mean(axis=0)
+    expected = np.argsort(-(rows @ moved) / np.linalg.norm(rows, axis=1), kind="stable")[:50]
+    assert rows_slowly(explorer, text, "context")[:50] == expected.tolist()
+
+
+@pytest.mark.parametrize("row", [None, 17])
+def test_fused_is_the_fusion_of_the_three_lists_without_the_caption_asked(explorer, row):
+    def answer(method, k):
+        text = "a dog near the window"
+        return explorer.ask(text, method=method, k=k) if row is None else explorer.ask_caption(row, method=method, k=k)
+
+    lists = []
+    for method in ("infersent", "words", "bm25"):
+        found = answer(method, 101).hits.rows
+        lists.append(found[found != row][:100])
+    scores = fuse(lists, len(explorer.matrix))
+    expected = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores)].tolist()
+    expected = expected if row is None else [row, *(hit for hit in expected if hit != row)]
+    fused = answer("fused", 100).hits
+    assert fused.rows.tolist() == expected[:100]
+    assert (np.diff(fused.scores) <= 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "text",
+    ["a dog near the window", "dog", "the on a", "a dog near the win", "a bicycle near a dog", "caption"],
+)
+def test_every_method_gives_a_well_formed_answer(explorer, method, text):
+    if text == "caption":
+        answer = explorer.ask_caption(17, method=method)
+        typed = explorer.ask(explorer.captions.texts[17], method=method)
+        assert answer.row == typed.row == answer.hits.rows[0] == 17
+        assert answer.hits.rows.tolist() == typed.hits.rows.tolist()
+    else:
+        answer = explorer.ask(text, method=method, settled=False)
+    hits = answer.hits
+    assert answer.method == method
+    assert answer.verdict is not None
+    assert answer.tokens
+    assert len(set(hits.rows.tolist())) == len(hits)
+    whole = answer.found.order()
+    assert whole.rows[: len(hits)].tolist() == hits.rows.tolist()
+    if method in ("bm25", "fused"):
+        assert len(hits.distances) == 0
+        assert hits.scores.shape == hits.rows.shape
+        assert (np.diff(hits.scores[1:]) <= 0).all()
+    else:
+        assert hits.scores is None
+        assert hits.distances.shape == hits.rows.shape
+        assert (np.diff(hits.distances) >= 0).all()
+        assert ((hits.distances >= 0) & (hits.distances <= 2)).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("text", ["xylograph zzz", "", " "])
+def test_no_method_finds_anything_for_unknown_words_or_nothing(explorer, method, text):
+    answer = explorer.ask(text, method=method)
+    assert len(answer.hits) == 0
+    assert answer.found is None
+    assert answer.method == method
+
+
+def test_another_method_than_infersent_wants_its_index_first(files):
+    with pytest.raises(RuntimeError, match="open_methods"):
+        files.explorer().ask("a dog", method="bm25")

@@ -1,0 +1,1198 @@
+"""The screen: what a person sees after pressing keys."""
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from conftest import write_coco
+from rich.cells import cell_len
+from textual.events import Key, Paste
+
+from core.assets import AssetError
+from core.encoding.matrix import unfinished_rows
+from core.store.progress import Progress, finish
+from core.trust.verdict import Verdict
+from tui.app import ExplorerApp
+from tui.options import Options
+from tui.widgets.answer_pane import VerdictPane
+from tui.widgets.compare_screen import CompareScreen
+from tui.widgets.help_screen import HelpScreen
+from tui.widgets.hit_list import HitList
+
+
+def make_app(files) -> ExplorerApp:
+    options = Options(
+        model=files.weights,
+        vectors=files.vectors,
+        captions=files.captions,
+        cache_dir=files.cache,
+        model_version="2",
+        dtype="float32",
+        device="cpu",
+    )
+    return ExplorerApp(options.open_explorer)
+
+
+async def until(pilot, holds, *, what: str) -> None:
+    """Wait for something that a thread brings about."""
+    for _ in range(400):
+        await pilot.pause(0.02)
+        if holds():
+            return
+    pytest.fail(f"waited in vain for: {what}")
+
+
+async def ready(pilot) -> None:
+    """Wait for the opening caption and its whole ranking."""
+    app = pilot.app
+    await until(pilot, lambda: len(app.hit_list) > 100, what="the first answer")
+
+
+async def settle(pilot) -> None:
+    """Wait until the latest question has its whole ranking, or none."""
+    app = pilot.app
+
+    def settled() -> bool:
+        answer = app._answer
+        if answer is None or app._shown_serial != app._serial:
+            return False
+        return answer.found is None or len(app.hit_list.ranking) == len(answer.found.order())
+
+    await until(pilot, settled, what="the answer")
+
+
+async def type_text(pilot, text: str) -> None:
+    await pilot.press(*["space" if char == " " else char for char in text])
+
+
+def line(app, place: int) -> str:
+    """A line of the list as it is drawn."""
+    y = place - round(app.hit_list.scroll_offset.y)
+    return app.hit_list.render_line(y).text
+
+
+async def test_it_starts_with_a_random_caption_and_the_cursor_on_its_nearest_neighbour(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        assert app.hit_list.has_focus
+        assert app.hit_list.cursor == 1
+        assert app.search_box.value == app.hit_list.texts[app.hit_list.ranking.rows[0]]
+        assert "0.0000" in line(app, 0)
+        assert line(app, 1).startswith("›")
+        assert "weights" in str(app.header_line.content)
+        assert "total" in str(app.timings_line.content)
+
+
+async def test_answers_follow_the_typing(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog on the beach")
+        await settle(pilot)
+        assert app.search_box.value == "a dog on the beach"
+        assert app._answer.query == "a dog on the beach"
+        assert len(app.hit_list) == 300
+        await pilot.press("enter")
+        assert app.hit_list.has_focus
+        assert app.hit_list.cursor == 0
+
+
+async def test_every_printable_key_types_in_the_box(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("i")
+        await type_text(pilot, "qrijkgG")
+        await pilot.press("question_mark", "slash")
+        assert app.search_box.value == "qrijkgG?/"
+
+
+async def test_enter_follows_a_neighbour_and_backspace_returns_to_the_same_place(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        start = app.search_box.value
+        await pilot.press("j", "j", "j")
+        chosen = app.hit_list.texts[app.hit_list.row]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.search_box.value == chosen
+        assert app.hit_list.cursor == 1
+        assert chosen[:8] in str(app.trail_line.content)
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+        assert app.hit_list.cursor == 4
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+
+
+async def test_enter_on_the_query_itself_does_nothing(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        before = app.search_box.value
+        await pilot.press("g", "enter")
+        await pilot.pause(0.2)
+        assert app.search_box.value == before
+        assert len(app._trail.visits) == 1
+
+
+async def test_a_place_far_down_the_list_is_found_again_on_the_way_back(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("G", "k")
+        assert app.hit_list.cursor == 298
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("backspace")
+        await settle(pilot)
+        await until(pilot, lambda: app.hit_list.cursor == 298, what="the old place")
+
+
+async def test_going_back_to_typed_text_puts_it_into_the_box_and_asks_once(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a red bus")
+        await pilot.press("down")
+        await settle(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        serial = app._serial
+        await pilot.press("alt+left")
+        await settle(pilot)
+        assert app.search_box.value == "a red bus"
+        await pilot.pause(0.6)
+        assert app._serial == serial + 1
+
+
+async def test_keystrokes_are_not_steps_of_the_trail(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a red bus")
+        assert len(app._trail.visits) == 1
+        await pilot.press("escape")
+        assert [visit.text for visit in app._trail.visits][1:] == ["a red bus"]
+
+
+async def test_r_and_ctrl_r_ask_random_captions(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        await pilot.press("slash", "ctrl+r")
+        await settle(pilot)
+        assert len(app._trail.visits) == 3
+        assert app.search_box.value == app._trail.visits[-1].text
+        assert app.search_box.has_focus
+
+
+async def test_page_keys_and_both_ends(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("pagedown", "pagedown")
+        assert app.hit_list.cursor > 10
+        assert line(app, app.hit_list.cursor).startswith("›")
+        await pilot.press("end")
+        assert app.hit_list.cursor == 299
+        assert " 300 " in line(app, 299)
+        await pilot.press("home", "k")
+        assert app.hit_list.cursor == 0
+        await pilot.press("pageup", "up")
+        assert app.hit_list.cursor == 0
+
+
+async def test_an_empty_box_calms_the_list(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash", "backspace")
+        await settle(pilot)
+        assert app.search_box.value == ""
+        assert len(app.hit_list) == 0
+        assert app.verdict_pane.answer.verdict is None
+        await pilot.press("enter", "j", "enter", "G")
+        assert app.hit_list.has_focus
+
+
+async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "xylograph")
+        await pilot.press("enter")
+        await settle(pilot)
+        assert len(app.hit_list) == 0
+        assert "UNRELIABLE" in str(app.verdict_pane.render())
+        assert "unknown" in str(app.importance_pane.render())
+
+
+async def test_a_short_query_is_told_in_words_and_sign(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "dog")
+        await pilot.press("enter")
+        await settle(pilot)
+        verdict = str(app.verdict_pane.render())
+        assert verdict.startswith("✘ UNRELIABLE")
+        assert "1 known content word" in verdict
+
+
+async def test_an_overtaken_answer_is_never_shown(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        ask, held, release = app._explorer.ask, threading.Event(), threading.Event()
+
+        def slow_ask(text, **options):
+            if text == "old" and not held.is_set():
+                held.set()
+                release.wait(10)
+            return ask(text, **options)
+
+        app._explorer.ask = slow_ask
+        await pilot.press("slash")
+        await pilot.press(*"old")
+        await until(pilot, held.is_set, what="the old question at work")
+        seen = []
+        app.watch(app.hit_list, "ranking", lambda ranking: seen.append(app._answer.query), init=False)
+        await type_text(pilot, "er dog")
+        release.set()
+        await settle(pilot)
+        assert app._answer.query == "older dog"
+        assert "old" not in seen
+
+
+async def test_keys_typed_while_loading_are_kept_and_asked(files):
+    app = make_app(files)
+    gate = threading.Event()
+    open_explorer = app._open_explorer
+
+    def slow_open():
+        gate.wait(10)
+        return open_explorer()
+
+    app._open_explorer = slow_open
+    async with app.run_test() as pilot:
+        await pilot.press("slash")
+        await type_text(pilot, "a cat")
+        assert app.body.current == "loading"
+        gate.set()
+        await until(pilot, lambda: app._answer is not None and app._answer.query == "a cat", what="the typed query")
+        assert app.search_box.has_focus
+        assert app.search_box.value == "a cat"
+        await pilot.press("s")
+        assert app.search_box.value == "a cats"
+
+
+async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
+    monkeypatch.setattr("core.encoding.matrix._CHUNK", 20)
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: any(files.cache.glob("matrix/*/recipe.json")), what="encoding to begin")
+        folder = next(files.cache.glob("matrix/*/"))
+        await until(pilot, lambda: unfinished_rows(folder) != 0, what="the first chunk")
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running, what="the end")
+    again = files.explorer()
+    assert again.report.resumed_rows + (300 if again.report.reused else 0) > 0
+
+
+async def test_a_file_that_cannot_be_used_is_shown_as_a_panel_that_says_what_to_do(files):
+    files.weights.write_text("<html>not found</html>")
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.body.current == "error", what="the error")
+        text = str(app.error_pane.render())
+        assert str(files.weights) in text
+        assert "HTML" in text
+        assert "what to do" in text
+        await pilot.press("r", "j", "enter", "slash", "a", "escape", "backspace", "ctrl+r")
+        await pilot.press("q")
+    assert app.return_code == 2
+
+
+async def test_captions_without_any_known_word_are_an_error_panel_not_a_crash(files):
+    write_coco(files.captions, ["xylograph", "zzz"])
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.body.current == "error", what="the error")
+
+
+async def test_help_opens_over_everything_and_closes(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_hostile_captions_are_shown_as_data(files):
+    texts = ["\x1b[31mred dog", "[bold]a dog[/bold]", "a \u202edog", "a dog \U0001f600 here", "a\tdog"] * 30
+    write_coco(files.captions, texts)
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app._answer is not None, what="the first answer")
+        await settle(pilot)
+        drawn = [line(app, place) for place in range(len(app.hit_list))]
+        assert not any(char < " " or "\x7f" <= char <= "\x9f" or char == "\u202e" for char in "".join(drawn))
+        for text in ("␛[31mred dog", "[bold]a dog[/bold]", "a \\u202edog", "a dog \U0001f600 here", "a␉dog"):
+            assert any(text in each for each in drawn)
+        await pilot.press("r", "r", "j", "enter", "r", "backspace")
+        await settle(pilot)
+
+
+async def test_resizing_folds_the_panes_under_the_list_and_back(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        panes, hits = app.query_one("#panes"), app.hit_list
+        assert panes.region.x > hits.region.x
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert panes.region.y > hits.region.y
+        assert hits.size.height >= 8
+        for size in ((40, 10), (20, 5), (300, 80)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.05)
+
+
+async def test_a_long_query_shows_its_strongest_words(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.search_box.value = "a man and a dog and a cat near the window of a red bus in the rain"
+        await settle(pilot)
+        pane = app.importance_pane
+        assert pane.render().plain.count("\n") + 1 <= pane.size.height
+        strongest = max(app._answer.tokens, key=lambda token: token.importance)
+        assert strongest.text in pane.render().plain
+        assert "weaker" in pane.render().plain
+
+
+async def test_a_new_answer_is_shown_from_its_top_even_when_the_wheel_had_scrolled_away(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.hit_list.scroll_to(y=100, animate=False)
+        await until(pilot, lambda: app.hit_list.scroll_offset.y > 50, what="the wheel")
+        await pilot.press("r")
+        await settle(pilot)
+        await until(pilot, lambda: app.hit_list.scroll_offset.y <= 1, what="the top")
+
+
+async def test_a_click_moves_the_cursor_and_a_double_click_follows(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.click(HitList, offset=(20, 5))
+        assert app.hit_list.cursor == 5
+        chosen = app.hit_list.texts[app.hit_list.row]
+        await pilot.click(HitList, offset=(20, 5), times=2)
+        await settle(pilot)
+        assert app.search_box.value == chosen
+
+
+async def test_the_caption_under_the_cursor_is_shown_with_its_image(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "j")
+        row = app.hit_list.row
+        pane = app.caption_pane.render().plain
+        assert app.hit_list.texts[row] in pane
+        assert f"image {100 + row // 5}\nimage_{row // 5}.jpg\nhttp://example.org/{row // 5}.jpg" in pane
+        assert f"caption {1000 + row}" in pane
+
+
+async def test_of_a_followed_caption_that_is_too_long_for_the_box_the_beginning_is_seen(files):
+    write_coco(files.captions, [f"a {'very ' * 40}long caption {i}" for i in range(150)])
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.pause(0.1)
+        assert app.search_box.render_line(0).text.startswith("a very very")
+
+
+async def test_typing_after_a_random_caption_asked_from_the_box_replaces_it(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash", "ctrl+r")
+        await settle(pilot)
+        await type_text(pilot, "a cat")
+        assert app.search_box.value == "a cat"
+
+
+async def test_correcting_a_submitted_text_does_not_select_it(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("slash", "end", "s", "backspace")
+        await settle(pilot)
+        await pilot.pause(0.5)
+        await type_text(pilot, " runs")
+        assert app.search_box.value == "a dog runs"
+
+
+async def test_back_returns_to_where_the_cursor_was_before_the_typing(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        start = app.search_box.value
+        await pilot.press(*"jjjjjj")
+        assert app.hit_list.cursor == 7
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert (app.search_box.value, app.hit_list.cursor) == (start, 7)
+
+
+async def test_back_from_an_emptied_box_returns_to_what_was_shown_before(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        start = app.search_box.value
+        await pilot.press("slash", "backspace", "escape")
+        await settle(pilot)
+        assert len(app.hit_list) == 0
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+        assert len(app.hit_list) == 300
+
+
+async def test_quitting_during_a_very_long_query_takes_no_longer_than_its_present_part(files, monkeypatch):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        kind, parts = type(app._explorer.encoder._directions[0]), []
+        project = kind.project  # once a part
+        monkeypatch.setattr(kind, "project", lambda *given: parts.append(time.sleep(0.02)) or project(*given))
+        app.search_box.value = "a dog on the beach " * 2000
+        await until(pilot, lambda: len(parts) > 2, what="the encoding to begin")
+        await pilot.press("ctrl+c")
+    assert len(parts) < 150
+
+
+async def test_a_followed_hit_from_far_down_is_shown_from_its_first_line(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("G", "enter")
+        await settle(pilot)
+        await until(pilot, lambda: app.hit_list.scroll_offset.y == 0, what="the top")
+        assert app.hit_list.cursor == 1
+
+
+@pytest.mark.parametrize("size", [(80, 12), (40, 12), (120, 10), (30, 8)])
+async def test_the_list_has_room_in_a_low_window(files, size):
+    app = make_app(files)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        assert app.hit_list.size.height >= size[1] - 6
+
+
+async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.hit_list.post_message(Paste("a dog\non the\r\nbeach"))
+        await until(pilot, lambda: app.search_box.value == "a dog on the beach", what="the pasted text")
+        await settle(pilot)
+        assert app._answer.query == "a dog on the beach"
+
+
+async def test_timings_and_panes_fit_the_window_after_a_resize(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        assert "search" in str(app.timings_line.content)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert "search" not in str(app.timings_line.content)
+        assert app.hit_list.texts[app.hit_list.row] in app.caption_pane.render().plain
+        await pilot.resize_terminal(160, 50)
+        await pilot.pause(0.1)
+        assert "search" in str(app.timings_line.content)
+
+
+async def test_a_fast_typist_gets_the_last_text_answered(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        for text in ("a man", "a woman", "a dog"):
+            app.search_box.value = text
+            await asyncio.sleep(0)
+        await settle(pilot)
+        assert app._answer.query == "a dog"
+
+
+async def test_everything_a_key_does_is_in_the_command_palette(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        titles = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Search", "Random caption", "Follow", "Back", "First hit", "Last hit", "Explain", "Quit"} <= titles
+        assert {"Fold images", "Next method", "Previous method", "Compare methods"} <= titles
+
+
+async def test_a_bug_while_answering_is_not_swallowed(files):
+    app = make_app(files)
+
+    async def provoke() -> None:
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            app._explorer.ask = lambda *_, **__: 1 / 0
+            await pilot.press("slash", "x")
+            await pilot.pause(0.5)
+
+    with pytest.raises(ZeroDivisionError):
+        await provoke()
+
+
+def press_at_once(app, keys: str) -> None:
+    """Press keys in one burst, as they arrive over a slow line: none waits until the one before has been dealt with."""
+    for key in keys:
+        app.post_message(Key(key, key))
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_a_burst_that_leaves_first_leaves_and_types_nothing(files, loaded):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        if loaded:
+            await ready(pilot)
+        before = app.search_box.value
+        press_at_once(app, "qi")
+        await until(pilot, lambda: not app.is_running, what="the end")
+        assert app.search_box.value == before
+        assert app.return_code == 0
+
+
+async def test_keys_of_a_burst_act_in_their_order(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        press_at_once(app, "riqrj")
+        await until(pilot, lambda: app.search_box.value == "qrj", what="what is typed after i, in place of the caption")
+        assert len(app._trail.visits) == 2, "r asked a random caption before"
+        await pilot.press("escape")
+        await settle(pilot)
+        hits = app._explorer.ask_caption(7).hits
+        app.hit_list.show(hits, app._explorer.folds.fold(hits.rows))
+        press_at_once(app, "jjjkq")
+        await until(pilot, lambda: not app.is_running, what="the end")
+        assert app.hit_list.cursor == 2
+
+
+async def test_the_opening_captions_hits_are_shown_before_the_encoder_is_loaded(files):
+    files.explorer()  # the captions are encoded
+    app = make_app(files)
+    open_explorer, gate = app._open_explorer, threading.Event()
+
+    def held_back():
+        explorer = open_explorer()
+        explorer.tokenizer.tokenize = lambda text, tokenize=explorer.tokenizer.tokenize: (
+            gate.wait(10) and tokenize(text)
+        )
+        return explorer
+
+    app._open_explorer = held_back
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.hit_list) == 100, what="the leading hits")
+        assert app.hit_list.cursor == 1
+        assert "0.0000" in line(app, 0)
+        assert "\n" not in app.importance_pane.render().plain, "nothing is said about its words yet"
+        assert "RELIABLE" not in str(app.verdict_pane.render())
+        gate.set()
+        await settle(pilot)
+        assert len(app.hit_list) == 300
+        assert "RELIABLE" in str(app.verdict_pane.render()) or "DOUBTFUL" in str(app.verdict_pane.render())
+        assert app.importance_pane.render().plain.count("%") > 2
+
+
+async def test_weights_that_vanish_after_the_first_hits_are_told_in_a_panel(files):
+    files.explorer()
+    app = make_app(files)
+    open_explorer = app._open_explorer
+
+    def without_weights():
+        explorer = open_explorer()
+        finish(explorer.prepare())
+        files.weights.unlink()
+        explorer.prepare = lambda: iter(())
+        return explorer
+
+    app._open_explorer = without_weights
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.body.current == "error", what="the error")
+        assert "no such file" in str(app.error_pane.render())
+
+
+async def ask(pilot, text: str) -> None:
+    """Type a text and go to the list of its answer."""
+    await pilot.press("slash")
+    pilot.app.search_box.value = text
+    await pilot.press("enter")
+    await until(pilot, lambda: pilot.app._trail.here.text == text, what="the text to be asked")
+    await settle(pilot)
+
+
+async def explained(pilot) -> None:
+    app = pilot.app
+    await until(
+        pilot,
+        lambda: app.caption_pane.explanation is not None and app.caption_pane.explanation.row == app.hit_list.row,
+        what="the explanation of the hit under the cursor",
+    )
+
+
+async def test_a_typed_sum_is_shown_as_its_terms_with_their_weights(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog - 0.5 * a cat")
+        await pilot.press("enter")
+        await settle(pilot)
+        pane = app.importance_pane.render().plain
+        assert "+1 × a dog" in pane
+        assert "-0.5 × a cat" in pane
+        assert "cat " in pane.splitlines()[-2]
+        assert len(app.hit_list) == 300
+        await explained(pilot)
+        assert app.caption_pane.explanation.agreement is None
+        assert "IN COMMON" not in app.caption_pane.render().plain
+
+
+async def test_why_there_are_no_hits_stands_in_their_place(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog - a dog")
+        assert "the terms cancel out" in line(app, 0)
+        await ask(pilot, "a dog + xylograph")
+        assert "“xylograph”" in line(app, 0)
+        await ask(pilot, "a dog")
+        assert "1 " in line(app, 0)
+
+
+async def test_a_followed_caption_that_looks_like_a_sum_is_asked_as_the_caption_it_is(files):
+    write_coco(files.captions, ["a dog - a cat", "a dog", *(f"a man {i} - a dog" for i in range(150))])
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog - a cat")
+        assert (app._answer.row, app._answer.terms) == (0, ())
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        assert app._answer.row == app._trail.here.row
+        assert app._answer.terms == ()
+
+
+async def test_the_hit_under_the_cursor_is_explained_by_its_words_and_those_it_shares(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        await pilot.press("j", "j")
+        await explained(pilot)
+        pane = app.caption_pane.render().plain
+        strongest = app.caption_pane.explanation.agreement.pairs[0]
+        assert f"{strongest.query} ~ {strongest.hit} {strongest.share:.0%}" in pane
+        word = max(app.caption_pane.explanation.tokens, key=lambda token: token.importance)
+        assert word.text in pane.split("ITS WORD IMPORTANCE")[1]
+
+
+async def test_in_a_narrow_window_the_shared_words_follow_the_caption(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        assert app.caption_pane.render().plain.startswith(f"{app.hit_list.texts[app.hit_list.row]}  ")
+        assert " ~ " in app.caption_pane.render().plain
+
+
+async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_rests(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        explain, asked = app._explorer.explain, []
+        app._explorer.explain = lambda answer, row, **how: asked.append(answer.query) or explain(answer, row, **how)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await until(pilot, lambda: app._answer.query == "a dog", what="the answer")
+        await until(pilot, lambda: app._settled, what="the typing to rest")
+        await explained(pilot)
+        assert asked == ["a dog"]
+
+
+async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        explain, held, release = app._explorer.explain, threading.Event(), threading.Event()
+
+        def slow_explain(answer, row, **how):
+            if not held.is_set():
+                held.set()
+                release.wait(10)
+            return explain(answer, row, **how)
+
+        app._explorer.explain = slow_explain
+        await pilot.press("j")
+        await until(pilot, held.is_set, what="the first doubt at work")
+        seen = []
+        app.watch(app.caption_pane, "explanation", lambda shown: seen.append(shown and shown.row), init=False)
+        await pilot.press("j", "j")
+        last = app.hit_list.row
+        release.set()
+        await explained(pilot)
+        assert set(seen) <= {None, last}
+
+
+async def test_s_shows_each_image_once_and_the_cursor_stays_on_its_caption(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog near a window")
+        first = app.hit_list.row
+        await pilot.press("s")
+        assert len(app.hit_list) == 60
+        assert "+4" in line(app, 0)
+        assert "60 images" in str(app.columns_line.content)
+        await pilot.press("j", "j", "j")
+        row = app.hit_list.row
+        images = [int(app.hit_list.ranking.rows[place]) // 5 for place in app.hit_list._fold.places]
+        assert sorted(images) == list(range(60))
+        await pilot.press("s")
+        assert app.hit_list.row == row
+        assert len(app.hit_list) == 300
+        assert "+4" not in line(app, app.hit_list.cursor)
+        await pilot.press("G", "s")
+        assert app.hit_list.row // 5 == app.hit_list.ranking.rows[-1] // 5
+        await pilot.press("g")
+        assert app.hit_list.row == first
+
+
+async def test_following_and_going_back_find_the_same_caption_in_a_folded_list(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("s", "j", "j", "j")
+        row, start = app.hit_list.row, app.search_box.value
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.search_box.value == app.hit_list.texts[row]
+        assert app.hit_list.cursor == 1
+        await pilot.press("s", "backspace")
+        await settle(pilot)
+        assert app.search_box.value == start
+        await until(pilot, lambda: app.hit_list.row == row, what="the old place")
+
+
+async def test_equal_captions_are_one_line_with_their_number(files):
+    write_coco(files.captions, ["a dog", "a cat", "a dog", "a dog", *(f"a man {i}" for i in range(120))])
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog")
+        assert "×3" in line(app, 0)
+        assert sum("a dog" in line(app, at) for at in range(10)) == 1
+        assert len(app.hit_list) < len(app.hit_list.ranking)
+
+
+async def test_captions_without_images_have_nothing_to_fold(files):
+    lines = files.folder / "captions.txt"
+    lines.write_text("\n".join(f"a dog and a man {i}" for i in range(150)))
+    app = make_app(replace(files, captions=lines))
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("s")
+        assert not app.hit_list.by_image
+        assert "Fold images" not in {command.title for command in app.get_system_commands(app.screen)}
+
+
+async def with_methods(pilot) -> None:
+    """Wait until every method can be asked."""
+    await ready(pilot)
+    await until(pilot, lambda: pilot.app._explorer.has_methods, what="the other methods")
+
+
+async def compared(pilot) -> CompareScreen:
+    """Open the comparison of the present query and wait for its lists."""
+    await pilot.press("c")
+    await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen), what="the comparison")
+    screen = pilot.app.screen
+    await until(pilot, lambda: screen.comparison is not None, what="the lists")
+    await pilot.pause()
+    return screen
+
+
+def table_line(screen: CompareScreen, y: int) -> str:
+    return screen.table.render_line(y).text
+
+
+async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog near a window")
+        assert "by infersent" in str(app.columns_line.content)
+        for keys, method in (
+            ("tab", "words"),
+            ("tab", "bm25"),
+            ("tab", "context"),
+            ("tab", "fused"),
+            ("tab tab", "infersent"),
+        ):
+            await pilot.press(*keys.split())
+            await settle(pilot)
+            assert app._answer.method == method
+            assert str(app.header_line.content).startswith(f"infersent-tui   {method} ")
+            assert f"by {method}" in str(app.columns_line.content)
+            assert ("score" in str(app.columns_line.content)) == (method in ("bm25", "fused"))
+            expected = app._explorer.ask("a dog near a window", method=method).hits.rows
+            assert app.hit_list.ranking.rows[: len(expected)].tolist() == expected.tolist()
+            assert line(app, 0).startswith("›")
+        await pilot.press("shift+tab", "shift+tab")
+        await settle(pilot)
+        assert app._answer.method == "fused"
+        assert len(app._trail.visits) == 2
+
+
+async def test_tab_changes_the_method_from_the_box_too_and_leaves_the_typing_there(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        assert (app._answer.query, app._answer.method) == ("a dog", "bm25")
+        await type_text(pilot, "s")
+        await settle(pilot)
+        assert (app.search_box.value, app._answer.method) == ("a dogs", "bm25")
+
+
+async def test_the_method_stays_while_one_follows_and_asks_at_random(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        assert app.hit_list.cursor == 1
+        await pilot.press("enter")
+        await settle(pilot)
+        assert (app._answer.method, app.hit_list.ranking.rows[0]) == ("bm25", app._answer.row)
+        await pilot.press("r")
+        await settle(pilot)
+        assert app._answer.method == "bm25"
+
+
+async def test_in_the_command_palette_tab_is_not_the_method_key(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.1)
+        await pilot.press("tab", "escape")
+        assert app._method == "infersent"
+
+
+async def test_a_sum_is_ranked_in_the_sentence_space_whatever_the_method(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog - a cat")
+        await pilot.press("tab")
+        await settle(pilot)
+        assert app._answer.method == "infersent"
+        assert "by infersent" in str(app.columns_line.content)
+        await pilot.press("c")
+        await pilot.pause(0.1)
+        assert not isinstance(app.screen, CompareScreen)
+
+
+@pytest.mark.parametrize(("width", "lists"), [(40, 1), (80, 2), (120, 3), (160, 4), (300, 4)])
+async def test_c_shows_as_many_methods_as_there_is_room_for(files, width, lists):
+    app = make_app(files)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "two dogs near a window")
+        screen = await compared(pilot)
+        assert table_line(screen, 0).count("│") == lists - 1
+        assert table_line(screen, 1).count("│") == lists - 1
+        overlaps = str(screen.overlap_line.content)
+        assert overlaps.count("·") == lists * (lists - 1) // 2
+        if lists > 1:
+            count = screen.comparison.overlap("infersent", "words")
+            assert f"infersent·words {count}" in overlaps
+
+
+async def test_compared_hits_tell_their_ranks_by_the_others_and_underline_what_they_share(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "two dogs near a window")
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        screen = await compared(pilot)
+        best = screen.comparison.lists["bm25"][0]
+        assert screen.table.methods[0] == "bm25"
+        assert f"infersent {best.ranks['infersent'] or '–'}  words {best.ranks['words'] or '–'}" in table_line(
+            screen, 2
+        )
+        underlined = [
+            segment.text for segment in screen.table.render_line(1) if segment.style and segment.style.underline
+        ]
+        assert set(underlined) == {word for word in best.shared if f"{word} " in table_line(screen, 1)}
+        assert underlined
+
+
+async def test_arrows_go_through_the_lists_and_enter_follows(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog near a window")
+        screen = await compared(pilot)
+        await pilot.press("right", "down", "down")
+        chosen = screen.comparison.lists["words"][2]
+        assert screen.table.hit == chosen
+        assert app.hit_list.texts[chosen.row] in str(screen.full_caption.render())
+        await pilot.press("left")
+        assert screen.table.hit == screen.comparison.lists["infersent"][2]
+        await pilot.press("G")
+        assert screen.table.hit.rank == 100
+        await pilot.press("g", "down", "down", "right", "enter")
+        await settle(pilot)
+        assert not isinstance(app.screen, CompareScreen)
+        assert app._answer.row == chosen.row
+        assert app._trail.here.row == chosen.row
+
+
+async def test_escape_closes_a_comparison_and_changes_nothing(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        before = app._serial
+        for key in ("escape", "c", "q"):
+            await compared(pilot)
+            await pilot.press(key)
+            assert not isinstance(app.screen, CompareScreen)
+        assert app.is_running
+        assert app._serial == before
+
+
+async def test_tab_puts_other_methods_beside_the_first(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        screen = await compared(pilot)
+        seen = [screen.table.methods]
+        for _ in range(3):
+            await pilot.press("tab")
+            seen.append(screen.table.methods)
+        assert seen == [("infersent", other) for other in ("words", "bm25", "context", "fused")]
+        await pilot.press("shift+tab")
+        assert screen.table.methods == ("infersent", "context")
+        assert app._method == "infersent"
+
+
+async def test_a_compared_caption_has_its_cursor_on_the_first_neighbour_and_is_not_followed_itself(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        screen = await compared(pilot)
+        assert screen.table.hit.rank == 2
+        await pilot.press("up", "enter")
+        assert isinstance(app.screen, CompareScreen)
+
+
+async def test_a_comparison_survives_every_size(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 50)) as pilot:
+        await with_methods(pilot)
+        screen = await compared(pilot)
+        await pilot.press("right", "right", "right", "G")
+        for size in ((40, 10), (20, 5), (300, 80), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.05)
+        assert screen.table.column < len(screen.table.methods) == 2
+
+
+# What was measured
+
+
+@pytest.fixture
+def measured(files, monkeypatch):
+    """The files of a corpus that was measured before, with fewer queries than usual."""
+    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
+    monkeypatch.setattr("core.trust.probing._EACH", 30)
+    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    finish(files.explorer().calibrate())
+    return files
+
+
+async def ask_measured(pilot, text: str) -> None:
+    """Ask a text once the calibration is there."""
+    app = pilot.app
+    await until(pilot, lambda: app.verdict_pane.calibration is not None, what="the calibration")
+    await pilot.press("slash")
+    await type_text(pilot, text)
+    await settle(pilot)
+    await until(
+        pilot, lambda: app._answer.query == text and app._answer.verdict.probability is not None, what="verdict"
+    )
+    await pilot.pause()
+
+
+def drawn(pane) -> list[str]:
+    """The lines of a pane as they are drawn, as far as it has room."""
+    return [pane.render_line(y).text.strip() for y in range(pane.size.height)]
+
+
+@pytest.mark.parametrize("text", ["dog", "a dog near the window"])
+async def test_the_curve_of_success_fits_the_pane_with_the_querys_length_in_brackets(measured, text):
+    app = make_app(measured)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask_measured(pilot, text)
+        lines = drawn(app.verdict_pane)
+        verdict = app._answer.verdict
+        assert lines[0].endswith(f"{verdict.level.upper()}   success {verdict.probability:.0%} likely")
+        bars = next(line for line in lines if "[" in line)
+        names = lines[lines.index(bars) + 1]
+        assert bars.endswith("%")
+        assert names.endswith("all  words")
+        here = (bars.index("["), bars.index("]"))
+        content = sum(token.is_content for token in app._answer.tokens)
+        assert app.verdict_pane.render_line(lines.index(bars) + 1).text[here[0] : here[1] + 2].split() == [str(content)]
+        assert f"(measured on {300} captions)" in lines
+
+
+@pytest.mark.parametrize("text", ["dog", "a dog near the window", "bicycle dog"])
+async def test_level_chance_and_first_reason_are_read_in_a_small_window(measured, text):
+    app = make_app(measured)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask_measured(pilot, text)
+        lines = drawn(app.verdict_pane)
+        verdict = app._answer.verdict
+        assert lines[0].endswith(f"{verdict.level.upper()}   success {verdict.probability:.0%} likely")
+        assert verdict.reasons[0] in " ".join(filter(None, lines))
+
+
+@pytest.mark.parametrize("level", ["unreliable", "doubtful", "reliable"])
+def test_the_first_line_and_a_hint_never_wrap(level):
+    pane = VerdictPane()
+    verdict = Verdict(level, ("why",), "measured", probability=1.0, too_short=False, better="infersent")
+    pane.answer = SimpleNamespace(verdict=verdict, tokens=(), method="context")
+    assert all(cell_len(line) <= 35 for line in pane.render().plain.splitlines())
+
+
+async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files, monkeypatch):
+    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
+    monkeypatch.setattr("core.trust.probing._EACH", 30)
+    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    app = make_app(files)
+    told = set()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        query, cursor = app.search_box.value, app.hit_list.cursor
+        for _ in range(1000):
+            told.add(app.verdict_pane.measuring.split(":")[0])
+            if app._answer.verdict is not None and app._answer.verdict.probability is not None:
+                break
+            await pilot.pause(0.02)
+        else:
+            pytest.fail("waited in vain for a measured verdict")
+        assert "calibrating" in told
+        assert app.verdict_pane.measuring == ""
+        assert (app.search_box.value, app.hit_list.cursor) == (query, cursor)
+
+
+async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatch):
+    def out_of_memory(self, *, again=False):
+        yield Progress("calibrating", 0, 0, "")
+        raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
+
+    monkeypatch.setattr("core.explorer.Explorer.calibrate", out_of_memory)
+    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        for _ in range(500):
+            if any("out of memory" in notice.message for notice in app._notifications):
+                break
+            await pilot.pause(0.02)
+        else:
+            pytest.fail("waited in vain for the notice")
+        assert app.verdict_pane.measuring == ""
+        await ask(pilot, "a dog near the window")
+        assert app.body.current == "answer"
+        assert app._answer.query == "a dog near the window"
+
+
+async def test_beside_each_distance_stands_the_share_of_captions_that_are_farther(measured):
+    app = make_app(measured)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ask_measured(pilot, "a dog near the window")
+        await settle(pilot)
+        share = float(app._answer.closer_than[1])
+        assert f" {int(10_000 * share) / 100:.2f}% " in app.hit_list.render_line(1).text
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: app._answer.method == "bm25", what="another method")
+        assert "%" not in app.hit_list.render_line(1).text
+
+
+async def test_the_lists_come_even_when_a_question_comes_between(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        compare, held, release = app._explorer.compare, threading.Event(), threading.Event()
+
+        def slow_compare(text, **options):
+            held.set()
+            release.wait(10)
+            return compare(text, **options)
+
+        app._explorer.compare = slow_compare
+        await pilot.press("c")
+        await until(pilot, held.is_set, what="the comparison at work")
+        app._ask(app._answer.query, row=app._answer.row)  # as at the end of a calibration
+        release.set()
+        await until(pilot, lambda: app.screen.comparison is not None, what="the lists")

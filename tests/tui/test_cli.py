@@ -1,0 +1,883 @@
+"""The command line, as scripts and people meet it: streams, exit codes, documents."""
+
+import io
+import itertools
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import WORD_DIM, Files, demo_texts, write_coco, write_vectors, write_weights
+
+from core.ranking.methods import METHODS
+from tui.cli import main
+
+QUERY = "a man rides a horse on the beach"
+
+BAD = {
+    "missing": ("captions.json", None, "no such file"),
+    "empty": ("captions.json", b"", "is empty"),
+    "cut off": ("captions.json", b'{"images": [], "annotations": [{"id": 1, "capt', "not valid JSON, or cut off"),
+    "results": ("captions.json", b'[{"image_id": 1, "caption": "a dog"}]', "a bare list"),
+    "instances": ("captions.json", b'{"annotations": [{"id": 1, "bbox": [0, 0, 1, 1]}]}', "COCO *instances*"),
+    "page": ("captions.json", b"<html>404</html>", "an HTML or XML page"),
+    "latin1": ("captions.txt", "un café\n".encode("latin1"), "not UTF-8"),
+    "blank": ("captions.txt", b"\n\n", "holds no captions"),
+    "unknown ending": ("captions.docx", b"a dog\n", "unknown ending"),
+    "gzip": ("captions.txt.gz", b"a dog\n", "gzip"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self):
+        return json.loads(self.out)
+
+    @property
+    def documents(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("INFERSENT_TUI_") or name == "NO_COLOR"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def run(monkeypatch, capsysbinary):
+    """Runs `infersent-tui` with arguments and standard input, in this process."""
+
+    def run(*args: object, stdin: str | bytes = b"") -> Outcome:
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "argv", ["infersent-tui", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        capsysbinary.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        written = capsysbinary.readouterr()
+        return Outcome(int(leaving.value.code or 0), written.out.decode(), written.err.decode())
+
+    return run
+
+
+def command(*args: object) -> list[str]:
+    """The same, as the command of another process."""
+    return [sys.executable, "-m", "tui", *map(str, args)]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"} | changes
+
+
+def refused(outcome: Outcome, message: str) -> bool:
+    """Whether a command was refused as it should: exit 2, a message on stderr alone, no traceback."""
+    return (
+        outcome.code == 2 and message in outcome.err and outcome.out == "" and "Traceback" not in outcome.err
+    ) or pytest.fail(f"not refused with {message!r}: {outcome}")
+
+
+# search
+
+
+def test_compare_gives_every_methods_hits_with_their_ranks_by_the_others(run, files):
+    document = run("compare", "two", "dogs", "--json", "-k", "5", *files.flags).document
+    assert list(document["methods"]) == ["infersent", "words", "bm25", "context", "fused"]
+    assert len(document["overlaps"]) == 10
+    for method, hits in document["methods"].items():
+        assert len(hits) == 5
+        for rank, hit in enumerate(hits, start=1):
+            assert set(hit) == {"rank", "row", "distance", "score", "caption", "image_id", "ranks", "shared"}
+            assert hit["rank"] == rank
+            assert (hit["score"] is None) == (method not in ("bm25", "fused"))
+            assert set(hit["ranks"]) == set(document["methods"]) - {method}
+            assert all(word in hit["caption"] for word in hit["shared"])
+    assert any(word.lower() == "dog" for hit in document["methods"]["bm25"] for word in hit["shared"])
+
+
+def test_compare_prints_only_the_methods_asked_for(run, files):
+    done = run("compare", "a dog", "--method", "bm25", "--method", "words", *files.flags)
+    assert [line for line in done.out.splitlines() if not line.startswith(" ")] == ["bm25", "words"]
+    assert "overlap@10  bm25 and words: " in done.err
+
+
+def test_a_sum_cannot_be_compared(run, files):
+    done = run("compare", "a dog - a cat", *files.flags)
+    assert done.code == 2
+    assert "sum" in done.err
+
+
+def test_search_takes_a_sum_and_names_its_terms(run, files):
+    done = run("search", "a dog - 0.5 * a cat", "--json", *files.flags)
+    assert [(term["weight"], term["text"]) for term in done.document["terms"]] == [(1, "a dog"), (-0.5, "a cat")]
+    assert [token["text"] for token in done.document["terms"][1]["tokens"]] == ["a", "cat"]
+    assert "-0.5 × a cat" in run("search", "a dog - 0.5 * a cat", *files.flags).err
+
+
+def test_search_json_is_one_document_with_exactly_these_keys(run, files):
+    done = run("search", *QUERY.split(), "-k", 7, "--json", *files.flags)
+    assert done.code == 0
+    document = done.document
+    assert set(document) == {
+        *("query", "method", "tokens", "terms", "verdict", "hits", "timings_ms", "model", "captions"),
+    }
+    assert document["query"] == QUERY
+    assert document["method"] == "infersent"
+    assert [token["text"] for token in document["tokens"]] == QUERY.split()
+    assert all(set(token) == {"text", "known", "importance"} for token in document["tokens"])
+    assert {"level", "reasons"} <= set(document["verdict"])
+    assert document["verdict"]["level"] in ("reliable", "doubtful", "unreliable")
+    assert all(isinstance(reason, str) for reason in document["verdict"]["reasons"])
+    assert [hit["rank"] for hit in document["hits"]] == [1, 2, 3, 4, 5, 6, 7]
+    keys = {"rank", "distance", "score", "closer_than", "row", "caption", "image_id"}
+    assert all(set(hit) == keys for hit in document["hits"])
+    assert all(hit["score"] is None and hit["closer_than"] is None for hit in document["hits"])
+    texts = demo_texts(300)
+    for hit in document["hits"]:
+        assert hit["caption"] == texts[hit["row"]]
+        assert hit["image_id"] == 100 + hit["row"] // 5
+    distances = [hit["distance"] for hit in document["hits"]]
+    assert distances == sorted(distances)
+    assert document["timings_ms"]["total"] > 0
+    assert document["model"] == "weights"
+    assert document["captions"] == "captions"
+
+
+@pytest.mark.parametrize("method", ["bm25", "fused"])
+def test_methods_with_scores_have_no_distances(run, files, method):
+    hits = run("search", *QUERY.split(), "--method", method, "--json", *files.flags).document["hits"]
+    assert len(hits) == 10
+    assert all(hit["distance"] is None and hit["closer_than"] is None for hit in hits)
+    scores = [hit["score"] for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) > 0
+    plain = run("search", *QUERY.split(), "--method", method, "--plain", *files.flags).out.splitlines()
+    assert [float(line.split("\t")[1]) for line in plain] == pytest.approx(scores, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["words", "context"])
+def test_methods_with_distances_have_no_scores(run, files, method):
+    document = run("search", *QUERY.split(), "--method", method, "--json", *files.flags).document
+    assert document["method"] == method
+    distances = [hit["distance"] for hit in document["hits"]]
+    assert distances == sorted(distances)
+    assert all(hit["score"] is None for hit in document["hits"])
+
+
+def test_a_bm25_query_that_matches_nothing_finds_nothing_and_exits_1(run, files):
+    done = run("search", "on the", "--method", "bm25", "--json", *files.flags)
+    assert done.code == 1
+    assert done.document["hits"] == []
+    assert "no hits" in run("search", "on the", "--method", "bm25", *files.flags).err
+
+
+def test_an_unknown_method_is_refused(run, files):
+    assert refused(run("search", "a dog", "--method", "magic", *files.flags), "'magic' is not one of")
+
+
+# calibrate
+
+
+def quick(monkeypatch) -> None:
+    """Let calibrations ask fewer queries."""
+    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
+    monkeypatch.setattr("core.trust.probing._EACH", 30)
+    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+
+
+def test_calibrate_json_is_one_valid_document(run, files, monkeypatch):
+    quick(monkeypatch)
+    done = run("calibrate", "--json", *files.flags)
+    assert done.code == 0
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    document = json.loads(done.out, parse_constant=refuse)
+    assert {"auroc_within_length", "false_alarm", "caught"} <= document.keys()
+    assert set(document["auroc"]) == {"verdict", "words", "nearest_distance"}
+    assert document["captions"] == 300
+    assert {cell["kind"] for cell in document["curve"]} == {"span", "words", "whole"}
+    assert all(set(cell["by_method"]) == set(METHODS) for cell in document["curve"])
+
+
+def test_calibrate_prints_a_report_and_searches_rest_on_it_from_then_on(run, files, monkeypatch):
+    quick(monkeypatch)
+    before = run("search", *QUERY.split(), "--json", *files.flags).document
+    assert before["verdict"]["probability"] is None
+    done = run("calibrate", *files.flags)
+    assert done.code == 0
+    assert "whole captions" in done.out
+    after = run("search", *QUERY.split(), "--json", *files.flags).document
+    assert 0 <= after["verdict"]["probability"] <= 1
+    assert after["verdict"]["basis"] == "measured on 300 captions"
+    assert all(0 <= hit["closer_than"] <= 1 for hit in after["hits"])
+    assert [hit["row"] for hit in after["hits"]] == [hit["row"] for hit in before["hits"]]
+    few = run("search", *QUERY.split(), "-k", 3, "--json", *files.flags).document
+    assert few["verdict"] == after["verdict"]  # however few hits are wanted
+
+
+def test_calibrate_wants_fifty_captions(run, files):
+    write_coco(files.captions, demo_texts(49))
+    assert refused(run("calibrate", *files.flags), "holds too few captions")
+
+
+# search, again
+
+
+def test_a_caption_asked_is_its_own_first_hit_at_no_distance(run, files):
+    text = demo_texts(300)[17]
+    first = run("search", text, "--json", *files.flags).document["hits"][0]
+    assert (first["row"], first["distance"], first["caption"]) == (17, 0.0, text)
+
+
+def test_results_go_to_stdout_and_messages_to_stderr(run, files):
+    done = run("search", QUERY, "-k", 3, *files.flags)
+    assert len(done.out.splitlines()) == 3
+    assert "encoding captions" in done.err
+    assert QUERY in done.err
+    assert "captions (300 captions)" in done.err
+
+
+def test_quiet_leaves_stderr_empty(run, files):
+    loud = run("search", QUERY, "-k", 3, *files.flags)
+    for arguments in (["--json"], ["--jsonl"], ["--plain"], []):
+        done = run("search", QUERY, "-k", 3, "--quiet", *arguments, *files.flags)
+        assert (done.code, done.err) == (0, "")
+    assert done.out == loud.out
+
+
+def test_one_word_is_told_to_be_unreliable(run, files):
+    assert "UNRELIABLE" in run("search", "horse", *files.flags).err
+
+
+def test_a_query_without_a_known_word_finds_nothing_and_exits_1(run, files):
+    done = run("search", "qwertz", *files.flags)
+    assert (done.code, done.out) == (1, "")
+    assert "no hits" in done.err
+    done = run("search", "qwertz", "--json", *files.flags)
+    assert done.code == 1
+    assert done.document["hits"] == []
+    assert done.document["tokens"] == [{"text": "qwertz", "known": False, "importance": 0.0}]
+    assert done.document["verdict"]["level"] == "unreliable"
+
+
+def test_an_empty_query_finds_nothing_and_exits_1(run, files):
+    done = run("search", "", "--json", *files.flags)
+    assert done.code == 1
+    assert (done.document["hits"], done.document["tokens"], done.document["verdict"]) == ([], [], None)
+
+
+def test_each_line_of_standard_input_is_a_query_blank_ones_too(run, files):
+    lines = [QUERY, "", "qwertz", "two dogs play in the snow", "   "]
+    done = run("search", "-", "--jsonl", "-k", 2, *files.flags, stdin="\n".join(lines) + "\n")
+    assert done.code == 0
+    assert [document["query"] for document in done.documents] == lines
+    assert [len(document["hits"]) for document in done.documents] == [2, 0, 0, 2, 0]
+
+
+def test_many_queries_that_all_find_nothing_exit_1(run, files):
+    assert run("search", "-", "--jsonl", *files.flags, stdin="\nqwertz\n").code == 1
+    assert run("search", "-", "--jsonl", *files.flags, stdin="").code == 1
+
+
+def test_queries_may_hold_anything(run, files):
+    lines = ["a \x1b[31mred\x1b[0m [bold]dog[/]", "שלום dog 🚲", "word " * 10_000]
+    done = run("search", "-", "--jsonl", *files.flags, stdin="\n".join(lines).encode() + b"\n\xff\xfe dog")
+    assert done.code == 0
+    assert [document["query"] for document in done.documents[:3]] == lines
+    assert done.documents[3]["query"] == "\ufffd\ufffd dog"
+
+
+def test_an_answer_is_printed_before_the_next_query_is_read(files):
+    with subprocess.Popen(
+        command("search", "-", "--jsonl", "-k", 1, "-q", *files.flags),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for query in ("a dog on the grass", "a bus in the city"):
+            process.stdin.write(query.encode() + b"\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["query"] == query
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
+def test_plain_is_a_record_a_line_with_control_characters_made_visible(run, files):
+    table = files.folder / "captions.jsonl"
+    captions = ["a dog\ton the \x1b[31mgrass", "a dog\x07 on the\x9b grass", "a\u202e dog on the grass"]
+    table.write_text("".join(json.dumps({"caption": text, "image": "a\tb\x1b"}) + "\n" for text in captions))
+    done = run("search", "a dog on the grass", "--plain", *replace(files, captions=table).flags)
+    records = [line.split("\t") for line in done.out.removesuffix("\n").split("\n")]
+    assert len(records) == 3
+    for rank, (told_rank, distance, row, image, caption) in enumerate(records, start=1):
+        assert int(told_rank) == rank
+        assert 0 <= float(distance) <= 2
+        assert 0 <= int(row) < 3
+        assert image == "a␉b␛"
+        assert caption.isprintable()
+    assert {caption for *_, caption in records} == {
+        "a dog␉on the ␛[31mgrass",
+        "a dog␇ on the\\u009b grass",
+        "a\\u202e dog on the grass",
+    }
+    shown = run("search", "a dog\x1b[2J on the grass", *replace(files, captions=table).flags)
+    assert "\x1b" not in shown.out + shown.err
+
+
+def test_plain_leaves_the_image_out_where_there_is_none(run, files):
+    lines = files.folder / "lines.txt"
+    lines.write_text("a dog on the grass\n")
+    done = run("search", "dog", "--plain", *replace(files, captions=lines).flags)
+    assert done.out.split("\t")[2:] == ["0", "", "a dog on the grass\n"]
+
+
+def test_captions_can_come_from_standard_input(run, files):
+    done = run("search", "dog", "--json", *replace(files, captions=Path("-")).flags, stdin="a dog\na cat\n")
+    assert done.document["captions"] == "stdin"
+    assert len(done.document["hits"]) == 2
+    assert {hit["image_id"] for hit in done.document["hits"]} == {None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search"], "TEXT"),
+        (["search", "-", "--json"], "--jsonl"),
+        (["search", "a", "--json", "--plain"], "choose one"),
+        (["search", "a", "-k", "0"], "-k"),
+        (["search", "-", "--captions", "-"], "standard input"),
+        (["search", "a", "--device", "abacus"], "auto, cpu, cuda"),
+        (["search", "a", "--device", "5"], "auto, cpu, cuda"),
+        (["search", "a", "--vocab-size", "0"], "above 0"),
+        (["search", "a", "--vocab-size", "many"], "above 0"),
+        (["search", "a", "--model-version", "3"], "--model-version"),
+        (["search", "a", "--dtype", "int8"], "--dtype"),
+        (["search", "a", "--no-such-option"], "--no-such-option"),
+        (["dance"], "dance"),
+        (["completion", "tcsh"], "tcsh"),
+        (["embed", "lines.txt"], "--output"),
+    ],
+)
+def test_wrong_usage_exits_2_and_says_why(run, arguments, message):
+    assert refused(run(*arguments), message)
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_captions_that_cannot_be_used_exit_2_with_the_reason(run, files, case):
+    name, content, message = BAD[case]
+    bad = files.folder / "bad" / name
+    bad.parent.mkdir()
+    if content is not None:
+        bad.write_bytes(content)
+    done = run("search", QUERY, *replace(files, captions=bad).flags)
+    assert refused(done, message)
+    assert f"{bad}: " in done.err
+
+
+def test_weights_that_cannot_be_used_exit_2_with_the_reason(run, files):
+    bad = files.folder / "bad.pkl"
+    flags = replace(files, weights=bad).flags
+    for content, message in [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><html>", "an HTML or XML page"),
+        (files.weights.read_bytes()[:1000], "damaged"),
+        (b"not weights at all", "damaged"),
+    ]:
+        bad.write_bytes(content)
+        assert refused(run("search", QUERY, "--quiet", *flags), message)
+
+
+def test_vectors_that_do_not_fit_exit_2_with_the_reason(run, files):
+    other = write_vectors(files.folder / "other.vec", ["<p>", "</p>", "dog"], dim=WORD_DIM + 1)
+    assert refused(run("search", QUERY, "--quiet", *replace(files, vectors=other).flags), f"{WORD_DIM + 1} numbers")
+    markless = write_vectors(files.folder / "markless.vec", ["dog", "cat"])
+    done = run("search", QUERY, "--quiet", *replace(files, vectors=markless).flags)
+    assert refused(done, "<p> </p>")
+    assert "crawl-300d-2M.vec" in done.err
+
+
+def test_a_cache_that_cannot_be_written_exits_2_with_the_reason(run, files):
+    blocked = files.folder / "blocked"
+    blocked.write_text("a file, not a folder")
+    assert refused(run("encode", "--quiet", *replace(files, cache=blocked).flags), "--cache-dir")
+
+
+def test_a_reader_that_goes_away_is_no_error(files):
+    with subprocess.Popen(
+        command("search", "-", "--plain", "-q", *files.flags),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"a dog on the grass\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        with process.stdin:
+            process.stdin.write(b"a cat on the sofa\n" * 20)
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+# options
+
+
+def test_options_may_stand_before_or_after_the_command(run, files):
+    after = run("search", QUERY, "--plain", *files.flags)
+    before = run(*files.flags, "search", QUERY, "--plain")
+    assert after.code == 0
+    assert before.out == after.out
+
+
+def test_options_may_stand_before_between_or_after_a_command_of_two_words(run, files):
+    run("encode", *files.flags)
+    there = ("--cache-dir", files.cache)
+    lists = [run(*words) for words in ((*there, "cache", "list"), ("cache", *there, "list"), ("cache", "list", *there))]
+    assert {done.code for done in lists} == {0}
+    assert len({done.out for done in lists}) == 1
+    assert lists[0].out.count("\n") == 2
+
+
+def test_a_flag_after_the_command_wins_over_the_one_before(run, files):
+    other = write_coco(files.folder / "other.json", ["a dog", "a cat"])
+    flags = replace(files, captions=other).flags
+    assert run(*files.flags, "search", "dog", "--json", "--captions", other).document["captions"] == "other"
+    assert run(*flags, "search", "dog", "--json", "--captions", files.captions).document["captions"] == "captions"
+
+
+def test_every_common_option_is_read_from_the_environment(run, files, monkeypatch):
+    for flag, value in zip(files.flags[::2], files.flags[1::2], strict=True):
+        monkeypatch.setenv("INFERSENT_TUI_" + flag[2:].replace("-", "_").upper(), value)
+    assert run("search", QUERY, "--json").document["captions"] == "captions"
+    monkeypatch.setenv("INFERSENT_TUI_DTYPE", "int8")
+    assert refused(run("search", QUERY), "int8")
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_flag_wins_over_the_environment(run, files, monkeypatch, place):
+    other = write_coco(files.folder / "other.json", ["a dog", "a cat"])
+    for flag, value in zip(files.flags[::2], files.flags[1::2], strict=True):
+        monkeypatch.setenv("INFERSENT_TUI_" + flag[2:].replace("-", "_").upper(), value)
+    named = ["--captions", other]
+    arguments = [*named, "search", "dog", "--json"] if place == "before" else ["search", "dog", "--json", *named]
+    assert run(*arguments).document["captions"] == "other"
+
+
+def test_an_empty_variable_counts_as_none(run, files, monkeypatch):
+    monkeypatch.setenv("INFERSENT_TUI_VOCAB_SIZE", "")
+    assert run("search", QUERY, *files.flags).code == 0
+
+
+def test_the_vocabulary_can_be_cut(run, files):
+    tokens = run("search", "a man", "--json", "--vocab-size", 4, *files.flags).document["tokens"]
+    assert not any(token["known"] for token in tokens[1:])
+    whole = run("search", "a man", "--json", "--vocab-size", "all", *files.flags).document["tokens"]
+    assert all(token["known"] for token in whole)
+
+
+def test_a_data_folder_is_searched_for_the_official_names(run, files):
+    deep = files.folder / "data" / "a" / "b"
+    deep.mkdir(parents=True)
+    files.weights.rename(deep / "infersent2.pkl")
+    files.vectors.rename(deep / "crawl-300d-2M.vec")
+    files.captions.rename(deep / "captions_val2014.json")
+    document = run("paths", "--data-dir", files.folder / "data", "--cache-dir", files.cache, "--json").document
+    assert document == {
+        "model": str(deep / "infersent2.pkl"),
+        "vectors": str(deep / "crawl-300d-2M.vec"),
+        "captions": str(deep / "captions_val2014.json"),
+        "cache": str(files.cache),
+    }
+
+
+# the other commands
+
+
+def test_encode_prints_its_document_and_the_second_run_reuses_the_matrix(run, files):
+    first = run("encode", "--json", *files.flags)
+    assert first.code == 0
+    keys = {"rows", "dim", "seconds", "sentences_per_second", "path", "reused", "resumed_rows"}
+    assert set(first.document) == keys
+    assert (first.document["rows"], first.document["dim"]) == (300, 32)
+    assert (first.document["reused"], first.document["resumed_rows"]) == (False, 0)
+    assert first.document["seconds"] >= 0
+    matrix = Path(first.document["path"]) / "embeddings.npy"
+    before = matrix.stat()
+    second = run("encode", "--json", *files.flags).document
+    assert set(second) == keys
+    assert second["reused"] is True
+    assert second["path"] == first.document["path"]
+    after = matrix.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert "encoded before" in run("encode", *files.flags).out
+
+
+def test_changed_captions_are_encoded_anew_beside_the_old_ones(run, files):
+    first = run("encode", "--json", *files.flags).document
+    write_coco(files.captions, demo_texts(200))
+    second = run("encode", "--json", *files.flags).document
+    assert (second["reused"], second["rows"]) == (False, 200)
+    assert Path(first["path"], "embeddings.npy").exists()
+
+
+def test_embed_writes_what_the_reference_lstm_says_a_row_a_line_in_order(run, files):
+    plain = [text for text in demo_texts(300) if re.fullmatch(r"[A-Za-z ]+\.", text)]
+    lines = [text.removesuffix(".") + " ." for text in plain[:40]]
+    lines[3] = lines[20] = ""
+    lines[5] = "qwertz"
+    lines[7] = lines[6]
+    text, out = files.folder / "lines.txt", files.folder / "out.npy"
+    text.write_text("\n".join(lines) + "\n")
+    done = run("embed", text, "-o", out, *files.flags)
+    assert (done.code, done.out) == (0, "")
+    assert "40 x 32" in done.err
+    embeddings = np.load(out)
+    assert (embeddings.shape, embeddings.dtype) == ((40, 32), np.float32)
+    np.testing.assert_allclose(embeddings, _reference(files, lines), atol=1e-5)
+    assert (embeddings[3] == embeddings[20]).all()
+    assert (embeddings[3] == embeddings[5]).all(), "no known word: the mark-only point"
+    assert (embeddings[6] == embeddings[7]).all()
+    assert sorted(path.name for path in files.folder.glob("out*")) == ["out.npy"], "nothing half-written is left"
+
+
+def test_embed_reads_standard_input(run, files):
+    out = files.folder / "out.npy"
+    assert run("embed", "-", "-o", out, "--quiet", *files.flags, stdin="a dog\n\n\na cat\n") == Outcome(0, "", "")
+    assert np.load(out).shape == (4, 32)
+
+
+def test_embed_refuses_what_it_cannot_read_or_write(run, files):
+    lines, out = files.folder / "lines.txt", files.folder / "out.npy"
+    assert refused(run("embed", lines, "-o", out, *files.flags), "no such file")
+    lines.write_text("")
+    assert refused(run("embed", lines, "-o", out, *files.flags), "is empty")
+    lines.write_text("a dog\n")
+    assert refused(
+        run("embed", lines, "-o", files.folder / "nowhere" / "out.npy", "-q", *files.flags), "a folder that exists"
+    )
+    assert refused(run("embed", lines, "-o", lines, "-q", *files.flags), "is the file that is read")
+    assert lines.read_text() == "a dog\n"
+    assert not out.exists()
+
+
+def test_a_failed_embed_leaves_the_old_file_as_it_was(run, files):
+    lines, out = files.folder / "lines.txt", files.folder / "out.npy"
+    out.write_bytes(b"precious")
+    lines.write_bytes(b"\xff\xfe\n")
+    assert refused(run("embed", lines, "-o", out, *files.flags), "not UTF-8")
+    assert out.read_bytes() == b"precious"
+
+
+def test_doctor_json_says_what_is_in_use(run, files):
+    done = run("doctor", "--json", *files.flags)
+    assert done.code == 0
+    document = done.document
+    assert set(document) == {
+        *("ok", "problems", "model", "vectors", "captions", "matrix", "device", "dtype", "tokenizer"),
+        *("cache", "versions"),
+    }
+    assert document["ok"] is True
+    assert document["problems"] == []
+    assert document["model"]["path"] == str(files.weights)
+    assert (document["model"]["version"], document["model"]["dim"], document["model"]["word_dim"]) == (2, 32, 12)
+    assert document["vectors"]["path"] == str(files.vectors)
+    assert (document["vectors"]["dim"], document["vectors"]["broken_lines"]) == (12, 0)
+    assert document["captions"]["path"] == str(files.captions)
+    assert (document["captions"]["rows"], document["captions"]["images"]) == (300, 60)
+    assert document["matrix"]["state"] == "not encoded yet"
+    assert document["cache"]["path"] == str(files.cache)
+    assert document["cache"]["bytes"] > 0
+    assert "punkt" in document["tokenizer"]
+    assert {"infersent-tui", "python", "torch", "textual"} <= set(document["versions"])
+    run("encode", *files.flags)
+    matrix = run("doctor", "--json", *files.flags).document["matrix"]
+    assert matrix["state"] == "whole"
+    (Path(matrix["path"]) / "embeddings.npy").write_bytes(b"noise")
+    assert "damaged" in run("doctor", "--json", *files.flags).document["matrix"]["state"]
+
+
+def test_doctor_runs_in_a_checkout_that_is_not_installed(run, files, monkeypatch):
+    def of_installed(package: str) -> str:
+        if package == "infersent-tui":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr("tui.doctor.version", of_installed)
+    versions = run("doctor", "--json", *files.flags).document["versions"]
+    assert versions["infersent-tui"] == "not installed"
+    assert versions["torch"] == version("torch")
+
+
+def test_doctor_says_what_is_wrong_and_exits_2(run, files):
+    other = write_vectors(files.folder / "other.vec", ["<p>", "</p>", "dog"], dim=WORD_DIM + 1)
+    flags = replace(files, vectors=other).flags
+    done = run("doctor", "--json", *flags)
+    assert done.code == 2
+    assert done.document["ok"] is False
+    assert f"{WORD_DIM + 1} numbers" in done.document["problems"][0]
+    lines = run("doctor", *flags)
+    assert lines.code == 2
+    assert f"{WORD_DIM + 1} numbers" in lines.out
+    gone = run("doctor", "--json", "--captions", "nowhere.json", "--cache-dir", files.cache)
+    assert gone.code == 2
+    assert "no such file" in gone.document["problems"][0]
+
+
+def test_doctor_counts_broken_lines(run, files):
+    with files.vectors.open("a") as file:
+        file.write("broken 1.0 2.0\n")
+    assert run("doctor", "--json", *files.flags).document["vectors"]["broken_lines"] == 1
+
+
+def test_paths_prints_where_things_lie(run, files):
+    done = run("paths", *files.flags)
+    assert done.code == 0
+    assert dict(line.split("\t") for line in done.out.splitlines()) == {
+        "model": str(files.weights),
+        "vectors": str(files.vectors),
+        "captions": str(files.captions),
+        "cache": str(files.cache),
+    }
+
+
+def test_a_path_that_is_not_utf8_is_printed(files):
+    odd = os.fsencode(files.folder) + b"/\xff"
+    done = subprocess.run(
+        [*command("paths", "--cache-dir"), odd],
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="utf-8:strict"),
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[-1].startswith(b"cache\t")
+
+
+def test_any_caption_can_be_printed_whatever_the_terminals_encoding(files):
+    lines = files.folder / "lines.txt"
+    lines.write_text("a dog 🚲 שלום\n")
+    done = subprocess.run(
+        command("search", "dog", "-q", *replace(files, captions=lines).flags),
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="latin-1:strict"),
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"a dog \\U0001f6b2" in done.stdout
+
+
+def test_cache_list_shows_every_entry(run, files):
+    assert run("cache", "list", "--json", "--cache-dir", files.cache).document == []
+    run("encode", *files.flags)
+    entries = run("cache", "list", "--json", "--cache-dir", files.cache).document
+    assert [entry["kind"] for entry in entries] == ["matrix", "vectors"]
+    for entry in entries:
+        assert set(entry) == {"kind", "key", "bytes", "whole", "about", "path"}
+        assert Path(entry["path"]).is_dir()
+        assert entry["whole"] is True
+        assert entry["bytes"] > 0
+    lines = run("cache", "list", "--cache-dir", files.cache).out.splitlines()
+    assert [line.split()[0] for line in lines] == ["matrix", "vectors"]
+    assert entries[0]["key"][:12] in lines[0]
+
+
+def test_prune_deletes_what_is_not_in_use_and_keeps_the_rest(run, files):
+    old = Path(run("encode", "--json", *files.flags).document["path"])
+    write_coco(files.captions, demo_texts(100))
+    new = Path(run("encode", "--json", *files.flags).document["path"])
+    dry = run("cache", "prune", "--dry-run", *files.flags)
+    assert dry.code == 0
+    assert old.name[:12] in dry.out
+    assert new.name[:12] not in dry.out
+    assert old.is_dir(), "a dry run deletes nothing"
+    done = run("cache", "prune", "--yes", *files.flags)
+    assert "deleted 1" in done.out
+    assert not old.exists()
+    assert new.is_dir()
+    assert run("encode", "--json", *files.flags).document["reused"] is True
+    assert "nothing to delete" in run("cache", "prune", "--yes", *files.flags).out
+
+
+def test_prune_keeps_everything_when_the_files_in_use_cannot_be_told(run, files):
+    matrix = Path(run("encode", "--json", *files.flags).document["path"])
+    files.captions.write_text("")
+    assert refused(run("cache", "prune", "--yes", *files.flags), "is empty")
+    assert matrix.is_dir()
+
+
+def test_the_version_is_told(run):
+    done = run("--version")
+    assert done.code == 0
+    assert done.out.startswith("infersent-tui")
+
+
+def test_help_names_every_command(run):
+    done = run("--help")
+    assert done.code == 0
+    for name in ("encode", "search", "embed", "doctor", "paths", "cache", "completion"):
+        assert name in done.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_shells_script(run, shell):
+    done = run("completion", shell)
+    assert done.code == 0
+    assert f"_INFERSENT_TUI_COMPLETE={shell}_complete" in done.out
+
+
+def test_completion_completes(run, monkeypatch):
+    monkeypatch.setenv("_INFERSENT_TUI_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "infersent-tui se")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert run().out == "plain,search\n"
+
+
+def test_nothing_is_coloured(run, files, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    for arguments in (["search", QUERY], ["doctor"], ["encode"], ["cache", "list"]):
+        done = run(*arguments, *files.flags)
+        assert "\x1b" not in done.out + done.err
+
+
+# without a terminal, and interrupted
+
+
+def test_the_screen_is_refused_without_a_terminal(run, files):
+    assert refused(run(*files.flags), "needs a terminal")
+
+
+def test_the_screen_is_refused_when_only_stdout_is_no_terminal(files):
+    primary, secondary = pty.openpty()
+    try:
+        done = subprocess.run(
+            command(*files.flags),
+            stdin=secondary,
+            capture_output=True,
+            env=environment(),
+            timeout=300,
+            check=False,
+        )
+    finally:
+        os.close(primary)
+        os.close(secondary)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"needs a terminal" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Files:
+    """12,000 distinct captions, three chunks of work, and an encoder that takes some seconds for them."""
+    folder = tmp_path_factory.mktemp("many")
+    words = [
+        "red blue green small large old young wet dry tall quiet happy".split(),
+        "dog cat horse bird boat bus man woman child kite".split(),
+        "runs sits waits sleeps stands turns falls plays rests moves".split(),
+        "near under behind above beside".split(),
+        "trees water houses".split(),
+    ]
+    texts = [f"a {a} {b} {c} {d} the {e} ." for a, b, c, d, e in itertools.product(*words)][:12_000]
+    captions = folder / "captions.txt"
+    captions.write_text("".join(text + "\n" for text in texts))
+    vectors = write_vectors(folder / "vectors.vec", ["<p>", "</p>", ".", "a", "the", *itertools.chain(*words)])
+    weights = write_weights(folder / "weights.pkl", hidden=256)
+    return Files(folder, weights, vectors, captions, folder / "cache")
+
+
+def _start_encoding(many: Files, cache: Path) -> subprocess.Popen[bytes]:
+    """Start to encode in another process; return when the first chunk is done."""
+    flags = [*replace(many, cache=cache).flags, "--dtype", "float32", "--device", "cpu"]
+    process = subprocess.Popen(
+        command("encode", "--json", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here; background jobs ignore it
+    )
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        for progress in cache.glob("matrix/*/progress.json"):
+            if json.loads(progress.read_text())["chunks"]:
+                return process
+        time.sleep(0.005)
+    process.kill()
+    pytest.fail(f"it never came to its second chunk: {process.communicate()}")
+
+
+def _encode(many: Files, cache: Path) -> dict:
+    flags = [*replace(many, cache=cache).flags, "--dtype", "float32", "--device", "cpu"]
+    done = subprocess.run(
+        command("encode", "--json", "-q", *flags), capture_output=True, env=environment(), timeout=300, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_encoding_killed_midway_goes_on_and_ends_with_the_same_bits(many, tmp_path):
+    for attempt in range(2):
+        process = _start_encoding(many, tmp_path / "killed")
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        left = list((tmp_path / "killed").glob("matrix/*/progress.json"))
+        assert left, f"run {attempt} was killed too late"
+    resumed, whole = _encode(many, tmp_path / "killed"), _encode(many, tmp_path / "whole")
+    assert resumed["resumed_rows"] > 0
+    assert resumed["reused"] is False
+    assert whole["resumed_rows"] == 0
+    assert resumed["rows"] == whole["rows"] == 12_000
+    for name in ("embeddings.npy", "norms.npy"):
+        assert Path(resumed["path"], name).read_bytes() == Path(whole["path"], name).read_bytes()
+
+
+def test_ctrl_c_exits_130_without_a_traceback_and_keeps_what_is_done(many, tmp_path):
+    process = _start_encoding(many, tmp_path)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, out) == (130, b"")
+    assert b"Traceback" not in err
+    document = _encode(many, tmp_path)
+    assert document["resumed_rows"] > 0
+
+
+def _reference(files: Files, lines: list[str]) -> np.ndarray:
+    """Encode one sentence at a time through torch's own LSTM, with the maximum over time."""
+    weights = torch.load(files.weights, weights_only=True)
+    state = {key.removeprefix("enc_lstm."): value for key, value in weights.items()}
+    hidden, dim = state["weight_ih_l0"].shape[0] // 4, state["weight_ih_l0"].shape[1]
+    lstm = torch.nn.LSTM(dim, hidden, bidirectional=True)
+    lstm.load_state_dict(state)
+    vectors = {}
+    for line in files.vectors.read_text().splitlines()[1:]:
+        word, *numbers = line.split()
+        vectors[word] = [float(number) for number in numbers]
+    rows = []
+    for line in lines:
+        words = [word for word in ["<p>", *line.split(), "</p>"] if word in vectors]
+        with torch.no_grad():
+            states, _ = lstm(torch.tensor([vectors[word] for word in words])[:, None])
+        rows.append(states[:, 0].max(dim=0).values.numpy())
+    return np.stack(rows)

@@ -1,0 +1,337 @@
+"""The real program in a real terminal of 80x24: keys go in, and what a person sees comes out."""
+
+import contextlib
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+from conftest import Files, demo_texts, write_weights
+
+PATIENCE = 60.0
+"""Seconds until something awaited counts as never coming; a busy machine takes its time to import torch."""
+
+ENTER, DOWN, ESCAPE, BACKSPACE, CTRL_C, CTRL_R = "\r", "\x1b[B", "\x1b", "\x7f", "\x03", "\x12"
+
+
+class Terminal:
+    """A program in a pseudo-terminal, and the screen that it draws."""
+
+    def __init__(self, arguments: list[str], *, columns: int = 80, lines: int = 24, **environment: str) -> None:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("INFERSENT_TUI_", "TEXTUAL", "NO_COLOR", "COLORTERM", "TERM", "TMUX"))
+        }
+        root = str(Path(__file__).parents[2])
+        settings = {"TERM": "xterm-256color", "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+        # A shell around it, for the terminal's settings before and after.
+        script = 'stty -g; "$@"; echo "exit code $?"; stty -g'
+        self.process = pexpect.spawn(
+            "/bin/sh",
+            ["-c", script, "sh", sys.executable, "-m", "tui", *arguments],
+            dimensions=(lines, columns),
+            env=kept | settings | environment,
+        )
+        self.process.delaybeforesend = None
+        self.written = b""
+        self._screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._screen)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is on the screen now."""
+        return list(self._screen.display)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def query(self) -> str:
+        """What stands in the search box."""
+        return self.lines[1].strip().removeprefix(">").strip()
+
+    @property
+    def hits(self) -> list[tuple[int, float, str]]:
+        """The list as far as it is seen: rank, distance, caption."""
+        found = (re.match(r"[› ]\s*(\d+) (\d\.\d{4}) .{8} (.*?)[\s▁-█▎]*$", line) for line in self.lines)
+        return [(int(hit[1]), float(hit[2]), hit[3].strip()) for hit in found if hit]
+
+    @property
+    def cursor(self) -> str:
+        """The caption under the list's cursor."""
+        found = [re.match(r"›\s*\d+ \d\.\d{4} .{8} (.*?)[\s▁-█▎]*$", line) for line in self.lines]
+        return next((hit[1].strip() for hit in found if hit), "")
+
+    @property
+    def in_box(self) -> bool:
+        """Whether the search box has the focus: there, `r` types and is no key of the footer."""
+        return "random" not in self.lines[-1]
+
+    @property
+    def colours(self) -> set[str]:
+        return {char.fg for row in self._screen.buffer.values() for char in row.values()} - {"default"}
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.process.send(key.encode())
+
+    def type_into_box(self, text: str) -> None:
+        """Go to the search box, then type: what is typed replaces what stands there."""
+        self.press("/")
+        self.wait_for(lambda terminal: terminal.in_box, "the search box with the focus")
+        self.press(text)
+
+    def resize(self, columns: int, lines: int) -> None:
+        self._screen.resize(lines, columns)
+        self.process.setwinsize(lines, columns)
+
+    def wait_for(self, seen: Callable[["Terminal"], object], what: str) -> None:
+        """Read the screen until something is seen."""
+        deadline = time.monotonic() + PATIENCE
+        while not seen(self):
+            if time.monotonic() > deadline:
+                pytest.fail(f"{what}: never seen\n{self.text}")
+            try:
+                self._take(self.process.read_nonblocking(1 << 16, timeout=0.1))
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                if seen(self):
+                    return
+                pytest.fail(f"{what}: the program ended first\n{self.text}\n{self.written[-3000:]!r}")
+
+    def wait_for_text(self, text: str) -> None:
+        self.wait_for(lambda terminal: text in terminal.text, repr(text))
+
+    def settled_hits(self) -> list[tuple[int, float, str]]:
+        """Wait until the list has rested for a second."""
+        rested, before = time.monotonic(), self.hits
+        while time.monotonic() - rested < 1:
+            with contextlib.suppress(pexpect.TIMEOUT):
+                self._take(self.process.read_nonblocking(1 << 16, timeout=0.1))
+            if self.hits != before:
+                rested, before = time.monotonic(), self.hits
+        return before
+
+    def exit_code(self) -> int:
+        """Wait for the end; check that the terminal is as it was."""
+        while True:
+            try:
+                self._take(self.process.read_nonblocking(1 << 16, timeout=PATIENCE))
+            except pexpect.EOF:
+                break
+        self.process.wait()
+        before, after = (line.strip() for line in (self.written.split(b"\n")[0], self.written.split(b"\n")[-2]))
+        assert before == after, "the terminal's settings are as they were"
+        for switch in (b"1049", b"1000", b"1003", b"2004"):
+            assert self.written.rfind(b"\x1b[?%sl" % switch) >= self.written.rfind(b"\x1b[?%sh" % switch), switch
+        assert self.written.rfind(b"\x1b[?25h") > self.written.rfind(b"\x1b[?25l"), "the cursor is back"
+        told = re.search(rb"exit code (\d+)", self.written)
+        assert told is not None
+        return int(told[1])
+
+    def _take(self, data: bytes) -> None:
+        self.written += data
+        # pyte prints the end of these questions about keyboard and modes.
+        self._stream.feed(re.sub(rb"\x1b\[(?:[<>=?][0-9;]*u|\?[0-9;]*\$p|>[0-9;]*q)", b"", data))
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Terminal]]:
+    """Starts the program in a terminal; whatever still runs at the end is stopped."""
+    started: list[Terminal] = []
+
+    def start(*arguments: str, **settings: object) -> Terminal:
+        started.append(Terminal(list(arguments), **settings))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        terminal.process.close(force=True)
+
+
+def answered(terminal: Terminal) -> bool:
+    return bool(terminal.query) and len(terminal.hits) > 3 and terminal.lines[-1].rstrip().endswith(" ms")
+
+
+def is_caption(query: str, texts: list[str]) -> bool:
+    """Whether the box shows a caption, or the beginning of one that is too long for it."""
+    return len(query) > 10 and any(text.startswith(query) for text in texts)
+
+
+def test_a_session_from_the_first_answer_to_the_last_key(start, files: Files):
+    texts = demo_texts(300)
+    terminal: Terminal = start(*files.flags)
+
+    terminal.wait_for_text("infersent-tui")
+    terminal.wait_for(answered, "the neighbours of a random caption")
+    first = terminal.query
+    assert is_caption(first, texts), "it starts with a caption"
+    assert terminal.hits[0][:2] == (1, 0.0)
+    assert terminal.hits[0][2]
+    assert first.startswith(terminal.hits[0][2].rstrip("…")), "which is its own first hit"
+    assert "weights" in terminal.lines[0]
+    assert "(300)" in terminal.lines[0]
+    assert terminal.cursor == terminal.hits[1][2], "the cursor rests on the nearest other caption"
+
+    terminal.type_into_box("a dog runs on the beach")
+    terminal.wait_for(lambda t: t.query == "a dog runs on the beach", "the typed text")
+    terminal.wait_for(lambda t: "beach" in "".join(t.lines[3:]), "the answer to the typed text")
+    typed = terminal.settled_hits()
+    assert not first.startswith(typed[0][2].rstrip("…")), "no longer those of the first query"
+
+    terminal.press(DOWN, "j")  # leaves the box; then moves in the list
+    terminal.wait_for(lambda t: t.cursor == typed[1][2], "the cursor on the second hit")
+    assert terminal.query == "a dog runs on the beach", "in the list, keys do not type"
+    terminal.press("k")
+    terminal.wait_for(lambda t: t.cursor == typed[0][2], "the cursor on the first hit again")
+    terminal.press("j")
+
+    terminal.press(ENTER)  # follow
+    terminal.wait_for(lambda t: t.query.startswith(typed[1][2].rstrip("…")), "the followed caption as the query")
+    terminal.wait_for(lambda t: t.hits[0][:2] == (1, 0.0), "itself as its first hit")
+    assert "a dog" in terminal.lines[2], "the trail shows where the person came from"
+
+    terminal.press(BACKSPACE)
+    terminal.wait_for(lambda t: t.query == "a dog runs on the beach", "the query before")
+    terminal.wait_for(lambda t: t.hits == typed and t.cursor == typed[1][2], "its hits, with the cursor where it was")
+
+    terminal.press("r")
+    terminal.wait_for(lambda t: t.query != "a dog runs on the beach" and is_caption(t.query, texts), "a random caption")
+    terminal.type_into_box("x")
+    terminal.wait_for(lambda t: t.query == "x", "the box, where every key types")
+    terminal.press(CTRL_R)
+    terminal.wait_for(lambda t: is_caption(t.query, texts), "a random caption, asked from the box")
+    terminal.press(DOWN)
+    terminal.settled_hits()
+
+    terminal.press("G")
+    terminal.wait_for(lambda t: t.hits and t.hits[-1][0] == 300, "the end of the whole ranking")
+    terminal.press("g")
+    terminal.wait_for(lambda t: t.hits and t.hits[0][0] == 1, "its beginning")
+
+    terminal.press("?")
+    terminal.wait_for_text("random caption (ctrl+r from anywhere)")
+    terminal.press(ESCAPE)
+    terminal.wait_for(lambda t: "from anywhere" not in t.text, "the list, without the help")
+
+    terminal.resize(160, 50)
+    terminal.wait_for(lambda t: len(t.hits) > 20 and "WORD IMPORTANCE" in t.text, "a longer list in a larger window")
+    terminal.resize(80, 24)
+    terminal.wait_for(lambda t: 3 < len(t.hits) < 20 and len(t.lines) == 24, "the small window again")
+
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+def test_keys_that_arrive_in_one_burst_all_type(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for(answered, "the first answer")
+    terminal.press("/quiet red rooms")  # over a slow line, many keys come at once
+    terminal.wait_for(lambda t: t.query == "quiet red rooms", "the typed text")
+    terminal.press(CTRL_C)
+    assert terminal.exit_code() == 0
+
+
+def test_keys_typed_while_it_loads_are_kept(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for_text("infersent-tui")
+    terminal.wait_for_text("starting")
+    terminal.press("/", "two dogs play in the snow")
+    terminal.wait_for(answered, "hits")
+    assert terminal.query == "two dogs play in the snow"
+    terminal.press(CTRL_C)
+    assert terminal.exit_code() == 0
+
+
+def test_a_query_without_known_words_has_no_hits(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for(answered, "the first answer")
+    terminal.type_into_box("qwertz yxcvb ")
+    terminal.wait_for(lambda t: "UNRELIABLE" in t.text and not t.hits, "a verdict and no hits")
+    terminal.press(ESCAPE)
+    terminal.wait_for(lambda t: "UNRELIABLE" in t.text and not t.hits, "the same")
+    time.sleep(0.3)  # or the two would be taken for alt+q
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+def test_captions_cannot_steer_the_terminal(start, files: Files):
+    captions = files.folder / "lines.txt"
+    captions.write_text("a dog\x1b[2J\x1b]0;owned\x07 on the grass\na dog [red]on[/] the \u202e grass\na dog\n")
+    terminal: Terminal = start(*replace(files, captions=captions).flags)
+    terminal.wait_for(lambda t: len(t.hits) == 3, "three hits")
+    assert "a dog␛[2J␛]0;owned␇ on the grass" in terminal.text
+    assert "a dog [red]on[/] the \\u202e grass" in terminal.text
+    assert b"owned\x07" not in terminal.written
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("1", False), ("", True)])
+def test_no_color_is_honoured_when_it_is_not_empty(start, files: Files, no_color, coloured):
+    terminal: Terminal = start(*files.flags, NO_COLOR=no_color)
+    terminal.wait_for(answered, "the first answer")
+    assert bool({colour for colour in terminal.colours if not _is_grey(colour)}) is coloured
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+def test_a_file_that_cannot_be_used_is_told_in_a_panel_and_exits_2(start, files: Files):
+    files.captions.write_text('[{"image_id": 1, "caption": "a dog"}]')
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for_text("This cannot be used")
+    for text in ("found", "a bare list", "expected", "what to do", "q leaves"):
+        terminal.wait_for_text(text)
+    assert "Traceback" not in terminal.text
+    terminal.press("q")
+    assert terminal.exit_code() == 2
+    assert b"Traceback" not in terminal.written
+
+
+def test_a_file_that_is_missing_is_told_in_a_panel(start, files: Files):
+    terminal: Terminal = start(*replace(files, weights=files.folder / "nowhere.pkl").flags)
+    terminal.wait_for_text("no such file")
+    terminal.press(CTRL_C)
+    assert terminal.exit_code() == 2
+
+
+def test_leaving_while_modules_load_is_possible(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for_text("starting")
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+def test_leaving_while_captions_are_encoded_keeps_the_terminal_whole(start, files: Files):
+    texts = demo_texts(300)
+    captions = files.folder / "long.txt"
+    captions.write_text("".join(f"{a[:-1]} and {b}\n" for a in texts[:40] for b in texts))
+    weights = write_weights(files.folder / "large.pkl", hidden=512)
+    terminal: Terminal = start(*replace(files, captions=captions, weights=weights).flags)
+    terminal.wait_for_text("encoding captions")
+    terminal.wait_for(lambda t: re.search(r"of 12,000 captions", t.text), "how far it has come")
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
+def test_ctrl_c_leaves_from_anywhere(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for(answered, "the first answer")
+    terminal.type_into_box("a dog")
+    terminal.press(CTRL_C)
+    assert terminal.exit_code() == 0
+
+
+def _is_grey(colour: str) -> bool:
+    if re.fullmatch("[0-9a-f]{6}", colour):
+        return colour[:2] == colour[2:4] == colour[4:]
+    return colour in ("black", "white", "brightblack", "brightwhite")
