@@ -90,7 +90,7 @@ def _describe(explorer: Explorer) -> dict[str, Any]:
             "path": str(assets.captions),
             "rows": len(captions),
             "blank": captions.blank,
-            "images": None if captions.groups is None else len(set(captions.groups.tolist())),
+            "images": None if captions.groups is None else len(set(captions.groups.tolist()) - {""}),
         },
         "matrix": {"path": str(folder), "state": state},
         "device": explorer.device,

@@ -62,8 +62,9 @@ class Captions:
         return len(self.texts)
 
     def group(self, row: int) -> int | str | None:
-        """The image id of a row as a plain Python value, None where the file has none."""
-        return None if self.groups is None else self.groups[row].item()
+        """The image id of a row as a plain Python value, None where the file has none for it."""
+        group: int | str | None = None if self.groups is None else self.groups[row].item()
+        return None if group == "" else group
 
     @classmethod
     def read(cls, path: Path, *, columns: Columns = Columns()) -> Captions:

@@ -14,12 +14,16 @@ class Images:
     """The captions' grouping by image (or whatever else a corpus groups them by).
 
     Args:
-        groups: The group of each caption, (N,).
+        groups: The group of each caption, (N,); a caption with an empty text for a group is alone in its image.
         leave_out: Captions that are never found, those without a known word: they are nobody's sisters.
     """
 
     def __init__(self, groups: NDArray[Any], *, leave_out: NDArray[np.int64] | None = None) -> None:
-        _, of = np.unique(groups, return_inverse=True)
+        of = np.unique(groups, return_inverse=True)[1]  # (N,)
+        if groups.dtype.kind == "U":
+            alone = np.flatnonzero(groups == "")
+            of[alone] = len(groups) + np.arange(len(alone))
+            of = np.unique(of, return_inverse=True)[1]
         self.of: NDArray[np.int32] = of.astype(np.int32)
         """The image of each caption, numbered from 0, (N,)."""
         rows = np.delete(np.arange(len(of), dtype=np.int32), [] if leave_out is None else leave_out)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.encoding.processor import multiplies_int8
 from core.encoding.threads import in_slices
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, is_whole, make_folder
@@ -58,7 +59,7 @@ class RowCodes(NamedTuple):
     @staticmethod
     def supported() -> bool:
         """Whether the processor multiplies 8-bit numbers exactly and quickly: elsewhere they are not worth having."""
-        return bool(torch.cpu._is_vnni_supported())
+        return multiplies_int8()
 
     @classmethod
     def open(cls, folder: Path) -> RowCodes:

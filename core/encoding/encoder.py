@@ -18,6 +18,7 @@ from core.assets import ADDRESSES, AssetError
 from core.corpus.vectors import WordVectors
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.prefixes import PrefixPlan, plan
+from core.encoding.processor import multiplies_bfloat16
 from core.encoding.threads import at_once
 from core.store.progress import Cancelled
 
@@ -305,10 +306,8 @@ def choose_dtype(name: str, device: str) -> str:
     """Resolve `auto` to bfloat16 where the processor computes with it in hardware, else float32."""
     if name != "auto":
         return name
-    if device.startswith("cuda"):
-        fast = torch.cuda.get_device_capability(device)[0] >= 8
-    else:
-        fast = bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    is_cuda = device.startswith("cuda")
+    fast = torch.cuda.get_device_capability(device)[0] >= 8 if is_cuda else multiplies_bfloat16()
     return "bfloat16" if fast else "float32"
 
 

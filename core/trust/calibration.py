@@ -186,6 +186,11 @@ class Calibration:
         return float(np.interp(content, lengths, [cell.by_method[method][0] for cell in cells])) if cells else 0.0
 
     @property
+    def learned_too_little(self) -> bool:
+        """Whether whole captions do succeed, but too few of those that were learned from to find a threshold."""
+        return self.reliable_from > 1 and self.least_content is not None
+
+    @property
     def whole_recall(self) -> float:
         """How often whole captions succeed."""
         return next((cell.by_method["infersent"][0] for cell in self.curve if cell.kind == "whole"), 0.0)

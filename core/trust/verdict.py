@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -107,7 +107,7 @@ def judge(
 
     Its length says one thing: too short is what succeeds less than half as often as whole captions do. Its signals say
     another: the predicted probability of success, beside the threshold that the calibration found. The level is the
-    worse of the two.
+    worse of the two. Where the calibration has no threshold, the rules of thumb decide.
 
     Args:
         tokens: The query's.
@@ -116,6 +116,10 @@ def judge(
         marks_importance: Share of the maxima that the two sentence marks won.
         hubs: How many of the first ten hits are hubs.
     """
+    if calibration.learned_too_little:
+        rules = judge_by_rules(tokens)
+        reason = "too few captions succeeded in the calibration to learn what success looks like"
+        return replace(rules, reasons=(*rules.reasons, reason))
     content = sum(token.counts for token in tokens)
     probability = float(calibration.predictor.probability(signals.array()))
     recall, whole = calibration.recall(content), calibration.whole_recall

@@ -323,6 +323,7 @@ def test_whole_numbers_stay_whole_where_some_are_missing(tmp_path, ending):
     frame = pd.DataFrame({"image_id": pd.array([12, None, 7], "Int64"), "caption": ["a", "b", "c"]})
     captions = Captions.read(table(tmp_path / f"a{ending}", frame))
     assert captions.groups.tolist() == ["12", "", "7"]
+    assert [captions.group(row) for row in range(3)] == ["12", None, "7"]
 
 
 def test_ids_too_large_for_64_bits_become_texts(tmp_path):

@@ -155,6 +155,22 @@ def calibration_of(
     return Calibration(**(parts | changes))
 
 
+def test_without_a_threshold_the_rules_of_thumb_decide_and_say_what_is_missing():
+    for content in (1, 2, 5):
+        tokens = [*known("the", *CONTENT[:content])]
+        verdict = judge(tokens, PLAIN, calibration_of(threshold=2.0), marks_importance=0.3, hubs=0)
+        rules = judge_by_rules(tokens)
+        assert (verdict.level, verdict.basis, verdict.probability) == (rules.level, rules.basis, None)
+        assert verdict.reasons[:-1] == rules.reasons
+        assert "too few captions succeeded" in verdict.reasons[-1]
+
+
+def test_where_not_even_whole_captions_succeed_every_query_is_unreliable_all_the_same():
+    verdict = judged(5, least=None, threshold=2.0)
+    assert verdict.level == "unreliable"
+    assert "more often than chance" in verdict.reasons[0]
+
+
 PLAIN = Signals(2, 1, 10, np.log1p(3), 0.5, 0.1, 0.5, 0.5, 3, 0.5, 0.1)
 SURE, LIKELY, HOPELESS = 3.0, -1.0, -5.0  # log odds: 95 %, 27 %, 1 %
 
@@ -181,7 +197,7 @@ def test_the_level_is_the_worse_of_what_length_and_signals_say(content, odds, le
     assert judged(content, odds=odds).level == level
 
 
-@given(st.integers(0, 10), st.floats(-20, 20), st.integers(1, 9), st.floats(0.01, 2))
+@given(st.integers(0, 10), st.floats(-20, 20), st.integers(1, 9), st.floats(0.01, 1))
 def test_a_query_that_is_too_short_is_never_reliable(content, odds, least, threshold):
     verdict = judged(content, odds=odds, least=least, threshold=threshold)
     assert verdict.too_short == (content < least)
@@ -199,7 +215,7 @@ def test_where_whole_captions_succeed_by_chance_every_query_is_unreliable(conten
 def test_the_thresholds_are_the_calibrations():
     assert judged(5, odds=0.0, threshold=0.49).level == "reliable"
     assert judged(5, odds=0.0, threshold=0.51).level == "doubtful"
-    assert judged(5, odds=0.0, threshold=1.01).level == "unreliable"
+    assert judged(5, odds=-1.0, threshold=0.99).level == "unreliable"
     assert judged(3, odds=SURE, least=3).level == "reliable"
     assert judged(3, odds=SURE, least=4).level == "doubtful"
 
