@@ -18,11 +18,13 @@ from scipy.spatial.distance import cdist
 from benchmarks.device_memory import limited_to, peak_bytes
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import rows_that_share_a_mean, torch_lstm
+from core.answers import Answer
 from core.assets import AssetError
-from core.explorer import Answer, Explorer
+from core.explorer import Explorer
 from core.ranking.methods import Method
 from core.ranking.rankers import nearest_together
-from core.ranking.search import LEADING, Searcher
+from core.ranking.ranking import LEADING
+from core.ranking.search import Searcher
 from core.store.progress import finish
 from core.trust.calibration import Calibration
 

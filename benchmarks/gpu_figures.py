@@ -22,7 +22,8 @@ from benchmarks.stages import sampled
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import Sentences
 from core.explorer import Explorer
-from core.ranking.search import LEADING, Searcher
+from core.ranking.ranking import LEADING
+from core.ranking.search import Searcher
 from core.store.progress import finish
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")

@@ -80,7 +80,7 @@ class _Timed(ExplorerApp):
     @on(ExplorerApp.Answered)
     def note_answer(self, message: ExplorerApp.Answered) -> None:
         """Wait for the painting."""
-        self.call_after_refresh(self._note, message.answer.query)
+        self.call_after_refresh(self._note, message.answer.text)
 
     def _note(self, query: str) -> None:
         now = time.perf_counter()
@@ -106,7 +106,7 @@ async def _type(options: Options, texts: list[str]) -> dict[str, Any]:
         for char in early:  # from the first frame on
             app.post_message(Key("space" if char == " " else char, char))
             await asyncio.sleep(_SECONDS_BETWEEN_KEYS_WHILE_LOADING)
-        while app._answer is None or app._answer.query != app.search_box.value:
+        while app._answer is None or app._answer.text != app.search_box.value:
             await asyncio.sleep(0.05)
         lost = len(early) - len(app.search_box.value) if early.startswith(app.search_box.value) else len(early)
         lags_while_loading = lags.copy()

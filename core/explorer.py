@@ -7,13 +7,14 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.answers import Answer, Explanation
 from core.assets import AssetError, Assets
 from core.corpus.captions import Captions, Columns
 from core.corpus.images import Images
@@ -23,79 +24,25 @@ from core.corpus.vectors import WordVectors
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
-from core.ranking.agreement import Agreement, Side, agree
-from core.ranking.arithmetic import Term, parse, unquoted, weighted_sum
+from core.query import Query, Term, Token
+from core.ranking.agreement import Side, agree
+from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
 from core.ranking.comparison import Comparison, compare
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.methods import METHODS, Choice, Method
-from core.ranking.rankers import Query, Rankers, Scored
-from core.ranking.search import FIRST, LEADING, Found, Ranking, Searcher
+from core.ranking.rankers import Rankers
+from core.ranking.ranking import FIRST, LEADING, Found, Ranking
+from core.ranking.search import Searcher
 from core.store.cache import Cache
 from core.store.progress import Cancelled, Progress, Steps
 from core.store.whole import is_whole
 from core.trust.calibration import Calibration, calibrate
 from core.trust.probing import LEAST_CAPTIONS, probe
 from core.trust.signals import HITS, SignalMeter
-from core.trust.verdict import LEVELS, NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
+from core.trust.verdict import LEVELS, NOTHING_KNOWN, Verdict, judge, judge_by_rules
 
 _RECENT = 64  # encoded sentences kept: terms of a sum are asked at each keystroke, hits on the way down the list
-
-
-@dataclass(frozen=True, slots=True)
-class AskedTerm:
-    """One term of a query that is a sum."""
-
-    weight: float
-    """What its unit embedding is multiplied by."""
-    text: str
-    """Its text."""
-    tokens: tuple[Token, ...]
-    """Its tokens, without the sentence marks."""
-    marks_importance: float
-    """Share of its features whose maximum falls on the two sentence marks, 0..1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a hit is near."""
-
-    row: int
-    """The caption explained."""
-    tokens: tuple[Token, ...]
-    """The caption's tokens, without the sentence marks."""
-    marks_importance: float
-    """Share of its features whose maximum falls on the two sentence marks, 0..1."""
-    agreement: Agreement | None
-    """Which words it shares features with; None for sums, and for what is not alike at all."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """Everything that a screen or `--json` shows about one query."""
-
-    query: str
-    """The text as asked."""
-    row: int | None
-    """The caption that the query is, None when it is none."""
-    tokens: tuple[Token, ...]
-    """The query's tokens, without the sentence marks; none where it is a sum, whose terms have their own."""
-    marks_importance: float
-    """Share of the features whose maximum falls on the two sentence marks, 0..1."""
-    verdict: Verdict | None
-    """How far the hits can be trusted; None for an empty query, and for what `Explorer.neighbours` has left open."""
-    hits: Ranking
-    """The leading hits."""
-    found: Found | Scored | None
-    """What `Explorer.order` ranks everything from; None when there are no hits."""
-    timings_ms: dict[str, float]
-    """Milliseconds by step: `tokenize`, `encode`, `search`, `total`."""
-    method: Method = "infersent"
-    """How the captions were compared."""
-    closer_than: NDArray[np.float64] | None = None
-    """For each leading hit the share of captions drawn at random that are farther, 0..1; None before a calibration."""
-    terms: tuple[AskedTerm, ...] = ()
-    """The terms of a query that is a sum; none for others."""
 
 
 class Explorer:
@@ -450,7 +397,7 @@ class Explorer:
         words, rows, ids = self._look_up(literal)
         way = self._choose(method, words, rows)
         if not words:
-            return Answer(text, None, (), 0.0, None, Ranking.empty(), None, clock.timings(), way)
+            return Answer(text=text, timings_ms=clock.timings(), method=way)
         clock.lap("tokenize")
         same = self.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
         unfinished = not settled and not text[-1:].isspace()
@@ -458,7 +405,14 @@ class Explorer:
             return self._ask_sum(text, terms, clock, unfinished=unfinished, store=settled, k=k, cancelled=cancelled)
         if len(ids) <= 2:
             tokens, verdict = _nothing_known(words, unfinished=unfinished)
-            return Answer(text, None, tokens, 1.0, verdict, Ranking.empty(), None, clock.timings(), way)
+            return Answer(
+                text=text,
+                tokens=tokens,
+                marks_importance=1.0,
+                verdict=verdict,
+                timings_ms=clock.timings(),
+                method=way,
+            )
         own_row = next(iter(same), None)
         encoded = self._encode(ids, cancelled, store=settled)
         clock.lap("encode")
@@ -468,7 +422,18 @@ class Explorer:
         tokens, marks = _tokens(words, rows, encoded, unfinished=unfinished), _marks_importance(encoded)
         verdict = self._judge(tokens, query, found, way, marks_importance=marks)
         closer = self._closer_than(found.leading, way, ids)
-        return Answer(text, own_row, tokens, marks, verdict, found.leading, found, clock.timings(), way, closer)
+        return Answer(
+            text=text,
+            row=own_row,
+            query=query,
+            tokens=tokens,
+            marks_importance=marks,
+            verdict=verdict,
+            found=found,
+            timings_ms=clock.timings(),
+            method=way,
+            closer_than=closer,
+        )
 
     def ask_caption(
         self, row: int, *, method: Choice = "infersent", k: int = LEADING, cancelled: Callable[[], bool] = never
@@ -486,12 +451,21 @@ class Explorer:
         text = self.captions.texts[row]
         ids = self.matrix.sentences[row]
         if len(ids) <= 2:
-            return Answer(text, row, (), 1.0, None, Ranking.empty(), None, clock.timings())
+            return Answer(text=text, row=row, marks_importance=1.0, timings_ms=clock.timings())
         way = self._choose(method, [self.vectors.word(word) for word in ids[1:-1].tolist()], ids[1:-1])
-        found = self._find(Query(text, ids, self.matrix.rows[row], row), way, k=k)
+        query = Query(text, ids, self.matrix.rows[row], row)
+        found = self._find(query, way, k=k)
         clock.lap("search")
         closer = self._closer_than(found.leading, way, ids)
-        return Answer(text, row, (), 0.0, None, found.leading, found, clock.timings(), way, closer)
+        return Answer(
+            text=text,
+            row=row,
+            query=query,
+            found=found,
+            timings_ms=clock.timings(),
+            method=way,
+            closer_than=closer,
+        )
 
     def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = never) -> Answer:
         """Add tokens, their importance and the verdict to the neighbours of a caption.
@@ -501,17 +475,15 @@ class Explorer:
         """
         assert answer.row is not None
         clock = _Clock(answer.timings_ms)
-        words, rows, _ = self._look_up(answer.query)
+        words, rows, _ = self._look_up(answer.text)
         clock.lap("tokenize")
-        ids = self.matrix.sentences[answer.row]
-        if len(ids) <= 2 or answer.found is None:
+        if answer.query is None or answer.found is None:
             tokens, verdict = _nothing_known(words)
             return replace(answer, tokens=tokens, verdict=verdict, timings_ms=clock.timings())
-        encoded = self._encode(ids, cancelled, store=True)
+        encoded = self._encode(answer.query.ids, cancelled, store=True)
         clock.lap("encode")
         tokens, marks = _tokens(words, rows, encoded), _marks_importance(encoded)
-        query = Query(answer.query, ids, self.matrix.rows[answer.row], answer.row)
-        verdict = self._judge(tokens, query, answer.found, answer.method, marks_importance=marks)
+        verdict = self._judge(tokens, answer.query, answer.found, answer.method, marks_importance=marks)
         return replace(answer, tokens=tokens, marks_importance=marks, verdict=verdict, timings_ms=clock.timings())
 
     def compare(
@@ -565,16 +537,11 @@ class Explorer:
         ids = self.matrix.sentences[row]
         encoded = self._encode(ids, cancelled, store=False)
         agreement = None
-        if not answer.terms:
-            own = answer.row
-            asked = self._look_up(unquoted(answer.query))[2] if own is None else self.matrix.sentences[own]
-            query = self._encode(asked, cancelled, store=False)
+        query = answer.query
+        if query is not None:
+            winners = self._encode(query.ids, cancelled, store=False).winners
             agreement = agree(
-                Side(
-                    query.embedding if own is None else self.matrix.rows[own],
-                    query.winners,
-                    [self.vectors.word(i) for i in asked],
-                ),
+                Side(query.embedding, winners, [self.vectors.word(i) for i in query.ids]),
                 Side(self.matrix.rows[row], encoded.winners, [self.vectors.word(i) for i in ids]),
             )
         return Explanation(row, _tokens(words, rows, encoded), _marks_importance(encoded), agreement)
@@ -606,7 +573,7 @@ class Explorer:
     def _ask_sum(
         self,
         text: str,
-        terms: Sequence[Term],
+        terms: Sequence[Summand],
         clock: _Clock,
         *,
         unfinished: bool,
@@ -614,7 +581,7 @@ class Explorer:
         k: int,
         cancelled: Callable[[], bool],
     ) -> Answer:
-        asked: list[AskedTerm] = []
+        asked: list[Term] = []
         weights: list[float] = []
         embeddings: list[NDArray[np.float32]] = []
         for term in terms:
@@ -622,7 +589,7 @@ class Explorer:
             known = len(ids) > 2
             encoded = self._encode(ids, cancelled, store=store and known)
             tokens = _tokens(words, rows, encoded, unfinished=unfinished and term is terms[-1])
-            asked.append(AskedTerm(term.weight, term.text, tokens, _marks_importance(encoded)))
+            asked.append(Term(term.weight, term.text, tokens, _marks_importance(encoded)))
             if known:
                 weights.append(term.weight)
                 embeddings.append(encoded.embedding)
@@ -631,11 +598,11 @@ class Explorer:
         query = weighted_sum(weights, embeddings) if embeddings and not unknown else None
         if query is None:
             verdict = _term_unknown(unknown) if unknown else _CANCELLED if embeddings else None
-            return Answer(text, None, (), 0.0, verdict, Ranking.empty(), None, clock.timings(), terms=tuple(asked))
+            return Answer(text=text, verdict=verdict, timings_ms=clock.timings(), terms=tuple(asked))
         found = self._searcher.nearest(query, k=k)
         clock.lap("search")
         verdict = _weakest([(term.text, judge_by_rules(term.tokens)) for term in asked])
-        return Answer(text, None, (), 0.0, verdict, found.leading, found, clock.timings(), terms=tuple(asked))
+        return Answer(text=text, verdict=verdict, found=found, timings_ms=clock.timings(), terms=tuple(asked))
 
     def _look_up(self, text: str) -> tuple[list[str], NDArray[np.int32], NDArray[np.int32]]:
         """A text's tokens, the row of each among the vectors (-1 where it has none), and what is encoded of them."""
@@ -652,7 +619,7 @@ class Explorer:
         content = sum(Token(word, row >= 0, 0.0).counts for word, row in zip(words, rows.tolist(), strict=True))
         return self.calibration.best_method(content)
 
-    def _find(self, query: Query, method: Method, *, k: int) -> Found | Scored:
+    def _find(self, query: Query, method: Method, *, k: int) -> Found:
         if method == "infersent":
             return self._searcher.nearest(query.embedding, k=k, own_row=query.row)
         if self._rankers is None:
@@ -665,7 +632,7 @@ class Explorer:
         return self.calibration.closer_than(leading.distances, len(ids) - 2)
 
     def _judge(
-        self, tokens: tuple[Token, ...], query: Query, found: Found | Scored, method: Method, *, marks_importance: float
+        self, tokens: tuple[Token, ...], query: Query, found: Found, method: Method, *, marks_importance: float
     ) -> Verdict:
         """Judge a query by the calibration, or by rules of thumb as long as there is none."""
         if self.calibration is None or self._rankers is None:

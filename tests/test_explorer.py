@@ -379,7 +379,7 @@ def test_how_many_captions_are_farther_is_told_for_the_encoders_distances_alone(
 @pytest.mark.parametrize("text", ["xylograph zzz", "", "a dog near the win", "on the", "bicycle dog"])
 def test_any_text_is_answered_after_a_calibration(calibrated, method, text):
     answer = calibrated.ask(text, method=method, settled=False)
-    assert answer.query == text
+    assert answer.text == text
     assert (answer.verdict is None) == (text == "")
     if text == "bicycle dog":
         assert "unknown and dropped: bicycle" in answer.verdict.reasons

@@ -24,6 +24,11 @@ def modules_after(program: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+def test_the_values_of_an_answer_need_no_torch_pandas_or_nltk():
+    slow = modules_after("import core.answers, core.query, core.ranking.ranking") & SLOW
+    assert slow == {"numpy"}
+
+
 def test_importing_the_screen_imports_nothing_slow():
     assert not modules_after("import tui.app") & SLOW
 

@@ -34,10 +34,11 @@ from tui.widgets.notices import ErrorPane, LoadingPane
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
-    from core.explorer import Answer, Explanation, Explorer
+    from core.answers import Answer, Explanation
+    from core.explorer import Explorer
     from core.ranking.comparison import Comparison
     from core.ranking.folds import Folding
-    from core.ranking.search import Ranking
+    from core.ranking.ranking import Ranking
     from core.store.progress import Progress
 
 _SETTLED_SECONDS = 0.4
@@ -304,7 +305,7 @@ class ExplorerApp(App[None]):
         self.verdict_pane.measuring = ""
         self.verdict_pane.calibration = self._explorer.calibration if self._explorer else None
         if self._answer is not None and self._shown_serial == self._serial:
-            self._ask(self._answer.query, row=self._answer.row)
+            self._ask(self._answer.text, row=self._answer.row)
 
     @on(MeasuringFailed)
     def show_measuring_failed(self, message: MeasuringFailed) -> None:
@@ -397,7 +398,7 @@ class ExplorerApp(App[None]):
         hits = self.hit_list
         same = before is not None and _about(before) == _about(answer)
         hits.query_row = answer.row
-        hits.scale = max(answer.found.median_distance, 1e-6) if answer.found else 1.0
+        hits.scale = _scale(answer)
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, message.folding)
         hits.closer_than = self._closer_than(answer)
@@ -577,8 +578,8 @@ class ExplorerApp(App[None]):
             self.notify("sums have a place in the sentence space only: there is nothing to compare")
         elif len(answer.hits):
             first = answer.method
-            self.push_screen(CompareScreen(answer.query, self.hit_list.texts, first=first), self._follow_compared)
-            self._asker.compare(Contest(answer.query, answer.row))
+            self.push_screen(CompareScreen(answer.text, self.hit_list.texts, first=first), self._follow_compared)
+            self._asker.compare(Contest(answer.text, answer.row))
 
     @on(Compared)
     def show_comparison(self, message: Compared) -> None:
@@ -642,7 +643,13 @@ class ExplorerApp(App[None]):
 
 def _about(answer: Answer) -> tuple[str, int | None, Method]:
     """What an answer answers."""
-    return answer.query, answer.row, answer.method
+    return answer.text, answer.row, answer.method
+
+
+def _scale(answer: Answer) -> float:
+    """The distance that a full bar stands for."""
+    median = answer.found.median_distance if answer.found else None
+    return 1.0 if median is None else max(median, 1e-6)
 
 
 def _begins_with(ranking: Ranking, hits: Ranking) -> bool:

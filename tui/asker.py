@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from core.store.progress import Cancelled
 
 if TYPE_CHECKING:
-    from core.explorer import Answer, Explanation, Explorer
+    from core.answers import Answer, Explanation
+    from core.explorer import Explorer
     from core.ranking.comparison import Comparison
     from core.ranking.folds import Folding
     from core.ranking.methods import Choice
-    from core.ranking.search import Ranking
+    from core.ranking.ranking import Ranking
     from core.store.progress import Progress, Steps
 
 _REST_SECONDS = 1.0  # without a question, before slow work goes on

@@ -23,9 +23,10 @@ from tui.report import report
 from tui.visible import visible
 
 if TYPE_CHECKING:
-    from core.explorer import Answer, Explorer
+    from core.answers import Answer
+    from core.explorer import Explorer
+    from core.query import Token
     from core.ranking.comparison import Comparison
-    from core.trust.verdict import Token
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
@@ -439,7 +440,7 @@ def _value(hit: dict[str, Any]) -> float:
 def _document(explorer: Explorer, answer: Answer) -> dict[str, Any]:
     verdict = answer.verdict
     return {
-        "query": answer.query,
+        "query": answer.text,
         "method": answer.method,
         "tokens": _tokens(answer.tokens),
         "terms": [{"weight": term.weight, "text": term.text, "tokens": _tokens(term.tokens)} for term in answer.terms],
@@ -476,7 +477,7 @@ def _tokens(tokens: Sequence[Token]) -> list[dict[str, Any]]:
 def _print_answer(explorer: Explorer, answer: Answer, quiet: bool) -> None:
     if not quiet:
         source = f"{explorer.model_name} · {explorer.captions_name} ({len(explorer.captions):,} captions)"
-        click.echo(visible(f"{answer.query}   [{source}]"), err=True)
+        click.echo(visible(f"{answer.text}   [{source}]"), err=True)
         for term in answer.terms:
             click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)
         if answer.verdict:

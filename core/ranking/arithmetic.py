@@ -16,7 +16,7 @@ _CANCELLED = 1e-3  # of the sum of absolute weights: a shorter vector is made of
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class Summand:
     """One summand of a query."""
 
     weight: float
@@ -25,7 +25,7 @@ class Term:
     """A text of its own, without quotes."""
 
 
-def parse(text: str) -> tuple[Term, ...] | None:
+def parse(text: str) -> tuple[Summand, ...] | None:
     """Read a text as a sum. Operators stand between blanks; a weight is a number before ` * `; quotes make it literal.
 
     Signs that follow each other are multiplied; one at the end waits for its term.
@@ -33,7 +33,7 @@ def parse(text: str) -> tuple[Term, ...] | None:
     Returns:
         At least two terms; None for a plain text, where no operator stands between two terms.
     """
-    terms: list[Term] = []
+    terms: list[Summand] = []
     sign, pieces = 1.0, list[str]()
     for piece in [match[0] for match in _PIECE.finditer(text)]:
         if piece not in _SIGNS:
@@ -62,13 +62,13 @@ def weighted_sum(weights: Sequence[float], embeddings: Sequence[NDArray[np.float
     return total if np.linalg.norm(total) > _CANCELLED * sum(map(abs, weights)) else None
 
 
-def _term(sign: float, pieces: list[str]) -> list[Term]:
+def _term(sign: float, pieces: list[str]) -> list[Summand]:
     """The term that some pieces make, if any."""
     weight = 1.0
     if len(pieces) > 1 and pieces[1] == "*" and _WEIGHT.fullmatch(pieces[0]):
         weight, pieces = float(pieces[0]), pieces[2:]
     text = _without_quotes(pieces[0]) if len(pieces) == 1 else " ".join(pieces)
-    return [Term(sign * weight, text)] if text.strip() else []
+    return [Summand(sign * weight, text)] if text.strip() else []
 
 
 def _without_quotes(piece: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from core.ranking.methods import Method
-from core.ranking.search import FIRST, Ranking
+from core.ranking.ranking import FIRST, Ranking
 
 _WORD = re.compile(r"\w\w+")  # as BM25 reads them
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,69 +11,17 @@ from numpy.typing import NDArray
 
 from core.encoding.halving import PartStep, in_parts_that_fit
 from core.encoding.matrix import EmbeddingMatrix
+from core.query import Query
 from core.ranking.lexical import Lexical
 from core.ranking.methods import Method
-from core.ranking.search import LEADING, Found, Ranking, Searcher
+from core.ranking.ranking import LEADING, Found
+from core.ranking.search import Searcher
 
 CONTEXT = 20
 """How many captions with the query's words `context` takes the mean of."""
 _QUERY_WEIGHT = 2.0  # of the query beside that mean; 1 and templates such as "a photo of ..." found fewer sisters
 _FUSION = 60  # added to every rank: Cormack, Clarke and Buettcher 2009, Reciprocal Rank Fusion
 _BLOCK = 768  # rows compared with many queries at once: soon done, so that a question need not wait for long
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """What a method found that has scores in place of distances; the counterpart of `Found`."""
-
-    leading: Ranking
-    """The best hits, the query's own row first."""
-    whole: Callable[[], Ranking]
-    """Rank every caption that has a score."""
-    median_distance: float = 1.0
-    """There are no distances."""
-
-    @classmethod
-    def of(cls, scores: NDArray[np.float32], *, k: int, own_row: int | None) -> Scored:
-        """Rank rows by their scores, equal ones by row number; those of score 0 are not ranked.
-
-        Args:
-            scores: One a row, (N,), at least 0.
-            k: How many leading hits.
-            own_row: The row that the query is; it leads.
-        """
-        weights = scores
-        if own_row is not None:
-            weights = scores.copy()
-            weights[own_row] = np.inf
-        rows = np.flatnonzero(weights).astype(np.int32)
-
-        def ranked(rows: NDArray[np.int32], k: int) -> Ranking:
-            best = rows[np.argsort(-weights[rows], kind="stable")[:k]]
-            return Ranking(best, np.empty(0), scores[best])
-
-        leading = rows
-        if len(rows) > k:
-            leading = rows[weights[rows] >= np.partition(weights[rows], -k)[-k]]
-        return cls(ranked(leading, k), lambda: ranked(rows, len(rows)))
-
-    def order(self) -> Ranking:
-        """Rank every caption that has a score."""
-        return self.whole()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
-    """A query, ready for every method."""
-
-    text: str
-    """As asked."""
-    ids: NDArray[np.int32]
-    """Token ids, the marks around them, (T,)."""
-    embedding: NDArray[np.floating]
-    """Its sentence embedding, (D,), of any length."""
-    row: int | None = None
-    """The caption that it is; it leads its own ranking."""
 
 
 class Rankers:
@@ -92,7 +39,7 @@ class Rankers:
         self._word_searcher = Searcher(lexical.words)
         self.lexical = lexical
 
-    def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found | Scored:
+    def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found:
         """Rank the captions for a query.
 
         Args:
@@ -105,12 +52,12 @@ class Rankers:
         if method == "words":
             vector = self.lexical.words.embed(query.ids)
             if not vector.any():
-                return Scored.of(np.zeros(len(self._matrix), np.float32), k=k, own_row=query.row)
+                return Found.by_score(np.zeros(len(self._matrix), np.float32), k=k, own_row=query.row)
             return self._word_searcher.nearest(vector, k=k, own_row=query.row)
         if method == "context":
             return self._searcher.nearest(self.context(query), k=k, own_row=query.row)
         scores = self._bm25_scores(query) if method == "bm25" else self._fused_scores(query)
-        return Scored.of(scores, k=k, own_row=query.row)
+        return Found.by_score(scores, k=k, own_row=query.row)
 
     def context(self, query: Query) -> NDArray[np.float32]:
         """Move a query's embedding towards the captions that have its words, the query itself left out.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,66 +14,11 @@ from core.encoding.codes import RowCodes
 from core.encoding.halving import is_out_of_memory
 from core.encoding.matrix import Sentences
 from core.encoding.threads import in_slices
+from core.ranking.ranking import LEADING, Found, Ranking
 
-LEADING = 100
-"""How many hits `Searcher.nearest` ranks unless told otherwise."""
-FIRST = 10
-"""The hits that a person sees first."""
 _FLOAT32_UNIT = 2.0**-24  # unit roundoff
 _BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once: they stay in the processor's cache
 _SPARE_CUDA_BYTES = 2 << 30
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranking:
-    """Hits, nearest first; equal distances by row number, but the query's own row leads."""
-
-    rows: NDArray[np.int32]
-    """Caption rows, (K,)."""
-    distances: NDArray[np.floating]
-    """Cosine distances, 0..2, ascending, (K,): float64 and exact among the leading, float32 in the whole order. Empty
-    for methods that have scores instead."""
-    scores: NDArray[np.float32] | None = None
-    """The scores of a method that has no distances, descending after the query's own row, (K,)."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def at(self, places: NDArray[np.int32]) -> Ranking:
-        """The hits at some places, ascending."""
-        scores = None if self.scores is None else self.scores[places]
-        return Ranking(self.rows[places], self.distances[places] if scores is None else self.distances, scores)
-
-    @classmethod
-    def empty(cls) -> Ranking:
-        """No hits."""
-        return cls(np.empty(0, np.int32), np.empty(0, np.float64))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What a query found."""
-
-    leading: Ranking
-    """The nearest, equal to the full float64 ranking."""
-    median_distance: float
-    """The distance that half of all captions are nearer than, to two decimals at least."""
-    similarities: Callable[[], NDArray[np.float32]]
-    """Read the whole matrix: cosine to every row, accumulated in float32, (N,); -inf for rows that are never ranked."""
-
-    def order(self) -> Ranking:
-        """Rank every row: the leading ones as they are, the rest by their float32 distance."""
-        similarities = self.similarities()  # (N,)
-        rest = np.isfinite(similarities)  # (N,)
-        rest[self.leading.rows] = False
-        rows = np.flatnonzero(rest).astype(np.int32)
-        distances = 1 - similarities[rows]
-        order = np.argsort(distances, kind="stable")
-        floor = self.leading.distances[-1] if len(self.leading) else 0
-        return Ranking(
-            np.concatenate([self.leading.rows, rows[order]]),
-            np.concatenate([self.leading.distances, np.maximum(distances[order], floor)]).astype(np.float32),
-        )
 
 
 class Rows(Protocol):
@@ -136,7 +79,8 @@ class Searcher:
         n = len(self._matrix.rows)
         k = min(k, int(self._ranked.sum()))
         if k <= 0:
-            return Found(Ranking.empty(), 1.0, lambda: np.full(n, -np.inf, np.float32))
+            nothing = np.full(n, -np.inf, np.float32)
+            return Found.by_distance(Ranking.empty(), lambda: nothing, median_distance=1.0)
         if self._codes is None:
             candidates, cosines = np.arange(n), self._similarities(unit)  # (N,), (N,)
             median = float(np.median(cosines[self._ranked]))
@@ -158,7 +102,9 @@ class Searcher:
         best = np.argsort(distances, kind="stable")[:k]
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
         known = cosines if self._codes is None else None
-        return Found(leading, 1 - median, lambda: self._similarities(unit) if known is None else known)
+        return Found.by_distance(
+            leading, lambda: self._similarities(unit) if known is None else known, median_distance=1 - median
+        )
 
     def _similarities(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
         """Cosines of a unit query (D,) to some rows, None for all; -inf for rows that are never ranked."""

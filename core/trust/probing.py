@@ -14,14 +14,14 @@ from core.corpus.images import Images
 from core.corpus.vectors import WordVectors
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import EmbeddingMatrix
+from core.query import Token
 from core.ranking.lexical import Lexical, MeanWordVectors
 from core.ranking.methods import METHODS, Method
-from core.ranking.rankers import CONTEXT, Nearest, Scored, fuse, mix, nearest_together
-from core.ranking.search import FIRST, LEADING
+from core.ranking.rankers import CONTEXT, Nearest, fuse, mix, nearest_together
+from core.ranking.ranking import FIRST, LEADING, Found
 from core.store.progress import Progress, Steps, follow
 from core.trust.calibration import LENGTHS, Measured
 from core.trust.signals import HITS, NAMES, SignalMeter
-from core.trust.verdict import Token
 
 LEAST_CAPTIONS = 50
 """Captions with known words that it takes to measure anything."""
@@ -275,10 +275,10 @@ def _lists(
     for i, source in enumerate(sources.tolist()):
         scores = lexical.bm25.scores(stems[i])
         scores[source] = 0
-        rows = Scored.of(scores, k=LEADING, own_row=None).leading.rows
+        rows = Found.by_score(scores, k=LEADING, own_row=None).leading.rows
         scored["bm25"].append(rows)
         fused = fuse([lists[name][i][lists[name][i] >= 0] for name in ("infersent", "words")] + [rows], len(matrix))
-        scored["fused"].append(Scored.of(fused, k=LEADING, own_row=None).leading.rows)
+        scored["fused"].append(Found.by_score(fused, k=LEADING, own_row=None).leading.rows)
         if i % _OFTEN == 0:
             yield Progress("calibrating: bm25", i, len(sources), "queries")
     for method, found in scored.items():

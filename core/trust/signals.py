@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.corpus.images import Images
 from core.ranking.lexical import BM25
-from core.ranking.search import FIRST
+from core.ranking.ranking import FIRST
 
 HITS = 20
 """How many hits the signals look at."""

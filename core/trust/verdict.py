@@ -8,60 +8,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from core.query import Token
 from core.ranking.methods import Method
-from core.ranking.search import FIRST
+from core.ranking.ranking import FIRST
 from core.trust.calibration import Calibration
 from core.trust.signals import HITS, Signals
 
 Level = Literal["reliable", "doubtful", "unreliable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """The best first."""
-
-# English function words: known to every vector file, but they do not say what a picture shows.
-_FUNCTION_WORDS = frozenset(
-    """
-    's 't 'm 're 've 'll 'd a about above across after again against all along also am among an and another any are
-    aren around as at away be because been before behind being below beneath beside besides between both but by can
-    could did didn do does doesn doing don down during each either else every few for from further get gets getting
-    give given go goes going got had has hasn have haven having he her here hers herself him himself his how i if in
-    inside instead into is isn it its itself just let like ll many may me might mine more most much must my myself
-    near neither next no none nor not n't of off on once one only onto or other others our ours out outside over own
-    past per quite rather re same she should since so some someone something still such than that the their theirs
-    them themselves then there these they thing things this those though through thus to together too toward towards
-    under until up upon us ve very was wasn we were weren what when where whether which while who whom whose why
-    will with within without won would yet you your yours yourself yourselves ain ca mustn mightn needn oughtn sha
-    shan wo d m s t
-    """.split()
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token of a query."""
-
-    text: str
-    """As the tokenizer made it."""
-    known: bool
-    """Whether it has a word vector; others are dropped before encoding."""
-    importance: float
-    """Share of the features whose maximum falls on it, 0..1; 0 when unknown."""
-    unfinished: bool = False
-    """True for the last word while it may still be typed: being unknown is not held against it yet."""
-
-    @property
-    def is_word(self) -> bool:
-        """Whether it is more than punctuation."""
-        return any(char.isalnum() for char in self.text)
-
-    @property
-    def is_content(self) -> bool:
-        """Whether it is a word that says something: neither punctuation nor a function word."""
-        return self.is_word and self.text.lower() not in _FUNCTION_WORDS
-
-    @property
-    def counts(self) -> bool:
-        """Whether it is a known content word: their number is a query's length."""
-        return self.known and self.is_content
 
 
 @dataclass(frozen=True, slots=True)

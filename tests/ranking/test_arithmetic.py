@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ranking.arithmetic import Term, parse, unquoted, weighted_sum
+from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
 
 WORDS = st.text(st.characters(exclude_characters='"', exclude_categories=["Z", "C"]), min_size=1).filter(
     lambda word: word not in ("+", "-", "*")
@@ -32,7 +32,7 @@ WEIGHTS = st.integers(0, 99_999_999).map(lambda number: number / 1000)
     ],
 )
 def test_these_are_sums(text, terms):
-    assert parse(text) == tuple(Term(*term) for term in terms)
+    assert parse(text) == tuple(Summand(*term) for term in terms)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_other_quotes_are_part_of_the_text(text):
 @given(st.lists(st.tuples(WEIGHTS, st.sampled_from("+-"), TEXTS), min_size=2, max_size=5))
 def test_a_written_sum_is_read_back(parts):
     text = " ".join(f"{sign} {weight:.3f} * {words}" for weight, sign, words in parts)
-    terms = tuple(Term(weight if sign == "+" else -weight, words) for weight, sign, words in parts)
+    terms = tuple(Summand(weight if sign == "+" else -weight, words) for weight, sign, words in parts)
     assert parse(text) == terms
 
 

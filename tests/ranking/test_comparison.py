@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ranking.comparison import compare, shared_words
-from core.ranking.search import Ranking
+from core.ranking.ranking import Ranking
 from core.store.progress import finish
 
 

@@ -11,7 +11,8 @@ from torch.overrides import TorchFunctionMode
 from core.assets import AssetError
 from core.ranking import rankers
 from core.ranking.methods import METHODS
-from core.ranking.rankers import CONTEXT, Scored, fuse, mix, nearest_together
+from core.ranking.rankers import CONTEXT, fuse, mix, nearest_together
+from core.ranking.ranking import Found
 from core.store.progress import finish
 
 # Scores
@@ -28,7 +29,7 @@ def order_slowly(scores, own_row) -> list[int]:
 def test_scores_rank_rows_equal_ones_by_row_number_and_the_own_row_first(scores, k, owned, random):
     own_row = random.randrange(len(scores)) if owned else None
     before = scores.copy()
-    found = Scored.of(scores, k=k, own_row=own_row)
+    found = Found.by_score(scores, k=k, own_row=own_row)
     expected = order_slowly(scores, own_row)
     whole = found.order()
     assert whole.rows.tolist() == expected
@@ -41,8 +42,8 @@ def test_scores_rank_rows_equal_ones_by_row_number_and_the_own_row_first(scores,
 
 def test_rows_without_a_score_are_not_ranked_but_the_own_row_is():
     nothing = np.zeros(5, np.float32)
-    assert len(Scored.of(nothing, k=3, own_row=None).order()) == 0
-    assert Scored.of(nothing, k=3, own_row=2).order().rows.tolist() == [2]
+    assert len(Found.by_score(nothing, k=3, own_row=None).order()) == 0
+    assert Found.by_score(nothing, k=3, own_row=2).order().rows.tolist() == [2]
 
 
 @given(st.lists(st.permutations(range(12)).flatmap(lambda p: st.integers(0, 12).map(lambda k: p[:k])), max_size=4))

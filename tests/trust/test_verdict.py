@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.corpus.tokenizer import Tokenizer
+from core.query import Token
 from core.ranking.methods import METHODS
 from core.trust.calibration import DISTRIBUTIONS, Calibration, Predictor, Recall
 from core.trust.signals import NAMES, Signals
-from core.trust.verdict import NOTHING_KNOWN, Token, Verdict, judge, judge_by_rules
+from core.trust.verdict import NOTHING_KNOWN, Verdict, judge, judge_by_rules
 
 CONTENT = ["green", "kite", "beach", "dog", "umbrella", "train", "bridge", "snow", "boat", "kitchen"]
 LEVELS = ["unreliable", "doubtful", "reliable"]

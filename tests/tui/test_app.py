@@ -95,7 +95,7 @@ async def test_answers_follow_the_typing(files):
         await type_text(pilot, "a dog on the beach")
         await settle(pilot)
         assert app.search_box.value == "a dog on the beach"
-        assert app._answer.query == "a dog on the beach"
+        assert app._answer.text == "a dog on the beach"
         assert len(app.hit_list) == 300
         await pilot.press("enter")
         assert app.hit_list.has_focus
@@ -271,11 +271,11 @@ async def test_an_overtaken_answer_is_never_shown(files):
         await pilot.press(*"old")
         await until(pilot, held.is_set, what="the old question at work")
         seen = []
-        app.watch(app.hit_list, "ranking", lambda ranking: seen.append(app._answer.query), init=False)
+        app.watch(app.hit_list, "ranking", lambda ranking: seen.append(app._answer.text), init=False)
         await type_text(pilot, "er dog")
         release.set()
         await settle(pilot)
-        assert app._answer.query == "older dog"
+        assert app._answer.text == "older dog"
         assert "old" not in seen
 
 
@@ -294,7 +294,7 @@ async def test_keys_typed_while_loading_are_kept_and_asked(files):
         await type_text(pilot, "a cat")
         assert app.body.current == "loading"
         gate.set()
-        await until(pilot, lambda: app._answer is not None and app._answer.query == "a cat", what="the typed query")
+        await until(pilot, lambda: app._answer is not None and app._answer.text == "a cat", what="the typed query")
         assert app.search_box.has_focus
         assert app.search_box.value == "a cat"
         await pilot.press("s")
@@ -527,7 +527,7 @@ async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(fi
         app.hit_list.post_message(Paste("a dog\non the\r\nbeach"))
         await until(pilot, lambda: app.search_box.value == "a dog on the beach", what="the pasted text")
         await settle(pilot)
-        assert app._answer.query == "a dog on the beach"
+        assert app._answer.text == "a dog on the beach"
 
 
 async def test_timings_and_panes_fit_the_window_after_a_resize(files):
@@ -553,7 +553,7 @@ async def test_a_fast_typist_gets_the_last_text_answered(files):
             app.search_box.value = text
             await asyncio.sleep(0)
         await settle(pilot)
-        assert app._answer.query == "a dog"
+        assert app._answer.text == "a dog"
 
 
 async def test_everything_a_key_does_is_in_the_command_palette(files):
@@ -748,10 +748,10 @@ async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_
         await ready(pilot)
         await explained(pilot)
         explain, asked = app._explorer.explain, []
-        app._explorer.explain = lambda answer, row, **how: asked.append(answer.query) or explain(answer, row, **how)
+        app._explorer.explain = lambda answer, row, **how: asked.append(answer.text) or explain(answer, row, **how)
         await pilot.press("slash")
         await type_text(pilot, "a dog")
-        await until(pilot, lambda: app._answer.query == "a dog", what="the answer")
+        await until(pilot, lambda: app._answer.text == "a dog", what="the answer")
         await until(pilot, lambda: app._settled, what="the typing to rest")
         await explained(pilot)
         assert asked == ["a dog"]
@@ -900,7 +900,7 @@ async def test_tab_changes_the_method_from_the_box_too_and_leaves_the_typing_the
         await type_text(pilot, "a dog")
         await pilot.press("tab", "tab")
         await settle(pilot)
-        assert (app._answer.query, app._answer.method) == ("a dog", "bm25")
+        assert (app._answer.text, app._answer.method) == ("a dog", "bm25")
         await type_text(pilot, "s")
         await settle(pilot)
         assert (app.search_box.value, app._answer.method) == ("a dogs", "bm25")
@@ -1073,9 +1073,7 @@ async def ask_measured(pilot, text: str) -> None:
     await pilot.press("slash")
     await type_text(pilot, text)
     await settle(pilot)
-    await until(
-        pilot, lambda: app._answer.query == text and app._answer.verdict.probability is not None, what="verdict"
-    )
+    await until(pilot, lambda: app._answer.text == text and app._answer.verdict.probability is not None, what="verdict")
     await pilot.pause()
 
 
@@ -1164,7 +1162,7 @@ async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatc
         assert app.verdict_pane.measuring == ""
         await ask(pilot, "a dog near the window")
         assert app.body.current == "answer"
-        assert app._answer.query == "a dog near the window"
+        assert app._answer.text == "a dog near the window"
 
 
 async def test_beside_each_distance_stands_the_share_of_captions_that_are_farther(measured):
@@ -1193,6 +1191,6 @@ async def test_the_lists_come_even_when_a_question_comes_between(files):
         app._explorer.compare = slow_compare
         await pilot.press("c")
         await until(pilot, held.is_set, what="the comparison at work")
-        app._ask(app._answer.query, row=app._answer.row)  # as at the end of a calibration
+        app._ask(app._answer.text, row=app._answer.row)  # as at the end of a calibration
         release.set()
         await until(pilot, lambda: app.screen.comparison is not None, what="the lists")

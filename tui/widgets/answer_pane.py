@@ -16,9 +16,9 @@ from tui.visible import visible
 from tui.widgets.hit_list import bar
 
 if TYPE_CHECKING:
-    from core.explorer import Answer
+    from core.answers import Answer
+    from core.query import Token
     from core.trust.calibration import Calibration
-    from core.trust.verdict import Token
 
 _SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
 _LEVELS = "▁▂▃▄▅▆▇█"

@@ -13,7 +13,7 @@ from tui.visible import visible
 from tui.widgets.answer_pane import importance_lines
 
 if TYPE_CHECKING:
-    from core.explorer import Explanation
+    from core.answers import Explanation
     from core.ranking.agreement import Agreement
 
 _PAIRS = 4

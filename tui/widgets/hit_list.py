@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.ranking.folds import Fold, Folding
-    from core.ranking.search import Ranking
+    from core.ranking.ranking import Ranking
 
 _BAR_CELLS = 8
 _WIDE_CELLS = 78  # from here on there is room for one more column
