@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from benchmarks.material import Corpus, folder, random_encoder, random_weights, torch_lstm
 from benchmarks.measure import Timing, interleave, product_rate
 from core.assets import Assets
+from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
+from core.encoding.building import distinct_chunks
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import Sentences, distinct_chunks
 from core.encoding.prefixes import plan
 from core.store.progress import finish
 

@@ -358,10 +358,12 @@ def _reference_distances(queries: NDArray[np.float32], rows: NDArray[np.float16]
 def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Method]) -> dict[str, Any]:
     """Ask both explorers captions and typed texts, by every method, and compare what they answer."""
     rows = range(0, len(on_device.captions), max(1, len(on_device.captions) // 40))
-    pairs = []
+    pairs: list[list[Answer]] = []
     for method in methods:
-        pairs += [tuple(each.ask_caption(row, method=method) for each in (on_device, on_cpu)) for row in rows]
-        pairs += [tuple(each.ask(text, method=method) for each in (on_device, on_cpu)) for text in _QUERIES]
+        for row in rows:
+            pairs.append([each.complete(each.neighbours(row, method=method)) for each in (on_device, on_cpu)])
+        for text in _QUERIES:
+            pairs.append([each.ask(text, method=method) for each in (on_device, on_cpu)])
     tens = [(ours.hits.rows[:10].tolist(), theirs.hits.rows[:10].tolist()) for ours, theirs in pairs]
     return {
         "answers": len(pairs),
@@ -372,7 +374,7 @@ def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Me
     }
 
 
-def _largest_gap(pairs: Iterable[tuple[Answer, ...]]) -> float:
+def _largest_gap(pairs: Iterable[Sequence[Answer]]) -> float:
     """Return the largest difference of distances, at the same rank and of the same hit in two answers."""
     gaps = []
     for ours, theirs in pairs:

@@ -19,8 +19,8 @@ from benchmarks.gpu_setting import Setting
 from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from benchmarks.measure import copy_rate, interleave, product_rate
 from benchmarks.stages import sampled
+from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import Sentences
 from core.explorer import Explorer
 from core.ranking.ranking import LEADING
 from core.ranking.search import Searcher

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from core.assets import DEMO_DIR
 from core.corpus.captions import Captions
+from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import MARKS, Tokenizer
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import Sentences
 
 DATA = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SUBSET = DATA / "coco" / "captions_val2014_subset.json.gz"

@@ -41,7 +41,7 @@ from pathlib import Path
 import numpy as np
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import Sentences
+from core.corpus.sentences import Sentences
 from core.ranking.search import Searcher
 
 def anonymous():

@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.encode import encode
 from benchmarks.material import Corpus, random_weights, rows_that_share_a_mean
 from benchmarks.measure import interleave
+from core.encoding.building import distinct_chunks
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import distinct_chunks
 from core.encoding.prefixes import plan
 from core.ranking.search import Searcher
 

@@ -15,10 +15,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from core.corpus.captions import Captions
-from core.encoding import matrix, prefixes
+from core.corpus.sentences import Sentences
+from core.encoding import building, prefixes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import EmbeddingMatrix
-from core.explorer import Explorer
 
 _EVERY = 0.002  # seconds between two samples
 
@@ -59,11 +59,11 @@ STAGES: dict[CodeType, str] = {
     _code(function): stage
     for stage, functions in {
         "reading": (Captions.read,),
-        "tokenizing": (Explorer.sentences,),
-        "planning": (prefixes.plan, prefixes._levels, matrix.distinct_chunks),
+        "tokenizing": (Sentences.of,),
+        "planning": (prefixes.plan, prefixes._levels, building.distinct_chunks),
         "computing": (SentenceEncoder.encode_together, SentenceEncoder._pool, _wait),
         "copying": (_copy,),
-        "writing": (EmbeddingMatrix.build,),
+        "writing": (EmbeddingMatrix.build, building.encode_sentences),
     }.items()
     for function in functions
 }

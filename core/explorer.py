@@ -6,7 +6,6 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +17,14 @@ from core.answers import Answer, Explanation
 from core.assets import AssetError, Assets
 from core.corpus.captions import Captions, Columns
 from core.corpus.images import Images
+from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
+from core.encoding.building import EncodedChunk, encode_sentences
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
-from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe, Sentences, distinct_chunks, watch
+from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.query import Query, Term, Token
 from core.ranking.agreement import Side, agree
 from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
@@ -168,10 +169,11 @@ class Explorer:
                 folder, recipe, sentences=sentences, vectors=self.vectors, encoder=self.encoder, about=about
             )
         self.matrix = EmbeddingMatrix(folder)
-        if self.matrix.codes is None and self.device == "cpu" and RowCodes.supported():
-            with suppress(AssetError):  # a full or read-only disk: search then reads the whole rows
-                yield from RowCodes.make(folder / "codes", self.matrix.rows)
-                self.matrix = EmbeddingMatrix(folder)
+        if self.device == "cpu" and RowCodes.supported():
+            try:
+                yield from self.matrix.open_codes()
+            except AssetError as error:  # a full or read-only disk: search then reads the whole rows
+                self.cache.problems.append(f"search is slower, as it could not be prepared: {error.found}")
         self._searcher = Searcher(self.matrix, device=self.device)
 
     def open_methods(self) -> Steps[None]:
@@ -309,33 +311,15 @@ class Explorer:
             encoder: Another one than the explorer's.
         """
         sentences = yield from self.sentences(texts)
-        chunks, copies = distinct_chunks(sentences)
-        done, at_once = 0, None
-        for chunk in chunks:
-            part = [sentences[copies[i][0]] for i in chunk]
-            steps = (encoder or self.encoder).encode_together(part, self.vectors, at_once=at_once)
-            rows = np.concatenate([copies[i] for i in chunk])
-            embeddings, at_once = yield from watch(steps, done, len(rows) / len(chunk), len(texts))
-            out[rows] = np.repeat(embeddings, [len(copies[i]) for i in chunk], axis=0)
-            done += len(rows)
-            yield Progress("encoding captions", done, len(texts), "captions")
+
+        def keep(chunk: EncodedChunk) -> None:
+            out[chunk.rows] = chunk.embeddings[chunk.source]
+
+        yield from encode_sentences(sentences, self.vectors, encoder or self.encoder, keep)
 
     def sentences(self, texts: Sequence[str]) -> Steps[Sentences]:
-        """Turn texts into token ids, the marks around each; unknown tokens are dropped."""
-        rows_of: dict[str, int] = {}
-        token_lists = []
-        for i, text in enumerate(texts):
-            token_lists.append([rows_of.setdefault(token, len(rows_of)) for token in self.tokenizer.tokenize(text)])
-            if i % 2048 == 0:
-                yield Progress("tokenizing captions", i, len(texts), "captions")
-        known = self.vectors.find(list(rows_of), always=self.tokenizer.marks)  # (distinct tokens,)
-        first, last = self._marks
-        sequences = []
-        for tokens in token_lists:
-            ids = known[tokens] if tokens else known[:0]
-            sequences.append(np.concatenate([[first], ids[ids >= 0], [last]]).astype(np.int32))
-        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in sequences])]).astype(np.int64)
-        return Sentences(np.concatenate(sequences), starts)
+        """Turn texts into token ids, the sentence marks around each; unknown tokens are dropped."""
+        return Sentences.of(texts, tokenizer=self.tokenizer, vectors=self.vectors)
 
     @property
     def model_name(self) -> str:
@@ -434,16 +418,6 @@ class Explorer:
             method=way,
             closer_than=closer,
         )
-
-    def ask_caption(
-        self, row: int, *, method: Choice = "infersent", k: int = LEADING, cancelled: Callable[[], bool] = never
-    ) -> Answer:
-        """Answer with the neighbours of a caption, from its stored row.
-
-        Raises:
-            Cancelled: `cancelled` said so.
-        """
-        return self.complete(self.neighbours(row, method=method, k=k), cancelled=cancelled)
 
     def neighbours(self, row: int, *, method: Choice = "infersent", k: int = LEADING) -> Answer:
         """Answer with the neighbours of a caption alone: tokens and verdict are left for `complete`."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.answers import Answer
 from core.assets import DEMO_DIR, Assets
 from core.explorer import Explorer
 from core.store.cache import Cache
@@ -90,6 +91,11 @@ def demo_texts(count: int) -> list[str]:
     """The first of the bundled captions."""
     document = json.loads((DEMO_DIR / "captions.json").read_text(encoding="utf-8"))
     return [annotation["caption"] for annotation in document["annotations"][:count]]
+
+
+def ask_caption(explorer: Explorer, row: int, **how: object) -> Answer:
+    """The neighbours of a caption, with tokens and verdict."""
+    return explorer.complete(explorer.neighbours(row, **how))
 
 
 @pytest.fixture(autouse=True)

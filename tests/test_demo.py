@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import SHARED, needs_real_captions, real_captions
+from conftest import SHARED, ask_caption, needs_real_captions, real_captions
 
 from core.assets import DEMO_DIR, Assets
 from core.corpus.captions import Captions
@@ -102,7 +102,7 @@ def test_sisters_are_nearer_than_chance_by_far(demo):
     """Of the ten nearest of a caption, a sister (another caption of its scene) is among them often; by chance 1.5 %."""
     groups = demo.captions.groups
     rows = range(0, len(demo.captions), 13)
-    found = [bool((groups[demo.ask_caption(row).hits.rows[1:11]] == groups[row]).any()) for row in rows]
+    found = [bool((groups[ask_caption(demo, row).hits.rows[1:11]] == groups[row]).any()) for row in rows]
     assert np.mean(found) > 0.4
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_coco, write_vectors, write_weights
+from conftest import ask_caption, write_coco, write_vectors, write_weights
 from reference import rank_slowly
 
 from core.assets import AssetError
@@ -30,7 +30,7 @@ def test_a_typed_query_is_ranked_like_its_embedding(files):
 
 def test_a_query_that_is_a_caption_uses_that_captions_row(files):
     explorer = files.explorer()
-    followed = explorer.ask_caption(17)
+    followed = ask_caption(explorer, 17)
     typed = explorer.ask(explorer.captions.texts[17])
     assert followed.row == typed.row == 17
     assert followed.hits.rows[0] == 17
@@ -74,7 +74,7 @@ def test_a_typed_caption_that_stands_twice_is_its_first_row_and_a_followed_one_i
     write_coco(files.captions, ["a cat", "a dog on the beach", "a man", "a dog on the beach"])
     explorer = files.explorer()
     assert explorer.ask("a dog on the beach").hits.rows[:2].tolist() == [1, 3]
-    assert explorer.ask_caption(3).hits.rows[:2].tolist() == [3, 1]
+    assert ask_caption(explorer, 3).hits.rows[:2].tolist() == [3, 1]
 
 
 def test_importance_is_shared_by_known_words_and_marks(files):
@@ -219,7 +219,7 @@ def test_the_weakest_term_gives_the_verdict_on_a_sum(files):
 def test_a_caption_is_never_read_as_a_sum(files):
     write_coco(files.captions, ["a man - a dog", "a man a dog", "a dog", "a cat"])
     explorer = files.explorer()
-    for answer in (explorer.ask("a man - a dog"), explorer.ask_caption(0), explorer.ask("a man  -  a dog")):
+    for answer in (explorer.ask("a man - a dog"), ask_caption(explorer, 0), explorer.ask("a man  -  a dog")):
         assert (answer.row, answer.terms) == (0, ())
 
 
@@ -361,7 +361,7 @@ def test_the_verdict_is_on_the_query_whatever_method_and_however_many_hits(calib
     verdict = calibrated.ask(text).verdict
     assert verdict.probability is not None
     assert calibrated.ask(text, method=method, k=3).verdict == verdict
-    row = calibrated.ask_caption(17).verdict
+    row = ask_caption(calibrated, 17).verdict
     assert calibrated.ask(calibrated.captions.texts[17], method=method).verdict == row
 
 
@@ -386,10 +386,10 @@ def test_any_text_is_answered_after_a_calibration(calibrated, method, text):
 
 
 def test_a_calibrated_caption_asked_again_needs_no_encoder(calibrated, files):
-    calibrated.ask_caption(17)
+    ask_caption(calibrated, 17)
     again = files.explorer()
     finish(again.open_calibration())
-    assert again.ask_caption(17).verdict.probability is not None
+    assert ask_caption(again, 17).verdict.probability is not None
     assert not again.is_encoder_loaded
 
 
@@ -410,7 +410,7 @@ def test_auto_is_the_method_that_was_measured_to_be_best_at_the_querys_length(ca
 def test_before_anything_is_measured_auto_is_the_encoder(files):
     explorer = files.explorer()
     assert explorer.ask("a dog", method="auto").method == "infersent"
-    assert explorer.ask_caption(17, method="auto").method == "infersent"
+    assert ask_caption(explorer, 17, method="auto").method == "infersent"
 
 
 def test_the_self_check_is_near_1_in_either_dtype_and_tells_an_encoder_that_computes_otherwise(files, tmp_path):

@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
+from core.encoding.building import CHUNK, EncodedChunk, encode_sentences
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import PLAN, SentenceEncoder
-from core.encoding.halving import PartStep
-from core.store.progress import Progress, Steps, follow
+from core.store.progress import Steps
 from core.store.whole import Origin, is_whole, only_one, seal, unseal, write_json
 
-_CHUNK = 4096  # distinct sentences between two flushes
 _FORMAT = 2
 _PROGRESS = "progress.json"  # of an unfinished matrix
 _ARRAYS = ("embeddings", "norms", "row_norms")
@@ -66,36 +65,6 @@ class Recipe:
         return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Sentences:
-    """The captions as token ids: flat, with offsets.
-
-    Args:
-        ids: Rows of the word vectors, all captions on end, the marks included.
-        starts: Where each caption begins in `ids`, (N + 1,).
-    """
-
-    def __init__(self, ids: NDArray[np.int32], starts: NDArray[np.int64]) -> None:
-        self.ids = ids
-        self.starts = starts
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def __getitem__(self, row: int) -> NDArray[np.int32]:
-        return self.ids[self.starts[row] : self.starts[row + 1]]
-
-    def wordless(self) -> NDArray[np.int64]:
-        """Rows without any known word: they consist of the two marks."""
-        return np.flatnonzero(np.diff(self.starts) <= 2)
-
-    def find(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The rows that hold exactly these token ids, ascending."""
-        rows = np.flatnonzero(np.diff(self.starts) == len(ids))
-        for place, word in enumerate(ids):
-            rows = rows[self.ids[self.starts[rows] + place] == word]
-        return rows
-
-
 @dataclass(frozen=True, slots=True)
 class BuildReport:
     """What making a matrix took."""
@@ -128,10 +97,7 @@ class EmbeddingMatrix:
             np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
         )
         self.codes: RowCodes | None = None
-        """The rows in 8 bits a feature; None unless they were made, from these rows."""
-        with suppress(OSError, EOFError, ValueError):
-            codes = RowCodes.open(folder / "codes")
-            self.codes = codes if codes.codes.shape == self.rows.shape else None
+        """The rows in 8 bits a feature; None before `open_codes`, and where they cannot be made."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -140,6 +106,15 @@ class EmbeddingMatrix:
     def dim(self) -> int:
         """D, the width of an embedding."""
         return int(self.rows.shape[1])
+
+    def open_codes(self) -> Steps[None]:
+        """Open the rows' codes; make them unless that was done before.
+
+        Raises:
+            AssetError: They cannot be written.
+        """
+        yield from RowCodes.make(self.folder / "codes", self.rows)
+        self.codes = RowCodes.open(self.folder / "codes")
 
     @classmethod
     def build(
@@ -179,25 +154,19 @@ class EmbeddingMatrix:
             if not progress["chunks"]:
                 _lay_out(folder, recipe, sentences, dim, about, progress)
             arrays = _arrays(folder)
-            chunks, copies = distinct_chunks(sentences)
-            resumed = sum(len(copies[i]) for chunk in range(progress["chunks"]) for i in chunks[chunk])
-            rows_done = resumed
-            for chunk in range(progress["chunks"], len(chunks)):
-                part = [sentences[copies[i][0]] for i in chunks[chunk]]
-                sizes = [len(copies[i]) for i in chunks[chunk]]
-                steps = encoder.encode_together(part, vectors, at_once=progress["at_once"])
-                rows_in_chunk = sum(sizes)
-                embeddings, at_once = yield from watch(steps, rows_done, rows_in_chunk / len(part), n)
-                rows = np.concatenate([copies[i] for i in chunks[chunk]])
-                unit: list[NDArray[Any]] = [*_unit_rows(embeddings)]
-                source = np.repeat(np.arange(len(part)), sizes)  # which sentence each row copies
+            resumed = progress["rows"]
+
+            def keep(chunk: EncodedChunk) -> None:
+                unit: list[NDArray[Any]] = [*_unit_rows(chunk.embeddings)]
                 for array, values in zip(arrays, unit, strict=True):
-                    array[rows] = values[source]
+                    array[chunk.rows] = values[chunk.source]
                     array.flush()
-                rows_done += rows_in_chunk
-                progress |= {"chunks": chunk + 1, "at_once": min(at_once, progress["at_once"]), "rows": rows_done}
+                progress.update({"chunks": chunk.number + 1, "at_once": chunk.at_once, "rows": chunk.rows_done})
                 write_json(folder / _PROGRESS, progress)
-                yield Progress("encoding captions", rows_done, n, "captions")
+
+            yield from encode_sentences(
+                sentences, vectors, encoder, keep, skip=progress["chunks"], at_once=progress["at_once"]
+            )
             seal(folder, recipe.origin(about), files=_FILES)
             (folder / _PROGRESS).unlink()
         return BuildReport(n, resumed, False, started_over)
@@ -211,7 +180,7 @@ def _how(encoder: SentenceEncoder) -> dict[str, Any]:
         processor = torch.cuda.get_device_name(encoder.device)
     else:
         processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
-    return {"plan": PLAN, "chunk": _CHUNK, "processor": processor, "torch": torch.__version__}
+    return {"plan": PLAN, "chunk": CHUNK, "processor": processor, "torch": torch.__version__}
 
 
 def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
@@ -220,7 +189,7 @@ def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[
     Returns:
         Its progress, or that of an empty matrix; and why an unfinished one cannot be taken up, empty when none was.
     """
-    empty = {"how": how, "chunks": 0, "at_once": _CHUNK, "rows": 0}
+    empty = {"how": how, "chunks": 0, "at_once": CHUNK, "rows": 0}
     if not (folder / "recipe.json").exists():
         return empty, ""
     try:
@@ -269,35 +238,6 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, 
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     return array
-
-
-def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.int64]]]:
-    """Sort the distinct sentences and cut them into the chunks in which they are encoded.
-
-    Returns:
-        Ranges over the distinct sentences, and for each of those the caption rows that hold it, ascending.
-    """
-    keys = [sentences[row].astype(">i4").tobytes() for row in range(len(sentences))]
-    rows_of: dict[bytes, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key, []).append(row)
-    copies = [np.array(rows_of[key]) for key in sorted(rows_of)]
-    return [range(at, min(at + _CHUNK, len(copies))) for at in range(0, len(copies), _CHUNK)], copies
-
-
-def watch(
-    steps: Generator[PartStep, None, NDArray[np.float32]], rows_done: int, rows_a_sentence: float, n: int
-) -> Steps[tuple[NDArray[np.float32], int]]:
-    """Turn a chunk's steps into progress; return its embeddings and how many sentences fitted at once."""
-    at_once = _CHUNK
-
-    def describe(step: PartStep) -> Progress:
-        nonlocal at_once
-        at_once = step.at_once
-        return Progress("encoding captions", rows_done + step.done * rows_a_sentence, n, "captions")
-
-    embeddings = yield from follow(steps, describe)
-    return embeddings, at_once
 
 
 class _UnitRows(NamedTuple):

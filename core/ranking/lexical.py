@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.encoding.codes import RowCodes
-from core.encoding.matrix import Sentences
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, make_folder
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
 from core.encoding.halving import is_out_of_memory
-from core.encoding.matrix import Sentences
 from core.encoding.threads import in_slices
 from core.ranking.ranking import LEADING, Found, Ranking
 

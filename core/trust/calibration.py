@@ -24,14 +24,14 @@ from core.store.progress import Progress, Steps
 from core.store.whole import write_json
 from core.trust.signals import NAMES
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file's layout and of the way in which it is measured."""
 LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 """Lengths of the queries that are cut from captions."""
 KINDS = ("span", "words", "whole")
 """A run of tokens; content words in their order; the whole caption, whose length is written as 0."""
-DISTRIBUTIONS = ("nearest", "gap", "spread", "from_marks", "marks")
-"""What has its distribution kept for every kind and length (that of `marks` for whole captions alone)."""
+DISTRIBUTIONS = ("nearest", "from_marks", "marks")
+"""What has its distribution among whole captions kept."""
 _MOST_FALSE_ALARMS = 0.02  # of succeeding whole captions, on the half that is learned from; 5 % is promised
 _WITHIN = (2, 3, 4, 6)  # lengths at which the predictor is judged among queries of equal length
 _BOOTSTRAPS = 1000
@@ -160,8 +160,8 @@ class Calibration:
     """Of success."""
     reliable_from: float
     """From this probability on a query is reliable; more than 1 when none is."""
-    distributions: Mapping[str, Mapping[str, tuple[float, ...]]]
-    """101 quantiles by `DISTRIBUTIONS` and by `kind length`."""
+    distributions: Mapping[str, tuple[float, ...]]
+    """101 quantiles among whole captions by `DISTRIBUTIONS`."""
     random_distances: Mapping[str, tuple[float, ...]]
     """Quantiles of the distances between queries and random captions, by length in tokens; 0 for whole captions."""
     hubs: NDArray[np.int32]
@@ -227,9 +227,9 @@ class Calibration:
         nearer: NDArray[np.float64] = np.interp(distances, self.random_distances[str(length)], _TAIL)
         return 1 - nearer
 
-    def share_below(self, signal: str, value: float, *, kind: str = "whole", length: int = 0) -> float:
-        """The share of measured queries of one kind and length whose signal is below a value, equal ones half; 0..1."""
-        quantiles = np.array(self.distributions[signal].get(f"{kind} {length}", ()))
+    def share_below(self, signal: str, value: float) -> float:
+        """The share of whole captions whose signal is below a value, equal ones half, 0..1; 0.5 if not measured."""
+        quantiles = np.array(self.distributions[signal])
         if not len(quantiles):
             return 0.5
         shares = np.linspace(0, 1, len(quantiles))
@@ -434,18 +434,14 @@ def _lead(
     return auroc_of(verdict, success) - auroc_of(other, success), float(low), float(high)
 
 
-def _distributions(measured: Measured) -> dict[str, dict[str, tuple[float, ...]]]:
+def _distributions(measured: Measured) -> dict[str, tuple[float, ...]]:
     values = {name: measured.signals[:, NAMES.index(name)] for name in DISTRIBUTIONS if name in NAMES}
     values["marks"] = measured.marks
-    found: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name in DISTRIBUTIONS}
-    for kind in KINDS:
-        for length in sorted(set(measured.lengths[measured.kinds == kind].tolist())):
-            cell = (measured.kinds == kind) & (measured.lengths == length)
-            for name in DISTRIBUTIONS:
-                there = values[name][cell]
-                there = there[np.isfinite(there)]
-                if len(there):
-                    found[name][f"{kind} {length}"] = tuple(np.quantile(there, np.linspace(0, 1, 101)).tolist())
+    found: dict[str, tuple[float, ...]] = {}
+    for name in DISTRIBUTIONS:
+        there = values[name][measured.kinds == "whole"]
+        there = there[np.isfinite(there)]
+        found[name] = tuple(np.quantile(there, np.linspace(0, 1, 101)).tolist()) if len(there) else ()
     return found
 
 

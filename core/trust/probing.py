@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from core.corpus.images import Images
+from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
+from core.encoding.building import EncodedChunk, encode_sentences
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import EmbeddingMatrix
 from core.query import Token
@@ -239,17 +241,16 @@ def _encode(
     sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
 ) -> Steps[NDArray[np.float32]]:
     """Encode sequences of token ids; unit rows, (Q, D)."""
-    places: dict[bytes, int] = {}
-    distinct: list[NDArray[np.int32]] = []
-    for ids in sentences:
-        if places.setdefault(ids.tobytes(), len(distinct)) == len(distinct):
-            distinct.append(ids)
-    embeddings = yield from follow(
-        encoder.encode_together(distinct, vectors),
-        lambda step: Progress("calibrating: encoding queries", step.done, len(distinct), "queries"),
+    embeddings = np.empty((len(sentences), encoder.dim), np.float32)
+
+    def keep(chunk: EncodedChunk) -> None:
+        embeddings[chunk.rows] = chunk.embeddings[chunk.source]
+
+    yield from encode_sentences(
+        *(Sentences.joined(sentences), vectors, encoder, keep), stage="calibrating: encoding queries", unit="queries"
     )
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings[[places[ids.tobytes()] for ids in sentences]]
+    return embeddings
 
 
 def _lists(

@@ -13,8 +13,9 @@ from conftest import Files, demo_texts, write_coco, write_vectors, write_weights
 from reference import encode_slowly
 
 from core.assets import AssetError, Assets
+from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
-from core.encoding.matrix import EmbeddingMatrix, Recipe, Sentences, unfinished_rows
+from core.encoding.matrix import EmbeddingMatrix, Recipe, unfinished_rows
 from core.explorer import Explorer
 from core.store.cache import Cache
 from core.store.progress import finish
@@ -23,7 +24,7 @@ from core.store.whole import is_whole
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr("core.encoding.matrix._CHUNK", 40)
+    monkeypatch.setattr("core.encoding.building.CHUNK", 40)
 
 
 def start(files: Files, **changes) -> Explorer:
@@ -257,3 +258,4 @@ def test_codes_that_cannot_be_written_only_make_search_slower(files):
     explorer = files.explorer()
     assert explorer.matrix.codes is None
     assert len(explorer.ask("a dog near the window").hits) == 100
+    assert ["search is slower" in problem for problem in explorer.problems()] == [True] * RowCodes.supported()

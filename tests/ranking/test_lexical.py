@@ -12,8 +12,8 @@ from conftest import write_coco, write_vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
-from core.encoding.matrix import Sentences
 from core.ranking.lexical import BM25, Lexical, MeanWordVectors
 from core.store.progress import finish
 

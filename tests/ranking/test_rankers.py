@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import ask_caption
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -171,12 +172,12 @@ def test_context_moves_the_query_towards_the_first_captions_that_have_its_words(
 
 def test_context_of_a_caption_leaves_that_caption_out(explorer):
     row = 17
-    near = [hit for hit in explorer.ask_caption(row, method="bm25").hits.rows.tolist() if hit != row][:CONTEXT]
+    near = [hit for hit in ask_caption(explorer, row, method="bm25").hits.rows.tolist() if hit != row][:CONTEXT]
     rows = explorer.matrix.rows.astype(np.float64)
     moved = 2 * rows[row] / np.linalg.norm(rows[row]) + rows[near].mean(axis=0)
     cosines = rows @ moved / np.linalg.norm(rows, axis=1)
     expected = [hit for hit in np.argsort(-cosines, kind="stable").tolist() if hit != row]
-    assert explorer.ask_caption(row, method="context").hits.rows.tolist()[:20] == [row, *expected[:19]]
+    assert ask_caption(explorer, row, method="context").hits.rows.tolist()[:20] == [row, *expected[:19]]
 
 
 def test_context_takes_mean_word_vectors_when_no_caption_has_any_of_the_words(explorer):
@@ -194,7 +195,7 @@ def test_context_takes_mean_word_vectors_when_no_caption_has_any_of_the_words(ex
 def test_fused_is_the_fusion_of_the_three_lists_without_the_caption_asked(explorer, row):
     def answer(method, k):
         text = "a dog near the window"
-        return explorer.ask(text, method=method, k=k) if row is None else explorer.ask_caption(row, method=method, k=k)
+        return explorer.ask(text, method=method, k=k) if row is None else ask_caption(explorer, row, method=method, k=k)
 
     lists = []
     for method in ("infersent", "words", "bm25"):
@@ -215,7 +216,7 @@ def test_fused_is_the_fusion_of_the_three_lists_without_the_caption_asked(explor
 )
 def test_every_method_gives_a_well_formed_answer(explorer, method, text):
     if text == "caption":
-        answer = explorer.ask_caption(17, method=method)
+        answer = ask_caption(explorer, 17, method=method)
         typed = explorer.ask(explorer.captions.texts[17], method=method)
         assert answer.row == typed.row == answer.hits.rows[0] == 17
         assert answer.hits.rows.tolist() == typed.hits.rows.tolist()

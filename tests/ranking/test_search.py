@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from reference import rank_slowly
 
+from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
-from core.encoding.matrix import Sentences, _unit_rows
+from core.encoding.matrix import _unit_rows
 from core.ranking.search import Searcher
 
 

@@ -143,7 +143,7 @@ def calibration_of(
         "least_content": least,
         "predictor": Predictor(zeros, (1.0,) * len(NAMES), zeros, odds),
         "reliable_from": threshold,
-        "distributions": {name: {"whole 0": quantiles} for name in DISTRIBUTIONS},
+        "distributions": dict.fromkeys(DISTRIBUTIONS, quantiles),
         "random_distances": {"1": quantiles, "0": quantiles},
         "hubs": np.array([5], np.int32),
         "auroc": {"verdict": 0.9, "words": 0.8, "nearest_distance": 0.7},

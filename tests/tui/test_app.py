@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from conftest import write_coco
+from conftest import ask_caption, write_coco
 from rich.cells import cell_len
 from textual.events import Key, Paste
 
@@ -302,7 +302,7 @@ async def test_keys_typed_while_loading_are_kept_and_asked(files):
 
 
 async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
-    monkeypatch.setattr("core.encoding.matrix._CHUNK", 20)
+    monkeypatch.setattr("core.encoding.building.CHUNK", 20)
     app = make_app(files)
     async with app.run_test() as pilot:
         await until(pilot, lambda: any(files.cache.glob("matrix/*/recipe.json")), what="encoding to begin")
@@ -607,7 +607,7 @@ async def test_keys_of_a_burst_act_in_their_order(files):
         assert len(app._trail.visits) == 2, "r asked a random caption before"
         await pilot.press("escape")
         await settle(pilot)
-        hits = app._explorer.ask_caption(7).hits
+        hits = ask_caption(app._explorer, 7).hits
         app.hit_list.show(hits, app._explorer.folds.fold(hits.rows))
         press_at_once(app, "jjjkq")
         await until(pilot, lambda: not app.is_running, what="the end")
