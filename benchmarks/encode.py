@@ -78,7 +78,7 @@ def encode(sentences: Sentences, vectors: Any, encoder: SentenceEncoder) -> NDAr
     chunks, copies = distinct_chunks(sentences)
     out = np.empty((len(sentences), encoder.dim), np.float32)
     for chunk in chunks:
-        embeddings = finish(encoder.encode_together([sentences[copies[i][0]] for i in chunk], vectors))  # type: ignore[arg-type]
+        embeddings = finish(encoder.encode_together([sentences[copies[i][0]] for i in chunk], vectors))
         rows = np.concatenate([copies[i] for i in chunk])
         out[rows] = np.repeat(embeddings, [len(copies[i]) for i in chunk], axis=0)
     return out

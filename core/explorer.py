@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ from core.ranking.rankers import Rankers
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.ranking.search import Searcher
 from core.store.cache import Cache
-from core.store.progress import Cancelled, Progress, Steps
+from core.store.progress import Cancelled, Progress, Steps, finish
 from core.store.whole import is_whole
 from core.trust.calibration import Calibration, calibrate
 from core.trust.probing import LEAST_CAPTIONS, probe
@@ -94,14 +95,22 @@ class Explorer:
             AssetError: The weights cannot be used, or do not belong to the vectors.
         """
         encoder = SentenceEncoder.load(self.assets.weights, device=self.device, dtype=self.dtype)
-        if self.vectors.dim != encoder.word_dim:
+        self.check_word_dim(encoder, self.vectors.dim)
+        return encoder
+
+    def check_word_dim(self, encoder: SentenceEncoder, dim: int) -> None:
+        """Check that word vectors of a width belong to an encoder.
+
+        Raises:
+            AssetError: They do not.
+        """
+        if dim != encoder.word_dim:
             raise AssetError(
                 self.assets.vectors,
-                f"its vectors have {self.vectors.dim} numbers",
+                f"its vectors have {dim} numbers",
                 expected=f"{encoder.word_dim}, as {self.assets.weights} says",
                 advice="name the vectors that the weights were trained with: --vectors",
             )
-        return encoder
 
     @property
     def is_encoder_loaded(self) -> bool:
@@ -118,17 +127,34 @@ class Explorer:
         yield Progress("loading the encoder", 0, 0, "")
         _ = self.encoder
 
+    def identify(self) -> Steps[None]:
+        """Hash weights and vectors, which tells the places of what is computed from them; converts and loads nothing.
+
+        Raises:
+            AssetError: A file cannot be read.
+        """
+        self._weights_hash = yield from self.cache.sha256(self.assets.weights)
+        self._vectors_hash = yield from self.cache.sha256(self.assets.vectors)
+
+    @property
+    def vectors_folder(self) -> Path:
+        """The place of the converted vectors, whether they are there or not; known after `identify`."""
+        return self.cache.folder("vectors", f"{self._vectors_hash[:32]}-{VECTORS_FORMAT}")
+
+    @property
+    def matrix_folder(self) -> Path:
+        """The place of the matrix, whether it is there or not; known after `identify` and `open_captions`."""
+        return self.cache.folder("matrix", self.recipe().key)
+
     def open_vectors(self) -> Steps[None]:
         """Open word vectors, converting them when they are new.
 
         Raises:
             AssetError: The file cannot be used, or belongs to another version of InferSent.
         """
-        self._weights_hash = yield from self.cache.sha256(self.assets.weights)
-        self._vectors_hash = yield from self.cache.sha256(self.assets.vectors)
-        folder = self.cache.folder("vectors", f"{self._vectors_hash[:32]}-{VECTORS_FORMAT}")
-        yield from WordVectors.convert(self.assets.vectors, folder)
-        self.vectors = WordVectors(folder, vocab_size=self._vocab_size)
+        yield from self.identify()
+        yield from WordVectors.convert(self.assets.vectors, self.vectors_folder)
+        self.vectors = WordVectors(self.vectors_folder, vocab_size=self._vocab_size)
         self._marks = self.vectors.find(self.tokenizer.marks, always=self.tokenizer.marks)
         if (self._marks < 0).any():
             usual = {1: "glove.840B.300d.txt", 2: "crawl-300d-2M.vec"}[self.assets.version]
@@ -156,8 +182,7 @@ class Explorer:
         Raises:
             AssetError: The weights cannot be used, or the cache cannot be written.
         """
-        recipe = self.recipe()
-        folder = self.cache.folder("matrix", recipe.key)
+        recipe, folder = self.recipe(), self.matrix_folder
         if is_whole(folder, recipe.origin()):
             self.report = BuildReport(len(self.captions), len(self.captions), True, "")
         else:
@@ -276,46 +301,49 @@ class Explorer:
         self.tokenizer.warm_up()
 
     def recipe(self) -> Recipe:
-        """What the matrix of the opened encoder and captions is made from."""
+        """What the matrix is made from; known after `identify` and `open_captions`."""
         return Recipe(
             weights=self._weights_hash,
             vectors=self._vectors_hash,
             texts=Recipe.hash_texts(self.captions.texts),
             version=self.assets.version,
             tokenizer=self.tokenizer.name,
-            vocab_size=len(self.vectors),
+            vocab_size=self._vocab_size or 0,
             dtype=self.dtype,
         )
 
-    def self_check(self, *, captions: int = 200) -> Steps[float]:
-        """Encode some captions, drawn evenly, as they are encoded here and in float32 on the CPU.
+    def self_check(self, encoder: SentenceEncoder, *, sentences: int = 200) -> float:
+        """Encode random sentences with an encoder of these weights, and in float32 on the CPU; needs no word vectors.
 
         Returns:
-            The least cosine between the two embeddings of a caption; near 1 when the device computes as it should.
-        """
-        texts = self.captions.texts[:: max(1, len(self.captions) // captions)][:captions]
-        here, exact = (np.empty((len(texts), self.encoder.dim), np.float32) for _ in range(2))
-        yield from self.embed(texts, here)
-        yield from self.embed(texts, exact, encoder=SentenceEncoder.load(self.assets.weights))
-        lengths = np.linalg.norm(here, axis=1) * np.linalg.norm(exact, axis=1)
-        return float(((here * exact).sum(axis=1) / lengths).min())
+            The least cosine between the two embeddings of a sentence; near 1 when the device computes as it should.
 
-    def embed(
-        self, texts: Sequence[str], out: NDArray[np.float32], *, encoder: SentenceEncoder | None = None
-    ) -> Steps[None]:
+        Raises:
+            AssetError: The weights cannot be used.
+        """
+        exact = SentenceEncoder.load(self.assets.weights)
+        chance = np.random.default_rng(0)
+        words = _RandomWords(
+            chance.normal(size=(500, exact.word_dim)).astype(np.float32) * 0.3
+        )  # as large as real ones
+        ids = [chance.integers(0, 500, size=length).astype(np.int32) for length in chance.integers(3, 25, sentences)]
+        ours, theirs = (finish(each.encode_together(ids, words)) for each in (encoder, exact))  # (n, D)
+        lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+        return float(((ours * theirs).sum(axis=1) / lengths).min())
+
+    def embed(self, texts: Sequence[str], out: NDArray[np.float32]) -> Steps[None]:
         """Encode texts into `out`, (len(texts), D), raw; those without known words at the mark-only point.
 
         Args:
             texts: The texts.
             out: Where the embeddings go.
-            encoder: Another one than the explorer's.
         """
         sentences = yield from self.sentences(texts)
 
         def keep(chunk: EncodedChunk) -> None:
             out[chunk.rows] = chunk.embeddings[chunk.source]
 
-        yield from encode_sentences(sentences, self.vectors, encoder or self.encoder, keep)
+        yield from encode_sentences(sentences, self.vectors, self.encoder, keep)
 
     def sentences(self, texts: Sequence[str]) -> Steps[Sentences]:
         """Turn texts into token ids, the sentence marks around each; unknown tokens are dropped."""
@@ -646,6 +674,11 @@ class Explorer:
 
     def _answer_key(self, ids: NDArray[np.int32]) -> str:
         return f"{self.matrix.folder.name}:{self.device}:winners:{hashlib.sha256(ids.tobytes()).hexdigest()}"
+
+
+class _RandomWords(NamedTuple):
+    rows: NDArray[np.float32]
+    """(V, E)."""
 
 
 def _encoded_from(known: bytes, dim: int, length: int) -> EncodedSentence | None:

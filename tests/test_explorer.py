@@ -415,8 +415,8 @@ def test_before_anything_is_measured_auto_is_the_encoder(files):
 
 def test_the_self_check_is_near_1_in_either_dtype_and_tells_an_encoder_that_computes_otherwise(files, tmp_path):
     explorer = files.explorer()
-    assert finish(explorer.self_check()) > 0.999999
-    explorer.encoder = SentenceEncoder.load(files.weights, dtype="bfloat16")
-    assert 0.999 < finish(explorer.self_check(captions=50)) < 0.9999999
-    explorer.encoder = SentenceEncoder.load(write_weights(tmp_path / "other.pkl", seed=7))
-    assert finish(explorer.self_check()) < 0.9
+    assert explorer.self_check(explorer.encoder) > 0.999999
+    coarse = SentenceEncoder.load(files.weights, dtype="bfloat16")
+    assert 0.999 < explorer.self_check(coarse, sentences=50) < 0.9999999
+    other = SentenceEncoder.load(write_weights(tmp_path / "other.pkl", seed=7))
+    assert explorer.self_check(other) < 0.9

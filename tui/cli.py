@@ -349,9 +349,9 @@ def cache_list(context: click.Context, as_json: bool) -> None:
 def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     """Delete everything computed from other files or settings than these options name."""
     explorer = Options.of(context).open_explorer()
-    run_steps(explorer.open_encoder(), quiet=False)
+    run_steps(explorer.identify(), quiet=False)
     run_steps(explorer.open_captions(), quiet=False)
-    keep = {explorer.vectors.folder, explorer.cache.folder("matrix", explorer.recipe().key)}
+    keep = {explorer.vectors_folder, explorer.matrix_folder}
     doomed = [entry for entry in explorer.cache.entries() if entry.path not in keep]
     for entry in doomed:
         state = "" if entry.whole else "unfinished  "

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.assets import ADDRESSES, AssetError
 from core.store.progress import Progress, Steps
-from core.store.whole import Origin, make_folder
+from core.store.whole import Origin, is_whole, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +92,11 @@ class WordVectors:
                 at += 1
         return found
 
+    @staticmethod
+    def is_converted(folder: Path) -> bool:
+        """Whether a folder holds a store that `convert` made."""
+        return is_whole(folder, _origin(folder))
+
     @classmethod
     def convert(cls, path: Path, folder: Path) -> Steps[None]:
         """Convert a `.vec` file (plain, `.gz` or `.zip`) into a store; does nothing when the store is there.
@@ -103,9 +108,23 @@ class WordVectors:
             AssetError: The file is missing, damaged, or not a vector file; the disk is full or read-only.
         """
         yield from make_folder(
-            *(folder, Origin(folder.name, FORMAT, path.name), lambda work: _convert(path, work)),
-            doing="converts these vectors",
+            *(folder, _origin(folder, path.name), lambda work: _convert(path, work)), doing="converts these vectors"
         )
+
+
+def read_dim(path: Path) -> int:
+    """Tell E, the width of a file's vectors, from its beginning.
+
+    Raises:
+        AssetError: The file is missing, damaged, empty, or not a vector file.
+    """
+    for lines, _ in _blocks(path):
+        return _shape(lines, path)[1]
+    raise AssetError(path, "is empty", expected=_LINES, advice=_ADVICE)
+
+
+def _origin(folder: Path, about: str = "") -> Origin:
+    return Origin(folder.name, FORMAT, about)
 
 
 def _hash(words: Sequence[bytes]) -> NDArray[np.uint64]:

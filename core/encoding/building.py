@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
-from core.corpus.vectors import WordVectors
-from core.encoding.encoder import SentenceEncoder
+from core.encoding.encoder import SentenceEncoder, WordRows
 from core.encoding.halving import PartStep
 from core.store.progress import Progress, Steps, follow
 
@@ -37,7 +36,7 @@ class EncodedChunk(NamedTuple):
 
 def encode_sentences(
     sentences: Sentences,
-    vectors: WordVectors,
+    vectors: WordRows,
     encoder: SentenceEncoder,
     keep: Callable[[EncodedChunk], None],
     *,

@@ -8,14 +8,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from core.assets import ADDRESSES, AssetError
-from core.corpus.vectors import WordVectors
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.prefixes import PrefixPlan, plan
 from core.encoding.processor import multiplies_bfloat16
@@ -38,6 +37,14 @@ _KEYS = [
 def never() -> bool:
     """Answer `cancelled` for work that is not."""
     return False
+
+
+class WordRows(Protocol):
+    """Word vectors, as far as encoding needs them."""
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """(V, E)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +213,7 @@ class SentenceEncoder:
         return _States(inputs, hidden, cell)
 
     def encode_together(
-        self, sentences: Sequence[NDArray[np.int32]], vectors: WordVectors, *, at_once: int | None = None
+        self, sentences: Sequence[NDArray[np.int32]], vectors: WordRows, *, at_once: int | None = None
     ) -> Generator[PartStep, None, NDArray[np.float32]]:
         """Encode distinct sentences, sharing the steps of equal beginnings and endings; exact, without padding.
 
@@ -240,7 +247,7 @@ class SentenceEncoder:
 
     @torch.inference_mode()
     def _pool(
-        self, steps: PrefixPlan, vectors: WordVectors, direction: _Direction, out: NDArray[np.float32]
+        self, steps: PrefixPlan, vectors: WordRows, direction: _Direction, out: NDArray[np.float32]
     ) -> Generator[float, None, None]:
         """Run one direction along a plan and write each sentence's maxima into `out`, (B, H).
 

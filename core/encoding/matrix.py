@@ -44,7 +44,7 @@ class Recipe:
     tokenizer: str
     """`Tokenizer.name`: which sentence splitter, which NLTK."""
     vocab_size: int
-    """How many words of the vector file are known."""
+    """How many words of the vector file are known at most; 0 for all."""
     dtype: str
     """What the encoder computes in."""
     format: int = _FORMAT

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from core.assets import AssetError
 from core.corpus import vectors as vectors_module
-from core.corpus.vectors import WordVectors
+from core.corpus.vectors import WordVectors, read_dim
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.store.whole import unless_locked
@@ -70,6 +70,21 @@ def test_every_form_of_the_file_gives_the_same_vectors(tmp_path, ending, header,
     assert contents(store) == expected
     assert (len(store), store.dim, store.broken_lines) == (3, 3, 0)
     assert store.rows.dtype == np.float32
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_the_width_of_the_vectors_is_told_without_converting_them(tmp_path, header):
+    path = write_vectors(tmp_path / "a.vec", ["kite", "dog"], dim=7, header=header)
+    assert read_dim(path) == 7
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_width_of_what_are_no_vectors_is_an_error(tmp_path):
+    path = tmp_path / "a.vec"
+    for data, found in (("", "is empty"), ("<html>", "web page")):
+        path.write_text(data)
+        with pytest.raises(AssetError, match=found):
+            read_dim(path)
 
 
 def test_words_are_found_exactly_as_they_are_in_the_file(tmp_path):

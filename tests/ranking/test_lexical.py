@@ -16,6 +16,7 @@ from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.ranking.lexical import BM25, Lexical, MeanWordVectors
 from core.store.progress import finish
+from core.store.whole import unless_locked
 
 TEXTS = [
     "a dog runs on the beach",
@@ -211,6 +212,17 @@ def test_an_index_that_cannot_be_read_is_made_anew(files):
         again = files.explorer()
         finish(again.open_methods())
         np.testing.assert_array_equal(again.ask("a dog on the beach", method="bm25").hits.rows, before.rows)
+
+
+def test_a_matrix_cannot_be_pruned_while_its_captions_are_indexed(tmp_path, vectors):
+    texts = ["a dog", "kite"]
+    steps = Lexical.build(tmp_path / "key" / "lexical", texts, sentences=sentences_of(vectors, texts), vectors=vectors)
+    next(steps)
+    with unless_locked(tmp_path / "key") as free:
+        assert not free
+    finish(steps)
+    with unless_locked(tmp_path / "key") as free:
+        assert free
 
 
 def test_an_index_of_other_captions_is_made_anew(tmp_path, vectors):

@@ -606,7 +606,7 @@ def test_doctor_json_says_what_is_in_use(run, files):
     assert document["model"]["path"] == str(files.weights)
     assert (document["model"]["version"], document["model"]["dim"], document["model"]["word_dim"]) == (2, 32, 12)
     assert document["vectors"]["path"] == str(files.vectors)
-    assert (document["vectors"]["dim"], document["vectors"]["broken_lines"]) == (12, 0)
+    assert (document["vectors"]["dim"], document["vectors"]["state"]) == (12, "not converted yet")
     assert document["captions"]["path"] == str(files.captions)
     assert (document["captions"]["rows"], document["captions"]["images"]) == (300, 60)
     assert document["matrix"]["state"] == "not encoded yet"
@@ -614,8 +614,12 @@ def test_doctor_json_says_what_is_in_use(run, files):
     assert document["cache"]["bytes"] > 0
     assert "punkt" in document["tokenizer"]
     assert {"infersent-tui", "python", "torch", "textual"} <= set(document["versions"])
+    assert not list(files.cache.glob("vectors/*"))  # gigabytes, onto a disk that may be full
     run("encode", *files.flags)
-    matrix = run("doctor", "--json", *files.flags).document["matrix"]
+    document = run("doctor", "--json", *files.flags).document
+    vectors = document["vectors"]
+    assert (vectors["dim"], vectors["broken_lines"], vectors["state"]) == (12, 0, "converted")
+    matrix = document["matrix"]
     assert matrix["state"] == "whole"
     (Path(matrix["path"]) / "embeddings.npy").write_bytes(b"noise")
     assert "damaged" in run("doctor", "--json", *files.flags).document["matrix"]["state"]
@@ -651,6 +655,7 @@ def test_doctor_says_what_is_wrong_and_exits_2(run, files):
 def test_doctor_counts_broken_lines(run, files):
     with files.vectors.open("a") as file:
         file.write("broken 1.0 2.0\n")
+    run("encode", *files.flags)
     assert run("doctor", "--json", *files.flags).document["vectors"]["broken_lines"] == 1
 
 
@@ -722,6 +727,17 @@ def test_prune_deletes_what_is_not_in_use_and_keeps_the_rest(run, files):
     assert new.is_dir()
     assert run("encode", "--json", *files.flags).document["reused"] is True
     assert "nothing to delete" in run("cache", "prune", "--yes", *files.flags).out
+
+
+def test_prune_converts_nothing_and_loads_no_weights(run, files):
+    run("encode", *files.flags)
+    changed = files.vectors.with_name("others.vec")
+    changed.write_text(files.vectors.read_text() + "more" + " 0.5" * WORD_DIM + "\n")
+    files.weights.write_bytes(b"no weights at all")
+    done = run("cache", "prune", "--yes", *replace(files, vectors=changed).flags)
+    assert done.code == 0
+    assert "deleted 2" in done.out
+    assert not list(files.cache.glob("vectors/*/"))
 
 
 def test_prune_keeps_everything_when_the_files_in_use_cannot_be_told(run, files):
