@@ -192,7 +192,8 @@ class ExplorerApp(App[None]):
         self._answer: Answer | None = None
         self._method: Choice = "infersent"
         self._doubted: tuple[int, int | None] | None = None  # the question and the hit whose explanation was asked
-        self._cursor_wanted: int | None = None  # a place beyond the leading hits, to go to once all are ranked
+        self._cursor_wanted: int | None = None  # a place in the ranking, to go to once it is there
+        self._cursor_meanwhile: int | None = None  # where the cursor waits for that
         self._settling: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -353,8 +354,12 @@ class ExplorerApp(App[None]):
         """Go to the list; what was typed becomes a step of the trail."""
         self.hit_list.focus()
         text = self.search_box.value
-        if text.strip() and (self._trail.here is None or visible(self._trail.here.text) != text):
+        if not text.strip():
+            return
+        if self._trail.here is None or visible(self._trail.here.text) != text:
             self._go(Visit(text, None))
+        else:
+            self._typing = False  # it is where the trail stands already
 
     @on(HitList.Pasted)
     def ask_pasted(self, message: HitList.Pasted) -> None:
@@ -405,6 +410,9 @@ class ExplorerApp(App[None]):
         hits.notice = visible(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
         if self._cursor_wanted is not None:
             hits.go_to(self._cursor_wanted)
+            if self._cursor_wanted < len(answer.hits):
+                self._cursor_wanted = None
+            self._cursor_meanwhile = hits.place
         elif not same:
             hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.row is None else 1)
@@ -427,10 +435,11 @@ class ExplorerApp(App[None]):
         """Put the whole ranking in place of the leading hits."""
         if message.question.serial != self._serial:
             return
+        cursor = self.hit_list.place
         self.hit_list.show(message.ranking, message.folding)
-        if self._cursor_wanted is not None:
+        if self._cursor_wanted is not None and cursor == self._cursor_meanwhile:
             self.hit_list.go_to(self._cursor_wanted)
-            self._cursor_wanted = None
+        self._cursor_wanted = None
 
     @on(HitList.CursorMoved)
     def show_caption(self, message: HitList.CursorMoved) -> None:

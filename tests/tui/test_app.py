@@ -667,6 +667,60 @@ async def ask(pilot, text: str) -> None:
     await settle(pilot)
 
 
+async def test_a_cursor_that_was_moved_meanwhile_stays_when_the_whole_order_arrives(files):
+    app = make_app(files)
+    held, post_message, holding = [], app.post_message, threading.Event()
+    app.post_message = lambda message: (
+        held.append(message) if holding.is_set() and isinstance(message, ExplorerApp.Ordered) else post_message(message)
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog near the window")
+        for place in (20, 150):  # among the leading hits, and beyond them
+            app.hit_list.go(place)
+            await pilot.press("r")
+            await settle(pilot)
+            holding.set()
+            await pilot.press("backspace")
+            await until(pilot, lambda: held and app._answer.text == "a dog near the window", what="the leading hits")
+            shown = app.hit_list.place
+            await pilot.press("down" if place == 20 else "up", "j" if place == 20 else "k")
+            moved = app.hit_list.place
+            assert abs(moved - shown) == 2
+            holding.clear()
+            post_message(held.pop())
+            await settle(pilot)
+            assert app.hit_list.place == moved
+
+
+async def test_a_cursor_beyond_the_leading_hits_comes_back_with_the_whole_order(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog near the window")
+        app.hit_list.go(150)
+        await pilot.press("r")
+        await settle(pilot)
+        await pilot.press("backspace")
+        await until(pilot, lambda: app._answer.text == "a dog near the window", what="the answer")
+        await settle(pilot)
+        assert app.hit_list.place == 150
+
+
+async def test_typing_the_same_text_again_leaves_backspace_to_the_query_before(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        first = app._answer.text
+        await ask(pilot, "a dog")
+        await pilot.press("slash", "end", "backspace")
+        await type_text(pilot, "g")
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("backspace")
+        await until(pilot, lambda: app._answer.text == first, what="the query before")
+
+
 async def explained(pilot) -> None:
     app = pilot.app
     await until(
