@@ -86,6 +86,7 @@ class Explorer:
         self.calibration: Calibration | None = None
         """What answers can be trusted; None before `calibrate`."""
         self._recent: dict[str, EncodedSentence] = {}  # the latest last
+        self._unwritten: dict[str, EncodedSentence] = {}  # of settled queries
 
     @cached_property
     def encoder(self) -> SentenceEncoder:
@@ -273,7 +274,7 @@ class Explorer:
     @cached_property
     def _meter(self) -> SignalMeter:
         assert self._rankers is not None
-        marks = self._encode(self._marks, never, store=True).embedding
+        marks = self._encode(self._marks, never, settled=True).embedding
         bm25 = self._rankers.lexical.bm25
         return SignalMeter(self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=bm25, images=self._images)
 
@@ -414,7 +415,7 @@ class Explorer:
         same = self.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
         unfinished = not settled and not text[-1:].isspace()
         if terms and not any(self.tokenizer.tokenize(self.captions.texts[row]) == words for row in same):
-            return self._ask_sum(text, terms, clock, unfinished=unfinished, store=settled, k=k, cancelled=cancelled)
+            return self._ask_sum(text, terms, clock, unfinished=unfinished, settled=settled, k=k, cancelled=cancelled)
         if len(ids) <= 2:
             tokens, verdict = _nothing_known(words, unfinished=unfinished)
             return Answer(
@@ -426,7 +427,7 @@ class Explorer:
                 method=way,
             )
         own_row = next(iter(same), None)
-        encoded = self._encode(ids, cancelled, store=settled)
+        encoded = self._encode(ids, cancelled, settled=settled)
         clock.lap("encode")
         query = Query(literal, ids, self.matrix.rows[own_row] if own_row is not None else encoded.embedding, own_row)
         found = self._find(query, way, k=k)
@@ -482,7 +483,7 @@ class Explorer:
         if answer.query is None or answer.found is None:
             tokens, verdict = _nothing_known(words)
             return replace(answer, tokens=tokens, verdict=verdict, timings_ms=clock.timings())
-        encoded = self._encode(answer.query.ids, cancelled, store=True)
+        encoded = self._encode(answer.query.ids, cancelled, settled=True)
         clock.lap("encode")
         tokens, marks = _tokens(words, rows, encoded), _marks_importance(encoded)
         verdict = self._judge(tokens, answer.query, answer.found, answer.method, marks_importance=marks)
@@ -537,11 +538,11 @@ class Explorer:
         """
         words, rows, _ = self._look_up(self.captions.texts[row])
         ids = self.matrix.sentences[row]
-        encoded = self._encode(ids, cancelled, store=False)
+        encoded = self._encode(ids, cancelled, settled=False)
         agreement = None
         query = answer.query
         if query is not None:
-            winners = self._encode(query.ids, cancelled, store=False).winners
+            winners = self._encode(query.ids, cancelled, settled=False).winners
             agreement = agree(
                 Side(query.embedding, winners, [self.vectors.word(i) for i in query.ids]),
                 Side(self.matrix.rows[row], encoded.winners, [self.vectors.word(i) for i in ids]),
@@ -579,7 +580,7 @@ class Explorer:
         clock: _Clock,
         *,
         unfinished: bool,
-        store: bool,
+        settled: bool,
         k: int,
         cancelled: Callable[[], bool],
     ) -> Answer:
@@ -589,7 +590,7 @@ class Explorer:
         for term in terms:
             words, rows, ids = self._look_up(term.text)
             known = len(ids) > 2
-            encoded = self._encode(ids, cancelled, store=store and known)
+            encoded = self._encode(ids, cancelled, settled=settled and known)
             tokens = _tokens(words, rows, encoded, unfinished=unfinished and term is terms[-1])
             asked.append(Term(term.weight, term.text, tokens, _marks_importance(encoded)))
             if known:
@@ -657,19 +658,26 @@ class Explorer:
         hubs = sum(row in self.calibration.hub_set for row in hits[:FIRST].tolist())
         return judge(tokens, signals, self.calibration, marks_importance=marks_importance, hubs=hubs)
 
-    def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool], *, store: bool) -> EncodedSentence:
-        """Encode token ids, unless that was done lately, or an earlier, settled query had them."""
+    def remember(self) -> None:
+        """Write the embeddings of settled queries to the cache; call it once their answers are shown."""
+        while self._unwritten:
+            key, encoded = self._unwritten.popitem()
+            self.cache.remember_answer(key, encoded.embedding.tobytes() + encoded.winners.tobytes())
+
+    def _encode(self, ids: NDArray[np.int32], cancelled: Callable[[], bool], *, settled: bool) -> EncodedSentence:
+        """Encode token ids, unless that was done lately; a settled query's are also looked up in the cache."""
         key = self._answer_key(ids)
-        encoded = self._recent.pop(key, None)
-        if encoded is None and (known := self.cache.recall_answer(key)):
+        encoded, is_written = self._recent.pop(key, None), False
+        if encoded is None and settled and (known := self.cache.recall_answer(key)):
             encoded = _encoded_from(known, self.matrix.dim, len(ids))
+            is_written = encoded is not None
         if encoded is None:
             encoded = self.encoder.encode(np.asarray(self.vectors.rows[ids]), cancelled=cancelled)
         self._recent[key] = encoded
         if len(self._recent) > _RECENT:
             del self._recent[next(iter(self._recent))]
-        if store:
-            self.cache.remember_answer(key, encoded.embedding.tobytes() + encoded.winners.tobytes())
+        if settled and not is_written:
+            self._unwritten[key] = encoded
         return encoded
 
     def _answer_key(self, ids: NDArray[np.int32]) -> str:

@@ -132,13 +132,21 @@ def test_hostile_texts_are_data(files):
     assert explorer.captions.texts[6] == "? dog"  # half of a character
 
 
-def test_a_settled_query_is_remembered_and_a_keystroke_is_not(files):
+def test_a_settled_query_is_remembered_once_its_answer_is_shown_and_a_keystroke_is_not(files, monkeypatch):
     explorer = files.explorer()
+    reads, recall = [], explorer.cache.recall_answer
+    monkeypatch.setattr(explorer.cache, "recall_answer", lambda key: reads.append(key) or recall(key))
     explorer.ask("a dog ne", settled=False)
-    assert len(explorer.cache._answers) == 0
+    explorer.remember()
+    assert (len(reads), len(explorer.cache._answers)) == (0, 0)
     first = explorer.ask("a dog near")
+    assert (len(reads), len(explorer.cache._answers)) == (1, 0)
+    explorer.remember()
     assert len(explorer.cache._answers) == 1
+    explorer._recent.clear()
     second = explorer.ask("a dog near")
+    assert len(reads) == 2
+    assert not explorer._unwritten  # it is there already
     np.testing.assert_array_equal(first.hits.distances, second.hits.distances)
     assert [t.importance for t in first.tokens] == [t.importance for t in second.tokens]
 
@@ -146,6 +154,8 @@ def test_a_settled_query_is_remembered_and_a_keystroke_is_not(files):
 def test_a_damaged_remembered_answer_is_a_miss(files):
     explorer = files.explorer()
     first = explorer.ask("a dog near")
+    explorer.remember()
+    assert len(explorer.cache._answers) == 1
     for key in list(explorer.cache._answers.iterkeys()):
         explorer.cache._answers.set(key, b"\0" * 5)
     explorer._recent.clear()
@@ -296,10 +306,10 @@ def test_a_hit_of_a_sum_has_importance_but_no_agreement(files):
 
 def test_what_is_remembered_explains_like_what_is_encoded(files):
     explorer = files.explorer()
-    answer = explorer.ask("a dog near")
-    first = explorer.explain(answer, 5)
+    first = explorer.explain(explorer.ask("a dog near"), 5)
+    explorer.remember()
     explorer._recent.clear()
-    assert explorer.explain(answer, 5) == first
+    assert explorer.explain(explorer.ask("a dog near"), 5) == first
 
 
 # Calibrated
@@ -387,6 +397,7 @@ def test_any_text_is_answered_after_a_calibration(calibrated, method, text):
 
 def test_a_calibrated_caption_asked_again_needs_no_encoder(calibrated, files):
     ask_caption(calibrated, 17)
+    calibrated.remember()
     again = files.explorer()
     finish(again.open_calibration())
     assert ask_caption(again, 17).verdict.probability is not None

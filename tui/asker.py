@@ -209,6 +209,8 @@ class Asker:
         if answer.found is not None and not self._is_overtaken():
             ranking = answer.found.order()
             self._ordered(question, ranking, self._explorer.folds.fold(ranking.rows))
+        if not self._is_overtaken():
+            self._explorer.remember()
 
     def _show(self, question: Question, answer: Answer) -> None:
         self._answered(question, answer, self._explorer.folds.fold(answer.hits.rows))

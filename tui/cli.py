@@ -176,6 +176,7 @@ def search(
         else:
             _print_answer(explorer, answer, quiet)
         sys.stdout.flush()
+        explorer.remember()
     context.exit(0 if found else 1)
 
 
