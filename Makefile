@@ -23,18 +23,21 @@ format:
 	$(PYTHON) -m ruff check --fix .
 
 # For a machine without network that has torch, scipy, pandas and pyarrow: wheels of this project and of the packages
-# in LACKS, with what they depend on. There: pip install --no-index --find-links wheels infersent-tui
+# in LACKS and ALSO, with what they depend on. There: pip install --no-index --find-links wheels infersent-tui
 TARGET_PYTHON ?= 3.12
 TARGET_ARCH ?= x86_64
 LACKS ?= textual nltk diskcache filelock bm25s PyStemmer click platformdirs
 WHEELS ?= wheels
 
 offline-wheels:
+	$(PYTHON) -m pip --version
+	rm -rf build  # of an earlier version: its modules would get into the wheel
 	mkdir -p $(WHEELS) && rm -f $(WHEELS)/*.whl
 	$(PYTHON) -m pip wheel -q --no-deps -w $(WHEELS) .
+	rm -rf build
 	$(PYTHON) -m pip download -q -c constraints.txt -d $(WHEELS) --only-binary=:all: --implementation cp \
 		--python-version $(TARGET_PYTHON) \
 		$(foreach n,17 27 28 34,--platform manylinux_2_$(n)_$(TARGET_ARCH)) --platform manylinux2014_$(TARGET_ARCH) \
-		$(LACKS)
+		$(LACKS) $(ALSO)
 	@echo "$(WHEELS): $$(ls $(WHEELS) | wc -l) wheels for Python $(TARGET_PYTHON) on $(TARGET_ARCH); copy the folder, then:"
 	@echo "  pip install --no-index --find-links $(WHEELS) infersent-tui"
