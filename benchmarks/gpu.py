@@ -71,6 +71,7 @@ def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+        save()  # an unwritable folder is told now
     with folder() as place:
         say("writing weights and vectors")
         setting = Setting.write(device, quick=quick, folder=Path(place))
