@@ -20,7 +20,7 @@ from benchmarks.measure import Timing, interleave, product_rate
 from core.assets import Assets
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
-from core.encoding.building import distinct_chunks
+from core.encoding.building import distinct_chunks, embed_sentences
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.prefixes import plan
 from core.store.progress import finish
@@ -75,12 +75,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 def encode(sentences: Sentences, vectors: Any, encoder: SentenceEncoder) -> NDArray[np.float32]:
     """Encode a corpus in the chunks that a matrix is made in; (N, D)."""
-    chunks, copies = distinct_chunks(sentences)
     out = np.empty((len(sentences), encoder.dim), np.float32)
-    for chunk in chunks:
-        embeddings = finish(encoder.encode_together([sentences[copies[i][0]] for i in chunk], vectors))
-        rows = np.concatenate([copies[i] for i in chunk])
-        out[rows] = np.repeat(embeddings, [len(copies[i]) for i in chunk], axis=0)
+    finish(embed_sentences(sentences, vectors, encoder, out))
     return out
 
 

@@ -22,7 +22,7 @@ from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
-from core.encoding.building import EncodedChunk, encode_sentences
+from core.encoding.building import embed_sentences
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
@@ -76,6 +76,9 @@ class Explorer:
         self.tokenizer = Tokenizer(assets.version)
         self._vocab_size = vocab_size
         self._columns = columns or Columns()
+        self._weights_hash: str  # from `identify` on
+        self._vectors_hash: str
+        self._texts_hash: str  # from `open_captions` on
         self.captions: Captions
         self.folds: Folds
         self.vectors: WordVectors
@@ -134,8 +137,9 @@ class Explorer:
         Raises:
             AssetError: A file cannot be read.
         """
-        self._weights_hash = yield from self.cache.sha256(self.assets.weights)
-        self._vectors_hash = yield from self.cache.sha256(self.assets.vectors)
+        if "_vectors_hash" not in self.__dict__:
+            self._weights_hash = yield from self.cache.sha256(self.assets.weights)
+            self._vectors_hash = yield from self.cache.sha256(self.assets.vectors)
 
     @property
     def vectors_folder(self) -> Path:
@@ -176,6 +180,7 @@ class Explorer:
         yield Progress("reading captions", 0, 0, "")
         self.captions = Captions.read(self.assets.captions, columns=self._columns)
         self.folds = Folds(self.captions)
+        self._texts_hash = Recipe.hash_texts(self.captions.texts)
 
     def open_matrix(self) -> Steps[None]:
         """Open the captions' embeddings; encode the captions unless that was done before.
@@ -306,7 +311,7 @@ class Explorer:
         return Recipe(
             weights=self._weights_hash,
             vectors=self._vectors_hash,
-            texts=Recipe.hash_texts(self.captions.texts),
+            texts=self._texts_hash,
             version=self.assets.version,
             tokenizer=self.tokenizer.name,
             vocab_size=self._vocab_size or 0,
@@ -324,9 +329,7 @@ class Explorer:
         """
         exact = SentenceEncoder.load(self.assets.weights)
         chance = np.random.default_rng(0)
-        words = _RandomWords(
-            chance.normal(size=(500, exact.word_dim)).astype(np.float32) * 0.3
-        )  # as large as real ones
+        words = _RandomWords(0.3 * chance.normal(size=(500, exact.word_dim)).astype(np.float32))  # of usual length
         ids = [chance.integers(0, 500, size=length).astype(np.int32) for length in chance.integers(3, 25, sentences)]
         ours, theirs = (finish(each.encode_together(ids, words)) for each in (encoder, exact))  # (n, D)
         lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
@@ -340,11 +343,7 @@ class Explorer:
             out: Where the embeddings go.
         """
         sentences = yield from self.sentences(texts)
-
-        def keep(chunk: EncodedChunk) -> None:
-            out[chunk.rows] = chunk.embeddings[chunk.source]
-
-        yield from encode_sentences(sentences, self.vectors, self.encoder, keep)
+        yield from embed_sentences(sentences, self.vectors, self.encoder, out)
 
     def sentences(self, texts: Sequence[str]) -> Steps[Sentences]:
         """Turn texts into token ids, the sentence marks around each; unknown tokens are dropped."""
@@ -362,7 +361,7 @@ class Explorer:
 
     def problems(self) -> list[str]:
         """What a person should know about the opened files, a sentence each; empty when all is well."""
-        problems = list(self.cache.problems)
+        problems = self.problems_of_asking()
         if self.vectors.broken_lines:
             problems.append(f"{self.vectors.broken_lines:,} lines of {self.assets.vectors.name} are broken: left out")
         if self.vectors.missing_lines:
@@ -372,14 +371,17 @@ class Explorer:
             )
         if wordless := len(self.matrix.sentences.wordless()):
             problems.append(f"{wordless:,} captions have no known word: they are never ranked")
-        if self.device != "cpu" and (self._searcher.device == "cpu" or self._has_left_the_device()):
-            problems.append(f"{self.device} has too little free memory: queries are answered on the CPU, more slowly")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems
 
-    def _has_left_the_device(self) -> bool:
-        return self.is_encoder_loaded and self.encoder.ran_out_of_memory
+    def problems_of_asking(self) -> list[str]:
+        """Those of `problems` that can come up later, while queries are answered."""
+        problems = list(self.cache.problems)
+        encodes_on_cpu = self.is_encoder_loaded and self.encoder.ran_out_of_memory
+        if self.device != "cpu" and (self._searcher.device == "cpu" or encodes_on_cpu):
+            problems.append(f"{self.device} has too little free memory: queries are answered on the CPU, more slowly")
+        return problems
 
     def ask(
         self,

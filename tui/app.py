@@ -417,7 +417,7 @@ class ExplorerApp(App[None]):
             hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.row is None else 1)
         if self._explorer is not None:
-            self._tell(self._explorer.problems())
+            self._tell(self._explorer.problems_of_asking())
         self.verdict_pane.answer = answer
         self.importance_pane.answer = answer
         self._explain()

@@ -29,7 +29,7 @@ def examine(options: Options) -> dict[str, Any]:
         explorer = options.open_explorer()
         document |= _describe(explorer)
         cache = explorer.cache
-        if not document.get("self_check", {"least_cosine": 1.0})["least_cosine"] > _LEAST_COSINE:
+        if "self_check" in document and not document["self_check"]["least_cosine"] > _LEAST_COSINE:
             document["ok"] = False
             document["problems"].append(f"{explorer.device} computes wrongly: use --device cpu")
     except AssetError as error:

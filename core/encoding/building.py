@@ -82,6 +82,35 @@ def encode_sentences(
         yield Progress(stage, done, n, unit)
 
 
+def embed_sentences(
+    sentences: Sentences,
+    vectors: WordRows,
+    encoder: SentenceEncoder,
+    out: NDArray[np.float32],
+    *,
+    stage: str = "encoding captions",
+    unit: str = "captions",
+) -> Steps[None]:
+    """Encode sentences into an array, each distinct one once.
+
+    Args:
+        sentences: N sentences.
+        vectors: What their ids index.
+        encoder: The encoder.
+        out: Where the embeddings go, (N, D), not normalized.
+        stage: What is being done, for `Progress`.
+        unit: What is counted, likewise.
+
+    Raises:
+        AssetError: Not even one sentence fits on the device.
+    """
+
+    def keep(chunk: EncodedChunk) -> None:
+        out[chunk.rows] = chunk.embeddings[chunk.source]
+
+    yield from encode_sentences(sentences, vectors, encoder, keep, stage=stage, unit=unit)
+
+
 def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.int64]]]:
     """Sort the distinct sentences and cut them into the chunks in which they are encoded.
 

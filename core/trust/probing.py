@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
-from core.encoding.building import EncodedChunk, encode_sentences
+from core.encoding.building import embed_sentences
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import EmbeddingMatrix
 from core.query import Token
@@ -241,14 +241,9 @@ def _encode(
     sentences: list[NDArray[np.int32]], vectors: WordVectors, encoder: SentenceEncoder
 ) -> Steps[NDArray[np.float32]]:
     """Encode sequences of token ids; unit rows, (Q, D)."""
-    embeddings = np.empty((len(sentences), encoder.dim), np.float32)
-
-    def keep(chunk: EncodedChunk) -> None:
-        embeddings[chunk.rows] = chunk.embeddings[chunk.source]
-
-    yield from encode_sentences(
-        *(Sentences.joined(sentences), vectors, encoder, keep), stage="calibrating: encoding queries", unit="queries"
-    )
+    embeddings = np.empty((len(sentences), encoder.dim), np.float32)  # (Q, D)
+    stage, joined = "calibrating: encoding queries", Sentences.joined(sentences)
+    yield from embed_sentences(joined, vectors, encoder, embeddings, stage=stage, unit="queries")
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     return embeddings
 
