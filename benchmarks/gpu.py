@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from benchmarks import gpu_checks, gpu_figures
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import folder
-from benchmarks.measure import machine, plain
+from benchmarks.measure import machine, peak_process_mb, plain
 from core.encoding.encoder import choose_device
 
 
@@ -50,23 +51,16 @@ def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -
             "cuda": torch.version.cuda,
             "quick": quick,
             "seconds": time.perf_counter() - start,
-            "peak_process_mb": gpu_figures.process_mb(),
+            "peak_process_mb": peak_process_mb(),
         }
         if out is not None:
             (out / "gpu.json").write_text(json.dumps(plain(document) | {"machine": machine()}, indent=1), "utf-8")
 
-    def report_check(name: str, check: gpu_checks.Check | None) -> None:
-        if check is None:
+    def report(kind: str, name: str, result: dict[str, Any] | None) -> None:
+        if result is None:
             say(name)
             return
-        document["checks"][name] = {"ok": check.ok, "value": check.value}
-        save()
-
-    def report_figure(name: str, figure: dict[str, Any] | None) -> None:
-        if figure is None:
-            say(name)
-            return
-        document["figures"][name] = figure
+        document[kind][name] = result
         save()
 
     if out is not None:
@@ -75,8 +69,8 @@ def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -
     with folder() as place:
         say("writing weights and vectors")
         setting = Setting.write(device, quick=quick, folder=Path(place))
-        gpu_checks.run(setting, report=report_check)
-        gpu_figures.run(setting, report=report_figure)
+        gpu_checks.run(setting, report=partial(report, "checks"))
+        gpu_figures.run(setting, report=partial(report, "figures"))
     return document
 
 

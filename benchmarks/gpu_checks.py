@@ -55,12 +55,12 @@ class Check(NamedTuple):
     """What was measured."""
 
 
-def run(setting: Setting, *, report: Callable[[str, Check | None], None]) -> None:
+def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None]) -> None:
     """Run every check; what one raises is its failure.
 
     Args:
         setting: Where.
-        report: Called with the name of each check, first with None when it begins, then with its result.
+        report: Called with the name of each check, first with None when it begins, then with its `Check` as a dict.
     """
     checks: dict[str, Callable[[Setting], Check]] = {
         f"embeddings_v{version}_{dtype}": partial(_embeddings, version=version, dtype=dtype)
@@ -87,9 +87,10 @@ def run(setting: Setting, *, report: Callable[[str, Check | None], None]) -> Non
             except Exception as error:  # a check may fail in any way; the others go on
                 traceback.print_exc(file=sys.stderr)
                 result = Check(False, {"error": f"{type(error).__name__}: {error}"})
-            report(name, result)
+            report(name, result._asdict())
     messages = sorted({str(each.message) for each in caught})
-    report("no_warnings", Check(not messages, {"warnings": messages}))  # they would be printed over the screen
+    quiet = Check(not messages, {"warnings": messages})  # they would be printed over the screen
+    report("no_warnings", quiet._asdict())
 
 
 def _embeddings(setting: Setting, *, version: int, dtype: str) -> Check:

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -271,9 +270,3 @@ def _peak_mb(device: str, work: Callable[[], object]) -> float | None:
         work()
         return None
     return peak_bytes(device, work) / 1e6
-
-
-def process_mb() -> float:
-    """Return the most memory that this process has had on the CPU."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))

@@ -101,6 +101,12 @@ def read_rate() -> float:
     return array.nbytes / interleave({"read": array.sum}, rounds=5)["read"].median
 
 
+def peak_process_mb() -> float:
+    """Return the most memory that this process has had; getrusage also counts what its parent had when it began."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
+
+
 def machine() -> dict[str, Any]:
     """What this was measured on."""
     name = platform.processor() or platform.machine()

@@ -19,20 +19,17 @@ from core.store.progress import finish
 _ENCODE = """
 import json, sys
 from benchmarks.material import Corpus, random_encoder
+from benchmarks.measure import peak_process_mb
 from core.encoding.matrix import EmbeddingMatrix, Recipe
 from core.store.progress import finish
 from pathlib import Path
 
-def peak():  # of this process alone: getrusage counts what its parent had when it was started
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
-
 corpus, encoder = Corpus.read(int(sys.argv[2])), random_encoder("float32")
-before = peak()
+before = peak_process_mb()
 recipe = Recipe("", "", "", 2, "", 0, "float32")
 parts = dict(sentences=corpus.sentences, vectors=corpus.vectors, encoder=encoder, about="")
 finish(EmbeddingMatrix.build(Path(sys.argv[1]) / "m", recipe, **parts))
-print(json.dumps({"before_mb": before, "peak_mb": peak()}))
+print(json.dumps({"before_mb": before, "peak_mb": peak_process_mb()}))
 """
 
 _BROWSE = """

@@ -7,8 +7,8 @@ from conftest import ask_caption
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from torch.overrides import TorchFunctionMode
 
+from benchmarks.device_memory import limited_to
 from core.assets import AssetError
 from core.ranking import rankers
 from core.ranking.methods import METHODS
@@ -91,22 +91,6 @@ def test_many_queries_find_what_a_full_sort_finds_whatever_the_block(data):
         assert last.rows.shape == last.cosines.shape == (q, min(k, n))
 
 
-class SmallMemory(TorchFunctionMode):
-    """Refuses large tensors, as a full device does."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.most = most
-        self.refused = 0
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor) and result.nbytes > self.most:
-            self.refused += 1
-            raise torch.OutOfMemoryError("no room")
-        return result
-
-
 def few_queries():
     random = np.random.default_rng(0)
     rows = random.normal(size=(35, 8)).astype(np.float16)
@@ -119,16 +103,16 @@ def test_queries_that_do_not_fit_the_device_together_are_answered_in_halves(monk
     monkeypatch.setattr(rankers, "_BLOCK", 10)
     queries, rows, asked = few_queries()
     roomy = finish(nearest_together(queries, rows, **asked))
-    with SmallMemory(10 * 8 * 4) as memory:  # ten queries, or a block
+    with limited_to("cpu", 10 * 8 * 4) as refusals:  # ten queries, or a block
         tight = finish(nearest_together(queries, rows, **asked))
-    assert memory.refused
+    assert refusals.count
     assert tight.rows.tolist() == roomy.rows.tolist()
     np.testing.assert_allclose(tight.cosines, roomy.cosines, atol=1e-6)
 
 
 def test_a_single_query_that_does_not_fit_the_device_is_an_error():
     queries, rows, asked = few_queries()
-    with SmallMemory(8), pytest.raises(AssetError, match="--device cpu"):
+    with limited_to("cpu", 8), pytest.raises(AssetError, match="--device cpu"):
         finish(nearest_together(queries, rows, **asked))
 
 
