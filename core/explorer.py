@@ -24,7 +24,7 @@ from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
 from core.encoding.building import embed_sentences
 from core.encoding.codes import RowCodes
-from core.encoding.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, never
+from core.encoding.encoder import EncodedSentence, SentenceEncoder, choose_device, choose_dtype, not_cancelled
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.query import Query, Term, Token
 from core.ranking.agreement import Side, agree
@@ -279,7 +279,7 @@ class Explorer:
     @cached_property
     def _meter(self) -> SignalMeter:
         assert self._rankers is not None
-        marks = self._encode(self._marks, never, settled=True).embedding
+        marks = self._encode(self._marks, not_cancelled, settled=True).embedding
         bm25 = self._rankers.lexical.bm25
         return SignalMeter(self.matrix.rows, marks=marks / np.linalg.norm(marks), bm25=bm25, images=self._images)
 
@@ -390,7 +390,7 @@ class Explorer:
         method: Choice = "infersent",
         settled: bool = True,
         k: int = LEADING,
-        cancelled: Callable[[], bool] = never,
+        cancelled: Callable[[], bool] = not_cancelled,
     ) -> Answer:
         """Answer a typed query, which may be a sum such as `a dog on a beach - a dog + a horse`.
 
@@ -472,7 +472,7 @@ class Explorer:
             closer_than=closer,
         )
 
-    def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = never) -> Answer:
+    def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = not_cancelled) -> Answer:
         """Add tokens, their importance and the verdict to the neighbours of a caption.
 
         Raises:
@@ -498,7 +498,7 @@ class Explorer:
         row: int | None = None,
         methods: Sequence[Method] = METHODS,
         k: int = LEADING,
-        cancelled: Callable[[], bool] = never,
+        cancelled: Callable[[], bool] = not_cancelled,
     ) -> Comparison:
         """Answer a query by several methods; needs `open_methods`. A sum has one place only: no lists to compare.
 
@@ -532,7 +532,7 @@ class Explorer:
             text, row, rankings, texts=self.captions.texts, stems=set(bm25.stems(unquoted(text))), stem=bm25.stem
         )
 
-    def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = never) -> Explanation:
+    def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = not_cancelled) -> Explanation:
         """Say which words made a hit's embedding, and which it shares with the query of an answer.
 
         Raises:

@@ -36,7 +36,7 @@ class Images:
         """The captions of an image, ascending."""
         return self._order[self._starts[image] : self._starts[image + 1]]
 
-    def have_sisters(self) -> NDArray[np.bool_]:
+    def have_siblings(self) -> NDArray[np.bool_]:
         """Whether each caption's image has another caption, (N,)."""
         several: NDArray[np.bool_] = self.sizes[self.of] > 1
         return several

@@ -28,7 +28,7 @@ class EncodedChunk(NamedTuple):
     """The rows of all sentences that equal one of the chunk, (R,)."""
     source: NDArray[np.int64]
     """Which embedding each of these rows has, (R,)."""
-    at_once: int
+    batch_size: int
     """How many sentences fit on the device together."""
     rows_done: int
     """Rows of this chunk and of those before it."""
@@ -43,7 +43,7 @@ def encode_sentences(
     stage: str = "encoding captions",
     unit: str = "captions",
     skip: int = 0,
-    at_once: int = CHUNK,
+    batch_size: int = CHUNK,
 ) -> Steps[None]:
     """Encode sentences, each distinct one once.
 
@@ -57,7 +57,7 @@ def encode_sentences(
         stage: What is being done, for `Progress`.
         unit: What is counted, likewise.
         skip: How many chunks were done before.
-        at_once: How many sentences are known to fit on the device together.
+        batch_size: How many sentences are known to fit on the device together.
 
     Raises:
         AssetError: Not even one sentence fits on the device.
@@ -72,13 +72,13 @@ def encode_sentences(
         part = [sentences[copies[i][0]] for i in chunk]
 
         def describe(step: PartStep, start: int = start, rows_each: float = sum(sizes) / len(part)) -> Progress:
-            nonlocal at_once
-            at_once = min(at_once, step.at_once)
+            nonlocal batch_size
+            batch_size = min(batch_size, step.batch_size)
             return Progress(stage, start + step.done * rows_each, n, unit)
 
-        embeddings = yield from follow(encoder.encode_together(part, vectors, at_once=at_once), describe)
+        embeddings = yield from follow(encoder.encode_together(part, vectors, batch_size=batch_size), describe)
         rows, source = np.concatenate([copies[i] for i in chunk]), np.repeat(np.arange(len(part)), sizes)
-        keep(EncodedChunk(number, embeddings, rows, source, at_once, done))
+        keep(EncodedChunk(number, embeddings, rows, source, batch_size, done))
         yield Progress(stage, done, n, unit)
 
 

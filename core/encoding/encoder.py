@@ -18,7 +18,7 @@ from core.assets import ADDRESSES, AssetError
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.prefixes import PrefixPlan, plan
 from core.encoding.processor import multiplies_bfloat16
-from core.encoding.threads import at_once
+from core.encoding.threads import run_in_parallel
 from core.store.progress import Cancelled
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -34,7 +34,7 @@ _KEYS = [
 ]
 
 
-def never() -> bool:
+def not_cancelled() -> bool:
     """Answer `cancelled` for work that is not."""
     return False
 
@@ -132,7 +132,9 @@ class SentenceEncoder:
         """
         return cls(_read_weights(path), device=device, dtype=dtype)
 
-    def encode(self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = never) -> EncodedSentence:
+    def encode(
+        self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = not_cancelled
+    ) -> EncodedSentence:
         """Encode one sentence, step by step, both directions at once.
 
         Each step reads all recurrent weights, which is what it costs. So they are read in half precision on a
@@ -180,7 +182,7 @@ class SentenceEncoder:
             partial(self._step_through, 1, inputs.flip(0), None, cancelled),
         ]
         # On a GPU both run in this thread: they share one stream, and in a new one torch warns of no CUDA context.
-        forward, backward = at_once(directions) if self.device.type == "cpu" else [run() for run in directions]
+        forward, backward = run_in_parallel(directions) if self.device.type == "cpu" else [run() for run in directions]
         self._before = _States(*(values[:_TOKENS_A_STEP].clone() for values in forward))
         maxima, winners = forward.hidden.max(dim=0)  # (H,), (H,)
         maxima_back, winners_back = backward.hidden.max(dim=0)
@@ -213,7 +215,7 @@ class SentenceEncoder:
         return _States(inputs, hidden, cell)
 
     def encode_together(
-        self, sentences: Sequence[NDArray[np.int32]], vectors: WordRows, *, at_once: int | None = None
+        self, sentences: Sequence[NDArray[np.int32]], vectors: WordRows, *, batch_size: int | None = None
     ) -> Generator[PartStep, None, NDArray[np.float32]]:
         """Encode distinct sentences, sharing the steps of equal beginnings and endings; exact, without padding.
 
@@ -222,7 +224,7 @@ class SentenceEncoder:
         Args:
             sentences: B distinct sequences of word-vector rows, the marks included.
             vectors: What the sequences index.
-            at_once: How many sentences may share one plan; None for all.
+            batch_size: How many sentences may share one plan; None for all.
 
         Yields:
             A step, several times a second. The caller may stop after any of them.
@@ -242,7 +244,7 @@ class SentenceEncoder:
                 for share in self._pool(steps, vectors, direction, out):
                     yield (half + share) / 2
 
-        yield from in_parts_that_fit(len(sentences), encode, device=self.device, at_once=at_once)
+        yield from in_parts_that_fit(len(sentences), encode, device=self.device, batch_size=batch_size)
         return embeddings
 
     @torch.inference_mode()

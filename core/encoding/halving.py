@@ -15,12 +15,12 @@ class PartStep(NamedTuple):
 
     done: float
     """Finished items, counting the finished share of the current part."""
-    at_once: int
+    batch_size: int
     """How many items are worked on together; smaller after the device ran out of memory."""
 
 
 def in_parts_that_fit(
-    count: int, work: Callable[[slice], Iterator[float]], *, device: torch.device, at_once: int | None = None
+    count: int, work: Callable[[slice], Iterator[float]], *, device: torch.device, batch_size: int | None = None
 ) -> Generator[PartStep]:
     """Work on items 0..count part by part; when the device runs out of memory, repeat the part in halves.
 
@@ -29,7 +29,7 @@ def in_parts_that_fit(
         work: Works on one part, and yields the share of it that is done, 0..1. After a part did not fit, it is called
             again for the first half of that part.
         device: Where it works, for the message.
-        at_once: How many items to start with; None for all.
+        batch_size: How many items to start with; None for all.
 
     Yields:
         A step for each share that `work` yields. The caller may stop after any of them.
@@ -37,21 +37,21 @@ def in_parts_that_fit(
     Raises:
         AssetError: Not even one item fits.
     """
-    at_once = at_once or count
+    batch_size = batch_size or count
     done = 0
     while done < count:
-        part = slice(done, min(done + at_once, count))
+        part = slice(done, min(done + batch_size, count))
         size = part.stop - part.start
         try:
             for share in work(part):
-                yield PartStep(done + share * size, at_once)
+                yield PartStep(done + share * size, batch_size)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             if size == 1:
                 advice = "use --device cpu, or free memory on the device"
                 raise AssetError(f"--device {device}", "out of memory", advice=advice) from error
-            at_once = (size + 1) // 2
+            batch_size = (size + 1) // 2
         else:
             done = part.stop
             continue

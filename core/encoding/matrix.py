@@ -161,11 +161,11 @@ class EmbeddingMatrix:
                 for array, values in zip(arrays, unit, strict=True):
                     array[chunk.rows] = values[chunk.source]
                     array.flush()
-                progress.update({"chunks": chunk.number + 1, "at_once": chunk.at_once, "rows": chunk.rows_done})
+                progress.update({"chunks": chunk.number + 1, "batch_size": chunk.batch_size, "rows": chunk.rows_done})
                 write_json(folder / _PROGRESS, progress)
 
             yield from encode_sentences(
-                sentences, vectors, encoder, keep, skip=progress["chunks"], at_once=progress["at_once"]
+                sentences, vectors, encoder, keep, skip=progress["chunks"], batch_size=progress["batch_size"]
             )
             seal(folder, recipe.origin(about), files=_FILES)
             (folder / _PROGRESS).unlink()
@@ -189,12 +189,12 @@ def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[
     Returns:
         Its progress, or that of an empty matrix; and why an unfinished one cannot be taken up, empty when none was.
     """
-    empty = {"how": how, "chunks": 0, "at_once": CHUNK, "rows": 0}
+    empty = {"how": how, "chunks": 0, "batch_size": CHUNK, "rows": 0}
     if not (folder / "recipe.json").exists():
         return empty, ""
     try:
         progress: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-        before, _ = progress["how"], (progress["chunks"], progress["at_once"], progress["rows"])
+        before, _ = progress["how"], (progress["chunks"], progress["batch_size"], progress["rows"])
         if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
     except _DAMAGED:

@@ -22,10 +22,10 @@ def in_slices(work: Callable[[int, int], T], n: int) -> list[T]:
     """
     count = max(1, min(torch.get_num_threads(), n))
     bounds = [n * i // count for i in range(count + 1)]
-    return at_once([_bound(work, start, end) for start, end in pairwise(bounds)])
+    return run_in_parallel([_bound(work, start, end) for start, end in pairwise(bounds)])
 
 
-def at_once(works: list[Callable[[], T]]) -> list[T]:
+def run_in_parallel(works: list[Callable[[], T]]) -> list[T]:
     """Do several things at the same time; operators of torch that run inside use one thread.
 
     Returns:
@@ -56,7 +56,7 @@ def _become_single() -> None:
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads in which torch's operators do not split further."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="lane", initializer=_become_single)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="compute", initializer=_become_single)
     all_started = threading.Barrier(threads + 1)
     for _ in range(threads):
         pool.submit(all_started.wait)

@@ -206,7 +206,7 @@ def _cut(
     """Cut queries: equally many of each kind and length, as far as there are captions long enough."""
     usable = np.diff(matrix.sentences.starts) > 2  # (N,) at least one known word
     if images is not None:
-        usable &= images.have_sisters()
+        usable &= images.have_siblings()
     rows = np.flatnonzero(usable)
     sources = random.permutation(rows)[:most_sources].tolist()
     ids = {row: matrix.sentences[row][1:-1].tolist() for row in sources}

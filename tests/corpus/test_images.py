@@ -13,7 +13,7 @@ def test_captions_with_the_same_group_are_of_one_image():
     assert images.of.tolist() == [2, 0, 2, 1]
     assert images.sizes.tolist() == [1, 1, 2]
     assert [images.captions(image).tolist() for image in range(3)] == [[1], [3], [0, 2]]
-    assert images.have_sisters().tolist() == [True, False, True, False]
+    assert images.have_siblings().tolist() == [True, False, True, False]
 
 
 def test_captions_without_a_group_are_each_alone():
@@ -21,7 +21,7 @@ def test_captions_without_a_group_are_each_alone():
     assert len(set(images.of[[1, 3, 5]].tolist())) == 3
     assert images.of[0] == images.of[4]
     assert sorted(images.sizes.tolist()) == [1, 1, 1, 1, 2]
-    assert images.have_sisters().tolist() == [True, False, False, False, True, False]
+    assert images.have_siblings().tolist() == [True, False, False, False, True, False]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])

@@ -54,8 +54,8 @@ sentences_strategy = st.lists(
 
 @given(sentences_strategy, st.integers(1, 30))
 @settings(deadline=None, max_examples=60)
-def test_a_sentence_does_not_depend_on_its_batch(setup, sentences, at_once):
-    np.testing.assert_allclose(setup.together(sentences, at_once=at_once), setup.slowly(sentences), atol=1e-6)
+def test_a_sentence_does_not_depend_on_its_batch(setup, sentences, batch_size):
+    np.testing.assert_allclose(setup.together(sentences, batch_size=batch_size), setup.slowly(sentences), atol=1e-6)
 
 
 @given(st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=20))
@@ -158,7 +158,7 @@ def test_work_that_does_not_fit_the_device_is_halved_and_stays_exact(setup, monk
     monkeypatch.setattr(SentenceEncoder, "_pool", tight)
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
     steps = setup.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors)
-    assert {step.at_once for step in steps} == {5}
+    assert {step.batch_size for step in steps} == {5}
 
 
 def test_a_single_sentence_that_does_not_fit_is_an_error(setup, monkeypatch):
@@ -191,7 +191,7 @@ def test_full_size_weights_on_real_captions_equal_the_reference(tmp_path, versio
     sentences = [tuple(words.index(token) for token in sentence) for sentence in tokens]
     reference = setup.slowly(sentences)
     np.testing.assert_allclose(setup.together(sentences), reference, atol=1e-5)
-    np.testing.assert_allclose(setup.together(sentences, at_once=5), reference, atol=1e-5)
+    np.testing.assert_allclose(setup.together(sentences, batch_size=5), reference, atol=1e-5)
     alone = [setup.encoder.encode(np.array(setup.vectors.rows[list(ids)])).embedding for ids in sentences[:3]]
     np.testing.assert_allclose(alone, reference[:3], atol=ALONE)
     lengths = np.linalg.norm(alone, axis=1) * np.linalg.norm(reference[:3], axis=1)

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 @given(st.integers(0, 40), st.integers(1, 40), st.one_of(st.none(), st.integers(1, 50)))
-def test_every_item_is_done_in_a_part_that_fits(count, fits, at_once):
+def test_every_item_is_done_in_a_part_that_fits(count, fits, batch_size):
     done = np.zeros(count, int)
     shares = []
 
@@ -25,7 +25,7 @@ def test_every_item_is_done_in_a_part_that_fits(count, fits, at_once):
         done[part] += 1
         yield 1.0
 
-    for step in in_parts_that_fit(count, work, device=CPU, at_once=at_once):
+    for step in in_parts_that_fit(count, work, device=CPU, batch_size=batch_size):
         shares.append(step.done)
         assert 0 <= step.done <= count
     assert (done == 1).all()

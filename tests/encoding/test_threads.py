@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.encoding.threads import at_once, in_slices
+from core.encoding.threads import in_slices, run_in_parallel
 
 
 @pytest.fixture(params=[1, 2, 3], ids=lambda threads: f"{threads} threads")
@@ -46,5 +46,5 @@ def test_what_goes_wrong_in_one_is_raised_when_all_have_ended(threads):
         raise ValueError("so")
 
     with pytest.raises(ValueError, match="so"):
-        at_once([fail, lambda: ended.append(1)] if threads > 1 else [lambda: ended.append(1), fail])
+        run_in_parallel([fail, lambda: ended.append(1)] if threads > 1 else [lambda: ended.append(1), fail])
     assert ended == [1]

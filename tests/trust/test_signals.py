@@ -137,7 +137,7 @@ def test_signals_stand_in_the_order_of_their_names():
 def test_images_know_their_captions_without_those_left_out():
     images = Images(np.array(["b", "a", "b", "a", "c", "b"]), leave_out=np.array([2, 3]))
     assert [images.captions(images.of[row]).tolist() for row in (0, 1, 4)] == [[0, 5], [1], [4]]
-    assert images.have_sisters().tolist() == [True, False, True, False, False, True]
+    assert images.have_siblings().tolist() == [True, False, True, False, False, True]
     assert images.sizes.tolist() == [1, 2, 1]
 
 
