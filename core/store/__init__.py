@@ -1,1 +1,1 @@
-"""What lies on disk: files and folders that appear whole or not at all, the cache folder; and progress of slow work."""
+"""Files on disk that appear complete or not at all, the cache folder, and the progress of slow work."""

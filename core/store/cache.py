@@ -1,4 +1,4 @@
-"""Cache: the folder of computed things. What lies in its folders is the truth; its databases only remember."""
+"""Cache: the folder of computed matrices and word vectors. Its databases only save time and may be deleted."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from core.store.whole import is_whole, unless_locked, unseal
 
 _ANSWERS_BYTES = 256 << 20
 _KINDS = ("matrix", "vectors")
-_HASH_BYTES = 16 << 20  # between two places to stop
+_HASH_BYTES = 16 << 20  # bytes hashed between two progress reports
 _ROOT = Path(__file__).parents[2]
 
 
 class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """diskcache's storage without pickle: a planted row cannot run code when read (CVE-2025-69872)."""
+    """diskcache storage without pickle, so that a tampered database cannot run code (CVE-2025-69872)."""
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
-        """Read a value; a pickled one is refused with OSError, which diskcache takes for a miss."""
+        """Read a value; raise OSError for a pickled one, which diskcache treats as a miss."""
         if mode == diskcache.core.MODE_PICKLE:
             raise OSError("refused to unpickle a cache value")
         return super().fetch(mode, filename, value, read)
 
     def get(self, key: Any, raw: bool) -> Any:
-        """Read a key; a pickled one is refused."""
+        """Read a key; raise OSError for a pickled one."""
         if not raw:
             raise OSError("refused to unpickle a cache key")
         return super().get(key, raw)
 
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
-        """Write a value: bytes, str, int or float."""
+        """Write a value that is bytes, str, int or float; raise TypeError for any other."""
         if not isinstance(value, bytes | str | int | float):
             raise TypeError(f"cache values are bytes, str, int or float, not {type(value).__name__}")
         return super().store(value, read, key=key)
@@ -53,29 +53,26 @@ class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """One folder of computed things."""
+    """One entry of the cache."""
 
     kind: str
     """`matrix` or `vectors`."""
     key: str
-    """Its name: the hash of everything that decides its content."""
+    """The folder's name: the hash of everything that determines its content."""
     path: Path
-    """The folder."""
+    """The entry's folder."""
     bytes: int
-    """Size on disk."""
+    """Disk space that it uses."""
     whole: bool
-    """False while it is being made, or was left unfinished."""
+    """False while it is being written, or when it was left unfinished."""
     about: str
-    """What it was made from."""
+    """Description for display; `unfinished` where that is unknown."""
 
 
 class Cache:
-    """The cache folder and its two small databases (`registry/` for file hashes, `answers/` for query vectors).
+    """The cache folder with two small databases: `registry/` for file hashes, `answers/` for encoded queries.
 
-    A database that fails is a miss; `problems` says so, once.
-
-    Args:
-        root: The folder; made when needed.
+    They are created when first used. A database error counts as a miss and is reported once in `problems`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -84,82 +81,82 @@ class Cache:
 
     @classmethod
     def default_root(cls) -> Path:
-        """`cache/` of the checkout this code runs from, else the platform's cache folder for the user."""
+        """Return `cache/` of the checkout that this code runs from, else the user's cache folder on this platform."""
         project = _ROOT / "pyproject.toml"
         if project.is_file() and 'name = "infersent-tui"' in project.read_text(encoding="utf-8"):
             return _ROOT / "cache"
         return platformdirs.user_cache_path("infersent-tui", appauthor=False)
 
     def folder(self, kind: str, key: str) -> Path:
-        """The place of an entry, whether it exists or not."""
+        """Return the path of an entry, whether it exists or not."""
         return self.root / kind / key
 
     def sha256(self, path: Path) -> Steps[str]:
-        """Hash a file; the result is remembered for as long as path, size and modification time stay.
+        """Hash a file, reusing the stored hash while its path, size and modification time are unchanged.
 
-        A file written within the last two seconds is not remembered: another write could leave all three the same.
+        Within two seconds of the modification no hash is stored, because another write could leave all three the same.
 
         Raises:
             AssetError: The file cannot be read.
         """
         try:
             stat = path.stat()
-            memo = f"sha256:{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-            known = self._recall(self._registry, memo)
+            memo_key = f"sha256:{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+            known = self._recall(self._registry, memo_key)
             if isinstance(known, str):
                 return known
-            whole = hashlib.sha256()
+            hasher = hashlib.sha256()
             with path.open("rb") as file:
                 while block := file.read(_HASH_BYTES):
-                    whole.update(block)
+                    hasher.update(block)
                     yield Progress(f"hashing {path.name}", file.tell() / 1e6, stat.st_size / 1e6, "MB")
-            digest = whole.hexdigest()
+            digest = hasher.hexdigest()
         except OSError as error:
             raise AssetError.from_os_error(path, error) from error
         if abs(time.time_ns() - stat.st_mtime_ns) > 2e9:
-            self._remember(self._registry, memo, digest)
+            self._remember(self._registry, memo_key, digest)
         return digest
 
     def recall_answer(self, key: str) -> bytes | None:
-        """A stored query vector, None when there is none."""
+        """Return a stored encoded query; None when there is none."""
         value = self._recall(self._answers, key)
         return value if isinstance(value, bytes) else None
 
     def remember_answer(self, key: str, value: bytes) -> None:
-        """Store a query vector; the oldest ones make room beyond 256 MB."""
+        """Store an encoded query; beyond 256 MB the oldest ones are deleted."""
         self._remember(self._answers, key, value)
 
     def entries(self) -> Iterator[CacheEntry]:
-        """What lies in the cache, matrices first."""
+        """List the entries, matrices first."""
         for kind in _KINDS:
             for path in sorted((self.root / kind).glob("*/")):
                 about = about_folder(path) or _about_matrix(path) or "unfinished"
                 yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), is_whole(path), about)
 
     def prune(self, keep: set[Path]) -> list[CacheEntry]:
-        """Delete the entries that are not in `keep` and that nobody is writing; return them.
+        """Delete the entries that are not in `keep` and that no process is writing; return the deleted ones.
 
         Raises:
             AssetError: An entry cannot be deleted.
         """
-        gone = []
+        deleted = []
         for entry in list(self.entries()):
             if entry.path in keep:
                 continue
-            locked_as = entry.path.with_name(entry.key.split(".")[0])  # of a part: the folder that it is to become
+            locked_as = entry.path.with_name(entry.key.split(".")[0])  # a `.part` is locked under its final name
             try:
                 with unless_locked(locked_as) as free:
                     if free:
-                        unseal(entry.path)  # so that it is unfinished when this process is killed midway
+                        unseal(entry.path)  # if this process is killed midway, the rest counts as unfinished
                         shutil.rmtree(entry.path)
                         locked_as.with_name(locked_as.name + ".lock").unlink(missing_ok=True)
-                        gone.append(entry)
+                        deleted.append(entry)
             except OSError as error:
                 raise AssetError.from_os_error(error.filename or entry.path, error) from error
-        return gone
+        return deleted
 
     def size(self) -> int:
-        """Bytes on disk of everything in the cache."""
+        """Return the disk usage of the whole cache in bytes."""
         return _size(self.root.rglob("*"))
 
     def close(self) -> None:
@@ -177,38 +174,38 @@ class Cache:
         return self._database("answers", size_limit=_ANSWERS_BYTES)
 
     def _database(self, name: str, **settings: Any) -> Any:
-        with self._failing_is_a_miss(name):
+        with self._error_is_a_miss(name):
             folder = self.root / name
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(folder, 0o700)
-            # No write-ahead log: it does not work on network file systems.
+            # A write-ahead log does not work on network file systems.
             return diskcache.Cache(str(folder), disk=PlainDisk, sqlite_journal_mode="delete", timeout=0.25, **settings)
         return None
 
     def _recall(self, database: Any, key: str) -> Any:
         if database is not None:
-            with self._failing_is_a_miss(str(database.directory)):
+            with self._error_is_a_miss(str(database.directory)):
                 return database.get(key)
         return None
 
     def _remember(self, database: Any, key: str, value: bytes | str) -> None:
         if database is not None:
-            with self._failing_is_a_miss(str(database.directory)):
+            with self._error_is_a_miss(str(database.directory)):
                 database.set(key, value)
 
     @contextmanager
-    def _failing_is_a_miss(self, what: str) -> Iterator[None]:
+    def _error_is_a_miss(self, what: str) -> Iterator[None]:
         try:
             yield
         except (OSError, sqlite3.Error, diskcache.Timeout, LookupError, TypeError, ValueError) as error:
-            # The last three come of settings and rows that diskcache did not write.
+            # diskcache raises the last three for settings and rows that it did not write.
             problem = f"cache: {what} cannot be used ({error}); going on without it"
             if problem not in self.problems:
                 self.problems.append(problem)
 
 
 def _size(files: Iterable[Path]) -> int:
-    """Bytes on disk of files; those that another process has just deleted count nothing."""
+    """Sum the disk usage of files in bytes; a file that another process has just deleted counts 0."""
     size = 0
     for file in files:
         with suppress(FileNotFoundError):
@@ -217,7 +214,7 @@ def _size(files: Iterable[Path]) -> int:
 
 
 def _about_matrix(path: Path) -> str:
-    """Read what an unfinished matrix is about."""
+    """Read the description of an unfinished matrix; empty when it cannot be read."""
     try:
         return str(json.loads((path / "recipe.json").read_text(encoding="utf-8"))["about"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Progress: what slow work says of itself while it runs; and how slow work is followed, finished and given up."""
+"""Progress: the reports of slow work while it runs, and functions that run such work."""
 
 from __future__ import annotations
 
@@ -8,39 +8,36 @@ from typing import TypeAlias, TypeVar
 
 
 class Cancelled(Exception):
-    """Work was given up because nobody wants its result any longer."""
+    """Work was stopped because its result is no longer needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step of slow work."""
+    """One progress report of slow work."""
 
     stage: str
-    """What is being done, as a phrase: `encoding captions`."""
+    """The current activity, such as `encoding captions`."""
     done: float
-    """How much is done, in `unit`."""
+    """Amount done, in `unit`."""
     total: float
-    """How much there is in all, in `unit`; 0 when unknown."""
+    """Total amount, in `unit`; 0 when unknown."""
     unit: str
-    """What is counted: `captions`, `MB`."""
+    """What is counted, such as `captions` or `MB`."""
 
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 Steps: TypeAlias = Generator[Progress, None, T]
-"""Slow work: yields its progress, returns T. Whoever iterates it shows the progress and may stop it by closing it."""
+"""Slow work: a generator that yields its progress and returns T. The caller may stop it by closing it."""
 
 
 def follow(steps: Generator[S, None, T], describe: Callable[[S], Progress]) -> Steps[T]:
-    """Run work as a part of slow work.
+    """Run a generator as a part of slow work and return its result.
 
     Args:
-        steps: The work; it may yield anything.
-        describe: Turns what it yields into progress.
-
-    Returns:
-        What the work returns.
+        steps: The generator; it may yield anything.
+        describe: Converts each yielded value into progress.
     """
     while True:
         try:
@@ -52,7 +49,7 @@ def follow(steps: Generator[S, None, T], describe: Callable[[S], Progress]) -> S
 
 
 def finish(steps: Generator[object, None, T]) -> T:
-    """Run slow work to its end, unseen, and return its result."""
+    """Run slow work to its end, discarding its progress, and return its result."""
     while True:
         try:
             next(steps)

@@ -1,8 +1,8 @@
-"""Whole: files and folders that appear whole or not at all, each made by one process at a time.
+"""Whole: files and folders that appear complete or not at all, each written by one process at a time.
 
-What is made lies beside its place, under a name of its own that ends in `.part`, until it has reached the disk. In a
-folder, `whole.json` comes last: it says what the folder was made from, by which version of its maker, and of each file
-the size and a checksum of the beginning. A folder without it, or with a file that differs, is not whole, whoever asks.
+New content is written beside its final path, under a unique name that ends in `.part`, and renamed once it is on disk.
+The last file of a folder is `whole.json`: what the folder was made from, the version of the code that made it, and each
+file's size and a checksum of its beginning. A folder without it, or with a file that differs from it, is unfinished.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from core.assets import AssetError
 from core.store.progress import Progress, Steps
 
 MANIFEST = "whole.json"
-_BEGINNING = 1 << 16  # bytes of a file that its fingerprint reads
+_CHECKED_BYTES = 1 << 16  # bytes at the start of a file that its checksum covers
 _POLL_SECONDS = 0.2
 _ADVICE = "free some space, or name another folder with --cache-dir; finished work is kept"
 
@@ -34,17 +34,17 @@ class Origin(NamedTuple):
     made_from: str
     """Key of its inputs, such as a hash."""
     version: int
-    """Version of the code that made it: another one may write other files or other values."""
+    """Version of the code that made it; another version may write other files or values."""
     about: str
-    """A phrase for people."""
+    """Description for display."""
 
 
 def is_whole(folder: Path, origin: Origin | None = None) -> bool:
-    """Tell whether a folder is finished and has all its files, as far as their sizes and beginnings tell.
+    """Check that a folder is finished and that the size and beginning of each of its files are as recorded.
 
     Args:
         folder: The folder, which need not exist.
-        origin: What it must be made from, whatever the phrase for people; None for anything.
+        origin: What it must be made from, ignoring `about`; None for anything.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ def is_whole(folder: Path, origin: Origin | None = None) -> bool:
 
 
 def about(folder: Path) -> str:
-    """Read what a whole folder is about; empty where that cannot be told."""
+    """Read the description of a finished folder; empty when it cannot be read."""
     try:
         return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["about"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -64,7 +64,7 @@ def about(folder: Path) -> str:
 
 
 def seal(folder: Path, origin: Origin, *, files: Sequence[str] | None = None) -> None:
-    """Declare a folder whole, once its files have reached the disk.
+    """Mark a folder as finished after its files have been synced to disk.
 
     Args:
         folder: The folder.
@@ -77,21 +77,21 @@ def seal(folder: Path, origin: Origin, *, files: Sequence[str] | None = None) ->
     paths = [folder / name for name in files or ()] or [path for path in folder.rglob("*") if path.is_file()]
     for path in {*paths, *(path.parent for path in paths), folder}:
         _sync(path)
-    prints = {path.relative_to(folder).as_posix(): _fingerprint(path) for path in sorted(paths)}
-    write_json(folder / MANIFEST, {**origin._asdict(), "files": prints})
+    fingerprints = {path.relative_to(folder).as_posix(): _fingerprint(path) for path in sorted(paths)}
+    write_json(folder / MANIFEST, {**origin._asdict(), "files": fingerprints})
 
 
 def _fingerprint(path: Path) -> list[int]:
-    """Return a file's size, and the CRC-32 of its beginning: all of a small file, the header of an array."""
+    """Return a file's size and the CRC-32 of its beginning, which holds an array's header or all of a small file."""
     with path.open("rb") as file:
-        return [os.fstat(file.fileno()).st_size, zlib.crc32(file.read(_BEGINNING))]
+        return [os.fstat(file.fileno()).st_size, zlib.crc32(file.read(_CHECKED_BYTES))]
 
 
 def unseal(folder: Path) -> None:
-    """Declare a folder unfinished.
+    """Mark a folder as unfinished.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The folder cannot be written.
     """
     (folder / MANIFEST).unlink(missing_ok=True)
 
@@ -99,17 +99,17 @@ def unseal(folder: Path) -> None:
 def make_folder(
     folder: Path, origin: Origin, make: Callable[[Path], Steps[None]], *, doing: str, lock: Path | None = None
 ) -> Steps[None]:
-    """Make a folder, unless it is whole already, also when several processes begin at once.
+    """Make a folder unless it is finished already; several processes may call this at the same time.
 
     Args:
-        folder: Its place.
+        folder: Its final path.
         origin: What it is made from.
-        make: Writes its files into the folder that it is given.
-        doing: What another process does meanwhile, for people: `encodes these captions`.
+        make: Writes its files into the temporary folder that it is given.
+        doing: What another process that holds the lock does, shown while waiting: `encodes these captions`.
         lock: The folder whose lock is held; None for its own.
 
     Raises:
-        AssetError: The disk is full or cannot be written; and what `make` raises.
+        AssetError: The disk is full or cannot be written, or `make` raised it.
     """
     if is_whole(folder, origin):
         return
@@ -117,72 +117,72 @@ def make_folder(
         yield from waiting
         if is_whole(folder, origin):
             return
-        for left in folder.parent.glob(f"{folder.name}.*.part"):  # of a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        work = _part_of(folder)
+        for leftover in folder.parent.glob(f"{folder.name}.*.part"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary = _part_of(folder)
         try:
-            work.mkdir(parents=True, mode=0o700)
-            yield from make(work)
-            seal(work, origin)
-            shutil.rmtree(folder, ignore_errors=True)  # made from something else, or damaged
-            work.rename(folder)
+            temporary.mkdir(parents=True, mode=0o700)
+            yield from make(temporary)
+            seal(temporary, origin)
+            shutil.rmtree(folder, ignore_errors=True)  # it has another origin or is damaged
+            temporary.rename(folder)
             _sync(folder.parent)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
 def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
-    """Write a file that appears whole or not at all, and survives a power cut.
+    """Write a file that appears complete or not at all, and survives a power cut.
 
     Args:
-        path: Its place; what is there stays until the new file is whole.
+        path: Its final path; an existing file stays until the new one is complete.
         advice: What the user can do when it cannot be written.
 
     Yields:
-        Where to write it meanwhile.
+        The temporary path to write to.
 
     Raises:
-        AssetError: It cannot be written.
+        AssetError: The file cannot be written.
     """
-    work = _part_of(path)
+    temporary = _part_of(path)
     try:
-        yield work
-        _sync(work)
-        work.replace(path)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error, advice) from error
     finally:
         with suppress(OSError):
-            work.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a JSON file that appears whole or not at all.
+    """Write a JSON file that appears complete or not at all.
 
     Raises:
-        AssetError: It cannot be written.
+        AssetError: The file cannot be written.
     """
-    with whole_file(path) as work:
-        work.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 @contextmanager
 def only_one(folder: Path, *, doing: str = "uses this folder") -> Iterator[Steps[None]]:
-    """Hold the lock of a folder (which need not exist yet) that is about to be written.
+    """Hold a folder's lock while writing the folder, which need not exist yet.
 
-    The lock is the operating system's: it falls when its process dies. Network file systems have it since NFSv4.
+    The operating system releases the lock when the process dies. On NFS, locks need version 4.
 
     Args:
         folder: The folder.
-        doing: What another process that holds the lock does, for people.
+        doing: What another process that holds the lock does, shown while waiting.
 
     Yields:
-        Slow work to run before writing: it waits for as long as another process holds the lock, and says so.
+        Slow work to run before writing: it waits while another process holds the lock, and reports that.
 
     Raises:
-        AssetError: The folder cannot be written, or its file system has no locks; or the block raised OSError.
+        AssetError: The folder cannot be written, its file system has no locks, or the block raised OSError.
     """
     lock = _lock(folder)
     try:
@@ -195,7 +195,7 @@ def only_one(folder: Path, *, doing: str = "uses this folder") -> Iterator[Steps
 
 @contextmanager
 def unless_locked(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder unless another process does; yields whether it is held."""
+    """Try to take a folder's lock; yield True when it was taken, False when another process holds it."""
     lock = _lock(folder)
     try:
         lock.acquire(timeout=0)
@@ -224,13 +224,13 @@ def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str) -> Steps[Non
 
 
 def _lock(folder: Path) -> filelock.BaseFileLock:
-    # Not thread-local: slow work may be stopped from another thread than the one that began it. Not soft: where the
-    # file system has no locks, a file in their place would outlive a killed process.
+    # Not thread-local: slow work may be stopped by another thread than the one that started it. Not soft: on a file
+    # system without locks, a lock file would outlive a killed process.
     return filelock.FileLock(folder.with_name(folder.name + ".lock"), thread_local=False, fallback_to_soft=False)
 
 
 def _part_of(path: Path) -> Path:
-    """Name a place beside another that nobody else uses, also where locks do not work."""
+    """Return a temporary path beside another; it is unique even where locks do not work."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
 
 
@@ -239,7 +239,7 @@ def _cannot_write(path: Path, error: OSError, advice: str) -> AssetError:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, have reached the disk."""
+    """Wait until a file's content, or the list of names in a folder, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
