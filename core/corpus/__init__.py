@@ -1,1 +1,1 @@
-"""What is explored: captions and their images, tokens, word vectors."""
+"""The corpus: captions, their images and tokens; and the word vectors."""

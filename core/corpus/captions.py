@@ -1,4 +1,4 @@
-"""Captions: the texts of the corpus with their ids and image groups, and the readers for every file format."""
+"""Captions: the texts of the corpus with their ids and images, and the readers for each file format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OBJECTS = 'on each line an object such as {"caption": "..."}'
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a table hold what; None means: guess by name."""
+    """The columns of a table to read; None means: choose by common names."""
 
     text: str | None = None
     id: str | None = None
@@ -44,35 +44,31 @@ class Captions:
     """The corpus: N texts in file order."""
 
     name: str
-    """What to call the corpus on the screen: the file's name without its endings."""
+    """Name of the corpus on screen: the file's name without its endings."""
     texts: Sequence[str]
     """N texts, stripped, without line breaks."""
     ids: NDArray[Any]
-    """The caption's id in its file, (N,), int64 or str; the line number from 1 where the file has none."""
+    """Each caption's id in its file, (N,), int64 or str; the line number from 1 when the file has none."""
     groups: NDArray[Any] | None
-    """The image (or other group) that a caption describes, (N,), int64 or str; None where the file has none."""
+    """Id of the image (or other group) of each caption, (N,), int64 or str; None when the file has none."""
     file_names: dict[Any, str]
-    """Image file name by group; empty where the file has none."""
+    """Image file name by group; empty when the file has none."""
     urls: dict[Any, str]
-    """Image address by group; empty where the file has none."""
+    """Image URL by group; empty when the file has none."""
     blank: int
-    """How many texts are empty; they stay in place."""
+    """Number of empty texts; they keep their rows."""
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def group(self, row: int) -> int | str | None:
-        """The image id of a row as a plain Python value, None where the file has none for it."""
+        """Return the image id of a row as a plain Python value; None when it has none."""
         group: int | str | None = None if self.groups is None else self.groups[row].item()
         return None if group == "" else group
 
     @classmethod
     def read(cls, path: Path, *, columns: Columns = Columns()) -> Captions:
-        """Read a corpus; the format is told by the file's ending, `-` reads lines from standard input.
-
-        Args:
-            path: The file.
-            columns: Column names, for tables.
+        """Read a corpus. The file's ending selects the format; `-` reads lines from standard input.
 
         Raises:
             AssetError: The file is missing, empty, damaged, of an unknown format, or holds no captions.
@@ -96,7 +92,7 @@ class Captions:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read a text file line by line, blank lines too; `-` is standard input, `.gz` is unpacked.
+    """Read the lines of a text file, blank ones included; `-` is standard input, `.gz` is unpacked.
 
     Raises:
         AssetError: The file is missing, damaged, empty or not UTF-8.
@@ -117,7 +113,7 @@ def read_lines(path: Path) -> list[str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, unpacked when it ends in `.gz`; what goes wrong while it is read becomes an AssetError."""
+    """Open a file, unpacking `.gz`; raise an AssetError for an error while it is opened or read."""
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
             yield cast("IO[bytes]", file)
@@ -140,7 +136,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> AssetError:
 
 
 def _tidy(text: object) -> str:
-    """Strip a text, turn its line breaks into blanks and half characters into `?`; a missing value becomes empty."""
+    """Strip a text and replace line breaks by blanks and lone surrogates by `?`; a missing value becomes empty."""
     if not isinstance(text, str):
         return ""
     return " ".join(text.strip().splitlines()).encode("utf-8", "replace").decode("utf-8")
@@ -161,7 +157,7 @@ def _build(
         advice = "check which file, and which of its columns, you meant"
         raise AssetError(path, "holds no captions", expected="at least one line of text", advice=advice)
     if ids is None:
-        ids = np.arange(1, len(texts) + 1)
+        ids = np.arange(1, len(texts) + 1)  # (N,)
     return Captions(name, texts, ids, groups, file_names or {}, urls or {}, blank)
 
 
@@ -191,9 +187,9 @@ def _from_coco(name: str, data: bytes, path: Path) -> Captions:
             found = "COCO *keypoints*, not captions"
         raise AssetError(path, found, expected='"caption" in each annotation', advice=advice)
     groups = [annotation.get("image_id") for annotation in annotations]
-    if lacking := sum(map(_is_missing, groups)):
+    if missing := sum(map(_is_missing, groups)):
         if any("image_id" in annotation for annotation in annotations):
-            found = f'{lacking:,} of {len(annotations):,} annotations have no "image_id"'
+            found = f'{missing:,} of {len(annotations):,} annotations have no "image_id"'
             raise AssetError(path, found, expected="one in each annotation, or in none", advice=advice)
         groups = []
     has_ids = any("id" in annotation for annotation in annotations)
@@ -228,14 +224,14 @@ def _read_table(file: IO[bytes], suffix: str, path: Path) -> pd.DataFrame:
         header = file.readline()
         file.seek(0)
         separator = max(b",;\t", key=lambda mark: (mark == 9 and suffix == ".tsv", header.count(mark)))
-        # Tab-separated captions are rarely quoted, and have stray quotes.
+        # Tab-separated captions are rarely quoted and may contain single quote characters.
         quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == ord("\t") else csv.QUOTE_MINIMAL
         frame = pd.read_csv(file, sep=chr(separator), quoting=quoting, keep_default_na=False, low_memory=False)
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from error
     except (ValueError, pa.ArrowException) as error:  # pandas' own errors are ValueErrors
         raise AssetError(path, f"cannot be read as {suffix[1:]} ({error})", advice="check the file") from error
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the surplus first field for a name of the row
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas uses a surplus first field as the index
         advice = "put texts that hold the separator in quotes, or save them as .txt"
         raise AssetError(path, "its first row has more fields than its header", advice=advice)
     return frame
@@ -283,34 +279,34 @@ def _from_table(name: str, frame: pd.DataFrame, columns: Columns, path: Path) ->
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
-    """Whether a column's first values are texts, as far as they are there."""
+    """Check that a column's first values are texts, ignoring missing ones."""
     values = column.dropna().head(10)
     return len(values) > 0 and all(isinstance(value, str) for value in values)
 
 
 def _plain(column: pd.Series[Any]) -> list[Any]:
-    """A column's values, None for each that is missing."""
-    return [value if there else None for value, there in zip(column.tolist(), column.notna(), strict=True)]
+    """Return a column's values as Python objects, None for a missing one."""
+    return [value if known else None for value, known in zip(column.tolist(), column.notna(), strict=True)]
 
 
 def _labels(values: list[Any]) -> NDArray[Any]:
-    """Whole numbers stay numbers, everything else becomes text; a missing value the empty text."""
+    """Convert ids to an array (N,): int64 if all are integers, else text, in which a missing id is empty."""
     if all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
-        return np.array(values, np.int64)
-    return np.array(["" if _is_missing(value) else _label(value) for value in values], str)
+        return np.array(values, np.int64)  # (N,)
+    return np.array(["" if _is_missing(value) else _label(value) for value in values], str)  # (N,)
 
 
 def _is_missing(value: object) -> bool:
-    """Whether a value stands for none: JSON's null or NaN."""
+    """Check for JSON's null or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _label(value: object) -> str:
-    whole = isinstance(value, float) and value.is_integer()  # pandas makes floats where a whole number is missing
-    return _tidy(str(int(cast("float", value)) if whole else value))
+    is_integer = isinstance(value, float) and value.is_integer()  # pandas stores integers as floats if one is missing
+    return _tidy(str(int(cast("float", value)) if is_integer else value))
 
 
-def _pick(frame: pd.DataFrame, named: str | None, usual: tuple[str, ...], option: str, path: Path) -> str | None:
+def _pick(frame: pd.DataFrame, named: str | None, common_names: tuple[str, ...], option: str, path: Path) -> str | None:
     if named is not None:
         if named not in frame.columns:
             names = ", ".join(map(str, frame.columns))
@@ -319,4 +315,4 @@ def _pick(frame: pd.DataFrame, named: str | None, usual: tuple[str, ...], option
             )
         return named
     by_lower = {str(column).lower(): str(column) for column in reversed(frame.columns)}
-    return next((by_lower[column] for column in usual if column in by_lower), None)
+    return next((by_lower[column] for column in common_names if column in by_lower), None)

@@ -1,4 +1,4 @@
-"""Sentences: texts as token ids, flat, with offsets."""
+"""Sentences: texts as token ids in one flat array with offsets."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from core.corpus.tokenizer import Tokenizer
 from core.corpus.vectors import WordVectors
 from core.store.progress import Progress, Steps
 
-_BETWEEN_STEPS = 2048  # texts
+_TEXTS_PER_STEP = 2048  # texts tokenized between two progress reports
 
 
 class Sentences:
     """N texts as token ids.
 
     Args:
-        ids: Rows of the word vectors, all texts on end, the marks included.
-        starts: Where each text begins in `ids`, (N + 1,).
+        ids: Word-vector rows of all texts, concatenated, the sentence marks included, (total tokens,).
+        starts: Offset of each text in `ids`, (N + 1,).
     """
 
     def __init__(self, ids: NDArray[np.int32], starts: NDArray[np.int64]) -> None:
@@ -33,41 +33,41 @@ class Sentences:
         return self.ids[self.starts[row] : self.starts[row + 1]]
 
     def wordless(self) -> NDArray[np.int64]:
-        """Rows without any known word: they consist of the two marks."""
+        """Return the rows without a known word, which contain only the two marks, ascending."""
         return np.flatnonzero(np.diff(self.starts) <= 2)
 
     def find(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The rows that hold exactly these token ids, ascending."""
-        rows = np.flatnonzero(np.diff(self.starts) == len(ids))
-        for place, word in enumerate(ids):
-            rows = rows[self.ids[self.starts[rows] + place] == word]
+        """Return the rows with exactly these token ids, ascending."""
+        rows = np.flatnonzero(np.diff(self.starts) == len(ids))  # (R,)
+        for position, word in enumerate(ids):
+            rows = rows[self.ids[self.starts[rows] + position] == word]
         return rows
 
     @classmethod
     def joined(cls, sequences: Sequence[NDArray[np.int32]]) -> Sentences:
-        """Put sequences of token ids on end."""
-        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in sequences])]).astype(np.int64)
+        """Concatenate sequences of token ids."""
+        starts = np.concatenate([[0], np.cumsum([len(ids) for ids in sequences])]).astype(np.int64)  # (N + 1,)
         return cls(np.concatenate(sequences), starts)
 
     @classmethod
     def of(cls, texts: Sequence[str], *, tokenizer: Tokenizer, vectors: WordVectors) -> Steps[Sentences]:
-        """Turn texts into token ids, the sentence marks around each; unknown tokens are dropped.
+        """Convert texts to token ids between the two sentence marks; unknown tokens are dropped.
 
         Args:
             texts: N texts.
-            tokenizer: Splits them, and says what the marks are.
-            vectors: What the ids index; it has the marks.
+            tokenizer: Splits the texts and defines the marks.
+            vectors: The word vectors that the ids index; they include the marks.
         """
-        numbers: dict[str, int] = {}  # of the distinct tokens
+        indices: dict[str, int] = {}  # index of each distinct token
         token_lists = []
         for i, text in enumerate(texts):
-            token_lists.append([numbers.setdefault(token, len(numbers)) for token in tokenizer.tokenize(text)])
-            if i % _BETWEEN_STEPS == 0:
+            token_lists.append([indices.setdefault(token, len(indices)) for token in tokenizer.tokenize(text)])
+            if i % _TEXTS_PER_STEP == 0:
                 yield Progress("tokenizing captions", i, len(texts), "captions")
-        known = vectors.find(list(numbers), always=tokenizer.marks)  # (distinct tokens,)
+        known = vectors.find(list(indices), always=tokenizer.marks)  # (distinct tokens,), -1 if unknown
         first, last = vectors.find(tokenizer.marks, always=tokenizer.marks)
         sequences = []
         for tokens in token_lists:
             ids = known[tokens] if tokens else known[:0]
-            sequences.append(np.concatenate([[first], ids[ids >= 0], [last]]).astype(np.int32))
+            sequences.append(np.concatenate([[first], ids[ids >= 0], [last]]).astype(np.int32))  # (T,)
         return cls.joined(sequences)

@@ -1,4 +1,4 @@
-"""Tokenizer: a text to the tokens that InferSent saw in training."""
+"""Tokenizer: splits a text into tokens as in the training of InferSent."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 MARKS: dict[int, tuple[str, str]] = {1: ("<s>", "</s>"), 2: ("<p>", "</p>")}
 """The first and last token of every sentence, by InferSent version."""
 
-# Texts of plain words, with at most one full stop, at the end: NLTK splits these at blanks and before the stop,
-# whatever its punkt data, so they need not pass through it. The exceptions are words that NLTK takes apart.
+# A text of plain words with at most one full stop, at its end, is split here without NLTK, which would also split it at
+# blanks and before the stop, with any punkt data. Texts with a word that NLTK divides are the exception.
 _PLAIN = re.compile(r"(?!.*--)[A-Za-z0-9 -]*[A-Za-z0-9-] *\.?", re.ASCII)
-_TAKEN_APART = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
+_DIVIDED_WORDS = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
 
 
 class Tokenizer:
-    """NLTK's `word_tokenize`, with version 2's own way of writing `n't` (`do n't` becomes `don 't`). Case is kept.
+    """NLTK's `word_tokenize`; case is kept. For version 2 of InferSent, `do n't` becomes `don 't`.
 
     Args:
         version: InferSent version, 1 or 2.
@@ -36,7 +36,7 @@ class Tokenizer:
         """Split a text into tokens, without the two sentence marks."""
         if not text.strip():
             return []
-        if _PLAIN.fullmatch(text) and not _TAKEN_APART.search(text):
+        if _PLAIN.fullmatch(text) and not _DIVIDED_WORDS.search(text):
             if text.endswith("."):
                 return [*text[:-1].split(), "."]
             return text.split()
@@ -47,18 +47,18 @@ class Tokenizer:
 
     @cached_property
     def name(self) -> str:
-        """Which tokenizer this is, for recipes and `doctor`: the sentence splitter and NLTK's version."""
+        """The tokenizer's name in recipes and `doctor`: its sentence splitter and NLTK's version."""
         data = "punkt_tab" if self._has_punkt_data else "untrained punkt"
         return f"word_tokenize ({data}, nltk {version('nltk')})"
 
     def warm_up(self) -> None:
-        """Import NLTK now, which takes a second, and not when the first text needs it."""
+        """Import NLTK now, which takes a second, rather than when the first text needs it."""
         _ = self._sentences, self._words
 
     @cached_property
     def _has_punkt_data(self) -> bool:
-        places = [folder / "tokenizers" for folder in data_folders()]
-        if any((place / "punkt_tab.zip").exists() for place in places):
+        folders = [folder / "tokenizers" for folder in data_folders()]
+        if any((place / "punkt_tab.zip").exists() for place in folders):
             import nltk
 
             try:
@@ -66,7 +66,7 @@ class Tokenizer:
             except LookupError:
                 return False
             return True
-        return any((place / "punkt_tab" / "english").is_dir() for place in places)
+        return any((place / "punkt_tab" / "english").is_dir() for place in folders)
 
     @cached_property
     def _sentences(self) -> Any:
@@ -82,12 +82,12 @@ class Tokenizer:
 
 
 def data_folders() -> list[Path]:
-    """Where NLTK looks for its data, `nltk.data.path`; told without importing NLTK, which takes a second."""
+    """Return the folders of `nltk.data.path` without importing NLTK, which takes a second."""
     if "nltk" in sys.modules:
         import nltk
 
         return [Path(folder) for folder in nltk.data.path]
-    named = [Path(folder).expanduser() for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
-    homes = [Path(f"{place}/nltk_data") for place in ("~", sys.prefix, f"{sys.prefix}/share", f"{sys.prefix}/lib")]
+    configured = [Path(folder).expanduser() for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
+    private = [Path(f"{place}/nltk_data") for place in ("~", sys.prefix, f"{sys.prefix}/share", f"{sys.prefix}/lib")]
     shared = [Path(f"/usr/{place}/nltk_data") for place in ("share", "local/share", "lib", "local/lib")]
-    return [*named, *(home.expanduser() for home in homes), *shared]
+    return [*configured, *(folder.expanduser() for folder in private), *shared]
