@@ -1,1 +1,1 @@
-"""Texts to unit rows: the encoder, shared prefixes, the matrix on disk."""
+"""From token ids to unit rows on disk: the encoder, shared prefixes, the matrix."""

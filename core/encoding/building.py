@@ -1,4 +1,4 @@
-"""Building: the one loop that encodes many sentences, each distinct one once, in fixed chunks."""
+"""Building: the loop that encodes many sentences in fixed chunks, each distinct sentence once."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from core.encoding.halving import PartStep
 from core.store.progress import Progress, Steps, follow
 
 CHUNK = 4096
-"""How many distinct sentences are encoded together."""
+"""Number of distinct sentences in a chunk."""
 
 
 class EncodedChunk(NamedTuple):
-    """The embeddings of one chunk of distinct sentences, and whose they are."""
+    """The embeddings of one chunk of distinct sentences, and the rows that they belong to."""
 
     number: int
-    """From 0, in the order of the chunks."""
+    """The chunk's number, from 0."""
     embeddings: NDArray[np.float32]
     """(B, D), not normalized."""
     rows: NDArray[np.int64]
-    """The rows of all sentences that equal one of the chunk, (R,)."""
+    """All rows whose sentence is in the chunk, (R,)."""
     source: NDArray[np.int64]
-    """Which embedding each of these rows has, (R,)."""
+    """Index into `embeddings` for each of these rows, (R,)."""
     batch_size: int
-    """How many sentences fit on the device together."""
+    """Number of sentences that fit on the device together."""
     rows_done: int
-    """Rows of this chunk and of those before it."""
+    """Number of rows in this chunk and those before it."""
 
 
 def encode_sentences(
@@ -45,19 +45,19 @@ def encode_sentences(
     skip: int = 0,
     batch_size: int = CHUNK,
 ) -> Steps[None]:
-    """Encode sentences, each distinct one once.
+    """Encode sentences in chunks, each distinct sentence once.
 
-    The chunks depend on the sentences alone, so that work that is left and begun again computes the same products.
+    The chunks depend only on the sentences, so that resumed work computes the same products as uninterrupted work.
 
     Args:
         sentences: N sentences.
-        vectors: What their ids index.
+        vectors: The word vectors that the token ids index.
         encoder: The encoder.
-        keep: Takes each chunk before the next begins.
-        stage: What is being done, for `Progress`.
-        unit: What is counted, likewise.
-        skip: How many chunks were done before.
-        batch_size: How many sentences are known to fit on the device together.
+        keep: Called with each chunk before the next one begins.
+        stage: The activity to report in `Progress`.
+        unit: What is counted in `Progress`.
+        skip: Number of chunks that an earlier run finished.
+        batch_size: Number of sentences known to fit on the device together.
 
     Raises:
         AssetError: Not even one sentence fits on the device.
@@ -77,7 +77,7 @@ def encode_sentences(
             return Progress(stage, start + step.done * rows_each, n, unit)
 
         embeddings = yield from follow(encoder.encode_together(part, vectors, batch_size=batch_size), describe)
-        rows, source = np.concatenate([copies[i] for i in chunk]), np.repeat(np.arange(len(part)), sizes)
+        rows, source = np.concatenate([copies[i] for i in chunk]), np.repeat(np.arange(len(part)), sizes)  # (R,), (R,)
         keep(EncodedChunk(number, embeddings, rows, source, batch_size, done))
         yield Progress(stage, done, n, unit)
 
@@ -91,35 +91,27 @@ def embed_sentences(
     stage: str = "encoding captions",
     unit: str = "captions",
 ) -> Steps[None]:
-    """Encode sentences into an array, each distinct one once.
-
-    Args:
-        sentences: N sentences.
-        vectors: What their ids index.
-        encoder: The encoder.
-        out: Where the embeddings go, (N, D), not normalized.
-        stage: What is being done, for `Progress`.
-        unit: What is counted, likewise.
+    """Encode N sentences into `out`, (N, D), not normalized; the other arguments are those of `encode_sentences`.
 
     Raises:
         AssetError: Not even one sentence fits on the device.
     """
 
     def keep(chunk: EncodedChunk) -> None:
-        out[chunk.rows] = chunk.embeddings[chunk.source]
+        out[chunk.rows] = chunk.embeddings[chunk.source]  # (R, D)
 
     yield from encode_sentences(sentences, vectors, encoder, keep, stage=stage, unit=unit)
 
 
 def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.int64]]]:
-    """Sort the distinct sentences and cut them into the chunks in which they are encoded.
+    """Sort the distinct sentences and divide them into chunks.
 
     Returns:
-        Ranges over the distinct sentences, and for each of those the rows that hold it, ascending.
+        The chunks, as ranges over the distinct sentences; and the rows that hold each distinct sentence, ascending.
     """
     keys = [sentences[row].astype(">i4").tobytes() for row in range(len(sentences))]
     rows_of: dict[bytes, list[int]] = {}
     for row, key in enumerate(keys):
         rows_of.setdefault(key, []).append(row)
-    copies = [np.array(rows_of[key]) for key in sorted(rows_of)]
-    return [range(at, min(at + CHUNK, len(copies))) for at in range(0, len(copies), CHUNK)], copies
+    copies = [np.array(rows_of[key]) for key in sorted(rows_of)]  # each (number of copies,)
+    return [range(start, min(start + CHUNK, len(copies))) for start in range(0, len(copies), CHUNK)], copies

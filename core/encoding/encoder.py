@@ -23,10 +23,10 @@ from core.store.progress import Cancelled
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PLAN = 2
-"""Version of the way in which corpora are computed: another one may give other last bits."""
-_TOKENS_A_STEP = 64  # of one sentence, between two looks at whether to stop
-_PARENTS_A_STEP = 1024  # rows of a matrix product: enough for its full rate, few enough to stop within a second
-_TILE_BYTES = 2 << 20  # gates computed at once on a processor: they stay in its cache
+"""Version of the algorithm that encodes corpora; another version may round differently."""
+_TOKENS_PER_STEP = 64  # tokens of one sentence between two checks of `cancelled`
+_PARENTS_PER_STEP = 1024  # rows of a matrix product: enough for full speed, few enough to stop within a second
+_TILE_BYTES = 2 << 20  # gates computed together on a CPU: they fit its cache
 _KEYS = [
     f"enc_lstm.{kind}_l0{direction}"
     for direction in ("", "_reverse")
@@ -35,37 +35,37 @@ _KEYS = [
 
 
 def not_cancelled() -> bool:
-    """Answer `cancelled` for work that is not."""
+    """Return False: the default of the `cancelled` callbacks."""
     return False
 
 
 class WordRows(Protocol):
-    """Word vectors, as far as encoding needs them."""
+    """The part of `WordVectors` that encoding uses."""
 
     @property
     def rows(self) -> NDArray[np.float32]:
-        """(V, E)."""
+        """Word vectors, (V, E)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedSentence:
-    """One sentence's embedding, and where it came from."""
+    """One sentence's embedding and the tokens that its maxima come from."""
 
     embedding: NDArray[np.float32]
     """(D,), not normalized."""
     winners: NDArray[np.int32]
-    """Which of the T tokens each feature's maximum falls on, (D,)."""
+    """Index of the token at which each feature has its maximum, (D,), 0..T-1."""
     length: int
-    """T, the sentence marks included."""
+    """T, the number of tokens, the sentence marks included."""
 
     @property
     def importance(self) -> NDArray[np.float32]:
-        """Share of the D maxima that fall on each token, (T,); sums to 1."""
+        """Share of the D maxima at each token, (T,); sums to 1."""
         return (np.bincount(self.winners, minlength=self.length) / len(self.winners)).astype(np.float32)
 
 
 class _Direction(NamedTuple):
-    """The weights of one direction, as torch lays them out: gates i, f, g, o."""
+    """The weights of one direction in torch's layout, with gates in the order i, f, g, o."""
 
     inputs: torch.Tensor
     """(4H, E)."""
@@ -81,33 +81,33 @@ class _Direction(NamedTuple):
         return cls(inputs, recurrent, biases[0] + biases[1])
 
     def project(self, words: torch.Tensor) -> torch.Tensor:
-        """What words (n, E) add to the gates, whatever stands before them; (n, 4H)."""
+        """Compute the gates' input part, (n, 4H), from word vectors (n, E)."""
         return torch.addmm(self.bias, words, self.inputs.T)
 
 
 class _States(NamedTuple):
-    """Where one direction stood after each word of a sentence."""
+    """The LSTM states of one direction after each word of a sentence."""
 
     inputs: torch.Tensor
-    """The words' vectors, in the order of reading, (T, E)."""
+    """Word vectors in reading order, (T, E)."""
     hidden: torch.Tensor
     """(T, H)."""
     cell: torch.Tensor
     """(T, H)."""
 
     def shared_with(self, inputs: torch.Tensor) -> int:
-        """How many words another sentence (T', E) begins with like this one."""
+        """Count the leading words that another sentence (T', E) shares with this one."""
         n = min(len(inputs), len(self.inputs))
         return int((inputs[:n] == self.inputs[:n]).all(dim=1).cumprod(dim=0).sum())
 
 
 class SentenceEncoder:
-    """A BiLSTM over word vectors whose hidden states are max-pooled over the tokens; nothing else is learned.
+    """A BiLSTM over word vectors with max pooling of the hidden states over the tokens; it has no other layers.
 
     Args:
         weights: State dict with the keys `enc_lstm.{weight,bias}_{ih,hh}_l0[_reverse]`, in torch's LSTM layout.
         device: Where to compute.
-        dtype: What corpora are computed in.
+        dtype: Precision for encoding corpora, `float32` or `bfloat16`.
     """
 
     def __init__(self, weights: dict[str, torch.Tensor], *, device: str = "cpu", dtype: str = "float32") -> None:
@@ -120,94 +120,95 @@ class SentenceEncoder:
         """D, the width of an embedding."""
         self._directions = [_Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
         self._step_weights = [self._for_steps(direction.recurrent) for direction in self._directions]  # (4H, H)
-        self._before: _States | None = None
-        self._on_cpu: SentenceEncoder | None = None
+        self._previous: _States | None = None
+        self._cpu_encoder: SentenceEncoder | None = None
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
-        """Load an official-format state dict, a legacy or zip pickle of tensors, of any size.
+        """Load a state dict in the official format (a legacy or zip pickle of tensors) with any H and E.
 
         Raises:
-            AssetError: The file is missing, damaged, something else, or holds other keys or shapes.
+            AssetError: The file is missing, damaged, no state dict, or has other keys or shapes.
         """
         return cls(_read_weights(path), device=device, dtype=dtype)
 
     def encode(
         self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = not_cancelled
     ) -> EncodedSentence:
-        """Encode one sentence, step by step, both directions at once.
+        """Encode one sentence, step by step, both directions in parallel.
 
-        Each step reads all recurrent weights, which is what it costs. So they are read in half precision on a
-        processor (states, gates and sums stay float32; the cosine to float32 throughout is above 0.99999), and the
-        forward steps of the words that the sentence before began with are not taken again: who types changes the end.
+        Reading the recurrent weights takes most of a step's time. On a CPU they are therefore stored in half precision;
+        states, gates and sums stay float32, and the cosine to an all-float32 embedding is above 0.99999. The forward
+        states of leading words shared with the previous sentence are reused, because typing mostly changes the end.
 
         Args:
             word_vectors: (T, E), the sentence marks included; T >= 1.
-            cancelled: Looked at between the parts of a very long sentence.
+            cancelled: Called between the parts of a very long sentence; True stops the work.
 
         Raises:
-            Cancelled: It said so.
+            Cancelled: `cancelled` returned True.
         """
-        if self._on_cpu is None:
+        if self._cpu_encoder is None:
             try:
                 return self._encode(word_vectors, cancelled)
             except RuntimeError as error:
                 if self.device.type == "cpu" or not is_out_of_memory(error):
                     raise
-            self._on_cpu = self._copy_to_cpu()  # outside `except`: there the traceback holds the tensors
-        return self._on_cpu.encode(word_vectors, cancelled=cancelled)
+            self._cpu_encoder = self._copy_to_cpu()  # outside `except`, whose traceback keeps the tensors alive
+        return self._cpu_encoder.encode(word_vectors, cancelled=cancelled)
 
     @property
     def ran_out_of_memory(self) -> bool:
-        """Whether the memory of the GPU has run out in `encode`, which works on the CPU since then."""
-        return self._on_cpu is not None
+        """Whether the GPU ran out of memory in `encode`, which has used the CPU since."""
+        return self._cpu_encoder is not None
 
     def _copy_to_cpu(self) -> SentenceEncoder:
         encoder = copy.copy(self)
         encoder.device = torch.device("cpu")
         encoder._directions = [_Direction(*(tensor.cpu() for tensor in direction)) for direction in self._directions]
         encoder._step_weights = [encoder._for_steps(direction.recurrent) for direction in encoder._directions]
-        encoder._before = None
+        encoder._previous = None
         return encoder
 
     def _for_steps(self, recurrent: torch.Tensor) -> torch.Tensor:
-        """Convert recurrent weights to what `encode` reads at every step."""
+        """Convert recurrent weights to the precision that `encode` reads."""
         return recurrent.half() if self.device.type == "cpu" else recurrent
 
     @torch.inference_mode()
     def _encode(self, word_vectors: NDArray[np.float32], cancelled: Callable[[], bool]) -> EncodedSentence:
         inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)  # (T, E)
         directions: list[Callable[[], _States]] = [
-            partial(self._step_through, 0, inputs, self._before, cancelled),
+            partial(self._step_through, 0, inputs, self._previous, cancelled),
             partial(self._step_through, 1, inputs.flip(0), None, cancelled),
         ]
-        # On a GPU both run in this thread: they share one stream, and in a new one torch warns of no CUDA context.
+        # On a GPU both run in this thread: they share one stream, and in a new thread torch warns of a missing context.
         forward, backward = run_in_parallel(directions) if self.device.type == "cpu" else [run() for run in directions]
-        self._before = _States(*(values[:_TOKENS_A_STEP].clone() for values in forward))
+        self._previous = _States(*(values[:_TOKENS_PER_STEP].clone() for values in forward))
         maxima, winners = forward.hidden.max(dim=0)  # (H,), (H,)
-        maxima_back, winners_back = backward.hidden.max(dim=0)
-        won = torch.cat([winners, len(inputs) - 1 - winners_back]).int()  # (D,)
-        return EncodedSentence(torch.cat([maxima, maxima_back]).cpu().numpy(), won.cpu().numpy(), len(inputs))
+        maxima_back, winners_back = backward.hidden.max(dim=0)  # (H,), (H,)
+        winners = torch.cat([winners, len(inputs) - 1 - winners_back]).int()  # (D,)
+        embedding = torch.cat([maxima, maxima_back])  # (D,)
+        return EncodedSentence(embedding.cpu().numpy(), winners.cpu().numpy(), len(inputs))
 
     def _step_through(
-        self, direction: int, inputs: torch.Tensor, before: _States | None, cancelled: Callable[[], bool]
+        self, direction: int, inputs: torch.Tensor, previous: _States | None, cancelled: Callable[[], bool]
     ) -> _States:
-        """Run one direction over word vectors (T, E) in the order of its reading, from where `before` differs."""
+        """Run one direction over word vectors (T, E) in reading order, reusing the states shared with `previous`."""
         weights, steps = self._directions[direction], self._step_weights[direction]
-        done = 0 if before is None else before.shared_with(inputs)
+        done = 0 if previous is None else previous.shared_with(inputs)
         hidden, cell = (torch.empty((len(inputs), self.dim // 2), device=self.device) for _ in range(2))  # (T, H)
-        if before is not None:
-            hidden[:done], cell[:done] = before.hidden[:done], before.cell[:done]
+        if previous is not None:
+            hidden[:done], cell[:done] = previous.hidden[:done], previous.cell[:done]
         for at in range(done, len(inputs)):
-            place = (at - done) % _TOKENS_A_STEP
-            if place == 0:
+            offset = (at - done) % _TOKENS_PER_STEP
+            if offset == 0:
                 if at > done and cancelled():
                     raise Cancelled
-                projected = weights.project(inputs[at : at + _TOKENS_A_STEP])  # (t, 4H)
-            gates = projected[place]  # (4H,)
+                projected = weights.project(inputs[at : at + _TOKENS_PER_STEP])  # (t, 4H)
+            gates = projected[offset]  # (4H,)
             if at:
                 gates += torch.mv(steps, hidden[at - 1].to(steps.dtype))
-            i, f, g, o = gates.chunk(4)
+            i, f, g, o = gates.chunk(4)  # (H,) each
             torch.mul(i.sigmoid_(), g.tanh_(), out=cell[at])
             if at:
                 cell[at].addcmul_(f.sigmoid_(), cell[at - 1])
@@ -217,17 +218,15 @@ class SentenceEncoder:
     def encode_together(
         self, sentences: Sequence[NDArray[np.int32]], vectors: WordRows, *, batch_size: int | None = None
     ) -> Generator[PartStep, None, NDArray[np.float32]]:
-        """Encode distinct sentences, sharing the steps of equal beginnings and endings; exact, without padding.
-
-        When a GPU runs out of memory, the sentences are encoded in halves.
+        """Encode distinct sentences without padding, computing shared beginnings and endings once.
 
         Args:
-            sentences: B distinct sequences of word-vector rows, the marks included.
-            vectors: What the sequences index.
-            batch_size: How many sentences may share one plan; None for all.
+            sentences: B distinct sequences of word-vector rows, the sentence marks included.
+            vectors: The word vectors that the sequences index.
+            batch_size: Number of sentences in one plan, halved when a GPU runs out of memory; None for all.
 
         Yields:
-            A step, several times a second. The caller may stop after any of them.
+            A step, several times a second. The caller may stop after any step.
 
         Returns:
             Embeddings in the order of `sentences`, (B, D), not normalized.
@@ -251,36 +250,32 @@ class SentenceEncoder:
     def _pool(
         self, steps: PrefixPlan, vectors: WordRows, direction: _Direction, out: NDArray[np.float32]
     ) -> Generator[float, None, None]:
-        """Run one direction along a plan and write each sentence's maxima into `out`, (B, H).
-
-        Yields:
-            The share of the nodes that is done.
-        """
+        """Run one direction along a plan, write the maxima (B, H) into `out`, and yield the finished share, 0..1."""
         dtype, hidden = DTYPES[self.dtype], self.dim // 2
         inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
-        table = direction.project(inputs)  # (U, 4H), in float32
+        table = direction.project(inputs)  # (U, 4H), float32
         weight = direction.recurrent.T.to(dtype)  # (H, 4H)
-        # The nodes with children of the level above, (k, H) each; above the first level stands the empty prefix.
-        state = torch.zeros((1, hidden), dtype=dtype, device=self.device)
-        cell = torch.zeros((1, hidden), device=self.device)
-        maxima = torch.full((1, hidden), -torch.inf, device=self.device)
-        tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if self.device.type == "cpu" else _PARENTS_A_STEP
+        # The previous level's nodes with children; the parent of the first level is the empty prefix.
+        state = torch.zeros((1, hidden), dtype=dtype, device=self.device)  # (k, H)
+        cell = torch.zeros((1, hidden), device=self.device)  # (k, H)
+        maxima = torch.full((1, hidden), -torch.inf, device=self.device)  # (k, H)
+        tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if self.device.type == "cpu" else _PARENTS_PER_STEP
         done = 0
         for level in steps.levels:
             n = len(level.words)
-            words = torch.from_numpy(level.words).to(self.device)
-            parents = torch.from_numpy(level.parents).to(self.device)
-            new_state, new_cell, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))
-            blocks = range(0, len(state), _PARENTS_A_STEP)
-            starts = np.searchsorted(level.parents, blocks).tolist()  # children stand in the order of their parents
+            words = torch.from_numpy(level.words).to(self.device)  # (n,)
+            parents = torch.from_numpy(level.parents).to(self.device)  # (n,)
+            new_state, new_cell, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))  # (n, H)
+            blocks = range(0, len(state), _PARENTS_PER_STEP)
+            starts = np.searchsorted(level.parents, blocks).tolist()  # children are sorted by parent
             for first, start, end in zip(blocks, starts, [*starts[1:], n], strict=True):
-                projected = torch.mm(state[first : first + _PARENTS_A_STEP], weight)  # (p, 4H), once for all children
+                projected = torch.mm(state[first : first + _PARENTS_PER_STEP], weight)  # (p, 4H), once for all children
                 for at in range(start, end, tile):
                     part = slice(at, min(at + tile, end))
-                    above = parents[part]
+                    above = parents[part]  # (b,)
                     gates = table[words[part]]  # (b, 4H)
-                    gates += projected[above - first]
-                    i, f, g, o = gates.chunk(4, dim=1)
+                    gates += projected[above - first]  # (b, 4H)
+                    i, f, g, o = gates.chunk(4, dim=1)  # (b, H) each
                     torch.mul(i.sigmoid_(), g.tanh_(), out=new_cell[part])
                     new_cell[part].addcmul_(f.sigmoid_(), cell[above])
                     torch.mul(o.sigmoid_(), new_cell[part].tanh(), out=new_state[part])
@@ -289,15 +284,15 @@ class SentenceEncoder:
                 yield done / steps.nodes
             if len(level.rows):
                 out[level.rows] = new_maxima[torch.from_numpy(level.ending).to(self.device)].cpu().numpy()
-            inner = torch.from_numpy(level.inner).to(self.device)
-            state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]
+            inner = torch.from_numpy(level.inner).to(self.device)  # (k,)
+            state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]  # (k, H)
 
 
 def choose_device(name: str) -> str:
-    """Resolve `auto` to the best device there is.
+    """Resolve `auto` to the best available device.
 
     Raises:
-        AssetError: The name is not that of a device, or the device is not there.
+        AssetError: The name is not that of a device, or the device is not available.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
         raise AssetError(f"--device {name}", "there is no such device", expected="auto, cpu, cuda or cuda:N")
@@ -312,7 +307,7 @@ def choose_device(name: str) -> str:
 
 
 def choose_dtype(name: str, device: str) -> str:
-    """Resolve `auto` to bfloat16 where the processor computes with it in hardware, else float32."""
+    """Resolve `auto` to bfloat16 if the device computes with it in hardware, else to float32."""
     if name != "auto":
         return name
     is_cuda = device.startswith("cuda")
@@ -334,7 +329,7 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=advice)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged pickles raise whatever their bytes happen to say
+    except Exception as error:  # a damaged pickle can raise any exception
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AssetError(path, f"damaged, or not a state dict ({reason})", expected=expected, advice=advice) from error
     if not isinstance(loaded, dict):
@@ -347,10 +342,9 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     shapes["bias_hh"] = shapes["bias_ih"]
     for key in _KEYS:
         shape = shapes[key.removeprefix("enc_lstm.").split("_l0")[0]]
-        if weights[key].shape != shape:
-            raise AssetError(
-                path, f"{key} is {tuple(weights[key].shape)}", expected=f"{shape}, as its neighbours say", advice=advice
-            )
+        found = tuple(weights[key].shape)
+        if found != shape:
+            raise AssetError(path, f"{key} is {found}", expected=f"{shape}, to match the other weights", advice=advice)
         if not weights[key].isfinite().all():
             raise AssetError(path, f"{key} holds numbers that are not finite", advice=advice)
         if "weight" in key and not weights[key].any():

@@ -1,4 +1,4 @@
-"""Halving: work on many items in parts that fit the device's memory; a part that does not fit is done in halves."""
+"""Halving: processes many items in parts that fit the device's memory, and halves a part that does not fit."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from core.assets import AssetError
 
 
 class PartStep(NamedTuple):
-    """How far work on many items has come."""
+    """Progress of the work on many items."""
 
     done: float
-    """Finished items, counting the finished share of the current part."""
+    """Number of finished items, including the finished share of the current part."""
     batch_size: int
-    """How many items are worked on together; smaller after the device ran out of memory."""
+    """Number of items processed together; smaller after the device ran out of memory."""
 
 
 def in_parts_that_fit(
     count: int, work: Callable[[slice], Iterator[float]], *, device: torch.device, batch_size: int | None = None
 ) -> Generator[PartStep]:
-    """Work on items 0..count part by part; when the device runs out of memory, repeat the part in halves.
+    """Process items 0..count part by part; when the device runs out of memory, halve the part and retry.
 
     Args:
-        count: How many items there are.
-        work: Works on one part, and yields the share of it that is done, 0..1. After a part did not fit, it is called
-            again for the first half of that part.
-        device: Where it works, for the message.
-        batch_size: How many items to start with; None for all.
+        count: Number of items.
+        work: Processes one part and yields the finished share of it, 0..1. If a part does not fit, it is called again
+            with the first half of that part.
+        device: The device named in the error message.
+        batch_size: Number of items in the first part; None for all.
 
     Yields:
-        A step for each share that `work` yields. The caller may stop after any of them.
+        A step for each share that `work` yields. The caller may stop after any step.
 
     Raises:
         AssetError: Not even one item fits.
@@ -55,9 +55,9 @@ def in_parts_that_fit(
         else:
             done = part.stop
             continue
-        torch.cuda.empty_cache()  # outside `except`: there the traceback still holds the tensors
+        torch.cuda.empty_cache()  # outside `except`, whose traceback keeps the tensors alive
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether a device had too little memory, for torch itself or for a library that torch calls."""
+    """Tell whether an error means that the device ran out of memory, in torch or in a library that torch calls."""
     return isinstance(error, torch.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)

@@ -1,4 +1,4 @@
-"""EmbeddingMatrix: one unit row a caption, on disk under the hash of its recipe; its making survives interruption."""
+"""EmbeddingMatrix: one unit row per caption, stored under the hash of its recipe; an interrupted build resumes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from core.store.progress import Steps
 from core.store.whole import Origin, is_whole, only_one, seal, unseal, write_json
 
 _FORMAT = 2
-_PROGRESS = "progress.json"  # of an unfinished matrix
+_PROGRESS = "progress.json"  # exists while a matrix is unfinished
 _ARRAYS = ("embeddings", "norms", "row_norms")
 _FILES = [*(f"{name}.npy" for name in (*_ARRAYS, "ids", "starts")), "recipe.json"]
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError)  # what opening damaged files raises
+_READ_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError)  # raised when damaged files are opened
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides the values of a matrix."""
+    """Everything that determines the values of a matrix."""
 
     weights: str
     """SHA-256 of the weights file."""
@@ -42,62 +42,58 @@ class Recipe:
     version: int
     """InferSent version."""
     tokenizer: str
-    """`Tokenizer.name`: which sentence splitter, which NLTK."""
+    """`Tokenizer.name`: the sentence splitter and the version of NLTK."""
     vocab_size: int
-    """How many words of the vector file are known at most; 0 for all."""
+    """Largest number of words used from the vector file; 0 for all."""
     dtype: str
-    """What the encoder computes in."""
+    """The encoder's precision."""
     format: int = _FORMAT
     """Version of the folder's layout."""
 
     @property
     def key(self) -> str:
-        """The recipe's SHA-256: the name of the matrix's folder."""
+        """The recipe's SHA-256, which is the name of the matrix's folder."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def origin(self, about: str = "") -> Origin:
-        """What a matrix of this recipe is made from."""
+        """Return the origin of a matrix with this recipe."""
         return Origin(self.key, self.format, about)
 
     @staticmethod
     def hash_texts(texts: Sequence[str]) -> str:
-        """SHA-256 of texts that hold no line breaks."""
+        """Return the SHA-256 of texts that contain no line breaks."""
         return hashlib.sha256("\n".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What making a matrix took."""
+    """What building a matrix did."""
 
     rows: int
-    """N."""
+    """N, the number of captions."""
     resumed_rows: int
-    """Rows that an earlier, interrupted run had finished."""
+    """Number of rows that an earlier, interrupted run had finished."""
     reused: bool
-    """True when the matrix was whole already."""
+    """True when the matrix was finished already."""
     started_over: str
-    """Why an unfinished matrix was thrown away; empty when none was."""
+    """Why an unfinished matrix was discarded; empty when none was."""
 
 
 class EmbeddingMatrix:
-    """A whole matrix, memory-mapped for reading.
-
-    Args:
-        folder: Where `build` has made it; it is whole.
-    """
+    """A finished matrix that `build` made in `folder`, memory-mapped for reading."""
 
     def __init__(self, folder: Path) -> None:
         self.recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
         self.folder = folder
-        # Copy-on-write, never written: torch takes no read-only arrays.
+        # Copy-on-write, though never written, because torch does not support read-only arrays.
         self.rows: NDArray[np.float16] = np.load(folder / "embeddings.npy", mmap_mode="c")  # (N, D)
-        self.norms: NDArray[np.float32] = np.load(folder / "norms.npy")  # (N,) lengths before normalizing
-        self.row_norms: NDArray[np.float32] = np.load(folder / "row_norms.npy")  # (N,) lengths as stored, near 1
+        self.norms: NDArray[np.float32] = np.load(folder / "norms.npy")  # (N,), lengths before normalizing
+        self.row_norms: NDArray[np.float32] = np.load(folder / "row_norms.npy")  # (N,), lengths as stored, near 1
         self.sentences = Sentences(
             np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
         )
         self.codes: RowCodes | None = None
-        """The rows in 8 bits a feature; None before `open_codes`, and where they cannot be made."""
+        """The rows in 8 bits per feature; None before `open_codes` and where they cannot be used."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -108,10 +104,10 @@ class EmbeddingMatrix:
         return int(self.rows.shape[1])
 
     def open_codes(self) -> Steps[None]:
-        """Open the rows' codes; make them unless that was done before.
+        """Open the rows' codes, making them first if they do not exist.
 
         Raises:
-            AssetError: They cannot be written.
+            AssetError: The codes cannot be written.
         """
         yield from RowCodes.make(self.folder / "codes", self.rows)
         self.codes = RowCodes.open(self.folder / "codes")
@@ -127,19 +123,19 @@ class EmbeddingMatrix:
         encoder: SentenceEncoder,
         about: str,
     ) -> Steps[BuildReport]:
-        """Encode all captions into a folder; goes on where an interrupted run stopped.
+        """Encode all captions into a folder, resuming where an interrupted run stopped.
 
-        Equal sentences are encoded once. The work is cut into fixed chunks of distinct sentences; a chunk counts when
-        its rows are flushed. Whatever could change the bits is noted beside it, and when that differs the work starts
-        over: an interrupted matrix equals an uninterrupted one.
+        The work is divided into fixed chunks of distinct sentences; a chunk is done when its rows are on disk.
+        `progress.json` records the software and hardware that may change the last bits. If they have changed, the work
+        starts over, so that a resumed matrix is identical to an uninterrupted one.
 
         Args:
-            folder: The matrix's place; `EmbeddingMatrix(folder)` opens it afterwards.
-            recipe: What it is made from.
-            sentences: The captions' token ids, N of them.
-            vectors: What the ids index.
+            folder: The matrix's folder; `EmbeddingMatrix(folder)` opens it afterwards.
+            recipe: Everything that determines its values.
+            sentences: The token ids of N captions.
+            vectors: The word vectors that the ids index.
             encoder: The encoder.
-            about: A phrase for people: which model, which captions.
+            about: Description for display: which model, which captions.
 
         Raises:
             AssetError: The cache folder cannot be written, or the disk is full.
@@ -150,16 +146,16 @@ class EmbeddingMatrix:
             if is_whole(folder, recipe.origin()):
                 return BuildReport(n, n, True, "")
             unseal(folder)
-            progress, started_over = _take_up(folder, _how(encoder), n, dim)
+            progress, started_over = _read_progress(folder, _environment(encoder), n, dim)
             if not progress["chunks"]:
-                _lay_out(folder, recipe, sentences, dim, about, progress)
+                _write_empty(folder, recipe, sentences, dim, about, progress)
             arrays = _arrays(folder)
             resumed = progress["rows"]
 
             def keep(chunk: EncodedChunk) -> None:
                 unit: list[NDArray[Any]] = [*_unit_rows(chunk.embeddings)]
                 for array, values in zip(arrays, unit, strict=True):
-                    array[chunk.rows] = values[chunk.source]
+                    array[chunk.rows] = values[chunk.source]  # (R, D) or (R,)
                     array.flush()
                 progress.update({"chunks": chunk.number + 1, "batch_size": chunk.batch_size, "rows": chunk.rows_done})
                 write_json(folder / _PROGRESS, progress)
@@ -172,8 +168,8 @@ class EmbeddingMatrix:
         return BuildReport(n, resumed, False, started_over)
 
 
-def _how(encoder: SentenceEncoder) -> dict[str, Any]:
-    """What may change bits without changing the recipe."""
+def _environment(encoder: SentenceEncoder) -> dict[str, Any]:
+    """Describe what may change the last bits without changing the recipe."""
     import torch
 
     if encoder.device.type == "cuda":
@@ -183,13 +179,13 @@ def _how(encoder: SentenceEncoder) -> dict[str, Any]:
     return {"plan": PLAN, "chunk": CHUNK, "processor": processor, "torch": torch.__version__}
 
 
-def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
-    """Take up an unfinished matrix where it stopped.
+def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
+    """Read the progress of an unfinished matrix.
 
     Returns:
-        Its progress, or that of an empty matrix; and why an unfinished one cannot be taken up, empty when none was.
+        The progress, which is that of an empty matrix if none can be resumed; and why an existing one cannot be.
     """
-    empty = {"how": how, "chunks": 0, "batch_size": CHUNK, "rows": 0}
+    empty = {"how": current, "chunks": 0, "batch_size": CHUNK, "rows": 0}
     if not (folder / "recipe.json").exists():
         return empty, ""
     try:
@@ -197,18 +193,18 @@ def _take_up(folder: Path, how: dict[str, Any], n: int, dim: int) -> tuple[dict[
         before, _ = progress["how"], (progress["chunks"], progress["batch_size"], progress["rows"])
         if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
-    except _DAMAGED:
+    except _READ_ERRORS:
         return empty, "its files are damaged"
-    changed = [f"{name} was {before.get(name)}, is {value}" for name, value in how.items() if before.get(name) != value]
+    changed = [f"{name} was {before.get(name)}, is {now}" for name, now in current.items() if before.get(name) != now]
     return (empty, "; ".join(changed)) if changed else (progress, "")
 
 
-def _lay_out(
+def _write_empty(
     folder: Path, recipe: Recipe, sentences: Sentences, dim: int, about: str, progress: dict[str, Any]
 ) -> None:
     """Write the files of an empty matrix, its recipe last."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for derived in folder.glob("*/"):  # from rows that are gone
+    for derived in folder.glob("*/"):  # made from earlier rows
         shutil.rmtree(derived, ignore_errors=True)
     (folder / "recipe.json").unlink(missing_ok=True)
     write_json(folder / _PROGRESS, progress)
@@ -228,10 +224,10 @@ def _arrays(folder: Path) -> list[np.memmap[Any, Any]]:
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
-    """Make a memory-mapped `.npy` file of zeros, with all of its space taken now: a full disk is told at once.
+    """Make a memory-mapped `.npy` file of zeros and reserve its disk space, so that a full disk fails early.
 
     Raises:
-        OSError: There is no room, or the place cannot be written.
+        OSError: The disk is full, or the file cannot be written.
     """
     array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     array.flush()
@@ -258,7 +254,7 @@ def _unit_rows(embeddings: NDArray[np.float32]) -> _UnitRows:
 
 
 def unfinished_rows(folder: Path) -> int | None:
-    """How many rows of an unfinished matrix are done; None when nothing is missing or nothing is there."""
+    """Return the number of finished rows; None without an unfinished matrix, 0 if its progress is unreadable."""
     try:
         return int(json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))["rows"])
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Prefix plans: which LSTM steps a set of sentences really needs, when shared beginnings are computed once.
+"""Prefix plans: the LSTM steps that a set of sentences needs when shared beginnings are computed once.
 
-The state of a left-to-right LSTM after a prefix depends on that prefix alone. Sentences sorted by their token ids form
-a tree of prefixes (a trie); each node of it is one step of the LSTM, computed once, level by level.
+The state of a left-to-right LSTM after a prefix depends only on that prefix. The sentences form a prefix tree (trie) of
+token ids. Each node is one step of the LSTM; the nodes are computed level by level.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ class Level:
     """The distinct prefixes of one length: the nodes at one depth of the tree."""
 
     words: NDArray[np.int64]
-    """Index of each node's last token into the plan's `words`, (n,)."""
+    """Index of each node's last token in the plan's `words`, (n,)."""
     parents: NDArray[np.int64]
-    """Index of each node's parent among `inner` of the level above, (n,), ascending; 0, the empty prefix, at first."""
+    """Index of each node's parent in the previous level's `inner`, (n,), ascending; all 0 (the root) in the first."""
     inner: NDArray[np.int64]
-    """The nodes that have children, ascending, (k,)."""
+    """Nodes that have children, (k,), ascending."""
     ending: NDArray[np.int64]
-    """The nodes at which a sentence ends, (e,)."""
+    """Nodes at which a sentence ends, (e,)."""
     rows: NDArray[np.int64]
-    """The sentences that end at `ending`, (e,), as numbered by the caller."""
+    """Index of the sentence that ends at each node of `ending`, (e,), in the order passed to `plan`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +36,25 @@ class PrefixPlan:
     words: NDArray[np.int32]
     """The distinct token ids, ascending, (U,)."""
     nodes: int
-    """How many LSTM steps the plan takes; without sharing it would be one a token."""
+    """Number of LSTM steps; without sharing it would be the number of tokens."""
     levels: Iterator[Level]
-    """One for each length of prefix, shortest first; laid out as they are read, once."""
+    """One level per prefix length, shortest first; computed on demand, so they can be read only once."""
 
 
 def plan(sentences: Sequence[NDArray[np.int32]]) -> PrefixPlan:
-    """Lay out the steps of an LSTM that reads each sentence from its first token to its last.
+    """Plan the steps of an LSTM that reads each sentence from its first token to its last.
 
     Args:
-        sentences: B distinct, non-empty id sequences, in any order. For the other direction pass them reversed.
+        sentences: B distinct, non-empty id sequences in any order. Pass them reversed for the backward direction.
     """
-    # Big-endian bytes of non-negative ids sort as the ids do.
+    # Big-endian bytes of non-negative ids sort like the ids themselves.
     order = sorted(range(len(sentences)), key=lambda row: sentences[row].astype(">i4").tobytes())
     lengths = np.array([len(sentences[row]) for row in order])  # (B,)
     ids = np.full((len(order), lengths.max()), -1, np.int32)  # (B, T)
-    for at, row in enumerate(order):
-        ids[at, : lengths[at]] = sentences[row]
-    words, index = np.unique(ids[ids >= 0], return_inverse=True)
-    columns = np.full(ids.shape, -1, np.int64)  # (B, T) ids as indices into words
+    for i, row in enumerate(order):
+        ids[i, : lengths[i]] = sentences[row]
+    words, index = np.unique(ids[ids >= 0], return_inverse=True)  # (U,), (number of tokens,)
+    columns = np.full(ids.shape, -1, np.int64)  # (B, T), ids as indices into words
     columns[ids >= 0] = index
     shared = longest_shared_prefix(ids)  # (B,)
     return PrefixPlan(words, int((lengths - shared).sum()), _levels(columns, lengths, shared, np.array(order)))
@@ -63,14 +63,14 @@ def plan(sentences: Sequence[NDArray[np.int32]]) -> PrefixPlan:
 def _levels(
     columns: NDArray[np.int64], lengths: NDArray[np.int64], shared: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> Iterator[Level]:
-    """Lay out level after level; which nodes of one have children is known from the next."""
-    parents = np.zeros(int((shared == 0).sum()), np.int64)
+    """Generate the levels. The nodes of a level that have children are known from the level below."""
+    parents = np.zeros(int((shared == 0).sum()), np.int64)  # (n,)
     for depth in range(columns.shape[1]):
-        starts = (lengths > depth) & (shared <= depth)  # (B,) rows that begin a node
-        nodes = np.cumsum(starts) - 1  # (B,) each row's node
-        ends = lengths == depth + 1
-        below = (lengths > depth + 1) & (shared <= depth + 1)  # (B,) rows that begin a node of the next level
-        inner, parents_below = np.unique(nodes[below], return_inverse=True)
+        starts = (lengths > depth) & (shared <= depth)  # (B,), rows that begin a node
+        nodes = np.cumsum(starts) - 1  # (B,), each row's node
+        ends = lengths == depth + 1  # (B,)
+        below = (lengths > depth + 1) & (shared <= depth + 1)  # (B,), rows that begin a node of the level below
+        inner, parents_below = np.unique(nodes[below], return_inverse=True)  # (k,), (nodes below,)
         yield Level(columns[starts, depth], parents, inner, nodes[ends], rows[ends])
         parents = parents_below.astype(np.int64)
 

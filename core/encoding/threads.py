@@ -1,4 +1,4 @@
-"""Lanes: work split over the processor's cores, a slice for each, without a barrier inside."""
+"""Threads: splits work over the processor's cores, one slice per thread."""
 
 from __future__ import annotations
 
@@ -15,51 +15,50 @@ T = TypeVar("T")
 
 
 def in_slices(work: Callable[[int, int], T], n: int) -> list[T]:
-    """Do work on 0..n in as many even slices as torch uses threads, at once; `work` takes a slice's start and end.
+    """Run `work(start, end)` on even slices of 0..n in parallel and return the results in order.
 
-    Operators of torch that run inside use one thread. Splitting once, outside, costs one meeting of the threads, where
-    splitting each operator costs one an operator: that is most of the time of small ones on a machine that is not idle.
+    There is one slice per thread of torch; inside a slice, torch's operators use one thread. So the threads synchronise
+    once, not once per operator, which would take most of the time of small operators on a busy machine.
     """
     count = max(1, min(torch.get_num_threads(), n))
     bounds = [n * i // count for i in range(count + 1)]
-    return run_in_parallel([_bound(work, start, end) for start, end in pairwise(bounds)])
+    return run_in_parallel([_bind_slice(work, start, end) for start, end in pairwise(bounds)])
 
 
-def run_in_parallel(works: list[Callable[[], T]]) -> list[T]:
-    """Do several things at the same time; operators of torch that run inside use one thread.
+def run_in_parallel(tasks: list[Callable[[], T]]) -> list[T]:
+    """Run tasks in parallel and return the results in order; inside a task, torch's operators use one thread.
 
-    Returns:
-        What each gave. An exception of one is raised when all have ended.
+    An exception that a task raises is raised again when all tasks have ended.
     """
-    if len(works) == 1 or torch.get_num_threads() == 1:
-        return [_without_gradients(work) for work in works]
-    running = [_pool(torch.get_num_threads()).submit(_without_gradients, work) for work in works]
-    for each in running:
-        each.exception()
-    return [each.result() for each in running]
+    if len(tasks) == 1 or torch.get_num_threads() == 1:
+        return [_without_gradients(task) for task in tasks]
+    futures = [_pool(torch.get_num_threads()).submit(_without_gradients, task) for task in tasks]
+    for future in futures:
+        future.exception()  # wait without raising
+    return [future.result() for future in futures]
 
 
-@torch.inference_mode()  # which holds for the thread that enters it
-def _without_gradients(work: Callable[[], T]) -> T:
-    return work()
+@torch.inference_mode()  # its effect is limited to the current thread
+def _without_gradients(task: Callable[[], T]) -> T:
+    return task()
 
 
-def _bound(work: Callable[[int, int], T], start: int, end: int) -> Callable[[], T]:
+def _bind_slice(work: Callable[[int, int], T], start: int, end: int) -> Callable[[], T]:
     return lambda: work(start, end)
 
 
-def _become_single() -> None:
-    torch.get_num_threads()  # takes over the number that all threads share, which would else happen later
+def _use_one_thread() -> None:
+    torch.get_num_threads()  # force torch's lazy per-thread initialisation now; later it would undo the next line
     torch.set_num_threads(1)
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads in which torch's operators do not split further."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="compute", initializer=_become_single)
+    """Start threads in which torch's operators use one thread."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="compute", initializer=_use_one_thread)
     all_started = threading.Barrier(threads + 1)
     for _ in range(threads):
         pool.submit(all_started.wait)
     all_started.wait()
-    torch.set_num_threads(threads)  # what threads that start later take over is shared: set it back
+    torch.set_num_threads(threads)  # the workers changed the default that new threads get: restore it
     return pool

@@ -53,7 +53,7 @@ def test_made_codes_are_the_ones_opened(tmp_path):
 
 
 def test_codes_given_up_halfway_are_not_there_and_can_be_made_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.encoding.codes._BETWEEN_STEPS", 10)
+    monkeypatch.setattr("core.encoding.codes._ROWS_PER_STEP", 10)
     rows = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float16)
     steps = RowCodes.make(tmp_path / "codes", rows)
     next(steps)

@@ -125,7 +125,7 @@ def test_a_sentence_given_up_leaves_the_next_one_right(setup):
 
 
 def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
-    monkeypatch.setattr("core.encoding.encoder._PARENTS_A_STEP", 3)
+    monkeypatch.setattr("core.encoding.encoder._PARENTS_PER_STEP", 3)
     monkeypatch.setattr("core.encoding.encoder._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
     sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)

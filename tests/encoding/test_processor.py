@@ -8,7 +8,7 @@ from core.encoding import processor
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import choose_dtype
 
-NAMES = [name for names in processor._ASK.values() for name in names]
+NAMES = [name for names in processor._TORCH_CHECKS.values() for name in names]
 
 
 @pytest.fixture
@@ -36,5 +36,5 @@ def test_without_torchs_names_the_explorer_answers_as_before(files):
 @pytest.mark.parametrize("name", NAMES)
 def test_any_of_the_names_suffices(older_torch, monkeypatch, name):
     monkeypatch.setattr(torch.cpu, name, lambda: True, raising=False)
-    assert processor.multiplies_bfloat16() == (name in processor._ASK["bfloat16"])
-    assert processor.multiplies_int8() == (name in processor._ASK["int8"])
+    assert processor.multiplies_bfloat16() == (name in processor._TORCH_CHECKS["bfloat16"])
+    assert processor.multiplies_int8() == (name in processor._TORCH_CHECKS["int8"])
