@@ -1,4 +1,4 @@
-"""Assets: which weights, word vectors and captions are in use, and where they were found."""
+"""Assets: which weights, word vectors and captions are used, and where they are found."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ADDRESSES = {
     "vectors": "https://dl.fbaipublicfiles.com/fasttext/vectors-english/crawl-300d-2M.vec.zip",
     "captions": "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
 }
-"""Where the official files come from."""
+"""Download addresses of the official files."""
 
-# The names that --data-dir looks for, best first.
+# Official file names that --data-dir looks for, in order of preference.
 _WEIGHTS_NAMES = {2: ("infersent2.pkl",), 1: ("infersent1.pkl",)}
 _VECTORS_NAMES = {
     2: ("crawl-300d-2M.vec", "crawl-300d-2M.vec.gz", "crawl-300d-2M.vec.zip"),
@@ -32,12 +32,12 @@ _SEARCH_DEPTH = 4
 
 
 class AssetError(Exception):
-    """A file of the user's that cannot be used: missing, wrong, empty, damaged.
+    """A user's file that cannot be used because it is missing, wrong, empty or damaged.
 
     Args:
         path: The file or folder.
         found: What is wrong with it.
-        expected: What would have been right; may be empty.
+        expected: What was expected; may be empty.
         advice: What the user can do now; may be empty.
     """
 
@@ -55,7 +55,7 @@ class AssetError(Exception):
 
     @classmethod
     def from_os_error(cls, path: str | Path, error: OSError) -> AssetError:
-        """Describe a file that the system would not open, read or write."""
+        """Describe a file that the operating system could not open, read or write."""
         if isinstance(error, FileNotFoundError):
             return cls(path, "no such file", advice="check the path")
         if isinstance(error, PermissionError):
@@ -67,12 +67,12 @@ class AssetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The three files that decide every answer."""
+    """The three files that determine every answer."""
 
     weights: Path
     """The encoder's state dict."""
     vectors: Path
-    """The word vectors, a `.vec` text file, maybe compressed."""
+    """The word vectors, a `.vec` text file that may be compressed."""
     captions: Path
     """The corpus; `-` is standard input."""
     version: int
@@ -98,16 +98,16 @@ class Assets:
         captions: Path | None = None,
         version: int | None = None,
     ) -> Assets:
-        """Decide which files to use: those named, then those under `data_dir`, then the bundled demo.
+        """Choose the files to use: those named, else those under `data_dir`, else the bundled demo.
 
-        Weights and vectors belong together: the demo's are taken only as a pair.
+        The demo's weights and vectors are used only together.
 
         Args:
             data_dir: Folder that holds files under their official names, up to four folders deep.
             weights: State dict.
             vectors: Word vectors.
             captions: Corpus.
-            version: InferSent version; told from the weights' name when None (its first lone `1` or `2`, else 2).
+            version: InferSent version; None reads it from the weights' name (the first separate `1` or `2`, else 2).
 
         Raises:
             AssetError: A named file is missing, or only one of weights and vectors could be found.
@@ -119,8 +119,8 @@ class Assets:
         if weights is None and found:
             weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
         if version is None:
-            lone = re.search(r"(?<!\d)[12](?!\d)", weights.stem) if weights is not None else None
-            version = int(lone[0]) if lone else 2
+            digit = re.search(r"(?<!\d)[12](?!\d)", weights.stem) if weights is not None else None
+            version = int(digit[0]) if digit else 2
         if vectors is None and found and weights is not None:
             vectors = found.first(*_VECTORS_NAMES[version])
         if captions is None and found:
@@ -133,11 +133,11 @@ class Assets:
                 advice="name the files with --model, --vectors and --captions",
             )
         if (weights is None) != (vectors is None):
-            there, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
+            given, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
             option = {"vectors": "--vectors", "weights": "--model"}[missing]
             raise AssetError(
                 weights or vectors or "",
-                f"these {there} are given without {missing}",
+                f"these {given} are given without {missing}",
                 expected=f"{missing} for InferSent version {version}",
                 advice=f"name them with {option}; the official ones: {ADDRESSES[missing]}",
             )
@@ -161,7 +161,7 @@ def _check_file(path: Path) -> None:
 
 
 class _Folder:
-    """The files below a folder, by name, to a limited depth."""
+    """The files below a folder by name, down to a limited depth."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -177,7 +177,7 @@ class _Folder:
 
     def _walk(self) -> Iterator[Path]:
         root_depth = len(self.path.parts)
-        for folder, folders, files in os.walk(self.path, followlinks=True):  # links: the depth ends loops
+        for folder, folders, files in os.walk(self.path, followlinks=True):  # the depth limit ends loops of links
             folders.sort()
             if len(Path(folder).parts) - root_depth >= _SEARCH_DEPTH:
                 folders.clear()
