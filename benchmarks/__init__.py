@@ -1,6 +1,6 @@
-"""How fast it is, beside the alternatives: `python -m benchmarks NAME [--json]`.
+"""Compare speed, memory and quality with the alternatives: `python -m benchmarks NAME [--json]`.
 
-Each module answers one question. It measures this project and the usual ways in the same minutes, interleaved, and the
-machine's own ceiling beside them, so that a figure reads as a share of the possible. Ratios are the result; absolute
-times are noise.
+Each module answers one question. It interleaves this project and the standard methods within the same minutes, and
+measures the machine's own limits (matrix products, memory reads), so that a result can be read as a share of what is
+possible. Compare ratios between runs: absolute times depend on the machine and its load.
 """

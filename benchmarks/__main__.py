@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--json]`, or `all`."""
+"""Run one benchmark or `all`: `python -m benchmarks NAME [--json]`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale", "methods")
-"""What `all` runs; `gpu` is run by name."""
+"""The benchmarks that `all` runs; `gpu` runs only when it is named."""
 
 
 def missing_packages() -> list[str]:
-    """The packages that the project depends on and that are not installed, in the order of pyproject.toml."""
+    """List the project's dependencies that are not installed, in the order of pyproject.toml."""
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     missing = []
     for requirement in project["dependencies"]:
@@ -28,10 +28,10 @@ def missing_packages() -> list[str]:
 
 
 def main() -> None:
-    """Measure, beside the alternatives, in the same minutes."""
+    """Check the dependencies, then parse the command line and run the benchmarks."""
     if missing := missing_packages():
         names = " ".join(missing)
-        sys.exit(f"not installed here: {names} (without network: `make offline-wheels LACKS='{names}'` elsewhere)")
+        sys.exit(f"not installed here: {names} (no network? `make offline-wheels LACKS='{names}'` on another machine)")
     import click
 
     from benchmarks.measure import machine, plain
@@ -40,11 +40,11 @@ def main() -> None:
     @click.command()
     @click.argument("name", type=click.Choice([*NAMES, "gpu", "all"]))
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-    @click.option("--quick", is_flag=True, help="Less work and fewer rounds: to see that it runs.")
-    @click.option("--device", help="For gpu: cuda (default), cuda:N or cpu.")
-    @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="For gpu: a folder for gpu.json.")
+    @click.option("--quick", is_flag=True, help="Do less work in fewer rounds, to check that it runs.")
+    @click.option("--device", help="Only for gpu: cuda (default), cuda:N, cpu or auto.")
+    @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Only for gpu: folder for gpu.json.")
     def measure(name: str, as_json: bool, quick: bool, device: str | None, out: Path | None) -> None:
-        """Measure, beside the alternatives, in the same minutes; `gpu` also checks that a GPU computes as it should."""
+        """Measure the explorer and its alternatives; `gpu` also checks the results that a GPU computes."""
         if name != "gpu" and (device or out):
             raise click.UsageError("--device and --out belong to gpu")
         documents = {}

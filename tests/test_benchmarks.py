@@ -1,4 +1,4 @@
-"""The benchmark that proves a GPU runs to its end, so that no time on one is lost to a typo."""
+"""Run the GPU benchmark on a CPU, so that its errors are found before it runs on a GPU."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def run(*arguments: str, options: tuple[str, ...] = (), **variables: str) -> sub
     )
 
 
-def test_the_gpu_benchmark_runs_to_its_end_on_a_processor_without_real_captions(tmp_path):
+def test_the_gpu_benchmark_completes_on_a_cpu_without_coco_captions(tmp_path):
     out = str(tmp_path / "new")
     done = run("gpu", "--device", "cpu", "--quick", "--out", out, INFERSENT_TUI_TEST_DATA=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -34,7 +34,7 @@ def test_the_gpu_benchmark_runs_to_its_end_on_a_processor_without_real_captions(
     assert all(f"{name}: " in done.stdout for name in checks)
 
 
-def test_a_failed_check_or_figure_is_named_last_and_the_others_still_stand():
+def test_a_failed_check_or_figure_is_named_on_the_last_line_after_all_results():
     document = {
         "checks": {"right": {"ok": True, "value": {}}, "wrong": {"ok": False, "value": {"difference": 0.5}}},
         "figures": {"search": {"error": "RuntimeError: no"}, "run": {"seconds": 1.0}},
@@ -49,14 +49,14 @@ def test_a_failed_check_or_figure_is_named_last_and_the_others_still_stand():
     ]
 
 
-def test_a_device_that_is_not_there_is_an_error_before_anything_is_measured(tmp_path):
+def test_a_device_that_does_not_exist_is_an_error_before_anything_is_measured(tmp_path):
     done = run("gpu", "--device", "cuda:77", "--out", str(tmp_path))
     assert done.returncode == 1
     assert "--device cpu or auto" in done.stderr or "counted from 0" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_packages_that_are_not_installed_are_named_in_one_line():
+def test_packages_that_are_not_installed_are_listed_on_one_line():
     done = run("gpu", options=("-S",))  # without site-packages
     assert done.returncode == 1
     assert not done.stdout
@@ -65,7 +65,7 @@ def test_packages_that_are_not_installed_are_named_in_one_line():
     assert "offline-wheels" in done.stderr
 
 
-def test_options_of_the_gpu_benchmark_are_refused_elsewhere():
+def test_other_benchmarks_refuse_the_options_of_gpu():
     done = run("start", "--device", "cpu")
     assert done.returncode == 2
     assert "belong to gpu" in done.stderr
