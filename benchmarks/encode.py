@@ -1,8 +1,8 @@
-"""How fast a corpus is encoded at the official size (300 -> 2x2048), beside the usual ways of doing it.
+"""Measure how fast a corpus is encoded at the official size (300 -> 2x2048), compared with the usual method.
 
-The usual way sorts the captions by length, pads each batch, packs it and runs `torch.nn.LSTM` in float32. It costs the
-same per caption whatever the corpus, so it is timed on a sample drawn evenly over the lengths; ours shares prefixes,
-so it is timed on the whole corpus, with the normalizing that ends in the matrix.
+The usual method sorts the captions by length, pads and packs each batch and runs `torch.nn.LSTM` in float32. Its cost
+per caption does not depend on the corpus, so it is timed on a sample drawn evenly over the lengths. This project's
+encoder computes shared prefixes once, so it is timed on the whole corpus.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.material import Corpus, folder, random_encoder, random_weights, torch_lstm
+from benchmarks.material import Corpus, random_encoder, random_weights, temporary_folder, torch_lstm
 from benchmarks.measure import Timing, interleave, product_rate
 from core.assets import Assets
 from core.corpus.sentences import Sentences
@@ -25,12 +25,12 @@ from core.encoding.encoder import SentenceEncoder
 from core.encoding.prefixes import plan
 from core.store.progress import finish
 
-_SAMPLE = 1024  # captions for the usual way, so that one round of it takes as long as one of ours
-_ALONE = 24  # captions one by one
+_SAMPLE = 1024  # captions for the usual method, so that its rounds take about as long as ours
+_UNBATCHED = 24  # captions encoded one by one
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure, and give ratios over the best usual way."""
+    """Measure captions per second, and the speedup over the fastest variant of the usual method."""
     sizes = (1000,) if quick else (5000, 20000)
     rounds = 1 if quick else 3
     whole = Corpus.read(max(sizes))
@@ -45,28 +45,28 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         }
         sample = even_sample(corpus.sentences, _SAMPLE // (4 if quick else 1))
         tasks |= {
-            f"usual, batches of {batch}": partial(usual_way, corpus.sentences, corpus.vectors, lstm, sample, batch)
+            f"usual, batches of {batch}": partial(encode_padded, corpus.sentences, corpus.vectors, lstm, sample, batch)
             for batch in (64, 1024)
         }
         tasks |= {
-            "one by one": lambda corpus=corpus, sample=sample: _one_by_one(corpus, lstm, sample[:_ALONE]),
+            "one by one": lambda corpus=corpus, sample=sample: _one_by_one(corpus, lstm, sample[:_UNBATCHED]),
         }
         timings = interleave(tasks, rounds=rounds, warm_up=False)
-        work = {name: size if name.startswith("ours") else len(sample) for name in tasks} | {"one by one": _ALONE}
+        work = {name: size if name.startswith("ours") else len(sample) for name in tasks} | {"one by one": _UNBATCHED}
         rates[str(size)] = _summary(timings, work, corpus)
-    last = rates[str(sizes[-1])]
-    ceilings = {dtype: product_rate(getattr(torch, dtype)) for dtype in encoders}
-    flops = 2 * 2048 * 8192 * products(whole.sentences)
+    largest = rates[str(sizes[-1])]
+    limits = {dtype: product_rate(getattr(torch, dtype)) for dtype in encoders}
+    flops = 2 * 2048 * 8192 * product_rows(whole.sentences)
     return {
         "question": "captions encoded per second, 300 -> 2x2048, random weights",
         "captions": whole.name,
         "rounds": rounds,
         "sizes": rates,
-        "speedup_float32": last["rates"]["ours float32"]["per_second"] / last["best_usual"],
-        "speedup_bfloat16": last["rates"]["ours bfloat16"]["per_second"] / last["best_usual"],
-        "product_gflops": {dtype: rate / 1e9 for dtype, rate in ceilings.items()},
+        "speedup_float32": largest["rates"]["ours float32"]["per_second"] / largest["best_usual"],
+        "speedup_bfloat16": largest["rates"]["ours bfloat16"]["per_second"] / largest["best_usual"],
+        "product_gflops": {dtype: rate / 1e9 for dtype, rate in limits.items()},
         "share_of_product_rate": {
-            dtype: flops * last["rates"][f"ours {dtype}"]["per_second"] / sizes[-1] / ceilings[dtype]
+            dtype: flops * largest["rates"][f"ours {dtype}"]["per_second"] / sizes[-1] / limits[dtype]
             for dtype in encoders
         },
         "demo_bfloat16": demo_fidelity(500 if quick else 25_000),
@@ -74,30 +74,30 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def encode(sentences: Sentences, vectors: Any, encoder: SentenceEncoder) -> NDArray[np.float32]:
-    """Encode a corpus in the chunks that a matrix is made in; (N, D)."""
+    """Encode a corpus in the same chunks as when its matrix is made; (N, D), not normalized."""
     out = np.empty((len(sentences), encoder.dim), np.float32)
     finish(embed_sentences(sentences, vectors, encoder, out))
     return out
 
 
 def demo_fidelity(count: int) -> dict[str, Any]:
-    """How near the demo encoder's bfloat16 embeddings are to its float32 ones, and whether the first ten hits agree."""
+    """Compare the demo encoder's bfloat16 embeddings and first ten hits with its float32 ones."""
     corpus = Corpus.read(count)
     assets = Assets.find()
-    with folder() as place:
-        finish(WordVectors.convert(assets.vectors, Path(place) / "vectors"))
-        vectors = WordVectors(Path(place) / "vectors")
-        found = vectors.find(corpus.words)
-        starts, ids = corpus.sentences.starts, found[corpus.sentences.ids]
-        kept = np.concatenate([[0], np.cumsum(ids >= 0)])[starts]
-        sentences = Sentences(ids[ids >= 0], kept)
-        exact, coarse = (
+    with temporary_folder() as name:
+        finish(WordVectors.convert(assets.vectors, Path(name) / "vectors"))
+        vectors = WordVectors(Path(name) / "vectors")
+        vector_rows = vectors.find(corpus.words)  # (words,), -1 for unknown ones
+        ids = vector_rows[corpus.sentences.ids]  # (tokens,)
+        starts = np.concatenate([[0], np.cumsum(ids >= 0)])[corpus.sentences.starts]  # (N+1,), without unknown words
+        sentences = Sentences(ids[ids >= 0], starts)
+        exact, rounded = (
             encode(sentences, vectors, SentenceEncoder.load(assets.weights, dtype=dtype)).astype(np.float64)
             for dtype in ("float32", "bfloat16")
         )
-    exact, coarse = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (exact, coarse))
-    cosines = (exact * coarse).sum(axis=1)  # (N,)
-    stored = coarse.astype(np.float16).astype(np.float64)
+    exact, rounded = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (exact, rounded))
+    cosines = (exact * rounded).sum(axis=1)  # (N,)
+    stored = rounded.astype(np.float16).astype(np.float64)  # a matrix stores float16
     queries = np.arange(0, len(exact), max(1, len(exact) // 500))
     same = 0
     for query in queries:
@@ -122,8 +122,8 @@ def _summary(timings: dict[str, Timing], work: dict[str, int], corpus: Corpus) -
     }
 
 
-def products(sentences: Sentences) -> int:
-    """How many rows of the recurrent matrix product both directions need."""
+def product_rows(sentences: Sentences) -> int:
+    """Count the rows of the recurrent matrix products of both directions."""
     chunks, copies = distinct_chunks(sentences)
     rows = 0
     for chunk in chunks:
@@ -134,26 +134,26 @@ def products(sentences: Sentences) -> int:
 
 
 def even_sample(sentences: Sentences, count: int) -> list[int]:
-    """Draw rows evenly over the lengths, the longest first."""
-    lengths = np.diff(sentences.starts)
+    """Draw caption rows evenly over the lengths, the longest first."""
+    lengths = np.diff(sentences.starts)  # (N,)
     order = np.argsort(-lengths, kind="stable")
     return order[np.linspace(0, len(order) - 1, count).astype(int)].tolist()
 
 
 @torch.inference_mode()
-def usual_way(sentences: Sentences, vectors: Any, lstm: torch.nn.LSTM, rows: list[int], batch: int) -> None:
-    """Encode some sentences, the longest first, in padded and packed batches, where the LSTM is and in its dtype."""
-    for at in range(0, len(rows), batch):
-        part = [torch.from_numpy(vectors.rows[sentences[row]]) for row in rows[at : at + batch]]
+def encode_padded(sentences: Sentences, vectors: Any, lstm: torch.nn.LSTM, rows: list[int], batch: int) -> None:
+    """Encode some sentences, the longest first, in padded and packed batches, on the LSTM's device and in its dtype."""
+    for start in range(0, len(rows), batch):
+        part = [torch.from_numpy(vectors.rows[sentences[row]]) for row in rows[start : start + batch]]  # each (T, E)
         lengths = torch.tensor([len(words) for words in part])
         padded = torch.nn.utils.rnn.pad_sequence(part).to(lstm.weight_ih_l0)  # (T, B, E)
         packed = torch.nn.utils.rnn.pack_padded_sequence(padded, lengths)
-        states, _ = torch.nn.utils.rnn.pad_packed_sequence(lstm(packed)[0], padding_value=-9.0)
-        states.max(dim=0).values.float().cpu().numpy()
+        states, _ = torch.nn.utils.rnn.pad_packed_sequence(lstm(packed)[0], padding_value=-9.0)  # (T, B, 2H)
+        states.max(dim=0).values.float().cpu().numpy()  # (B, 2H)
 
 
 @torch.inference_mode()
 def _one_by_one(corpus: Corpus, lstm: torch.nn.LSTM, rows: list[int]) -> None:
     for row in rows:
-        words = torch.from_numpy(corpus.vectors.rows[corpus.sentences[row]])
-        lstm(words[:, None])[0][:, 0].max(dim=0).values.numpy()
+        words = torch.from_numpy(corpus.vectors.rows[corpus.sentences[row]])  # (T, E)
+        lstm(words[:, None])[0][:, 0].max(dim=0).values.numpy()  # (2H,)

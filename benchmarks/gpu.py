@@ -1,7 +1,7 @@
-"""Whether the explorer computes on a GPU what it should, and how fast: checks first, then figures, a short table last.
+"""Check that the explorer's results on a GPU are correct, measure how fast they are, and print a short table.
 
-Without network a GPU machine may lack packages: `make offline-wheels` gathers them elsewhere. With `device="cpu"`
-everything runs on the processor, which shows that it will run on a GPU, not how fast.
+`make offline-wheels` collects the packages for a GPU machine that has no network. With `device="cpu"` everything runs
+on the CPU, which tests the benchmark itself before it is run on a GPU.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ import torch
 
 from benchmarks import gpu_checks, gpu_figures
 from benchmarks.gpu_setting import Setting
-from benchmarks.material import folder
+from benchmarks.material import temporary_folder
 from benchmarks.measure import machine, peak_process_mb, plain
 from core.encoding.encoder import choose_device
 
 
 def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -> dict[str, Any]:
-    """Check and measure.
+    """Run the checks, then take the figures.
 
     Args:
-        quick: Small weights and few captions: to see that everything runs.
+        quick: Use small weights and few captions, to check that everything runs.
         device: `cuda`, `cuda:N`, `cpu`, or `auto`.
-        out: A folder for `gpu.json`, which is written again after each check and figure.
+        out: Folder for `gpu.json`, which is rewritten after each check and figure.
 
     Returns:
-        `checks`, by name `ok` (None: not possible on this device) and `value`; `figures`.
+        `checks`: for each name, `ok` (None: not possible on this device) and `value`. `figures`: values by name.
 
     Raises:
-        AssetError: The device is not there.
+        AssetError: The device does not exist.
     """
     device = choose_device(device)
     start = time.perf_counter()
-    question = "does the explorer compute on this device what it should, and how fast"
+    question = "are the results of the explorer on this device correct, and how fast is it"
     document: dict[str, Any] = {"question": question, "checks": {}, "figures": {}}
 
-    def say(name: str) -> None:
+    def log(name: str) -> None:
         print(f"{time.perf_counter() - start:6.1f} s  {name}", file=sys.stderr, flush=True)
 
     def save() -> None:
-        document["figures"].pop("run", None)  # it comes last
+        document["figures"].pop("run", None)  # so that it stays the last figure
         document["figures"]["run"] = {
             "card": None if device == "cpu" else torch.cuda.get_device_name(device),
             "cuda": torch.version.cuda,
@@ -58,31 +58,31 @@ def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -
 
     def report(kind: str, name: str, result: dict[str, Any] | None) -> None:
         if result is None:
-            say(name)
+            log(name)
             return
         document[kind][name] = result
         save()
 
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        save()  # an unwritable folder is told now
-    with folder() as place:
-        say("writing weights and vectors")
-        setting = Setting.write(device, quick=quick, folder=Path(place))
+        save()  # so that an unwritable folder fails before anything is measured
+    with temporary_folder() as name:
+        log("writing weights and vectors")
+        setting = Setting.write(device, quick=quick, folder=Path(name))
         gpu_checks.run(setting, report=partial(report, "checks"))
         gpu_figures.run(setting, report=partial(report, "figures"))
     return document
 
 
 def failed(document: dict[str, Any]) -> list[str]:
-    """Name the checks that failed and the figures that could not be taken."""
+    """List the names of the checks that failed, then of the figures that raised an error."""
     return [name for name, check in document["checks"].items() if check["ok"] is False] + [
         name for name, figure in document["figures"].items() if "error" in figure
     ]
 
 
 def table(document: dict[str, Any]) -> str:
-    """Say in short what the document holds: a line a check, a line a figure."""
+    """Format the document as text: a line per check, a line per figure, and the names of failures last."""
     words = {True: "ok", False: "FAILED", None: "skipped"}
     lines = [f"{words[check['ok']]:8}{name}: {_flat(check['value'])}" for name, check in document["checks"].items()]
     for name, figure in document["figures"].items():

@@ -1,4 +1,4 @@
-"""Whether the explorer computes on a device what it should; a failing check does not stop the others."""
+"""Check that the explorer computes correct results on a device; a failing check does not stop the others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from core.ranking.search import Searcher
 from core.store.progress import finish
 from core.trust.calibration import Calibration
 
-_LIMITED_SHARE = 0.6  # of the measured peak, so that at least one part must be halved
+_LIMITED_SHARE = 0.6  # of the measured peak, so that at least one batch must be halved
 _QUERIES = (
     "a rainbow is in the sky over an empty stretch of road",
     "two dogs play with a ball on the beach",
@@ -36,7 +36,7 @@ _QUERIES = (
     "a plate of food",
     "doctor",
 )
-_OTHER_QUERIES = (  # asked while something else runs: none of them has been encoded before
+_OTHER_QUERIES = (  # asked while other work runs; not in _QUERIES, whose embeddings may be cached
     "a street sign in front of tall buildings",
     "an orange cat sleeps on a chair",
     "several people ride horses along a river",
@@ -47,20 +47,20 @@ _METHODS: tuple[Method, ...] = ("infersent", "words", "context")
 
 
 class Check(NamedTuple):
-    """What came of a check."""
+    """Result of a check."""
 
     ok: bool | None
-    """None where the device cannot be checked in this way."""
+    """None when the check is not possible on this device."""
     value: dict[str, Any]
-    """What was measured."""
+    """The measured values by name."""
 
 
 def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None]) -> None:
-    """Run every check; what one raises is its failure.
+    """Run every check; an exception in a check counts as its failure.
 
     Args:
-        setting: Where.
-        report: Called with the name of each check, first with None when it begins, then with its `Check` as a dict.
+        setting: Device and files.
+        report: Called twice per check with its name: with None when it begins, then with its `Check` as a dict.
     """
     checks: dict[str, Callable[[Setting], Check]] = {
         f"embeddings_v{version}_{dtype}": partial(_embeddings, version=version, dtype=dtype)
@@ -84,48 +84,48 @@ def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None
             report(name, None)
             try:
                 result = check(setting)
-            except Exception as error:  # a check may fail in any way; the others go on
+            except Exception as error:  # a check may raise anything; the others must still run
                 traceback.print_exc(file=sys.stderr)
                 result = Check(False, {"error": f"{type(error).__name__}: {error}"})
             report(name, result._asdict())
     messages = sorted({str(each.message) for each in caught})
-    quiet = Check(not messages, {"warnings": messages})  # they would be printed over the screen
-    report("no_warnings", quiet._asdict())
+    no_warnings = Check(not messages, {"warnings": messages})  # warnings would be printed over the screen
+    report("no_warnings", no_warnings._asdict())
 
 
 def _embeddings(setting: Setting, *, version: int, dtype: str) -> Check:
-    """Compare some of many captions, encoded together, with float64 one sentence at a time."""
+    """Encode many captions together, and compare a sample of them with float64, one sentence at a time."""
     explorer = _encoder(setting, version, dtype)
-    reference = _one_at_a_time(setting, version)
+    reference = _float64_reference(setting, version)
     embeddings = np.empty((len(explorer.captions), explorer.encoder.dim), np.float32)  # (N, D)
     finish(explorer.embed(explorer.captions.texts, embeddings))
-    value = _distance_between(embeddings[reference.rows], reference.embeddings)
+    value = _compare_embeddings(embeddings[reference.rows], reference.embeddings)
     figure, limit = ("largest_difference", 1e-5) if dtype == "float32" else ("largest_cosine_distance", 1e-4)
     return Check(value[figure] <= limit, value)
 
 
 def _typed_query(setting: Setting) -> Check:
-    """Compare sentences encoded as a typed query is with float64; a processor reads its weights in float16 for them.
+    """Compare sentences, each encoded as a typed query, with float64. On a CPU, queries use weights in float16.
 
     A new thread encodes them, as in the explorer.
     """
     explorer = _encoder(setting, 2, "float32")
-    reference = _one_at_a_time(setting, 2)
+    reference = _float64_reference(setting, 2)
     sentences = finish(explorer.sentences([explorer.captions.texts[row] for row in reference.rows]))
     words = [explorer.vectors.rows[sentences[i]] for i in range(len(sentences))]  # each (T, E)
     with ThreadPoolExecutor(1) as thread:
         embeddings = np.stack([each.embedding for each in thread.map(explorer.encoder.encode, words)])  # (n, D)
-    value = _distance_between(embeddings, reference.embeddings)
+    value = _compare_embeddings(embeddings, reference.embeddings)
     if setting.device == "cpu":
         return Check(value["largest_cosine_distance"] <= 1e-5, value)
     return Check(value["largest_difference"] <= 1e-5, value)
 
 
 def _interrupted_matrix(setting: Setting) -> Check:
-    """Leave the making of a matrix midway and go on; every bit must be as without the interruption."""
+    """Interrupt the making of a matrix and resume it; every bit must equal that of a run without interruption."""
     captions = setting.first(9_000 if setting.quick else 14_000)
-    whole = setting.explorer(captions, cache="whole", dtype="auto")
-    finish(whole.prepare())
+    complete = setting.explorer(captions, cache="whole", dtype="auto")
+    finish(complete.prepare())
     steps = setting.explorer(captions, cache="interrupted", dtype="auto").prepare()
     for step in steps:
         if step.stage == "encoding captions" and step.done > 0.6 * step.total:
@@ -134,16 +134,16 @@ def _interrupted_matrix(setting: Setting) -> Check:
     resumed = setting.explorer(captions, cache="interrupted", dtype="auto")
     finish(resumed.prepare())
     same = [
-        np.array_equal(getattr(whole.matrix, name), getattr(resumed.matrix, name))
+        np.array_equal(getattr(complete.matrix, name), getattr(resumed.matrix, name))
         for name in ("rows", "norms", "row_norms")
     ]
-    value = {"rows": len(whole.matrix), "dtype": whole.dtype, "resumed_rows": resumed.report.resumed_rows}
-    value["different_rows"] = int((whole.matrix.rows != resumed.matrix.rows).any(axis=1).sum())
+    value = {"rows": len(complete.matrix), "dtype": complete.dtype, "resumed_rows": resumed.report.resumed_rows}
+    value["different_rows"] = int((complete.matrix.rows != resumed.matrix.rows).any(axis=1).sum())
     return Check(all(same) and resumed.report.resumed_rows > 0, value)
 
 
 def _first_hundred(setting: Setting) -> Check:
-    """Compare the leading hits and the whole order in a matrix of the official size with float64's over all rows."""
+    """Compare the first hits and the whole order in a matrix of the official size with those computed in float64."""
     n, dim = (20_000, 256) if setting.quick else (202_654, 4096)
     matrix = rows_that_share_a_mean(n, dim, device=setting.device)
     searcher = Searcher(matrix, device=setting.device)
@@ -158,7 +158,7 @@ def _first_hundred(setting: Setting) -> Check:
     equal = {}
     for (name, (query, own_row)), distances in zip(queries.items(), exact, strict=True):
         if own_row is not None:
-            distances[own_row] = -1  # before every other
+            distances[own_row] = -1  # a caption ranks first for itself
         order = np.argsort(distances, kind="stable")  # (N,)
         found = searcher.nearest(query, own_row=own_row)
         whole = found.order()
@@ -175,7 +175,7 @@ def _first_hundred(setting: Setting) -> Check:
 
 
 def _explorer_answers(setting: Setting) -> Check:
-    """Encode, calibrate and ask on the device and on the CPU, each with a cache of its own."""
+    """Encode, calibrate and ask on the device and on the CPU, each with its own cache, and compare the answers."""
     on_device, on_cpu = setting.demo(cache="demo"), setting.demo(cache="demo-cpu", device="cpu")
     for explorer in (on_device, on_cpu):
         _calibrated(explorer)
@@ -183,7 +183,7 @@ def _explorer_answers(setting: Setting) -> Check:
     value["largest_difference_of_success"] = _success_gap(on_device.calibration, on_cpu.calibration)
     return Check(
         value["largest_difference_of_distances"] < 1e-3
-        and value["same_first_ten"] >= 0.98  # others differ by less than the distances do
+        and value["same_first_ten"] >= 0.98  # orders may differ where distances are almost equal
         and value["same_verdict"] >= 0.98
         and value["largest_difference_of_success"] < 0.02,
         value,
@@ -191,7 +191,7 @@ def _explorer_answers(setting: Setting) -> Check:
 
 
 def _explorer_answers_bfloat16(setting: Setting) -> Check:
-    """Compare answers over captions in bfloat16, which `--dtype auto` takes on most GPUs, with float32 on the CPU."""
+    """Compare answers with captions in bfloat16, as `--dtype auto` does on most GPUs, with float32 on the CPU."""
     on_device, on_cpu = setting.demo(cache="demo", dtype="bfloat16"), setting.demo(cache="demo-cpu", device="cpu")
     for explorer in (on_device, on_cpu):
         finish(explorer.prepare())
@@ -200,25 +200,25 @@ def _explorer_answers_bfloat16(setting: Setting) -> Check:
 
 
 def _named_device(setting: Setting) -> Check:
-    """Name the last device by its number; answers and calibration must be those of the unnumbered device."""
+    """Select the last device by its number; answers and calibration must equal those of plain `cuda`."""
     if setting.device != "cuda":
-        return Check(None, {"skipped": "only an unnumbered cuda device can be named in another way"})
-    numbered = f"cuda:{torch.cuda.device_count() - 1}"
-    plain, named = setting.demo(cache="demo"), setting.demo(cache="demo", device=numbered)
-    for explorer in (plain, named):
+        return Check(None, {"skipped": "only plain cuda has a numbered name to compare with"})
+    device = f"cuda:{torch.cuda.device_count() - 1}"
+    plain, numbered = setting.demo(cache="demo"), setting.demo(cache="demo", device=device)
+    for explorer in (plain, numbered):
         _calibrated(explorer)
-    before = named.calibration
-    finish(named.calibrate(again=True))
-    value: dict[str, Any] = {"device": named.device, "encoder_on": str(named.encoder.device)}
-    value["largest_difference_of_distances"] = _largest_gap((plain.ask(text), named.ask(text)) for text in _QUERIES)
-    value["largest_difference_of_success"] = _success_gap(before, named.calibration)
-    is_there = named.device == numbered == value["encoder_on"]
+    before = numbered.calibration
+    finish(numbered.calibrate(again=True))
+    value: dict[str, Any] = {"device": numbered.device, "encoder_on": str(numbered.encoder.device)}
+    value["largest_difference_of_distances"] = _distance_gap((plain.ask(text), numbered.ask(text)) for text in _QUERIES)
+    value["largest_difference_of_success"] = _success_gap(before, numbered.calibration)
+    is_used = numbered.device == device == value["encoder_on"]
     is_same = value["largest_difference_of_distances"] < 1e-4 and value["largest_difference_of_success"] < 0.02
-    return Check(is_there and is_same, value)
+    return Check(is_used and is_same, value)
 
 
 def _out_of_memory_encoding(setting: Setting) -> Check:
-    """Encode with too little memory; what is halved must give the same embeddings."""
+    """Encode with too little memory; the halved batches must give the same embeddings."""
     explorer = _encoder(setting, 2, "float32")
     texts = explorer.captions.texts
     unlimited, limited = (np.empty((len(texts), explorer.encoder.dim), np.float32) for _ in range(2))
@@ -233,7 +233,7 @@ def _out_of_memory_encoding(setting: Setting) -> Check:
 
 
 def _out_of_memory_batch_search(setting: Setting) -> Check:
-    """Search for many queries at once with too little memory; what is halved must find the same."""
+    """Search for many queries in one batch with too little memory; the halved batches must find the same rows."""
     matrix = rows_that_share_a_mean(2_000 if setting.quick else 20_000, 1024, device=setting.device)
     queries = matrix.rows[:1_000].astype(np.float32)
     search = partial(
@@ -250,11 +250,11 @@ def _out_of_memory_batch_search(setting: Setting) -> Check:
     difference = float(np.abs(unlimited.cosines - limited.cosines).max())
     value = {"refused": refusals.count, "peak_mb": peak / 1e6, "largest_difference": difference}
     value["same_rows"] = float((unlimited.rows == limited.rows).mean())
-    return Check(refusals.count > 0 and difference <= 1e-6 and value["same_rows"] > 0.99, value)  # some cosines tie
+    return Check(refusals.count > 0 and difference <= 1e-6 and value["same_rows"] > 0.99, value)  # ties may differ
 
 
 def _out_of_memory_calibration(setting: Setting) -> Check:
-    """Calibrate with too little memory and ask in between: answers and result are as with enough."""
+    """Calibrate with too little memory and ask in between; answers and calibration must be as with enough memory."""
     other, explorer = setting.demo(cache="demo"), setting.demo(cache="demo")
     for each in (other, explorer):
         _calibrated(each)
@@ -270,7 +270,7 @@ def _out_of_memory_calibration(setting: Setting) -> Check:
         except AssetError as error:
             outcome = str(error)
     value = {"refused": refusals.count, "peak_mb": peak / 1e6, "outcome": outcome}
-    value["largest_difference_of_distances"] = _largest_gap(zip(answers, expected, strict=True))
+    value["largest_difference_of_distances"] = _distance_gap(zip(answers, expected, strict=True))
     value["largest_difference_of_success"] = _success_gap(before, explorer.calibration)
     return Check(
         refusals.count > 0
@@ -282,29 +282,29 @@ def _out_of_memory_calibration(setting: Setting) -> Check:
 
 
 def _out_of_memory_answers(setting: Setting) -> Check:
-    """Follow captions and type with no memory left on a GPU: the CPU answers instead, and the explorer says so."""
+    """Ask for neighbours and typed queries with no GPU memory left; the CPU must answer, and the explorer report it."""
     if setting.device == "cpu":
-        return Check(None, {"skipped": "a processor has no other device to go on with"})
+        return Check(None, {"skipped": "there is no other device to continue on"})
     other, explorer = setting.demo(cache="demo"), setting.demo(cache="demo")
     for each in (other, explorer):
         finish(each.prepare())
         each.warm_up()
     rows = range(0, len(explorer.captions), max(1, len(explorer.captions) // 10))
     expected = [other.neighbours(row) for row in rows], [other.ask(text, settled=False) for text in _OTHER_QUERIES]
-    told_before = explorer.problems()
+    problems_before = explorer.problems()
     with limited_to(setting.device, 0) as refusals:
         followed = [explorer.neighbours(row) for row in rows]
         typed = [explorer.ask(text, settled=False) for text in _OTHER_QUERIES]
     value: dict[str, Any] = {"refused": refusals.count}
-    value["same_neighbours"] = all(_same(*pair) for pair in zip(followed, expected[0], strict=True))
-    value["largest_difference_of_distances"] = _largest_gap(zip(typed, expected[1], strict=True))
-    value["told"] = [problem for problem in explorer.problems() if problem not in told_before]
+    value["same_neighbours"] = all(_same_hits(*pair) for pair in zip(followed, expected[0], strict=True))
+    value["largest_difference_of_distances"] = _distance_gap(zip(typed, expected[1], strict=True))
+    value["told"] = [problem for problem in explorer.problems() if problem not in problems_before]
     is_same = value["same_neighbours"] and value["largest_difference_of_distances"] < 1e-3
     return Check(refusals.count > 0 and is_same and len(value["told"]) == 1, value)
 
 
 def _encoder(setting: Setting, version: int, dtype: str) -> Explorer:
-    """An explorer whose encoder and captions are open, without a matrix."""
+    """Make an explorer with its encoder and captions open, without a matrix."""
     captions = setting.first(300 if setting.quick else 6_000)
     explorer = setting.explorer(captions, cache="encoder", version=version, dtype=dtype)
     finish(explorer.open_encoder())
@@ -319,14 +319,14 @@ def _calibrated(explorer: Explorer) -> None:
 
 class _Reference(NamedTuple):
     rows: list[int]
-    """Captions, evenly over their lengths, the shortest and the longest among them."""
+    """Caption rows drawn evenly over the lengths of the texts, including the shortest and the longest."""
     embeddings: NDArray[np.float64]
-    """(n, D)."""
+    """One embedding per row, (n, D), not normalized."""
 
 
 @cache
-def _one_at_a_time(setting: Setting, version: int) -> _Reference:
-    """Encode some captions, each alone, through torch's LSTM in float64 on the CPU."""
+def _float64_reference(setting: Setting, version: int) -> _Reference:
+    """Encode a sample of captions, each alone, with torch's LSTM in float64 on the CPU."""
     explorer = _encoder(setting, version, "float32")
     texts = explorer.captions.texts
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
@@ -335,11 +335,11 @@ def _one_at_a_time(setting: Setting, version: int) -> _Reference:
     sentences = finish(explorer.sentences([texts[row] for row in rows]))
     with torch.inference_mode():
         words = [torch.from_numpy(explorer.vectors.rows[sentences[i]]).double() for i in range(len(rows))]
-        embeddings = [lstm(each[:, None])[0][:, 0].max(dim=0).values.numpy() for each in words]
+        embeddings = [lstm(each[:, None])[0][:, 0].max(dim=0).values.numpy() for each in words]  # each (D,)
     return _Reference(rows, np.stack(embeddings))
 
 
-def _distance_between(embeddings: NDArray[np.float32], exact: NDArray[np.float64]) -> dict[str, Any]:
+def _compare_embeddings(embeddings: NDArray[np.float32], exact: NDArray[np.float64]) -> dict[str, Any]:
     lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1) * np.linalg.norm(exact, axis=1)  # (N,)
     cosines = (embeddings * exact).sum(axis=1) / lengths  # (N,)
     return {
@@ -350,15 +350,15 @@ def _distance_between(embeddings: NDArray[np.float32], exact: NDArray[np.float64
 
 
 def _reference_distances(queries: NDArray[np.float32], rows: NDArray[np.float16]) -> NDArray[np.float64]:
-    """Compute scipy's cosine distances in float64 from every query to every row, (Q, N)."""
-    wide = queries.astype(np.float64)
+    """Compute the cosine distances of every query to every row with scipy in float64, (Q, N)."""
+    queries_f64 = queries.astype(np.float64)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        blocks = [rows[at : at + 2048] for at in range(0, len(rows), 2048)]
-        return np.hstack(list(pool.map(lambda block: cdist(wide, block.astype(np.float64), "cosine"), blocks)))
+        blocks = [rows[start : start + 2048] for start in range(0, len(rows), 2048)]  # each (2048, D)
+        return np.hstack(list(pool.map(lambda block: cdist(queries_f64, block.astype(np.float64), "cosine"), blocks)))
 
 
 def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Method]) -> dict[str, Any]:
-    """Ask both explorers captions and typed texts, by every method, and compare what they answer."""
+    """Ask both explorers the same captions and texts with every method, and compare their answers."""
     rows = range(0, len(on_device.captions), max(1, len(on_device.captions) // 40))
     pairs: list[list[Answer]] = []
     for method in methods:
@@ -366,28 +366,28 @@ def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Me
             pairs.append([each.complete(each.neighbours(row, method=method)) for each in (on_device, on_cpu)])
         for text in _QUERIES:
             pairs.append([each.ask(text, method=method) for each in (on_device, on_cpu)])
-    tens = [(ours.hits.rows[:10].tolist(), theirs.hits.rows[:10].tolist()) for ours, theirs in pairs]
+    first_tens = [(ours.hits.rows[:10].tolist(), theirs.hits.rows[:10].tolist()) for ours, theirs in pairs]
     return {
         "answers": len(pairs),
-        "largest_difference_of_distances": _largest_gap(pairs),
-        "same_first_ten": float(np.mean([ours == theirs for ours, theirs in tens])),
-        "same_first_ten_as_sets": float(np.mean([set(ours) == set(theirs) for ours, theirs in tens])),
+        "largest_difference_of_distances": _distance_gap(pairs),
+        "same_first_ten": float(np.mean([ours == theirs for ours, theirs in first_tens])),
+        "same_first_ten_as_sets": float(np.mean([set(ours) == set(theirs) for ours, theirs in first_tens])),
         "same_verdict": float(np.mean([_level(ours) == _level(theirs) for ours, theirs in pairs])),
     }
 
 
-def _largest_gap(pairs: Iterable[Sequence[Answer]]) -> float:
-    """Return the largest difference of distances, at the same rank and of the same hit in two answers."""
-    gaps = []
+def _distance_gap(pairs: Iterable[Sequence[Answer]]) -> float:
+    """Find the largest difference between two answers' distances, both at equal ranks and for equal hits."""
+    differences = []
     for ours, theirs in pairs:
-        gaps += np.abs(ours.hits.distances - theirs.hits.distances).tolist()
+        differences += np.abs(ours.hits.distances - theirs.hits.distances).tolist()
         hits = (ours.hits, theirs.hits)
         mine, other = (dict(zip(each.rows.tolist(), each.distances.tolist(), strict=True)) for each in hits)
-        gaps += [abs(mine[row] - other[row]) for row in mine.keys() & other.keys()]
-    return float(np.max(gaps))  # nan stays nan
+        differences += [abs(mine[row] - other[row]) for row in mine.keys() & other.keys()]
+    return float(np.max(differences))  # np.max keeps nan, max() would not
 
 
-def _same(ours: Answer, theirs: Answer) -> bool:
+def _same_hits(ours: Answer, theirs: Answer) -> bool:
     return (
         ours.hits.rows.tolist() == theirs.hits.rows.tolist()
         and ours.hits.distances.tolist() == theirs.hits.distances.tolist()
@@ -399,7 +399,7 @@ def _level(answer: Answer) -> str | None:
 
 
 def _success_gap(ours: Calibration | None, theirs: Calibration | None) -> float:
-    """The largest difference of a method's success at any length; infinite when something was not measured."""
+    """Find the largest difference in success of any method at any length; infinite if a calibration is missing."""
     if ours is None or theirs is None or len(ours.curve) != len(theirs.curve):
         return float("inf")
     pairs = zip(ours.curve, theirs.curve, strict=True)

@@ -1,4 +1,4 @@
-"""How fast the explorer is on a device, each part beside the usual way of doing it there, and what memory it takes."""
+"""Measure the explorer's speed and memory on a device, part by part, compared with the usual method on that device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from benchmarks.device_memory import peak_bytes
-from benchmarks.encode import encode, even_sample, products, usual_way
+from benchmarks.encode import encode, encode_padded, even_sample, product_rows
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from benchmarks.measure import copy_rate, interleave, product_rate
@@ -26,17 +26,17 @@ from core.ranking.search import Searcher
 from core.store.progress import finish
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")
-_CAPTIONS_ON_A_PROCESSOR = 8_000
+_CPU_CAPTIONS = 8_000
 _DTYPES = ("float32", "bfloat16")
-_SECONDS = 15  # after which no further round begins
+_SECONDS = 15  # no further round begins after this time
 
 
 def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None]) -> None:
-    """Take every figure; what one raises stands in its place.
+    """Take every figure; if one raises, its error is reported in its place.
 
     Args:
-        setting: Where.
-        report: Called with the name of each figure, first with None when it begins, then with its values.
+        setting: Device and files.
+        report: Called twice per figure with its name: with None when it begins, then with its values.
     """
     figures: dict[str, Callable[[Setting], dict[str, Any]]] = {
         "device": _device,
@@ -50,14 +50,14 @@ def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None
         report(name, None)
         try:
             result = figure(setting)
-        except Exception as error:  # the other figures are worth having
+        except Exception as error:  # the other figures must still be taken
             traceback.print_exc(file=sys.stderr)
             result = {"error": f"{type(error).__name__}: {error}"}
         report(name, result)
 
 
 def _device(setting: Setting) -> dict[str, Any]:
-    """Measure the ceilings: matrix products and copies."""
+    """Measure the device's limits: matrix products (FLOP/s) and copies (bytes/s)."""
     values: dict[str, Any] = {"float32_products_in": torch.get_float32_matmul_precision()}  # "highest": without TF32
     for dtype in _DTYPES:
         values[f"product_tflops_{dtype}"] = _product_rate(setting, dtype) / 1e12
@@ -67,15 +67,15 @@ def _device(setting: Setting) -> dict[str, Any]:
 
 
 def _matrix(setting: Setting) -> dict[str, Any]:
-    """Measure the way from captions to a finished matrix, the vectors converted before, and where that time goes."""
-    explorer = _whole(setting, cache="figures")
+    """Measure the time from captions to a finished matrix and its share per stage; vectors are converted before."""
+    explorer = _explorer(setting, cache="figures")
     finish(explorer.open_encoder())
     explorer.tokenizer.warm_up()
     start = time.perf_counter()
     peak = _peak_mb(setting.device, lambda: _encode_captions(explorer))
     seconds = time.perf_counter() - start
 
-    again = _whole(setting, cache="figures-sampled")
+    again = _explorer(setting, cache="figures-sampled")
     finish(again.open_encoder())
     with sampled(setting.device) as stages:
         _encode_captions(again)
@@ -87,17 +87,17 @@ def _matrix(setting: Setting) -> dict[str, Any]:
         "seconds": seconds,
         "captions_per_second": len(explorer.matrix) / seconds,
         "peak_device_mb": peak,
-        "seconds_when_sampled": sum(stages.values()),  # longer: each copy waits for the device
+        "seconds_when_sampled": sum(stages.values()),  # longer, because each copy waits for the device
         "share_when_sampled": _shares(stages),
     }
 
 
 def _encoding(setting: Setting) -> dict[str, Any]:
-    """Measure encoding alone, from token ids to embeddings on the CPU, beside sorted, padded and packed batches."""
-    explorer = _opened(setting)
+    """Measure encoding alone, from token ids to embeddings in CPU memory; compare with padded and packed batches."""
+    explorer = _prepared(setting)
     sentences, vectors = explorer.matrix.sentences, explorer.vectors
-    if setting.device == "cpu":  # all of them would take a quarter of an hour
-        count = min(_CAPTIONS_ON_A_PROCESSOR, len(sentences))
+    if setting.device == "cpu":  # all captions would take a quarter of an hour
+        count = min(_CPU_CAPTIONS, len(sentences))
         sentences = Sentences(sentences.ids[: sentences.starts[count]], sentences.starts[: count + 1])
     encoders = {dtype: SentenceEncoder.load(setting.weights, device=setting.device, dtype=dtype) for dtype in _DTYPES}
     sample = even_sample(sentences, 256 if setting.quick else 1024 if setting.device == "cpu" else 16_384)
@@ -110,7 +110,7 @@ def _encoding(setting: Setting) -> dict[str, Any]:
 
         def work() -> None:
             with torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32):
-                usual_way(sentences, vectors, lstm, sample, batch)
+                encode_padded(sentences, vectors, lstm, sample, batch)
 
         return work
 
@@ -128,7 +128,7 @@ def _encoding(setting: Setting) -> dict[str, Any]:
         with sampled(setting.device) as stages:
             encode(sentences, vectors, encoder)
         shares[dtype] = _shares(stages)
-    flops = 2 * (explorer.matrix.dim // 2) ** 2 * 4 * products(sentences) / len(sentences)  # a caption
+    flops = 2 * (explorer.matrix.dim // 2) ** 2 * 4 * product_rows(sentences) / len(sentences)  # per caption
     best = {dtype: max(rate for name, rate in rates.items() if name.startswith(f"usual {dtype}")) for dtype in _DTYPES}
     return {
         "captions": len(sentences),
@@ -144,45 +144,45 @@ def _encoding(setting: Setting) -> dict[str, Any]:
 
 
 def _typed_query(setting: Setting) -> dict[str, Any]:
-    """Measure the answer to each text that must be encoded while two sentences are typed; beside torch's LSTM alone."""
-    explorer = _opened(setting)
+    """Measure the answer to each prefix of two typed sentences that needs encoding; compare with torch's LSTM alone."""
+    explorer = _prepared(setting)
     explorer.warm_up()
     texts = _TEXTS[:1] if setting.quick else _TEXTS
     typed = [text[:end] for text in texts for end in range(1, len(text) + 1)]
     sentences = finish(explorer.sentences(typed))
-    distinct = {sentences[i].tobytes(): i for i in reversed(range(len(typed)))}  # the first text with these ids
+    distinct = {sentences[i].tobytes(): i for i in reversed(range(len(typed)))}  # the first prefix with these ids
     asked = [i for i in sorted(distinct.values()) if len(sentences[i]) > 2]
     start = time.perf_counter()
     explorer.ask("the first query of all", settled=False)
     first = time.perf_counter() - start
     answers = [explorer.ask(typed[i], settled=False) for i in asked]
-    taken = {
+    milliseconds = {
         step: [answer.timings_ms[step] for answer in answers if step in answer.timings_ms]
         for step in ("tokenize", "encode", "search", "total")
     }
     lstm = _lstm(setting, "float32")
-    alone = []
+    lstm_milliseconds = []
     with torch.inference_mode():
         for i in asked:
             start = time.perf_counter()
             words = torch.from_numpy(explorer.vectors.rows[sentences[i]])  # (T, E)
             lstm(words[:, None].to(setting.device))[0].max(dim=0).values.cpu()
-            alone.append(1000 * (time.perf_counter() - start))
+            lstm_milliseconds.append(1000 * (time.perf_counter() - start))
     return {
         "captions": len(explorer.matrix),
         "texts": len(asked),
         "first_ms": 1000 * first,
-        "p50_ms": {step: float(np.median(values)) for step, values in taken.items()},
-        "p95_ms": {step: float(np.percentile(values, 95)) for step, values in taken.items()},
-        "encoding_through_lstm_p50_ms": float(np.median(alone)),
+        "p50_ms": {step: float(np.median(values)) for step, values in milliseconds.items()},
+        "p95_ms": {step: float(np.percentile(values, 95)) for step, values in milliseconds.items()},
+        "encoding_through_lstm_p50_ms": float(np.median(lstm_milliseconds)),
     }
 
 
 def _search(setting: Setting) -> dict[str, Any]:
-    """Measure search in a matrix of the official size, beside a float32 product with all rows on the device."""
+    """Measure search in a matrix of the official size; compare with a float32 product with all rows on the device."""
     n, dim = (20_000, 256) if setting.quick else (202_654, 4096)
     matrix = rows_that_share_a_mean(n, dim, device=setting.device)
-    query = matrix.rows[n // 2] + np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003
+    query = matrix.rows[n // 2] + np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003  # (D,)
     searchers: list[Searcher] = []
 
     def open_and_search() -> None:
@@ -191,12 +191,12 @@ def _search(setting: Setting) -> dict[str, Any]:
 
     peak = _peak_mb(setting.device, open_and_search)
     searcher = searchers[0]
-    single = torch.empty((n, dim), device=setting.device)  # (N, D)
-    for at in range(0, n, 4096):
-        single[at : at + 4096] = torch.from_numpy(matrix.rows[at : at + 4096])
+    rows_f32 = torch.empty((n, dim), device=setting.device)  # (N, D)
+    for start in range(0, n, 4096):
+        rows_f32[start : start + 4096] = torch.from_numpy(matrix.rows[start : start + 4096])
 
     def product() -> torch.Tensor:
-        return single @ torch.from_numpy(query).to(setting.device)  # (N,)
+        return rows_f32 @ torch.from_numpy(query).to(setting.device)  # (N,)
 
     def product_and_topk() -> list[torch.Tensor]:
         return [each.cpu() for each in product().topk(LEADING)]
@@ -218,13 +218,13 @@ def _search(setting: Setting) -> dict[str, Any]:
         "rounds": timings["ours, first hundred"].rounds,
         "ms": {name: 1000 * timing.median for name, timing in timings.items()},
         "peak_device_mb": peak,
-        "mb_of_float32_rows": single.nbytes / 1e6,
+        "mb_of_float32_rows": rows_f32.nbytes / 1e6,
     }
 
 
 def _calibration(setting: Setting) -> dict[str, Any]:
-    """Measure a calibration, which the first start does in the background."""
-    explorer = _opened(setting)
+    """Measure the calibration that the first start runs in the background."""
+    explorer = _prepared(setting)
     explorer.warm_up()
     finish(explorer.open_methods())
     start = time.perf_counter()
@@ -232,14 +232,14 @@ def _calibration(setting: Setting) -> dict[str, Any]:
     return {"captions": len(explorer.matrix), "seconds": time.perf_counter() - start, "peak_device_mb": peak}
 
 
-def _whole(setting: Setting, *, cache: str) -> Explorer:
+def _explorer(setting: Setting, *, cache: str) -> Explorer:
     captions = setting.first(2_000) if setting.quick else setting.captions
     return setting.explorer(captions, cache=cache, dtype="auto")
 
 
-def _opened(setting: Setting) -> Explorer:
-    """Open the explorer whose matrix `_matrix` has made."""
-    explorer = _whole(setting, cache="figures")
+def _prepared(setting: Setting) -> Explorer:
+    """Prepare an explorer on the matrix that `_matrix` made and cached."""
+    explorer = _explorer(setting, cache="figures")
     finish(explorer.prepare())
     return explorer
 
@@ -265,7 +265,7 @@ def _shares(stages: dict[str, float]) -> dict[str, float]:
 
 
 def _peak_mb(device: str, work: Callable[[], object]) -> float | None:
-    """Run work and return the most memory of a GPU that it took beyond what is held; None on a processor."""
+    """Run work and return its peak GPU memory in MB beyond what is allocated now; None on a CPU."""
     if device == "cpu":
         work()
         return None

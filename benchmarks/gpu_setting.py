@@ -1,4 +1,4 @@
-"""What the checks and figures of a GPU share: the files, and explorers over them."""
+"""Hold the device and the files that the checks and figures of a GPU share, and make explorers from them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from core.store.cache import Cache
 
 @dataclass(frozen=True)
 class Setting:
-    """One run on one device."""
+    """Device and files of one run."""
 
     device: str
     """`cpu`, `cuda` or `cuda:N`."""
     quick: bool
-    """Small weights and few captions: to see that everything runs."""
+    """Use small weights and few captions, to check that everything runs."""
     folder: Path
-    """For what is written."""
+    """Where files are written."""
     weights: Path
     """Random weights, of the official size unless `quick`."""
     vectors: Path
-    """Random vectors for all words of the captions."""
+    """Random word vectors for all words of the captions."""
 
     @classmethod
     def write(cls, device: str, *, quick: bool, folder: Path) -> Setting:
@@ -37,18 +37,18 @@ class Setting:
 
     @property
     def captions(self) -> Path:
-        """COCO's captions where they are present, else the bundled ones."""
+        """The COCO captions where they are present, else the bundled ones."""
         return SUBSET if SUBSET.exists() else DEMO_DIR / "captions.json"
 
     def first(self, count: int, *, of: Path | None = None) -> Path:
-        """Write the first captions of a file in COCO's layout; where there are too few, joined pairs of them follow."""
+        """Write the first captions of a file in COCO's layout; if there are too few, append joined pairs of them."""
         source = of or self.captions
         target = self.folder / f"{source.name.split('.')[0]}-{count}.json"
         if not target.exists():
             data = source.read_bytes()
             document: dict[str, Any] = json.loads(gzip.decompress(data) if source.suffix == ".gz" else data)
             captions = document["annotations"]
-            pairs = zip(itertools.cycle(captions), itertools.cycle(captions[7:]), strict=False)  # of unequal lengths
+            pairs = zip(itertools.cycle(captions), itertools.cycle(captions[7:]), strict=False)  # lengths differ
             joined = ({**one, "caption": f"{one['caption']} {other['caption']}"} for one, other in pairs)
             missing = itertools.islice(enumerate(joined, start=10_000_000), max(0, count - len(captions)))
             document["annotations"] = captions[:count] + [caption | {"id": number} for number, caption in missing]
@@ -58,12 +58,12 @@ class Setting:
     def explorer(
         self, captions: Path, *, cache: str, version: int = 2, dtype: str = "float32", device: str | None = None
     ) -> Explorer:
-        """Make an explorer with the random weights, not prepared."""
+        """Make an explorer with the random weights, without preparing it."""
         assets = Assets(self.weights, self.vectors, captions, version)
         return Explorer(assets, Cache(self.folder / cache), device=device or self.device, dtype=dtype)
 
     def demo(self, *, cache: str, device: str | None = None, dtype: str = "float32") -> Explorer:
-        """Make an explorer with the bundled encoder and captions, not prepared."""
+        """Make an explorer with the bundled encoder and captions, without preparing it."""
         captions = self.first(150, of=DEMO_DIR / "captions.json") if self.quick else None
         assets = Assets.find(captions=captions)
         return Explorer(assets, Cache(self.folder / cache), device=device or self.device, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Interleaved timing, and the machine's ceilings."""
+"""Time tasks interleaved, and measure the machine's limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that something took, over several rounds."""
+    """Seconds that a task took over several rounds."""
 
     median: float
     fastest: float
@@ -26,24 +26,24 @@ class Timing:
 
     @classmethod
     def of(cls, seconds: list[float]) -> Timing:
-        """Summarize the rounds."""
+        """Summarize the seconds of all rounds."""
         return cls(statistics.median(seconds), min(seconds), max(seconds), len(seconds))
 
     def rate(self, work: float) -> float:
-        """Work per second, by the median."""
+        """Compute the work done per second from the median time."""
         return work / self.median
 
 
 def interleave(
     tasks: dict[str, Callable[[], object]], *, rounds: int = 3, warm_up: bool = True, seconds: float = math.inf
 ) -> dict[str, Timing]:
-    """Run every task once a round, in turn, so that whatever else the machine does meets all of them.
+    """Run the tasks in turn, each once per round, so that other load on the machine affects all of them alike.
 
     Args:
-        tasks: What to time, by name.
-        rounds: How often, at most.
-        warm_up: Whether a round that is not counted comes first.
-        seconds: No further round begins after so long; one is always counted.
+        tasks: Functions to time, by name.
+        rounds: Largest number of timed rounds.
+        warm_up: Whether an untimed round comes first.
+        seconds: No further round begins after this time; at least one is timed.
     """
     taken: dict[str, list[float]] = {name: [] for name in tasks}
     begin = time.perf_counter()
@@ -59,35 +59,35 @@ def interleave(
 
 
 def product_rate(dtype: torch.dtype, *, rows: int = 1024, hidden: int = 2048, device: str = "cpu") -> float:
-    """FLOP/s of the LSTM's matrix product, (rows, H) by (H, 4H), alone: the ceiling of encoding."""
-    a = torch.randn(rows, hidden, device=device).to(dtype)
-    b = torch.randn(hidden, 4 * hidden, device=device).to(dtype)
+    """Measure the FLOP/s of the LSTM's matrix product alone, (rows, H) by (H, 4H): the upper limit of encoding."""
+    states = torch.randn(rows, hidden, device=device).to(dtype)  # (rows, H)
+    weights = torch.randn(hidden, 4 * hidden, device=device).to(dtype)  # (H, 4H)
     out = torch.empty(rows, 4 * hidden, dtype=dtype, device=device)
-    times = 1 if device == "cpu" else 50  # so that the time to launch them is negligible
+    repeats = 1 if device == "cpu" else 50  # so that the time of kernel launches is negligible
 
     def multiply() -> None:
-        for _ in range(times):
-            torch.mm(a, b, out=out)
+        for _ in range(repeats):
+            torch.mm(states, weights, out=out)
         _wait(device)
 
     timing = interleave({"product": multiply}, rounds=9)["product"]
-    return times * 2 * rows * hidden * 4 * hidden / timing.median
+    return repeats * 2 * rows * hidden * 4 * hidden / timing.median
 
 
 def copy_rate(device: str, *, quick: bool = False) -> dict[str, float]:
-    """Bytes/s of a copy within a device, bytes read and written; and to and from it, pageable as the explorer's are."""
-    here = torch.randn(1 << (22 if quick else 28))  # 1 GiB
-    there, other = here.to(device), torch.empty_like(here, device=device)
+    """Measure the bytes/s of copies within a device (bytes read plus written), to it and from it (pageable memory)."""
+    host = torch.randn(1 << (22 if quick else 28))  # 16 MiB or 1 GiB
+    source, target = host.to(device), torch.empty_like(host, device=device)
 
     def within() -> None:
-        other.copy_(there)
+        target.copy_(source)
         _wait(device)
 
     tasks: dict[str, Callable[[], object]] = {"within": within}
     if device != "cpu":
-        tasks |= {"to_device": lambda: there.copy_(here), "from_device": lambda: here.copy_(there)}
+        tasks |= {"to_device": lambda: source.copy_(host), "from_device": lambda: host.copy_(source)}
     timings = interleave(tasks, rounds=5)
-    return {name: (2 if name == "within" else 1) * here.nbytes / timing.median for name, timing in timings.items()}
+    return {name: (2 if name == "within" else 1) * host.nbytes / timing.median for name, timing in timings.items()}
 
 
 def _wait(device: str) -> None:
@@ -96,19 +96,19 @@ def _wait(device: str) -> None:
 
 
 def read_rate() -> float:
-    """Bytes/s at which memory is read by a sum: the ceiling of search."""
+    """Measure the bytes/s at which a sum reads memory: the upper limit of search."""
     array = torch.ones(1 << 28, dtype=torch.float32)  # 1 GiB
     return array.nbytes / interleave({"read": array.sum}, rounds=5)["read"].median
 
 
 def peak_process_mb() -> float:
-    """Return the most memory that this process has had; getrusage also counts what its parent had when it began."""
+    """Read this process's peak memory in MB; not from getrusage, which includes the parent's memory at the fork."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))
 
 
 def machine() -> dict[str, Any]:
-    """What this was measured on."""
+    """Describe the processor, threads and library versions of this run."""
     name = platform.processor() or platform.machine()
     for line in (
         Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else ()
@@ -126,7 +126,7 @@ def machine() -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Turn timings inside a result into plain values, for JSON."""
+    """Convert a result to values that JSON can hold, timings to dicts; floats keep six significant digits."""
     if isinstance(value, Timing):
         return {name: plain(number) for name, number in asdict(value).items()}
     if isinstance(value, dict):

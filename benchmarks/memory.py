@@ -1,4 +1,4 @@
-"""How much memory encoding and browsing take at the official size."""
+"""Measure the memory that encoding and browsing need at the official size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.material import folder, random_weights
+from benchmarks.material import random_weights, temporary_folder
 from core.encoding.codes import RowCodes
 from core.store.progress import finish
 
@@ -41,36 +41,36 @@ from core.encoding.encoder import SentenceEncoder
 from core.corpus.sentences import Sentences
 from core.ranking.search import Searcher
 
-def anonymous():
+def anonymous_mb():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("RssAnon"))
 
 folder = Path(sys.argv[1])
 encoder = SentenceEncoder.load(folder / "weights.pkl")
-loaded = anonymous()
+loaded = anonymous_mb()
 class Matrix:
     rows = np.load(folder / "rows.npy", mmap_mode="c")
     codes = RowCodes.open(folder / "codes")
     row_norms = np.ones(len(rows), np.float32)
     sentences = Sentences(np.zeros(3 * len(rows), np.int32), np.arange(0, 3 * len(rows) + 1, 3))
 searcher = Searcher(Matrix)
-most = 0.0
+peak = 0.0
 for i in range(20):
     embedding = encoder.encode(np.random.default_rng(i).normal(size=(12, 300)).astype(np.float32)).embedding
     order = searcher.nearest(embedding).order()
-    most = max(most, anonymous())
-print(json.dumps({"imports_and_weights_mb": loaded, "anonymous_mb": most, "weights_mb": 161.0}))
+    peak = max(peak, anonymous_mb())
+print(json.dumps({"imports_and_weights_mb": loaded, "anonymous_mb": peak, "weights_mb": 161.0}))
 """
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure in processes of their own."""
+    """Measure encoding and browsing, each in a process of its own."""
     captions, rows = (2_000, 10_000) if quick else (69_009, 202_654)
-    with folder() as name:
-        place = Path(name)
-        torch.save(random_weights(), place / "weights.pkl", _use_new_zipfile_serialization=False)
-        finish(RowCodes.make(place / "codes", _write_rows(place / "rows.npy", rows)))
-        encoding, browsing = (_run(script, place, captions) for script in (_ENCODE, _BROWSE))
+    with temporary_folder() as name:
+        folder = Path(name)
+        torch.save(random_weights(), folder / "weights.pkl", _use_new_zipfile_serialization=False)
+        finish(RowCodes.make(folder / "codes", _write_rows(folder / "rows.npy", rows)))
+        encoding, browsing = (_run(script, folder, captions) for script in (_ENCODE, _BROWSE))
     return {
         "question": "megabytes of memory at the official size",
         "captions_encoded": captions,
@@ -82,16 +82,16 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def _write_rows(path: Path, rows: int) -> NDArray[np.float16]:
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, 4096))
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, 4096))  # (N, D)
     rng = np.random.default_rng(0)
-    for at in range(0, rows, 4096):
-        array[at : at + 4096] = rng.standard_normal((min(4096, rows - at), 4096), dtype=np.float32) / 64
+    for start in range(0, rows, 4096):
+        array[start : start + 4096] = rng.standard_normal((min(4096, rows - start), 4096), dtype=np.float32) / 64
     array.flush()
     return np.load(path, mmap_mode="c")
 
 
-def _run(script: str, place: Path, captions: int) -> dict[str, float]:
-    command = [sys.executable, "-c", script, str(place), str(captions)]
+def _run(script: str, folder: Path, captions: int) -> dict[str, float]:
+    command = [sys.executable, "-c", script, str(folder), str(captions)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return figures

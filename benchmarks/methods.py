@@ -1,9 +1,9 @@
-"""Which method finds the right captions at which length: every method of the explorer, beside TF-IDF.
+"""Measure how well every method of the explorer, and TF-IDF, finds captions by queries of different lengths.
 
-Queries are cut from captions of COCO val2017 and answered without the caption that they come from. Right is what
-describes the same image (a sister among the first ten). For queries of one word that asks for more than one word can
-say, so they are also judged by the words themselves: a hit is right when another caption of its image has the query's
-word; the share of right ones among the first ten is the precision.
+Queries are cut from captions of COCO val2017; the caption that a query comes from is not among its hits. A query
+succeeds when a sibling caption (another caption of the same image) is among the first ten hits. One word rarely
+identifies an image, so one-word queries are also measured by precision: the share of the first ten hits whose image has
+another caption with the query's word.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from benchmarks.material import DATA, folder
+from benchmarks.material import DATA, temporary_folder
 from core.assets import DEMO_DIR, Assets
 from core.corpus.images import Images
 from core.explorer import Explorer
@@ -29,14 +29,14 @@ from core.trust.probing import answer
 
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
 _PLOT = Path(__file__).parent / "methods.png"
-_FIRST = 10
+_HITS = 10
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure with the demo encoder, and plot."""
+    """Measure with the demo encoder, and draw the plot unless `quick`."""
     captions = _CAPTIONS if _CAPTIONS.exists() and not quick else DEMO_DIR / "captions.json"
-    with folder() as place:
-        explorer = Explorer(Assets.find(captions=captions), Cache(Path(place)))
+    with temporary_folder() as name:
+        explorer = Explorer(Assets.find(captions=captions), Cache(Path(name)))
         finish(explorer.prepare())
         finish(explorer.open_methods())
         assert explorer.captions.groups is not None
@@ -57,7 +57,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
                 most=80 if quick else 600,
             )
         )
-        found: dict[str, NDArray[np.int64]] = {name: rows[:, :_FIRST] for name, rows in answers.found.items()}
+        found: dict[str, NDArray[np.int64]] = {name: rows[:, :_HITS] for name, rows in answers.found.items()}
         queries = [" ".join(probe.tokens) for probe in answers.probes]
         found["tf-idf"] = _tf_idf(explorer.captions.texts, queries, answers.sources)
         kinds = np.array([probe.kind for probe in answers.probes])
@@ -67,16 +67,16 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             for length in sorted(set(lengths[kinds == kind].tolist())):
                 cell = (kinds == kind) & (lengths == length)
                 recall[f"{kind} {length}"] = {"queries": int(cell.sum())} | {
-                    name: float(_finds_a_sister(rows[cell], answers.sources[cell], images).mean())
+                    name: float(_has_sibling(rows[cell], answers.sources[cell], images).mean())
                     for name, rows in found.items()
                 }
-        one = (kinds == "words") & (lengths == 1)
-        stems = [answers.stems[i] for i in np.flatnonzero(one)]
-        precision = {name: _precision(rows[one], stems, images, lexical.bm25) for name, rows in found.items()}
+        one_word = (kinds == "words") & (lengths == 1)  # (Q,)
+        stems = [answers.stems[i] for i in np.flatnonzero(one_word)]
+        precision = {name: _precision(rows[one_word], stems, images, lexical.bm25) for name, rows in found.items()}
     if not quick:
         _plot(recall)
     return {
-        "question": "share of queries with a sister caption among the first ten hits, by kind and length of the query",
+        "question": "share of queries with another caption of the same image among their ten first hits",
         "captions": captions.name,
         "encoder": explorer.model_name,
         "recall_at_10": recall,
@@ -86,35 +86,35 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def _tf_idf(texts: Any, queries: list[str], sources: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find the ten nearest captions by the cosine of TF-IDF vectors, English stop words removed; (Q, 10)."""
-    weigh = TfidfVectorizer(stop_words="english", dtype=np.float32)
-    captions = weigh.fit_transform(list(texts))  # (N, F)
-    asked = weigh.transform(queries)  # (Q, F)
-    found = np.empty((len(queries), _FIRST), np.int64)
+    """Find the ten nearest captions by TF-IDF cosine without stop words; (Q, 10), unordered, -1 where none matches."""
+    vectorizer = TfidfVectorizer(stop_words="english", dtype=np.float32)
+    captions = vectorizer.fit_transform(list(texts))  # (N, F)
+    query_rows = vectorizer.transform(queries)  # (Q, F)
+    found = np.empty((len(queries), _HITS), np.int64)
     for start in range(0, len(queries), 256):
-        cosines = (asked[start : start + 256] @ captions.T).toarray()  # (b, N)
-        cosines[np.arange(len(cosines)), sources[start : start + 256]] = -1
-        best = np.argpartition(-cosines, _FIRST, axis=1)[:, :_FIRST]  # (b, 10)
-        there = np.take_along_axis(cosines, best, 1) > 0
-        found[start : start + 256] = np.where(there, best, -1)
+        cosines = (query_rows[start : start + 256] @ captions.T).toarray()  # (b, N)
+        cosines[np.arange(len(cosines)), sources[start : start + 256]] = -1  # not the query's own caption
+        best = np.argpartition(-cosines, _HITS, axis=1)[:, :_HITS]  # (b, 10)
+        matches = np.take_along_axis(cosines, best, 1) > 0  # (b, 10)
+        found[start : start + 256] = np.where(matches, best, -1)
     return found
 
 
-def _finds_a_sister(rows: NDArray[np.int64], sources: NDArray[np.int64], images: Images) -> NDArray[np.bool_]:
-    same: NDArray[np.bool_] = (images.of[rows] == images.of[sources][:, None]) & (rows >= 0)
+def _has_sibling(rows: NDArray[np.int64], sources: NDArray[np.int64], images: Images) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = (images.of[rows] == images.of[sources][:, None]) & (rows >= 0)  # (Q, 10)
     return same.any(axis=1)
 
 
 def _precision(rows: NDArray[np.int64], stems: list[list[str]], images: Images, bm25: BM25) -> float:
-    """The mean share of the first ten hits whose image has another caption with the query's word."""
+    """Compute the mean share of the first ten hits whose image has another caption with the query's word."""
     shares = []
     for hits, words in zip(rows, stems, strict=True):
-        has = np.zeros(len(images.of), bool)
+        has_word = np.zeros(len(images.of), bool)  # (N,)
         for word in words:
-            has[bm25.rows_with(word)] = True
-        by_image = np.bincount(images.of[has], minlength=len(images.sizes))
+            has_word[bm25.rows_with(word)] = True
+        by_image = np.bincount(images.of[has_word], minlength=len(images.sizes))  # captions with the word
         found = hits[hits >= 0]
-        shares.append(float((by_image[images.of[found]] - has[found] > 0).sum()) / _FIRST)
+        shares.append(float((by_image[images.of[found]] - has_word[found] > 0).sum()) / _HITS)
     return float(np.mean(shares))
 
 
@@ -123,20 +123,20 @@ def _plot(recall: dict[str, dict[str, float]]) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained", sharey=True)
-    for axis, kind, label in ((axes[0], "span", "a run of tokens"), (axes[1], "words", "content words")):
+    for axis, kind, label in ((axes[0], "span", "consecutive tokens"), (axes[1], "words", "content words")):
         lengths = [name for name in recall if name.startswith(f"{kind} ")] + ["whole 0"]
-        places = range(len(lengths))
+        positions = range(len(lengths))
         for method in (*METHODS, "tf-idf"):
             values = [recall[name][method] for name in lengths]
-            axis.plot(places, values, marker="o", label=method, linewidth=2.5 if method == "infersent" else 1.2)
+            axis.plot(positions, values, marker="o", label=method, linewidth=2.5 if method == "infersent" else 1.2)
         axis.set(
             title=f"queries of {label}",
             xlabel="length",
-            xticks=list(places),
+            xticks=list(positions),
             xticklabels=[name.split()[1] if not name.startswith("whole") else "all" for name in lengths],
             ylim=(0, None),
         )
         axis.grid(alpha=0.3)
-    axes[0].set(ylabel="recall@10 of a sister caption")
+    axes[0].set(ylabel="recall@10 of another\ncaption of the same image")
     axes[1].legend(loc="upper left", fontsize=8)
     figure.savefig(_PLOT, dpi=110)

@@ -1,4 +1,4 @@
-"""How the cost grows with the corpus: encoding per caption and search, for N = 1,000 to 200,000."""
+"""Measure how the cost of encoding (per caption) and of search grows from 1,000 to 200,000 captions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PLOT = Path(__file__).parent / "scale.png"
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure and plot."""
+    """Measure, and draw the plot unless `quick`."""
     sizes = (1_000, 3_000) if quick else (1_000, 3_000, 10_000, 30_000, 69_009)
     searched = (1_000, 10_000) if quick else (1_000, 10_000, 50_000, 100_000, 200_000)
     whole = Corpus.read(max(sizes))
@@ -46,7 +46,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     if not quick:
         _plot(sizes, encoding, nodes, searched, searching)
     return {
-        "question": "cost against the number of captions",
+        "question": "cost of encoding and search by number of captions",
         "encoded": list(sizes),
         "encoding_us_a_caption": encoding,
         "nodes_per_token": nodes,
@@ -64,8 +64,8 @@ def _plot(
 
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     for axis, x, y, label in (
-        (axes[0], sizes, encoding, "encoding, µs a caption (300 -> 2x512)"),
-        (axes[1], sizes, nodes, "LSTM steps / tokens"),
+        (axes[0], sizes, encoding, "encoding, µs per caption (300 -> 2x512)"),
+        (axes[1], sizes, nodes, "LSTM steps per token"),
         (axes[2], searched, searching, "search, ms (D = 1,024)"),
     ):
         axis.plot(x, y, marker="o")

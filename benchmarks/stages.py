@@ -1,4 +1,4 @@
-"""Where the time of making a matrix goes: samples of the stack, by the innermost function that belongs to a stage."""
+"""Measure the time of each stage of making a matrix, by sampling the stack for the innermost function of a stage."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from core.encoding import building, prefixes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import EmbeddingMatrix
 
-_EVERY = 0.002  # seconds between two samples
+_INTERVAL = 0.002  # seconds between two samples
 
 
 class _WaitForCopies(TorchFunctionMode):
-    """Waits for the device before and after each copy, so that a sample tells computing from copying."""
+    """Wait for the device before and after each copy, so that samples distinguish computing from copying."""
 
     def __init__(self, device: str) -> None:
         super().__init__()
@@ -67,18 +67,18 @@ STAGES: dict[CodeType, str] = {
     }.items()
     for function in functions
 }
-"""What belongs to which stage; writing includes the division by the norms."""
+"""The stage of each function; writing includes the division by the norms."""
 
 
 @contextmanager
 def sampled(device: str) -> Iterator[dict[str, float]]:
-    """Sample what this thread does; yields the seconds by stage, which are complete when the block has ended."""
+    """Sample this thread's stack; yields the seconds by stage, which are complete when the `with` block has ended."""
     seconds = dict.fromkeys([*STAGES.values(), "other"], 0.0)
     watched, ended = threading.get_ident(), threading.Event()
 
-    def watch() -> None:
+    def sample() -> None:
         before = time.perf_counter()
-        while not ended.wait(_EVERY):
+        while not ended.wait(_INTERVAL):
             frame = sys._current_frames().get(watched)
             while frame is not None and frame.f_code not in STAGES:
                 frame = frame.f_back
@@ -86,11 +86,11 @@ def sampled(device: str) -> Iterator[dict[str, float]]:
             seconds["other" if frame is None else STAGES[frame.f_code]] += now - before
             before = now
 
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
     try:
         with _WaitForCopies(device):
             yield seconds
     finally:
         ended.set()
-        watching.join()
+        sampler.join()

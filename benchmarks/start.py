@@ -1,4 +1,4 @@
-"""How soon the program is there: `--help`, the first frame, the first answer, beside importing torch alone."""
+"""Measure the seconds to `--help`, to the first frame and to the first answer, compared with importing torch alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.material import SUBSET, folder
+from benchmarks.material import SUBSET, temporary_folder
 from benchmarks.measure import Timing
 from core.assets import DEMO_DIR
 
@@ -34,13 +34,13 @@ asyncio.run(main())
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure new processes, the matrix cached."""
+    """Measure new processes; the matrix is cached before."""
     captions = SUBSET if SUBSET.exists() and not quick else DEMO_DIR / "captions.json"
     rounds = 2 if quick else 7
     seconds: dict[str, list[float]] = {}
-    with folder() as name:
+    with temporary_folder() as name:
         app = [sys.executable, "-c", _SCRIPT, str(captions), str(Path(name) / "cache")]
-        _times(app)  # converts and encodes
+        _times(app)  # fills the cache
         for _ in range(rounds):
             start = time.time()
             for what, moment in _times(app).items():

@@ -1,4 +1,4 @@
-"""How fast a `.vec` file is converted, opened and looked up in, beside the usual ways of reading one."""
+"""Measure how fast a `.vec` file is converted, opened and searched for words, compared with the usual readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.material import folder
+from benchmarks.material import temporary_folder
 from benchmarks.measure import interleave
 from core.corpus.vectors import WordVectors
 from core.store.progress import finish
@@ -31,12 +31,12 @@ print(next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmH
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure the reading of 200,000 words, and the opening of as many as the official file has."""
+    """Measure reading 200,000 words, and opening and searching as many words as the official file has."""
     words, many = (5_000, 20_000) if quick else (200_000, 2_000_000)
-    with folder() as name:
-        place = Path(name)
-        path = _write(place / "vectors.vec", words)
-        stores = (place / f"store{number}" for number in range(100))
+    with temporary_folder() as name:
+        folder = Path(name)
+        path = _write(folder / "vectors.vec", words)
+        stores = (folder / f"store{number}" for number in range(100))
         timings = interleave(
             {
                 "ours: convert": lambda: finish(WordVectors.convert(path, next(stores))),
@@ -47,10 +47,10 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             rounds=1 if quick else 3,
             warm_up=False,
         )
-        ran = [sys.executable, "-c", _CONVERT, str(path), str(place / "alone")]
+        ran = [sys.executable, "-c", _CONVERT, str(path), str(folder / "alone")]
         peak = float(subprocess.run(ran, check=True, capture_output=True, text=True).stdout)
         path.unlink()
-        large = place / "large"
+        large = folder / "large"
         _write_store(large, many)
         known = [f"word{i}" for i in range(0, many, many // 1000)]
         opening = interleave({"open": lambda: WordVectors(large)}, rounds=9)["open"]
@@ -58,7 +58,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         finding = interleave({"find": lambda: opened.find(known)}, rounds=9)["find"]
         missing = int((opened.find(known) < 0).sum())
     return {
-        "question": "seconds to read word vectors of 300 numbers",
+        "question": "seconds to read a file of word vectors, 300 numbers each",
         "words": words,
         "seconds": timings,
         "speedup_over_line_loop": timings["np.fromstring, line by line"].median / timings["ours: convert"].median,
@@ -71,8 +71,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def _write(path: Path, words: int) -> Path:
-    """Write random vectors of four decimals, as fastText's files have; blocks of lines repeat, their words do not."""
-    values = np.random.default_rng(0).normal(size=(1000, _DIM)) * 0.1
+    """Write random vectors with four decimals, as in fastText's files; vectors repeat every 1,000 words."""
+    values = np.random.default_rng(0).normal(size=(1000, _DIM)) * 0.1  # (1000, E)
     lines = [" ".join(f"{value:.4f}" for value in row) for row in values]
     with path.open("w", encoding="utf-8") as file:
         file.write(f"{words} {_DIM}\n")
@@ -81,12 +81,12 @@ def _write(path: Path, words: int) -> Path:
     return path
 
 
-def _write_store(place: Path, words: int) -> None:
-    """Convert a narrow file of many words: opening and look-up do not depend on the width."""
-    path = place.with_suffix(".vec")
+def _write_store(store: Path, words: int) -> None:
+    """Convert a file of many words with two numbers each; opening and look-up do not depend on the width."""
+    path = store.with_suffix(".vec")
     with path.open("w", encoding="utf-8") as file:
         file.writelines(f"word{i} 0.25 0.5\n" for i in range(words))
-    finish(WordVectors.convert(path, place))
+    finish(WordVectors.convert(path, store))
     path.unlink()
 
 
