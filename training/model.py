@@ -1,4 +1,4 @@
-"""The student: InferSent's architecture, two LSTMs and a maximum over the real tokens."""
+"""Define the student, which has InferSent's architecture: two LSTMs and a maximum over the tokens without padding."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 from training.lstm import PooledLSTM
 
-_RMS = 0.5
+_RMS = 0.5  # root mean square that the word vectors are scaled to
 _KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class Student(nn.Module):
     """A BiLSTM over frozen word vectors with max pooling.
 
-    The backward direction reads each sentence from its last token to its first; the maximum over tokens does not
-    depend on their order, so nothing needs to be turned back.
+    The backward direction reads each sentence from its last token to its first. Its states need not be reversed
+    afterwards, because the maximum does not depend on the order of the tokens.
 
     Args:
-        vectors: Word vectors, (V, E); not trained.
-        hidden: H, the width of one direction.
-        teacher_dim: Width of the teacher's embeddings, for the head that only training uses.
+        vectors: Word vectors, (V, E), which are not trained.
+        hidden: H, hidden units per direction.
+        teacher_dim: Dimension of the teacher's embeddings, which only the training's head predicts.
     """
 
     vectors: Tensor
@@ -35,20 +35,20 @@ class Student(nn.Module):
         table = torch.from_numpy(vectors)
         self.register_buffer("vectors", table, persistent=False)  # (V, E)
         self.register_buffer("gain", _RMS / table.square().mean().sqrt(), persistent=False)
-        width = hidden**-0.5
-        self.weight_ih = nn.Parameter(torch.empty(2, 4 * hidden, table.shape[1]).uniform_(-width, width))
-        self.weight_hh = nn.Parameter(torch.empty(2, 4 * hidden, hidden).uniform_(-width, width))
+        bound = hidden**-0.5
+        self.weight_ih = nn.Parameter(torch.empty(2, 4 * hidden, table.shape[1]).uniform_(-bound, bound))
+        self.weight_hh = nn.Parameter(torch.empty(2, 4 * hidden, hidden).uniform_(-bound, bound))
         bias = torch.zeros(2, 4 * hidden)
-        bias[:, hidden : 2 * hidden] = 1.0  # remember, to begin with
+        bias[:, hidden : 2 * hidden] = 1.0  # open forget gates at first
         self.bias = nn.Parameter(bias)
-        self.dropout = nn.Dropout(0.0)  # training sets how much
+        self.dropout = nn.Dropout(0.0)  # `train` sets the share
         self.head = nn.Linear(2 * hidden, teacher_dim)
 
     def forward(self, sentences: list[NDArray[np.int32]]) -> Tensor:
         """Encode sentences.
 
         Args:
-            sentences: Row numbers of each sentence's tokens, marks included; the longest sentence first.
+            sentences: Word-vector rows of each sentence's tokens, including the markers <p> and </p>; longest first.
 
         Returns:
             Embeddings, (B, 2H), float32, not normalized.
@@ -60,17 +60,17 @@ class Student(nn.Module):
         return torch.cat(tuple(maxima), dim=1)  # (B, 2H)
 
     def load(self, path: Path) -> None:
-        """Take up weights that `save` wrote; the head, which is not among them, stays as it is."""
+        """Load weights that `save` wrote; the head is not among them and stays unchanged."""
         weights = torch.load(path, map_location="cpu", weights_only=True)
         with torch.no_grad():
             for direction, suffix in enumerate(("", "_reverse")):
-                kept = {name: weights[f"enc_lstm.{name}_l0{suffix}"].float() for name in _KINDS}
-                self.weight_ih[direction] = kept["weight_ih"] / self.gain
-                self.weight_hh[direction] = kept["weight_hh"]
-                self.bias[direction] = kept["bias_ih"] + kept["bias_hh"]
+                tensors = {name: weights[f"enc_lstm.{name}_l0{suffix}"].float() for name in _KINDS}
+                self.weight_ih[direction] = tensors["weight_ih"] / self.gain
+                self.weight_hh[direction] = tensors["weight_hh"]
+                self.bias[direction] = tensors["bias_ih"] + tensors["bias_hh"]
 
     def save(self, path: Path) -> None:
-        """Write the weights as InferSent's are kept: a plain state dict in an old-style file, here in float16."""
+        """Write the weights in InferSent's format, a plain state dict in torch's legacy (non-zip) file, in float16."""
         weights: dict[str, Tensor] = {}
         for direction, suffix in enumerate(("", "_reverse")):
             tensors = {
@@ -85,21 +85,21 @@ class Student(nn.Module):
 
 
 def _pack(sentences: list[NDArray[np.int32]]) -> tuple[Tensor, list[int]]:
-    """Lay tokens out by time, without padding.
+    """Order tokens by time, without padding.
 
     Args:
-        sentences: The longest first.
+        sentences: Word-vector rows of B sentences, the longest first.
 
     Returns:
-        Row numbers, (2, S), read forward and backward: all first tokens, then all second tokens, and so on; and how
-        many sentences have a token at each time, (T,).
+        Row numbers, (2, S), for the forward and the backward direction: all first tokens, then all second tokens, and
+        so on; and the number of sentences with a token at each time, T numbers.
     """
     lengths = np.array([len(sentence) for sentence in sentences])  # (B,)
-    places = np.arange(lengths[0])  # (T,)
-    real = places[:, None] < lengths  # (T, B)
-    ahead = np.zeros((len(lengths), lengths[0]), dtype=np.int64)  # (B, T)
-    back = np.zeros_like(ahead)
+    times = np.arange(lengths[0])  # (T,)
+    real = times[:, None] < lengths  # (T, B)
+    forward = np.zeros((len(lengths), lengths[0]), dtype=np.int64)  # (B, T)
+    backward = np.zeros_like(forward)  # (B, T)
     for row, sentence in enumerate(sentences):
-        ahead[row, : len(sentence)] = sentence
-        back[row, : len(sentence)] = sentence[::-1]
-    return torch.from_numpy(np.stack([ahead.T[real], back.T[real]])), real.sum(axis=1).tolist()
+        forward[row, : len(sentence)] = sentence
+        backward[row, : len(sentence)] = sentence[::-1]
+    return torch.from_numpy(np.stack([forward.T[real], backward.T[real]])), real.sum(axis=1).tolist()
