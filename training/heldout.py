@@ -1,4 +1,4 @@
-"""The held-out sets: what an encoder is measured on, and what it must therefore never be trained on."""
+"""Read the held-out sets, which encoders are measured on and must therefore never be trained on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Pairs:
-    """Sentence pairs that people rated for similarity."""
+    """P sentence pairs that people rated for similarity."""
 
     first: list[str]
     second: list[str]
     ratings: NDArray[np.float64]
-    """Mean rating of each pair, (P,); only the order counts."""
+    """Mean rating of each pair, (P,); only their order is used."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Images:
 
 
 def fold(text: str) -> str:
-    """Fold case and punctuation, so that two texts compare equal when they differ in nothing else."""
+    """Lower-case a text and reduce punctuation to blanks, so that texts that differ in nothing else compare equal."""
     return _NOT_WORD.sub(" ", text.lower()).strip()
 
 
@@ -50,7 +50,7 @@ def open_text(path: Path) -> Iterator[str]:
 
 
 def coco(path: Path) -> Images:
-    """Read the captions of a COCO captions file (gzipped), in the order of the file."""
+    """Read the captions of a gzipped COCO captions file, in the order of the file."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = json.load(file)["annotations"]
     return Images(
@@ -99,7 +99,7 @@ def cxc_val(data: Path) -> Pairs:
 
 
 def folded_sentences(data: Path) -> set[str]:
-    """Collect every sentence of every held-out set here, folded: no training sentence may be among them."""
+    """Collect the folded sentences of all held-out sets; no training sentence may be among them."""
     texts = [*coco_subset(data).texts, *coco_val2017(data).texts]
     for split in ("val", "test"):
         with gzip.open(data / "coco" / f"karpathy_{split}_captions.json.gz", "rt", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The training sentences: read from their files, grouped, and cleared of everything that is held out."""
+"""Read the training sentences from their files, group them, and remove every held-out sentence."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from training import heldout
 from training.heldout import fold, open_text
 
 LONGEST = 50
-"""Sentences of more blank-separated words than this are left out: they cost time and are rare."""
+"""Sentences with more blank-separated words than this are left out, because they are slow and rare."""
 
 CAPTIONS = ("Flickr30k", "COCO")
 """The sources whose groups are captions of one image."""
 
-_WORDNET_RANKS = 12_000
+_COMMON_WORDS = 12_000  # most frequent words of GloVe, of which a synset must have one
 _QUOTED = re.compile(r'"([^"]+)"')
 
 Group = tuple[str, list[str]]
-"""A source's name and sentences that belong together: captions of one image, a premise and its hypotheses."""
+"""Name of the source, and sentences that belong together: captions of one image, or a premise and its hypotheses."""
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Distinct training sentences."""
+    """N distinct training sentences."""
 
     texts: list[str]
     groups: NDArray[np.int32]
-    """The group of each sentence, (N,), ascending from 0; a group of one has no sisters."""
+    """The group of each sentence, (N,), ascending from 0; sentences of one group are siblings."""
     sources: NDArray[np.str_]
     """The name of the source of each sentence, (N,)."""
 
@@ -47,25 +47,25 @@ def demo_sentences(data: Path, wordnet: Path | None) -> Sentences:
     """Read the sentences that the bundled encoder is trained on.
 
     Args:
-        data: The folder with `coco`, `flickr`, `nli`, `sts` and `glove`.
-        wordnet: The folder with WordNet 3.0's `data.noun` and so on; None does without.
+        data: Folder with `coco`, `flickr`, `nli`, `sts` and `glove`.
+        wordnet: Folder with WordNet 3.0's `data.noun` and so on; None to leave WordNet out.
 
     Returns:
-        The sentences; none equals a held-out sentence, case and punctuation folded.
+        The sentences; none equals a held-out sentence, ignoring case and punctuation.
     """
     groups = [*_flickr(data), *_coco(data), *_snli(data), *_cad(data), *_pairs(data)]
     if wordnet is not None:
         groups += _wordnet(wordnet, common=_common_words(data))
     held_out = heldout.folded_sentences(data)
     sentences = collect(groups, held_out=held_out)
-    assert not held_out.intersection(map(fold, sentences.texts)), "a training sentence is held out"
+    assert not held_out.intersection(map(fold, sentences.texts)), "a training sentence is also a held-out sentence"
     return sentences
 
 
 def own_sentences(path: Path) -> Sentences:
-    """Read one's own sentences: a text file, one a line; lines without a blank line between them are sisters.
+    """Read a user's sentences from a text file, one per line; blank lines separate groups.
 
-    A file without blank lines is taken as sentences that have no sisters.
+    In a file without blank lines each sentence is a group of its own.
     """
     blocks: list[list[str]] = [[]]
     for line in open_text(path):
@@ -79,10 +79,10 @@ def own_sentences(path: Path) -> Sentences:
 
 
 def collect(groups: list[Group], *, held_out: set[str]) -> Sentences:
-    """Join groups into distinct sentences, without the held-out, the empty and the very long ones.
+    """Collect the distinct sentences of all groups, except held-out, empty and very long ones.
 
     Args:
-        groups: The groups, in order; a sentence stays with the first that has it.
+        groups: The groups in order; a sentence in several groups belongs to the first of them.
         held_out: Folded sentences to drop.
     """
     texts: dict[str, int] = {}
@@ -117,7 +117,7 @@ def _coco(data: Path) -> Iterator[Group]:
         images.setdefault(int(image), []).append(caption)
     held_out = set(heldout.coco_subset(data).images.tolist()) | set(heldout.coco_val2017(data).images.tolist())
     kept = {image: captions for image, captions in images.items() if image not in held_out}
-    assert not held_out.intersection(kept), "an image is held out"
+    assert not held_out.intersection(kept), "a held-out image is among the training images"
     for captions in kept.values():
         yield "COCO", captions
 
@@ -150,14 +150,14 @@ def _pairs(data: Path) -> Iterator[Group]:
 
 def _common_words(data: Path) -> set[str]:
     lines = open_text(data / "glove" / "glove.6B.50d.caption-vocab.vec.gz")
-    return {line.partition(" ")[0] for _, line in zip(range(_WORDNET_RANKS + 1), lines, strict=False)}
+    return {line.partition(" ")[0] for _, line in zip(range(_COMMON_WORDS + 1), lines, strict=False)}
 
 
 def _wordnet(folder: Path, *, common: set[str]) -> Iterator[Group]:
-    """Yield definition and examples of every synset that has a common word: general English beside the captions."""
+    """Yield definition and examples of every synset with a common word, to add general English to the captions."""
     for kind in ("noun", "verb", "adj", "adv"):
         for line in open_text(folder / f"data.{kind}"):
-            if line.startswith("  "):  # the licence
+            if line.startswith("  "):  # licence text
                 continue
             fields, _, gloss = line.partition(" | ")
             words = fields.split()

@@ -1,4 +1,4 @@
-"""The teacher: a sentence-transformer's embeddings, computed once and kept on disk."""
+"""Compute the teacher's embeddings with a sentence transformer, and cache them on disk."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _BATCH = 64
 
 
 def embed(texts: list[str], *, cache: Path, report: Callable[[str], None]) -> NDArray[np.float16]:
-    """Embed texts with the teacher; what a former run has done is read from the cache.
+    """Embed texts with the teacher, reading the chunks of earlier runs from the cache.
 
     Args:
         texts: The texts, N of them.
-        cache: Folder of one `.npy` a chunk, named by the chunk's texts, so that a killed run goes on where it was.
-        report: Is told how far it is.
+        cache: Folder with one `.npy` per chunk, named by a hash of its texts, so that an interrupted run can resume.
+        report: Called with progress messages.
 
     Returns:
         Unit rows, (N, 384).

@@ -1,7 +1,7 @@
-"""Variations: training sentences with some words replaced or left out, for kinds of text that there is little of.
+"""Augment the training sentences with variations, copies with some words replaced or removed.
 
-Their targets are the teacher's own embeddings of them, so that a student learns what a word changes (after the data
-augmentation of Jiao et al. 2020, TinyBERT, arXiv 1909.10351).
+The target of a variation is the teacher's embedding of it, so that a student learns how single words change an
+embedding (after the data augmentation of Jiao et al. 2020, TinyBERT, arXiv 1909.10351).
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from training.heldout import fold
 from training.sources import Sentences
 
 SOURCE = "STS-B train"
-_EACH = 4
-_TOUCHED = 0.25  # share of the longer words that change
+_PER_SENTENCE = 4
+_EDITED_SHARE = 0.25  # of the words with more than three letters
 _NEIGHBOURS = 12
-_KNOWN = 20_000  # words that may be put in
+_REPLACEMENTS = 20_000  # most frequent words, which can replace others
 
 
 def variations(
-    sentences: Sentences, forms: list[list[str]], singles: NDArray[np.float16], *, held_out: set[str], seed: int
+    sentences: Sentences, forms: list[list[str]], word_embeddings: NDArray[np.float16], *, held_out: set[str], seed: int
 ) -> Sentences:
-    """Make four variations of each sentence of the STS Benchmark, its sisters to be.
+    """Make four variations of each sentence of the STS Benchmark, as its siblings.
 
     Args:
         sentences: The sentences, N of them.
-        forms: The vocabulary, a list of word forms a vector, the most frequent first.
-        singles: The teacher's embedding of each vector's word, (W, 384): a word is replaced by one of its neighbours.
-        held_out: Folded sentences that must not come out.
-        seed: Of the choices.
+        forms: The word forms of each vector, the most frequent word first.
+        word_embeddings: The teacher's embedding of each word, (W, 384), in which neighbours are found.
+        held_out: Folded sentences that variations must not equal.
+        seed: Seed of the random choices.
 
     Returns:
-        The variations alone, each with the group of its original.
+        Only the variations, each in the group of its original.
     """
     random = np.random.default_rng(seed)
-    near = _Neighbours([group[0] for group in forms[:_KNOWN]], singles[:_KNOWN])
+    neighbours = _Neighbours([group[0] for group in forms[:_REPLACEMENTS]], word_embeddings[:_REPLACEMENTS])
     texts = dict(zip(sentences.texts, sentences.groups.tolist(), strict=True))
     added: dict[str, int] = {}
     for row in np.flatnonzero(sentences.sources == SOURCE).tolist():
-        for _ in range(_EACH):
-            text = _vary(sentences.texts[row].split(), near, random)
+        for _ in range(_PER_SENTENCE):
+            text = _vary(sentences.texts[row].split(), neighbours, random)
             if text not in texts and fold(text) and fold(text) not in held_out:
                 added.setdefault(text, int(sentences.groups[row]))
-    assert not held_out.intersection(map(fold, added)), "a variation is held out"
+    assert not held_out.intersection(map(fold, added)), "a variation equals a held-out sentence"
     return Sentences(list(added), np.array(list(added.values()), dtype=np.int32), np.full(len(added), SOURCE))
 
 
 class _Neighbours:
-    """The words that the teacher puts nearest to a word."""
+    """Finds the words whose teacher embeddings are nearest to that of a word."""
 
     def __init__(self, words: list[str], embeddings: NDArray[np.float16]) -> None:
         self._words = words
@@ -57,7 +57,7 @@ class _Neighbours:
         self._found: dict[str, list[str]] = {}
 
     def __call__(self, word: str) -> list[str]:
-        """Give the neighbours of a word, itself not among them; none when the word is unknown."""
+        """Find the neighbours of a word, without the word itself; none for an unknown word."""
         if word not in self._rows:
             return []
         if word not in self._found:
@@ -66,25 +66,25 @@ class _Neighbours:
             self._found[word] = [self._words[row] for row in sorted(best.tolist()) if self._words[row] != word]
         return self._found[word]
 
-    def any(self, random: np.random.Generator) -> str:
-        """Draw a word."""
+    def random_word(self, random: np.random.Generator) -> str:
+        """Draw any word with equal probability."""
         return self._words[int(random.integers(len(self._words)))]
 
 
-def _vary(words: list[str], near: _Neighbours, random: np.random.Generator) -> str:
-    """Replace a word by a neighbour half of the time, by any other word a fifth, else leave it out; once at least."""
-    long = [place for place, word in enumerate(words) if len(word) > 3 and word.isalpha()]
-    touched = [place for place in long if random.random() < _TOUCHED]
-    if long and not touched:
-        touched = [int(random.choice(long))]
+def _vary(words: list[str], neighbours: _Neighbours, random: np.random.Generator) -> str:
+    """Edit at least one word: replace it by a neighbour (50 %), by any word (20 %), or remove it (30 %)."""
+    candidates = [i for i, word in enumerate(words) if len(word) > 3 and word.isalpha()]
+    edited = [i for i in candidates if random.random() < _EDITED_SHARE]
+    if candidates and not edited:
+        edited = [int(random.choice(candidates))]
     varied = list(words)
-    for place in touched:
-        fate = random.random()
-        neighbours = near(words[place].lower())
-        if fate < 0.5 and neighbours:
-            varied[place] = neighbours[int(random.integers(len(neighbours)))]
-        elif fate < 0.7:
-            varied[place] = near.any(random)
+    for i in edited:
+        draw = random.random()
+        found = neighbours(words[i].lower())
+        if draw < 0.5 and found:
+            varied[i] = found[int(random.integers(len(found)))]
+        elif draw < 0.7:
+            varied[i] = neighbours.random_word(random)
         else:
-            varied[place] = ""
+            varied[i] = ""
     return " ".join(filter(None, varied))

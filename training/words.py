@@ -1,4 +1,4 @@
-"""The vocabulary and its frozen word vectors: principal components of the teacher's embeddings of single words."""
+"""Choose the vocabulary and compute its frozen word vectors, by a PCA of the teacher's embeddings of single words."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from core.corpus.tokenizer import Tokenizer
 from training.heldout import open_text
 
 VERSION = 2
-"""The InferSent version that the encoder follows: its marks and its way of writing `n't`."""
+"""The InferSent version whose tokenization the encoder uses: its sentence markers and its spelling of `n't`."""
 
-_SEEN = 2  # occurrences of a word before it gets a vector
-_SHOUTED = 1_500  # words that also get a row for `WORD`; all get one for `Word`
+_MIN_COUNT = 2  # occurrences that a word needs to get a vector
+_UPPER_CASE = 1_500  # most frequent words, which also get a row for `WORD`; all words get one for `Word`
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of the vector file, the two marks first."""
+    """The words of the vector file; the sentence markers <p> and </p> come first."""
 
     words: list[str]
-    """Every row's word; a capitalised form follows the lower-case form whose vector it shares."""
+    """The word of each row; capitalised forms follow the lower-case form whose vector they share."""
     vectors: NDArray[np.float32]
-    """The word vectors as written, (V, E), rounded to three decimals."""
+    """The word vectors, (V, E), rounded to three decimals as in the file."""
 
     def ids(self, tokens: list[list[str]]) -> list[NDArray[np.int32]]:
-        """Turn sentences' tokens into row numbers, between the marks; unknown tokens are dropped."""
-        row = {word: number for number, word in enumerate(self.words)}
-        return [np.array([0, *(row[word] for word in words if word in row), 1], dtype=np.int32) for words in tokens]
+        """Convert sentences' tokens to row numbers, with the markers around them and without unknown tokens."""
+        rows = {word: row for row, word in enumerate(self.words)}
+        return [np.array([0, *(rows[word] for word in words if word in rows), 1], dtype=np.int32) for words in tokens]
 
     def save(self, path: Path) -> None:
-        """Write a gzipped `.vec` file, the same bytes for the same vectors."""
+        """Write a gzipped `.vec` file; equal vectors give equal bytes."""
         text = io.StringIO()
         text.write(f"{len(self.words)} {self.vectors.shape[1]}\n")
         for word, vector in zip(self.words, self.vectors.tolist(), strict=True):
@@ -59,7 +59,7 @@ class Vocabulary:
 
 
 def tokenize(texts: list[str]) -> list[list[str]]:
-    """Split every text into the tokens that the explorer will see, without marks."""
+    """Split every text into tokens as the explorer does, without the sentence markers."""
     tokenizer = Tokenizer(VERSION)
     return [tokenizer.tokenize(text) for text in texts]
 
@@ -70,40 +70,40 @@ def choose(tokens: list[list[str]], *, common: list[str], size: int) -> list[lis
     Args:
         tokens: The training sentences' tokens.
         common: Further lower-case words, the most frequent first.
-        size: At most how many distinct lower-case words.
+        size: Largest number of distinct lower-case words.
 
     Returns:
-        One list a vector: the lower-case form, then the other ways of writing it that have a row of their own.
+        One list per vector: the lower-case form, then the other capitalisations that have a row of their own.
     """
     counts = Counter(word for words in tokens for word in words)
-    seen: Counter[str] = Counter()
+    lower_counts: Counter[str] = Counter()
     forms: dict[str, list[str]] = {}
     for word, count in counts.most_common():
-        seen[word.lower()] += count
-        if count >= _SEEN and word != word.lower():
+        lower_counts[word.lower()] += count
+        if count >= _MIN_COUNT and word != word.lower():
             forms.setdefault(word.lower(), []).append(word)
-    ranked = [word for word, count in seen.most_common() if count >= _SEEN]
+    ranked = [word for word, count in lower_counts.most_common() if count >= _MIN_COUNT]
     chosen = list(dict.fromkeys([*ranked, *filter(_has_letter, common)]))[:size]
-    for words, write in ((chosen, str.capitalize), (chosen[:_SHOUTED], str.upper)):
+    for words, change_case in ((chosen, str.capitalize), (chosen[:_UPPER_CASE], str.upper)):
         for word in filter(str.isalpha, words):
-            forms.setdefault(word, []).append(write(word))
+            forms.setdefault(word, []).append(change_case(word))
     return [list(dict.fromkeys([word, *forms.get(word, [])])) for word in chosen]
 
 
 def vectors(forms: list[list[str]], embeddings: NDArray[np.float16], *, dim: int, seed: int) -> Vocabulary:
-    """Make the word vectors: centred, turned onto their first principal components, rounded.
+    """Make the word vectors: the first principal components of the centred embeddings, rounded.
 
     Args:
-        forms: The ways of writing each distinct word.
+        forms: The written forms of each distinct word.
         embeddings: The teacher's embedding of each distinct word, (W, 384).
-        dim: E, how many components to keep.
-        seed: Of the marks' vectors, which are random: no teacher knows them.
+        dim: E, the number of components.
+        seed: Seed of the sentence markers' vectors, which are random because the teacher has no such words.
     """
-    rows = embeddings.astype(np.float64)
+    rows = embeddings.astype(np.float64)  # (W, 384)
     rows -= rows.mean(axis=0)
     _, axes = np.linalg.eigh(rows.T @ rows)  # (384, 384), ascending
     axes = axes[:, ::-1][:, :dim]  # (384, E)
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dim)])  # one sign, whatever the library gives
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(dim)])  # fixed signs: LAPACK's are arbitrary
     components = rows @ axes  # (W, E)
     marks = np.random.default_rng(seed).normal(scale=components.std(), size=(2, dim))  # (2, E)
     counts = [len(words) for words in forms]
@@ -113,7 +113,7 @@ def vectors(forms: list[list[str]], embeddings: NDArray[np.float16], *, dim: int
 
 
 def common_words(path: Path) -> list[str]:
-    """Read the words of a `.vec` file with a header, in its order: lower-case, each once, without the marks."""
+    """Read the distinct lower-cased words of a `.vec` file with a header, in file order, without sentence markers."""
     words = [line.partition(" ")[0].lower() for line in open_text(path)][1:]
     return [word for word in dict.fromkeys(words) if word not in Tokenizer(VERSION).marks]
 
