@@ -1,4 +1,4 @@
-"""The training program's own arithmetic, without a teacher."""
+"""Test the training program's own computations, without a teacher."""
 
 import dataclasses
 
@@ -9,20 +9,20 @@ import torch
 from training.lstm import PooledLSTM
 from training.model import Student
 from training.sources import collect
-from training.train import Batches, Material, Plan, train
+from training.train import Batches, Plan, TrainingSet, train
 
 
 def packed(lengths: list[int], width: int, seed: int = 0):
-    """Random sentences, the longest first, as single sentences and laid out by time for both directions."""
+    """Make random sentences, the longest first: as a list, packed for both directions (2, S, E), and the counts."""
     generator = torch.Generator().manual_seed(seed)
     sentences = [torch.randn(length, width, generator=generator).bfloat16().float() for length in lengths]
     counts = [sum(length > time for length in lengths) for time in range(lengths[0])]
-    ahead = [sentence[time] for time in range(lengths[0]) for sentence in sentences if time < len(sentence)]
-    back = [sentence.flip(0)[time] for time in range(lengths[0]) for sentence in sentences if time < len(sentence)]
-    return sentences, torch.stack([torch.stack(ahead), torch.stack(back)]), counts
+    forward = [sentence[time] for time in range(lengths[0]) for sentence in sentences if time < len(sentence)]
+    backward = [sentence.flip(0)[time] for time in range(lengths[0]) for sentence in sentences if time < len(sentence)]
+    return sentences, torch.stack([torch.stack(forward), torch.stack(backward)]), counts
 
 
-def test_the_packed_lstm_has_the_maxima_and_gradients_of_torchs():
+def test_the_packed_lstm_has_the_maxima_and_gradients_of_torch_lstm():
     width, hidden = 6, 64
     sentences, inputs, counts = packed([5, 5, 3, 1], width)
     torch.manual_seed(0)
@@ -57,14 +57,14 @@ def test_a_held_out_sentence_is_never_trained_on_whatever_its_case_and_punctuati
 
 
 @pytest.fixture
-def material():
+def training_set():
     random = np.random.default_rng(0)
     ids = [random.integers(0, 30, size=random.integers(3, 8)).astype(np.int32) for _ in range(40)]
     targets = random.normal(size=(40, 12)).astype(np.float32)
     targets /= np.linalg.norm(targets, axis=1, keepdims=True)
     groups = (np.arange(40) // 4).astype(np.int32)
     texts = [" ".join("abcdefghijklmnopqrstuvwxyz012345"[word] * 3 for word in sentence) for sentence in ids]
-    return Material(ids, targets.astype(np.float16), groups, np.array(["own"] * 40), texts, -1)
+    return TrainingSet(ids, targets.astype(np.float16), groups, np.array(["own"] * 40), texts, -1)
 
 
 def student() -> Student:
@@ -73,11 +73,11 @@ def student() -> Student:
     return Student(vectors, hidden=8, teacher_dim=12)
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(material, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.train._EVERY", 4)
+def test_a_run_that_is_killed_and_resumed_ends_with_the_same_weights(training_set, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.train._CHECKPOINT_STEPS", 4)
     plan = Plan(steps=24, cycle=24, batch=16, hidden=8)
     whole, first = student(), student()
-    train(whole, material, plan, checkpoint=tmp_path / "whole.pt", report=lambda line: None)
+    train(whole, training_set, plan, checkpoint=tmp_path / "whole.pt", report=lambda line: None)
 
     class Killed(Exception):
         pass
@@ -87,34 +87,34 @@ def test_a_killed_run_goes_on_to_the_same_weights(material, tmp_path, monkeypatc
             raise Killed
 
     with pytest.raises(Killed):
-        train(first, material, plan, checkpoint=tmp_path / "killed.pt", report=kill)
+        train(first, training_set, plan, checkpoint=tmp_path / "killed.pt", report=kill)
     again = student()
-    train(again, material, plan, checkpoint=tmp_path / "killed.pt", report=lambda line: None)
+    train(again, training_set, plan, checkpoint=tmp_path / "killed.pt", report=lambda line: None)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, atol=1e-5, rtol=0)
 
 
-def test_training_brings_the_student_nearer_to_its_teacher(material, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.train._EVERY", 20)
+def test_training_lowers_the_loss(training_set, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.train._CHECKPOINT_STEPS", 20)
     reports: list[str] = []
     plan = Plan(steps=100, cycle=100, batch=32, hidden=8, rate=1e-2)
-    train(student(), material, plan, checkpoint=tmp_path / "checkpoint.pt", report=reports.append)
+    train(student(), training_set, plan, checkpoint=tmp_path / "checkpoint.pt", report=reports.append)
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in reports]
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_spellings_that_are_alike_are_drawn_nearer_when_they_count(material):
-    plan = Plan(steps=1, cycle=1, batch=16, hidden=8, sisters=0.0)
-    bare = Batches(material, plan)(0)
-    mixed = Batches(material, dataclasses.replace(plan, spelling=0.5))(0)
-    torch.testing.assert_close(bare.cosines, bare.targets @ bare.targets.T)
-    alike = 3 * mixed.cosines - 2 * bare.cosines  # the cosines of the spellings alone
-    torch.testing.assert_close(alike.diagonal(), torch.ones(16), atol=1e-3, rtol=0)
-    assert alike.min() > -1e-3
-    assert 0 < (alike > 0.01).float().mean() < 1
+def test_target_cosines_mix_in_the_cosines_of_the_spellings(training_set):
+    plan = Plan(steps=1, cycle=1, batch=16, hidden=8)
+    teacher_only = Batches(training_set, plan)(0)
+    mixed = Batches(training_set, dataclasses.replace(plan, spelling_weight=0.5))(0)
+    torch.testing.assert_close(teacher_only.cosines, teacher_only.targets @ teacher_only.targets.T)
+    spelling_cosines = 3 * mixed.cosines - 2 * teacher_only.cosines
+    torch.testing.assert_close(spelling_cosines.diagonal(), torch.ones(16), atol=1e-3, rtol=0)
+    assert spelling_cosines.min() > -1e-3
+    assert 0 < (spelling_cosines > 0.01).float().mean() < 1
 
 
-def test_training_can_begin_on_saved_weights(tmp_path):
+def test_training_can_start_from_saved_weights(tmp_path):
     made, again = student(), student()
     with torch.no_grad():
         made.weight_hh.mul_(2)

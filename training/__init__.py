@@ -1,1 +1,1 @@
-"""The training of the small encoder that is bundled as the demo, and of encoders on one's own sentences."""
+"""Train the small encoder that is bundled as the demo, and encoders on a user's own sentences."""

@@ -1,4 +1,4 @@
-"""The figures: how well embeddings agree with people, and find captions of the same image."""
+"""Measure how well embeddings agree with human ratings, and how well they find captions of the same image."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from training.words import VERSION
 QUERY = "a rainbow is in the sky over an empty stretch of road"
 SOUGHT = "There is a green street light hanging over this empty intersection."
 
-_AT_ONCE = 4096
-_DEEPEST = 10
+_BATCH = 4096
+_HITS = 10
 
 Encode: TypeAlias = Callable[[list[str]], NDArray[np.float32]]
-"""Texts to unit rows, (N, D)."""
+"""Function from N texts to unit rows, (N, D)."""
 
 Figures: TypeAlias = dict[str, float]
-"""Name of a figure to its value."""
+"""Values by the name of the figure."""
 
 SETS: dict[str, Callable[[Path], Pairs]] = {
     "STS-B dev": heldout.sts_dev,
     "SICK trial": heldout.sick_trial,
     "CxC STS val": heldout.cxc_val,
 }
-RECALL = "sister recall@10"
-RANK = "rank of the green light"
+RECALL = "recall@10 of another caption of the same image"
+RANK = "rank of the caption about a green light"
 
 
 @dataclass(frozen=True)
 class Files:
-    """A pair of files, read by the explorer's own code, as two ways to encode."""
+    """Two encoding methods from one pair of files, read by the explorer's own code: sentence encoder and mean words."""
 
     encoder: SentenceEncoder
     vectors: WordVectors
@@ -55,29 +55,29 @@ class Files:
         Args:
             model: An `encoder.pkl`.
             vectors: A `.vec` file.
-            store: A folder for the converted word vectors; made anew each time.
+            store: Folder for the converted word vectors; it is written anew each time.
         """
         finish(WordVectors.convert(vectors, store))
         return cls(SentenceEncoder.load(model), WordVectors(store), Tokenizer(VERSION))
 
     def sentences(self, texts: list[str]) -> NDArray[np.float32]:
-        """Encode texts with the sentence encoder, float32."""
+        """Encode N texts with the sentence encoder; unit rows, (N, D)."""
         distinct: dict[tuple[int, ...], int] = {}
-        places = [distinct.setdefault(tuple(self._rows(text, marks=True)), len(distinct)) for text in texts]
+        index = [distinct.setdefault(tuple(self._rows(text, marks=True)), len(distinct)) for text in texts]  # N numbers
         sequences = [np.array(ids, dtype=np.int32) for ids in distinct]
         parts = []
-        for start in range(0, len(sequences), _AT_ONCE):
-            work = self.encoder.encode_together(sequences[start : start + _AT_ONCE], self.vectors)
+        for start in range(0, len(sequences), _BATCH):
+            work = self.encoder.encode_together(sequences[start : start + _BATCH], self.vectors)
             while True:
                 try:
                     next(work)
                 except StopIteration as stop:
                     parts.append(stop.value)
                     break
-        return _unit(np.concatenate(parts))[places]  # (N, D)
+        return _unit(np.concatenate(parts))[index]  # (N, D)
 
     def words(self, texts: list[str]) -> NDArray[np.float32]:
-        """Encode texts as the mean of their word vectors; a text without a known word is zero."""
+        """Encode N texts as the mean of their word vectors; unit rows, (N, E), zero for a text without a known word."""
         means = np.zeros((len(texts), self.vectors.dim), dtype=np.float32)
         for row, text in enumerate(texts):
             if ids := self._rows(text, marks=False):
@@ -92,7 +92,7 @@ class Files:
 
 
 def agreement(encode: Encode, data: Path) -> Figures:
-    """Measure Spearman's correlation between raw cosines and people's ratings, on every set of pairs."""
+    """Compute Spearman's correlation between cosines and human ratings for every set of pairs."""
     figures = {}
     for name, read in SETS.items():
         pairs = read(data)
@@ -104,13 +104,13 @@ def agreement(encode: Encode, data: Path) -> Figures:
 
 
 def retrieval(encode: Encode, data: Path) -> Figures:
-    """Measure how often a caption finds a sister, and where the rainbow over a road finds the green light."""
+    """Compute how often a caption finds a sibling caption (`RECALL`), and the rank of `SOUGHT` for `QUERY` (`RANK`)."""
     captions = heldout.coco_val2017(data)
-    everything = heldout.coco_subset(data)
-    cosines = encode(everything.texts) @ encode([QUERY])[0]  # (N,)
+    searched = heldout.coco_subset(data)
+    cosines = encode(searched.texts) @ encode([QUERY])[0]  # (N,)
     return {
-        RECALL: sister_recall(captions, nearest(encode(captions.texts))),
-        RANK: int(1 + (cosines > cosines[everything.texts.index(SOUGHT)]).sum()),
+        RECALL: sibling_recall(captions, nearest(encode(captions.texts))),
+        RANK: int(1 + (cosines > cosines[searched.texts.index(SOUGHT)]).sum()),
     }
 
 
@@ -121,18 +121,18 @@ def nearest(rows: NDArray[np.float32]) -> NDArray[np.int64]:
         rows: Unit rows, (N, D).
 
     Returns:
-        Row numbers, (N, 10), in no order.
+        Row numbers, (N, 10), unordered.
     """
-    found = np.empty((len(rows), _DEEPEST), dtype=np.int64)
+    found = np.empty((len(rows), _HITS), dtype=np.int64)
     for start in range(0, len(rows), 1024):
         cosines = rows[start : start + 1024] @ rows.T  # (B, N)
         cosines[np.arange(len(cosines)), start + np.arange(len(cosines))] = -np.inf
-        found[start : start + 1024] = np.argpartition(-cosines, _DEEPEST, axis=1)[:, :_DEEPEST]
+        found[start : start + 1024] = np.argpartition(-cosines, _HITS, axis=1)[:, :_HITS]
     return found
 
 
 def bm25_nearest(texts: list[str]) -> NDArray[np.int64]:
-    """Find the ten best other texts of each text by BM25, English stop words removed, stems compared.
+    """Find the ten best other texts for each text by BM25 over stems, without English stop words.
 
     Returns:
         Row numbers, (N, 10), best first.
@@ -143,17 +143,17 @@ def bm25_nearest(texts: list[str]) -> NDArray[np.int64]:
     tokens = bm25s.tokenize(texts, stopwords="en", stemmer=Stemmer.Stemmer("english"), show_progress=False)
     index = bm25s.BM25()
     index.index(tokens, show_progress=False)
-    found, _ = index.retrieve(tokens, k=_DEEPEST + 1, show_progress=False)  # (N, 11)
-    others = [[other for other in row if other != number][:_DEEPEST] for number, row in enumerate(found.tolist())]
+    found, _ = index.retrieve(tokens, k=_HITS + 1, show_progress=False)  # (N, 11)
+    others = [[other for other in row if other != number][:_HITS] for number, row in enumerate(found.tolist())]
     return np.array(others, dtype=np.int64)
 
 
-def sister_recall(captions: Images, found: NDArray[np.int64]) -> float:
-    """Compute the share of captions that have at least one of their image's other captions among those found.
+def sibling_recall(captions: Images, found: NDArray[np.int64]) -> float:
+    """Compute the share of captions for which at least one sibling caption was found.
 
     Args:
         captions: The captions, N of them.
-        found: Row numbers found for each caption, (N, K), itself not among them.
+        found: Row numbers found for each caption, (N, K), without the caption itself.
     """
     return float((captions.images[found] == captions.images[:, None]).any(axis=1).mean())
 
