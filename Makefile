@@ -1,7 +1,6 @@
-# The tools of the environment that the README's test command makes; `make check PYTHON=python` uses another.
+# The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-# Speed, memory and quality beside the alternatives; wants the extra `bench` and a quiet machine for half an hour.
 .PHONY: bench check format lint offline-wheels test
 
 check: lint test
@@ -15,6 +14,7 @@ lint:
 test:
 	$(PYTHON) -m pytest
 
+# Compares speed, memory and quality with the alternatives; needs the extra `bench` and an idle machine for half an hour.
 bench:
 	$(PYTHON) -m benchmarks all --json
 
@@ -22,8 +22,8 @@ format:
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-# For a machine without network that has torch, scipy, pandas and pyarrow: wheels of this project and of the packages
-# in LACKS and ALSO, with what they depend on. There: pip install --no-index --find-links wheels infersent-tui
+# Collects the wheels of this project and of the packages in LACKS and ALSO, with their dependencies, for a machine that
+# has torch, scipy, pandas and pyarrow but no network. Install there: pip install --no-index --find-links wheels infersent-tui
 TARGET_PYTHON ?= 3.12
 TARGET_ARCH ?= x86_64
 LACKS ?= textual nltk diskcache filelock bm25s PyStemmer click platformdirs
@@ -31,7 +31,7 @@ WHEELS ?= wheels
 
 offline-wheels:
 	$(PYTHON) -m pip --version
-	rm -rf build  # of an earlier version: its modules would get into the wheel
+	rm -rf build  # modules of an earlier version would be packed into the wheel
 	mkdir -p $(WHEELS) && rm -f $(WHEELS)/*.whl
 	$(PYTHON) -m pip wheel -q --no-deps -w $(WHEELS) .
 	rm -rf build
