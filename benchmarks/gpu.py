@@ -19,7 +19,7 @@ from benchmarks import gpu_checks, gpu_figures
 from benchmarks.gpu_setting import Setting
 from benchmarks.material import temporary_folder
 from benchmarks.measure import machine, peak_process_mb, plain
-from core.encoding.encoder import choose_device
+from core.encoding.weights import choose_device
 
 
 def run(*, quick: bool = False, device: str = "cuda", out: Path | None = None) -> dict[str, Any]:

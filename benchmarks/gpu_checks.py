@@ -20,11 +20,13 @@ from benchmarks.gpu_setting import Setting
 from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from core.answers import Answer
 from core.assets import AssetError
+from core.corpus.captions import Captions
+from core.encoding.text_encoder import TextEncoder
 from core.explorer import Explorer
+from core.opening import open_, open_text_encoder
 from core.ranking.methods import Method
-from core.ranking.rankers import nearest_together
 from core.ranking.ranking import LEADING
-from core.ranking.search import Searcher
+from core.ranking.search import MatrixSearcher, nearest_together
 from core.store.progress import finish
 from core.trust.calibration import Calibration
 
@@ -95,10 +97,10 @@ def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None
 
 def _embeddings(setting: Setting, *, version: int, dtype: str) -> Check:
     """Encode many captions together, and compare a sample of them with float64, one sentence at a time."""
-    explorer = _encoder(setting, version, dtype)
+    text_encoder, texts = _text_encoder(setting, version, dtype), _texts(setting)
     reference = _float64_reference(setting, version)
-    embeddings = np.empty((len(explorer.captions), explorer.encoder.dim), np.float32)  # (N, D)
-    finish(explorer.embed(explorer.captions.texts, embeddings))
+    embeddings = np.empty((len(texts), text_encoder.sentence_encoder.dim), np.float32)  # (N, D)
+    finish(text_encoder.embed(texts, embeddings))
     value = _compare_embeddings(embeddings[reference.rows], reference.embeddings)
     figure, limit = ("largest_difference", 1e-5) if dtype == "float32" else ("largest_cosine_distance", 1e-4)
     return Check(value[figure] <= limit, value)
@@ -109,12 +111,11 @@ def _typed_query(setting: Setting) -> Check:
 
     A new thread encodes them, as in the explorer.
     """
-    explorer = _encoder(setting, 2, "float32")
+    text_encoder, texts = _text_encoder(setting, 2, "float32"), _texts(setting)
     reference = _float64_reference(setting, 2)
-    sentences = finish(explorer.sentences([explorer.captions.texts[row] for row in reference.rows]))
-    words = [explorer.vectors.rows[sentences[i]] for i in range(len(sentences))]  # each (T, E)
+    ids = [text_encoder.vocabulary.look_up(texts[row]).ids for row in reference.rows]  # each (T,)
     with ThreadPoolExecutor(1) as thread:
-        embeddings = np.stack([each.embedding for each in thread.map(explorer.encoder.encode, words)])  # (n, D)
+        embeddings = np.stack([each.embedding for each in thread.map(text_encoder.encode, ids)])  # (n, D)
     value = _compare_embeddings(embeddings, reference.embeddings)
     if setting.device == "cpu":
         return Check(value["largest_cosine_distance"] <= 1e-5, value)
@@ -124,20 +125,19 @@ def _typed_query(setting: Setting) -> Check:
 def _interrupted_matrix(setting: Setting) -> Check:
     """Interrupt the making of a matrix and resume it; every bit must equal that of a run without interruption."""
     captions = setting.first(9_000 if setting.quick else 14_000)
-    complete = setting.explorer(captions, cache="whole", dtype="auto")
-    finish(complete.prepare())
-    steps = setting.explorer(captions, cache="interrupted", dtype="auto").prepare()
+    setup = setting.setup(captions, dtype="auto")
+    complete = finish(open_(setup, setting.cache("whole")))
+    steps = open_(setup, setting.cache("interrupted"))
     for step in steps:
         if step.stage == "encoding captions" and step.done > 0.6 * step.total:
             break
     steps.close()
-    resumed = setting.explorer(captions, cache="interrupted", dtype="auto")
-    finish(resumed.prepare())
+    resumed = finish(open_(setup, setting.cache("interrupted")))
     same = [
         np.array_equal(getattr(complete.matrix, name), getattr(resumed.matrix, name))
         for name in ("rows", "norms", "row_norms")
     ]
-    value = {"rows": len(complete.matrix), "dtype": complete.dtype, "resumed_rows": resumed.report.resumed_rows}
+    value = {"rows": len(complete.matrix), "dtype": setup.dtype, "resumed_rows": resumed.report.resumed_rows}
     value["different_rows"] = int((complete.matrix.rows != resumed.matrix.rows).any(axis=1).sum())
     return Check(all(same) and resumed.report.resumed_rows > 0, value)
 
@@ -146,7 +146,7 @@ def _first_hundred(setting: Setting) -> Check:
     """Compare the first hits and the whole order in a matrix of the official size with those computed in float64."""
     n, dim = (20_000, 256) if setting.quick else (202_654, 4096)
     matrix = rows_that_share_a_mean(n, dim, device=setting.device)
-    searcher = Searcher(matrix, device=setting.device)
+    searcher = MatrixSearcher(matrix, device=setting.device)
     random = np.random.default_rng(5)
     own = n // 3
     queries = {
@@ -178,9 +178,9 @@ def _explorer_answers(setting: Setting) -> Check:
     """Encode, calibrate and ask on the device and on the CPU, each with its own cache, and compare the answers."""
     on_device, on_cpu = setting.demo(cache="demo"), setting.demo(cache="demo-cpu", device="cpu")
     for explorer in (on_device, on_cpu):
-        _calibrated(explorer)
+        finish(explorer.opened.calibrate())
     value = _compare_answers(on_device, on_cpu, _METHODS)
-    value["largest_difference_of_success"] = _success_gap(on_device.calibration, on_cpu.calibration)
+    value["largest_difference_of_success"] = _success_gap(on_device.opened.calibration, on_cpu.opened.calibration)
     return Check(
         value["largest_difference_of_distances"] < 1e-3
         and value["same_first_ten"] >= 0.98  # orders may differ where distances are almost equal
@@ -193,8 +193,6 @@ def _explorer_answers(setting: Setting) -> Check:
 def _explorer_answers_bfloat16(setting: Setting) -> Check:
     """Compare answers with captions in bfloat16, as `--dtype auto` does on most GPUs, with float32 on the CPU."""
     on_device, on_cpu = setting.demo(cache="demo", dtype="bfloat16"), setting.demo(cache="demo-cpu", device="cpu")
-    for explorer in (on_device, on_cpu):
-        finish(explorer.prepare())
     value = _compare_answers(on_device, on_cpu, ("infersent",))
     return Check(value["largest_difference_of_distances"] < 0.01 and value["same_first_ten_as_sets"] >= 0.9, value)
 
@@ -206,26 +204,26 @@ def _named_device(setting: Setting) -> Check:
     device = f"cuda:{torch.cuda.device_count() - 1}"
     plain, numbered = setting.demo(cache="demo"), setting.demo(cache="demo", device=device)
     for explorer in (plain, numbered):
-        _calibrated(explorer)
-    before = numbered.calibration
-    finish(numbered.calibrate(again=True))
-    value: dict[str, Any] = {"device": numbered.device, "encoder_on": str(numbered.encoder.device)}
+        finish(explorer.opened.calibrate())
+    opened, before = numbered.opened, numbered.opened.calibration
+    finish(opened.calibrate(again=True))
+    encoder_on = str(opened.text_encoder.sentence_encoder.device)
+    value: dict[str, Any] = {"device": opened.setup.device, "encoder_on": encoder_on}
     value["largest_difference_of_distances"] = _distance_gap((plain.ask(text), numbered.ask(text)) for text in _QUERIES)
-    value["largest_difference_of_success"] = _success_gap(before, numbered.calibration)
-    is_used = numbered.device == device == value["encoder_on"]
+    value["largest_difference_of_success"] = _success_gap(before, opened.calibration)
+    is_used = opened.setup.device == device == encoder_on
     is_same = value["largest_difference_of_distances"] < 1e-4 and value["largest_difference_of_success"] < 0.02
     return Check(is_used and is_same, value)
 
 
 def _out_of_memory_encoding(setting: Setting) -> Check:
     """Encode with too little memory; the halved batches must give the same embeddings."""
-    explorer = _encoder(setting, 2, "float32")
-    texts = explorer.captions.texts
-    unlimited, limited = (np.empty((len(texts), explorer.encoder.dim), np.float32) for _ in range(2))
-    finish(explorer.embed(texts, unlimited))
-    peak = peak_bytes(setting.device, lambda: finish(explorer.embed(texts, unlimited)))
+    text_encoder, texts = _text_encoder(setting, 2, "float32"), _texts(setting)
+    unlimited, limited = (np.empty((len(texts), text_encoder.sentence_encoder.dim), np.float32) for _ in range(2))
+    finish(text_encoder.embed(texts, unlimited))
+    peak = peak_bytes(setting.device, lambda: finish(text_encoder.embed(texts, unlimited)))
     with limited_to(setting.device, int(peak * _LIMITED_SHARE)) as refusals:
-        finish(explorer.embed(texts, limited))
+        finish(text_encoder.embed(texts, limited))
     difference = float(np.abs(unlimited - limited).max())
     value = {"refused": refusals.count, "peak_mb": peak / 1e6, "largest_difference": difference}
     value["identical_rows"] = float((unlimited == limited).all(axis=1).mean())
@@ -240,7 +238,7 @@ def _out_of_memory_batch_search(setting: Setting) -> Check:
         *(nearest_together, queries, matrix.rows),
         k=LEADING,
         leave_out=np.arange(len(queries)),
-        never=np.empty(0, np.int64),
+        excluded=np.empty(0, np.int64),
         device=torch.device(setting.device),
     )
     unlimited = finish(search())
@@ -257,21 +255,21 @@ def _out_of_memory_calibration(setting: Setting) -> Check:
     """Calibrate with too little memory and ask in between; answers and calibration must be as with enough memory."""
     other, explorer = setting.demo(cache="demo"), setting.demo(cache="demo")
     for each in (other, explorer):
-        _calibrated(each)
+        finish(each.opened.calibrate())
     expected = [other.ask(text, settled=False) for text in _OTHER_QUERIES]
-    before = explorer.calibration
-    peak = peak_bytes(setting.device, lambda: finish(explorer.calibrate(again=True)))
+    opened, before = explorer.opened, explorer.opened.calibration
+    peak = peak_bytes(setting.device, lambda: finish(opened.calibrate(again=True)))
     answers, outcome = [], "finished"
     with limited_to(setting.device, int(peak * _LIMITED_SHARE)) as refusals:
         try:
-            for number, _ in enumerate(explorer.calibrate(again=True)):
+            for number, _ in enumerate(opened.calibrate(again=True)):
                 if number % 3 == 2 and len(answers) < len(_OTHER_QUERIES):
                     answers.append(explorer.ask(_OTHER_QUERIES[len(answers)], settled=False))
         except AssetError as error:
             outcome = str(error)
     value = {"refused": refusals.count, "peak_mb": peak / 1e6, "outcome": outcome}
     value["largest_difference_of_distances"] = _distance_gap(zip(answers, expected, strict=True))
-    value["largest_difference_of_success"] = _success_gap(before, explorer.calibration)
+    value["largest_difference_of_success"] = _success_gap(before, opened.calibration)
     return Check(
         refusals.count > 0
         and outcome == "finished"
@@ -287,34 +285,30 @@ def _out_of_memory_answers(setting: Setting) -> Check:
         return Check(None, {"skipped": "there is no other device to continue on"})
     other, explorer = setting.demo(cache="demo"), setting.demo(cache="demo")
     for each in (other, explorer):
-        finish(each.prepare())
-        each.warm_up()
-    rows = range(0, len(explorer.captions), max(1, len(explorer.captions) // 10))
+        each.opened.text_encoder.warm_up()
+    captions = len(explorer.opened.captions)
+    rows = range(0, captions, max(1, captions // 10))
     expected = [other.neighbours(row) for row in rows], [other.ask(text, settled=False) for text in _OTHER_QUERIES]
-    problems_before = explorer.problems()
+    problems_before = explorer.opened.problems()
     with limited_to(setting.device, 0) as refusals:
         followed = [explorer.neighbours(row) for row in rows]
         typed = [explorer.ask(text, settled=False) for text in _OTHER_QUERIES]
     value: dict[str, Any] = {"refused": refusals.count}
     value["same_neighbours"] = all(_same_hits(*pair) for pair in zip(followed, expected[0], strict=True))
     value["largest_difference_of_distances"] = _distance_gap(zip(typed, expected[1], strict=True))
-    value["told"] = [problem for problem in explorer.problems() if problem not in problems_before]
+    value["told"] = [problem for problem in explorer.opened.problems() if problem not in problems_before]
     is_same = value["same_neighbours"] and value["largest_difference_of_distances"] < 1e-3
     return Check(refusals.count > 0 and is_same and len(value["told"]) == 1, value)
 
 
-def _encoder(setting: Setting, version: int, dtype: str) -> Explorer:
-    """Make an explorer with its encoder and captions open, without a matrix."""
-    captions = setting.first(300 if setting.quick else 6_000)
-    explorer = setting.explorer(captions, cache="encoder", version=version, dtype=dtype)
-    finish(explorer.open_encoder())
-    finish(explorer.open_captions())
-    return explorer
+def _text_encoder(setting: Setting, version: int, dtype: str) -> TextEncoder:
+    setup = setting.setup(setting.captions, version=version, dtype=dtype)
+    return finish(open_text_encoder(setup, setting.cache("encoder")))
 
 
-def _calibrated(explorer: Explorer) -> None:
-    finish(explorer.prepare())
-    finish(explorer.calibrate())
+def _texts(setting: Setting) -> Sequence[str]:
+    """Read the captions that are encoded without making a matrix."""
+    return Captions.read(setting.first(300 if setting.quick else 6_000)).texts
 
 
 class _Reference(NamedTuple):
@@ -327,14 +321,13 @@ class _Reference(NamedTuple):
 @cache
 def _float64_reference(setting: Setting, version: int) -> _Reference:
     """Encode a sample of captions, each alone, with torch's LSTM in float64 on the CPU."""
-    explorer = _encoder(setting, version, "float32")
-    texts = explorer.captions.texts
+    vocabulary, texts = _text_encoder(setting, version, "float32").vocabulary, _texts(setting)
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     rows = [order[i] for i in np.linspace(0, len(order) - 1, 20 if setting.quick else 100).astype(int)]
     lstm = torch_lstm(torch.load(setting.weights, weights_only=True), dtype=torch.float64)
-    sentences = finish(explorer.sentences([texts[row] for row in rows]))
+    ids = [vocabulary.look_up(texts[row]).ids for row in rows]  # each (T,)
     with torch.inference_mode():
-        words = [torch.from_numpy(explorer.vectors.rows[sentences[i]]).double() for i in range(len(rows))]
+        words = [torch.from_numpy(vocabulary.vectors.rows[each]).double() for each in ids]  # each (T, E)
         embeddings = [lstm(each[:, None])[0][:, 0].max(dim=0).values.numpy() for each in words]  # each (D,)
     return _Reference(rows, np.stack(embeddings))
 
@@ -359,7 +352,8 @@ def _reference_distances(queries: NDArray[np.float32], rows: NDArray[np.float16]
 
 def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Method]) -> dict[str, Any]:
     """Ask both explorers the same captions and texts with every method, and compare their answers."""
-    rows = range(0, len(on_device.captions), max(1, len(on_device.captions) // 40))
+    captions = len(on_device.opened.captions)
+    rows = range(0, captions, max(1, captions // 40))
     pairs: list[list[Answer]] = []
     for method in methods:
         for row in rows:

@@ -21,8 +21,9 @@ from benchmarks.stages import sampled
 from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder
 from core.explorer import Explorer
+from core.opening import Opened, Setup, locate, open_, open_text_encoder
 from core.ranking.ranking import LEADING
-from core.ranking.search import Searcher
+from core.ranking.search import MatrixSearcher
 from core.store.progress import finish
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")
@@ -67,25 +68,27 @@ def _device(setting: Setting) -> dict[str, Any]:
 
 
 def _matrix(setting: Setting) -> dict[str, Any]:
-    """Measure the time from captions to a finished matrix and its share per stage; vectors are converted before."""
-    explorer = _explorer(setting, cache="figures")
-    finish(explorer.open_encoder())
-    explorer.tokenizer.warm_up()
-    start = time.perf_counter()
-    peak = _peak_mb(setting.device, lambda: _encode_captions(explorer))
-    seconds = time.perf_counter() - start
+    """Measure the time from captions to a finished matrix and its share per stage.
 
-    again = _explorer(setting, cache="figures-sampled")
-    finish(again.open_encoder())
+    Vectors are converted and files are hashed before. Time and memory include loading the weights.
+    """
+    setup = _setup(setting)
+    caches = [setting.cache(name) for name in ("figures", "figures-sampled")]
+    for each in caches:
+        finish(open_text_encoder(setup, each)).warm_up()
+        finish(locate(setup, each))
+    matrices: list[Opened] = []
+    peak = _peak_mb(setting.device, lambda: matrices.append(finish(open_(setup, caches[0]))))
+    opened = matrices[0]
     with sampled(setting.device) as stages:
-        _encode_captions(again)
+        finish(open_(setup, caches[1]))
     return {
-        "captions": len(explorer.matrix),
-        "file": explorer.captions.name,
-        "dim": explorer.matrix.dim,
-        "dtype": explorer.dtype,
-        "seconds": seconds,
-        "captions_per_second": len(explorer.matrix) / seconds,
+        "captions": len(opened.matrix),
+        "file": opened.captions.name,
+        "dim": opened.matrix.dim,
+        "dtype": setup.dtype,
+        "seconds": opened.report.seconds,
+        "captions_per_second": len(opened.matrix) / opened.report.seconds,
         "peak_device_mb": peak,
         "seconds_when_sampled": sum(stages.values()),  # longer, because each copy waits for the device
         "share_when_sampled": _shares(stages),
@@ -94,8 +97,8 @@ def _matrix(setting: Setting) -> dict[str, Any]:
 
 def _encoding(setting: Setting) -> dict[str, Any]:
     """Measure encoding alone, from token ids to embeddings in CPU memory; compare with padded and packed batches."""
-    explorer = _prepared(setting)
-    sentences, vectors = explorer.matrix.sentences, explorer.vectors
+    opened = _opened(setting)
+    sentences, vectors = opened.matrix.sentences, opened.text_encoder.vocabulary.vectors
     if setting.device == "cpu":  # all captions would take a quarter of an hour
         count = min(_CPU_CAPTIONS, len(sentences))
         sentences = Sentences(sentences.ids[: sentences.starts[count]], sentences.starts[: count + 1])
@@ -128,7 +131,7 @@ def _encoding(setting: Setting) -> dict[str, Any]:
         with sampled(setting.device) as stages:
             encode(sentences, vectors, encoder)
         shares[dtype] = _shares(stages)
-    flops = 2 * (explorer.matrix.dim // 2) ** 2 * 4 * product_rows(sentences) / len(sentences)  # per caption
+    flops = 2 * (opened.matrix.dim // 2) ** 2 * 4 * product_rows(sentences) / len(sentences)  # per caption
     best = {dtype: max(rate for name, rate in rates.items() if name.startswith(f"usual {dtype}")) for dtype in _DTYPES}
     return {
         "captions": len(sentences),
@@ -145,11 +148,12 @@ def _encoding(setting: Setting) -> dict[str, Any]:
 
 def _typed_query(setting: Setting) -> dict[str, Any]:
     """Measure the answer to each prefix of two typed sentences that needs encoding; compare with torch's LSTM alone."""
-    explorer = _prepared(setting)
-    explorer.warm_up()
+    opened = _opened(setting)
+    text_encoder, explorer = opened.text_encoder, Explorer(opened)
+    text_encoder.warm_up()
     texts = _TEXTS[:1] if setting.quick else _TEXTS
     typed = [text[:end] for text in texts for end in range(1, len(text) + 1)]
-    sentences = finish(explorer.sentences(typed))
+    sentences = finish(text_encoder.vocabulary.sentences(typed))
     distinct = {sentences[i].tobytes(): i for i in reversed(range(len(typed)))}  # the first prefix with these ids
     asked = [i for i in sorted(distinct.values()) if len(sentences[i]) > 2]
     start = time.perf_counter()
@@ -165,11 +169,11 @@ def _typed_query(setting: Setting) -> dict[str, Any]:
     with torch.inference_mode():
         for i in asked:
             start = time.perf_counter()
-            words = torch.from_numpy(explorer.vectors.rows[sentences[i]])  # (T, E)
+            words = torch.from_numpy(text_encoder.vocabulary.vectors.rows[sentences[i]])  # (T, E)
             lstm(words[:, None].to(setting.device))[0].max(dim=0).values.cpu()
             lstm_milliseconds.append(1000 * (time.perf_counter() - start))
     return {
-        "captions": len(explorer.matrix),
+        "captions": len(opened.matrix),
         "texts": len(asked),
         "first_ms": 1000 * first,
         "p50_ms": {step: float(np.median(values)) for step, values in milliseconds.items()},
@@ -183,10 +187,10 @@ def _search(setting: Setting) -> dict[str, Any]:
     n, dim = (20_000, 256) if setting.quick else (202_654, 4096)
     matrix = rows_that_share_a_mean(n, dim, device=setting.device)
     query = matrix.rows[n // 2] + np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003  # (D,)
-    searchers: list[Searcher] = []
+    searchers: list[MatrixSearcher] = []
 
     def open_and_search() -> None:
-        searchers.append(Searcher(matrix, device=setting.device))
+        searchers.append(MatrixSearcher(matrix, device=setting.device))
         searchers[0].nearest(query)
 
     peak = _peak_mb(setting.device, open_and_search)
@@ -224,29 +228,21 @@ def _search(setting: Setting) -> dict[str, Any]:
 
 def _calibration(setting: Setting) -> dict[str, Any]:
     """Measure the calibration that the first start runs in the background."""
-    explorer = _prepared(setting)
-    explorer.warm_up()
-    finish(explorer.open_methods())
+    opened = _opened(setting)
+    opened.text_encoder.warm_up()
+    finish(opened.open_methods())
     start = time.perf_counter()
-    peak = _peak_mb(setting.device, lambda: finish(explorer.calibrate(again=True)))
-    return {"captions": len(explorer.matrix), "seconds": time.perf_counter() - start, "peak_device_mb": peak}
+    peak = _peak_mb(setting.device, lambda: finish(opened.calibrate(again=True)))
+    return {"captions": len(opened.matrix), "seconds": time.perf_counter() - start, "peak_device_mb": peak}
 
 
-def _explorer(setting: Setting, *, cache: str) -> Explorer:
-    captions = setting.first(2_000) if setting.quick else setting.captions
-    return setting.explorer(captions, cache=cache, dtype="auto")
+def _setup(setting: Setting) -> Setup:
+    return setting.setup(setting.first(2_000) if setting.quick else setting.captions, dtype="auto")
 
 
-def _prepared(setting: Setting) -> Explorer:
-    """Prepare an explorer on the matrix that `_matrix` made and cached."""
-    explorer = _explorer(setting, cache="figures")
-    finish(explorer.prepare())
-    return explorer
-
-
-def _encode_captions(explorer: Explorer) -> None:
-    finish(explorer.open_captions())
-    finish(explorer.open_matrix())
+def _opened(setting: Setting) -> Opened:
+    """Open the matrix that `_matrix` made and cached."""
+    return finish(open_(_setup(setting), setting.cache("figures")))
 
 
 def _lstm(setting: Setting, dtype: str) -> torch.nn.LSTM:

@@ -1,4 +1,4 @@
-"""Hold the device and the files that the checks and figures of a GPU share, and make explorers from them."""
+"""Hold the device and the files that the checks and figures of a GPU share, and open them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 from benchmarks.material import HIDDEN, SUBSET, full_size_files
 from core.assets import DEMO_DIR, Assets
 from core.explorer import Explorer
+from core.opening import Setup, open_
 from core.store.cache import Cache
+from core.store.progress import finish
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,16 @@ class Setting:
             target.write_text(json.dumps(document), encoding="utf-8")
         return target
 
-    def explorer(
-        self, captions: Path, *, cache: str, version: int = 2, dtype: str = "float32", device: str | None = None
-    ) -> Explorer:
-        """Make an explorer with the random weights, without preparing it."""
-        assets = Assets(self.weights, self.vectors, captions, version)
-        return Explorer(assets, Cache(self.folder / cache), device=device or self.device, dtype=dtype)
+    def cache(self, name: str) -> Cache:
+        """Open a cache in the folder."""
+        return Cache(self.folder / name)
+
+    def setup(self, captions: Path, *, version: int = 2, dtype: str = "float32") -> Setup:
+        """Set up the random weights and vectors, with some captions."""
+        return Setup.choose(Assets(self.weights, self.vectors, captions, version), device=self.device, dtype=dtype)
 
     def demo(self, *, cache: str, device: str | None = None, dtype: str = "float32") -> Explorer:
-        """Make an explorer with the bundled encoder and captions, without preparing it."""
+        """Open the bundled encoder and captions; encode the captions unless they are in the cache."""
         captions = self.first(150, of=DEMO_DIR / "captions.json") if self.quick else None
-        assets = Assets.find(captions=captions)
-        return Explorer(assets, Cache(self.folder / cache), device=device or self.device, dtype=dtype)
+        setup = Setup.choose(Assets.find(captions=captions), device=device or self.device, dtype=dtype)
+        return Explorer(finish(open_(setup, self.cache(cache))))

@@ -22,6 +22,7 @@ from benchmarks.material import SUBSET, full_size_files, temporary_folder
 from core.assets import DEMO_DIR
 from core.store.progress import finish
 from tui.app import ExplorerApp
+from tui.messages import Answered
 from tui.options import Options
 
 _TEXTS = [
@@ -54,12 +55,11 @@ def run(*, quick: bool = False) -> dict[str, Any]:
             "demo": Options(captions=captions, cache_dir=folder / "cache"),
             "full_size": Options(model=weights, vectors=vectors, captions=captions, cache_dir=folder / "cache"),
         }.items():
-            explorer = options.open_explorer()
-            finish(explorer.prepare())
-            shape = {"captions": len(explorer.captions), "dim": explorer.matrix.dim, "dtype": explorer.dtype}
-            word_dim = explorer.vectors.dim
-            explorer.cache.close()
-            del explorer
+            opened = finish(options.open_corpus())
+            shape = {"captions": len(opened.captions), "dim": opened.matrix.dim, "dtype": opened.setup.dtype}
+            word_dim = opened.text_encoder.vocabulary.vectors.dim
+            opened.cache.close()
+            del opened
             measured = asyncio.run(_type_texts(options, texts))
             scratch = _from_scratch(texts, word_dim, shape["dim"] // 2)
             ratio = {"from_scratch_p50_over_ours": scratch["p50_ms"] / measured["p50_ms"]}
@@ -73,14 +73,14 @@ class _Timed(ExplorerApp):
     CSS_PATH = Path(tui.app.__file__).with_name("app.tcss")
 
     def __init__(self, options: Options) -> None:
-        super().__init__(options.open_explorer)
+        super().__init__(options.open_corpus)
         self.pressed: dict[str, float] = {}  # time of the last keystroke of each typed text
         self.taken: list[float] = []  # seconds
 
-    @on(ExplorerApp.Answered)
-    def record_answer(self, message: ExplorerApp.Answered) -> None:
+    @on(Answered)
+    def record_answer(self, message: Answered) -> None:
         """Record the time when the answer has been painted."""
-        self.call_after_refresh(self._record, message.answer.text)
+        self.call_after_refresh(self._record, message.answer.query.text)
 
     def _record(self, query: str) -> None:
         now = time.perf_counter()
@@ -106,9 +106,10 @@ async def _type_texts(options: Options, texts: list[str]) -> dict[str, Any]:
         for char in first_text:
             app.post_message(Key("space" if char == " " else char, char))
             await asyncio.sleep(_SECONDS_BETWEEN_KEYS_WHILE_LOADING)
-        while app._answer is None or app._answer.text != app.search_box.value:
+        search_box = app.explore.search_box
+        while (answer := app.explore.view.answer) is None or answer.query.text != search_box.value:
             await asyncio.sleep(0.05)
-        lost = len(first_text) - (len(typed) if first_text.startswith(typed := app.search_box.value) else 0)
+        lost = len(first_text) - (len(typed) if first_text.startswith(typed := search_box.value) else 0)
         lags_while_loading = lags.copy()
         await asyncio.sleep(8)  # until the work that follows the first answer has ended
         lags.clear()

@@ -118,7 +118,7 @@ def full_size_files(folder: Path, *, hidden: int = HIDDEN) -> tuple[Path, Path]:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The parts of an embedding matrix that a `Searcher` reads."""
+    """The parts of an embedding matrix that a `MatrixSearcher` reads."""
 
     rows: NDArray[np.float16]  # (N, D)
     row_norms: NDArray[np.float32]  # (N,)

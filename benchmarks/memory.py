@@ -39,7 +39,7 @@ import numpy as np
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.corpus.sentences import Sentences
-from core.ranking.search import Searcher
+from core.ranking.search import MatrixSearcher
 
 def anonymous_mb():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -53,7 +53,7 @@ class Matrix:
     codes = RowCodes.open(folder / "codes")
     row_norms = np.ones(len(rows), np.float32)
     sentences = Sentences(np.zeros(3 * len(rows), np.int32), np.arange(0, 3 * len(rows) + 1, 3))
-searcher = Searcher(Matrix)
+searcher = MatrixSearcher(Matrix)
 peak = 0.0
 for i in range(20):
     embedding = encoder.encode(np.random.default_rng(i).normal(size=(12, 300)).astype(np.float32)).embedding

@@ -19,13 +19,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from benchmarks.material import DATA, temporary_folder
 from core.assets import DEMO_DIR, Assets
 from core.corpus.images import Images
-from core.explorer import Explorer
-from core.ranking.lexical import BM25, Lexical
+from core.opening import Setup, open_
+from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS
 from core.store.cache import Cache
 from core.store.progress import finish
-from core.trust.calibration import KINDS
-from core.trust.probing import answer
+from core.trust.probes import KINDS
+from core.trust.probing import answer_probes
 
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
 _PLOT = Path(__file__).parent / "methods.png"
@@ -36,49 +36,43 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     """Measure with the demo encoder, and draw the plot unless `quick`."""
     captions = _CAPTIONS if _CAPTIONS.exists() and not quick else DEMO_DIR / "captions.json"
     with temporary_folder() as name:
-        explorer = Explorer(Assets.find(captions=captions), Cache(Path(name)))
-        finish(explorer.prepare())
-        finish(explorer.open_methods())
-        assert explorer.captions.groups is not None
-        images = Images(explorer.captions.groups)
-        sentences = explorer.matrix.sentences
-        lexical = Lexical(explorer.matrix.folder / "lexical", sentences=sentences, vectors=explorer.vectors)
-        marks = explorer.tokenizer.marks
-        answers = finish(
-            answer(
-                matrix=explorer.matrix,
-                lexical=lexical,
-                vectors=explorer.vectors,
-                encoder=explorer.encoder,
-                marks=explorer.vectors.find(marks, always=marks),
+        setup = Setup.choose(Assets.find(captions=captions))
+        opened = finish(open_(setup, Cache(Path(name)), need="methods"))
+        assert opened.rankers is not None
+        assert opened.captions.groups is not None
+        images = Images(opened.captions.groups)
+        bm25 = opened.rankers.lexical.bm25
+        answered = finish(
+            answer_probes(
+                *(opened.matrix, opened.rankers, opened.text_encoder),
                 images=images,
                 random=np.random.default_rng(0),
                 most_sources=300 if quick else 2400,
                 most=80 if quick else 600,
             )
         )
-        found: dict[str, NDArray[np.int64]] = {name: rows[:, :_HITS] for name, rows in answers.found.items()}
-        queries = [" ".join(probe.tokens) for probe in answers.probes]
-        found["tf-idf"] = _tf_idf(explorer.captions.texts, queries, answers.sources)
-        kinds = np.array([probe.kind for probe in answers.probes])
-        lengths = np.array([probe.length for probe in answers.probes])
+        found: dict[str, NDArray[np.int64]] = {name: rows[:, :_HITS] for name, rows in answered.lists.rows.items()}
+        queries = [query.literal for query in answered.queries]
+        found["tf-idf"] = _tf_idf(opened.captions.texts, queries, answered.sources)
+        kinds = np.array([probe.kind for probe in answered.probes])
+        lengths = np.array([probe.length for probe in answered.probes])
         recall: dict[str, dict[str, float]] = {}
         for kind in KINDS:
             for length in sorted(set(lengths[kinds == kind].tolist())):
                 cell = (kinds == kind) & (lengths == length)
                 recall[f"{kind} {length}"] = {"queries": int(cell.sum())} | {
-                    name: float(_has_sibling(rows[cell], answers.sources[cell], images).mean())
+                    name: float(_has_sibling(rows[cell], answered.sources[cell], images).mean())
                     for name, rows in found.items()
                 }
         one_word = (kinds == "words") & (lengths == 1)  # (Q,)
-        stems = [answers.stems[i] for i in np.flatnonzero(one_word)]
-        precision = {name: _precision(rows[one_word], stems, images, lexical.bm25) for name, rows in found.items()}
+        stems = [bm25.stems(queries[i]) for i in np.flatnonzero(one_word)]
+        precision = {name: _precision(rows[one_word], stems, images, bm25) for name, rows in found.items()}
     if not quick:
         _plot(recall)
     return {
         "question": "share of queries with another caption of the same image among their ten first hits",
         "captions": captions.name,
-        "encoder": explorer.model_name,
+        "encoder": setup.model_name,
         "recall_at_10": recall,
         "one_word_precision_at_10": precision,
         "plot": _PLOT.name,

@@ -16,7 +16,7 @@ from core.encoding.building import distinct_chunks
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.prefixes import plan
-from core.ranking.search import Searcher
+from core.ranking.search import MatrixSearcher
 
 _PLOT = Path(__file__).parent / "scale.png"
 
@@ -40,7 +40,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     for size in searched:
         matrix = rows_that_share_a_mean(size, 1024)
         matrix = replace(matrix, codes=RowCodes.of(matrix.rows))
-        searcher, query = Searcher(matrix), matrix.rows[0].astype(np.float32)
+        searcher, query = MatrixSearcher(matrix), matrix.rows[0].astype(np.float32)
         task = {"search": lambda searcher=searcher, query=query: searcher.nearest(query)}
         searching.append(1000 * interleave(task, rounds=5)["search"].median)
     if not quick:

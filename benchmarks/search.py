@@ -14,7 +14,7 @@ from usearch.index import MetricKind, search
 from benchmarks.material import rows_that_share_a_mean
 from benchmarks.measure import interleave, read_rate
 from core.encoding.codes import RowCodes
-from core.ranking.search import Searcher
+from core.ranking.search import MatrixSearcher
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     rounds = 3 if quick else 5
     matrix = rows_that_share_a_mean(n, dim)
     matrix = replace(matrix, codes=RowCodes.of(matrix.rows))
-    searcher = Searcher(matrix)
+    searcher = MatrixSearcher(matrix)
     query = matrix.rows[n // 2].astype(np.float32)  # (D,)
     query += np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003
     rows_f32 = np.empty((n, dim), np.float32)  # (N, D)

@@ -20,11 +20,11 @@ from tui.app import ExplorerApp
 from tui.options import Options
 
 async def main():
-    app = ExplorerApp(Options(captions=Path(sys.argv[1]), cache_dir=Path(sys.argv[2])).open_explorer)
+    app = ExplorerApp(Options(captions=Path(sys.argv[1]), cache_dir=Path(sys.argv[2])).open_corpus)
     times = {}
     async with app.run_test(size=(120, 40)):
         times["first frame"] = time.time()
-        while app._answer is None:
+        while app.explore.view.answer is None:
             await asyncio.sleep(0.005)
         times["first answer"] = time.time()
     print(json.dumps(times))

@@ -31,6 +31,15 @@ _CAPTIONS_NAMES = tuple(
 _SEARCH_DEPTH = 4
 
 
+DEVICE_NAMES = "auto, cpu, cuda, cuda:N"
+"""What a device may be called."""
+
+
+def is_device_name(name: str) -> bool:
+    """Tell whether a text names a device, whether it is there or not."""
+    return re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name) is not None
+
+
 class AssetError(Exception):
     """A user's file that cannot be used because it is missing, wrong, empty or damaged.
 

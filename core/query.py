@@ -67,16 +67,39 @@ class Term:
     marks_importance: float
     """Share of its features whose maximum falls on the two sentence marks, 0..1."""
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it has no known word, and none that may still be typed: there is nothing to add."""
+        return not any(token.known or token.unfinished for token in self.tokens)
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Query:
-    """A query, ready for every method."""
+    """What is asked, ready for every method. It is made once, and travels in the answer."""
 
     text: str
     """As asked."""
-    ids: NDArray[np.int32]
-    """Token ids, the marks around them, (T,)."""
-    embedding: NDArray[np.floating]
-    """Its sentence embedding, (D,), of any length."""
+    literal: str = ""
+    """The text without quotes that only keep it from being read as a sum; empty for a sum."""
     row: int | None = None
-    """The caption that it is; it leads its own ranking."""
+    """The caption that the query is; it leads its own ranking. None when it is no caption."""
+    ids: NDArray[np.int32]
+    """Token ids, the marks around them, (T,); the marks alone where no word is known, and for a sum."""
+    embedding: NDArray[np.floating] | None = None
+    """Its sentence embedding, (D,), of any length but 0; None where no word is known, or the terms of a sum cancel."""
+    tokens: tuple[Token, ...] = ()
+    """Its tokens, without the marks; none for a sum, whose terms have their own, and for an uncompleted caption."""
+    marks_importance: float = 0.0
+    """Share of the features whose maximum falls on the two sentence marks, 0..1."""
+    terms: tuple[Term, ...] = ()
+    """The terms of a sum; none for other queries."""
+
+    @property
+    def known(self) -> int:
+        """The number of its tokens that have a word vector."""
+        return len(self.ids) - 2
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it is one word that may still be typed and has no word vector yet, or nothing at all."""
+        return not self.terms and not self.known and all(token.unfinished for token in self.tokens)

@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from core.answers import Answer
 from core.assets import DEMO_DIR, Assets
 from core.explorer import Explorer
+from core.opening import Need, Setup, open_
+from core.query import Query
 from core.store.cache import Cache
 from core.store.progress import finish
 
@@ -48,12 +51,14 @@ class Files:
             *("--model-version", "2", "--cache-dir", str(self.cache)),
         ]
 
-    def explorer(self, **changes: Path) -> Explorer:
-        """An explorer over these files, prepared."""
+    def explorer(self, *, need: Need = "matrix", **changes: Path) -> Explorer:
+        """An explorer over these files, others in place of some."""
+        return Explorer(finish(open_(self.setup(**changes), Cache(self.cache), need=need)))
+
+    def setup(self, **changes: Path) -> Setup:
+        """These files, others in place of some, for the CPU."""
         paths = {"weights": self.weights, "vectors": self.vectors, "captions": self.captions} | changes
-        explorer = Explorer(Assets(**paths, version=2), Cache(self.cache), device="cpu", dtype="float32")
-        finish(explorer.prepare())
-        return explorer
+        return Setup(assets=Assets(**paths, version=2))
 
 
 def write_weights(path: Path, *, word_dim: int = WORD_DIM, hidden: int = HIDDEN, seed: int = 0) -> Path:
@@ -98,6 +103,18 @@ def ask_caption(explorer: Explorer, row: int, **how: object) -> Answer:
     return explorer.complete(explorer.neighbours(row, **how))
 
 
+def typed(explorer: Explorer, text: str) -> Query:
+    """The query of a typed text."""
+    return explorer.queries.of_text(text)
+
+
+def embedding_of(explorer: Explorer, text: str) -> NDArray[np.float64]:
+    """The embedding of known words that stand between blanks, (D,), made of vectors and encoder alone."""
+    encoder, vectors = explorer.opened.text_encoder.sentence_encoder, explorer.opened.text_encoder.vocabulary.vectors
+    ids = vectors.find(["<p>", *text.split(), "</p>"])
+    return encoder.encode(np.array(vectors.rows[ids[ids >= 0]])).embedding.astype(np.float64)
+
+
 @pytest.fixture(autouse=True)
 def thaw() -> Iterator[None]:
     """Let go of what a test of the screen has frozen: its loader freezes all that there is, open files too."""
@@ -124,6 +141,22 @@ def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:
 def files(tmp_path: Path) -> Files:
     """300 bundled captions with `make_files`."""
     return make_files(tmp_path, demo_texts(300))
+
+
+@pytest.fixture
+def few_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probing that is quick: fewer queries."""
+    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
+    monkeypatch.setattr("core.trust.probing._EACH", 30)
+    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+
+
+@pytest.fixture
+def calibrated(files: Files, few_sources: None) -> Explorer:
+    """An explorer over `files` that has measured how far its answers can be trusted."""
+    explorer = files.explorer()
+    finish(explorer.opened.calibrate())
+    return explorer
 
 
 HOLD_A_LOCK = """

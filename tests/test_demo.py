@@ -13,6 +13,7 @@ from conftest import SHARED, ask_caption, needs_real_captions, real_captions
 from core.assets import DEMO_DIR, Assets
 from core.corpus.captions import Captions
 from core.explorer import Explorer
+from core.opening import Setup, open_
 from core.store.cache import Cache
 from core.store.progress import finish
 
@@ -24,9 +25,7 @@ def captions():
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    explorer = Explorer(Assets.find(), Cache(tmp_path_factory.mktemp("cache")), device="cpu", dtype="float32")
-    finish(explorer.prepare())
-    return explorer
+    return Explorer(finish(open_(Setup(assets=Assets.find()), Cache(tmp_path_factory.mktemp("cache")))))
 
 
 def fold(text: str) -> str:
@@ -76,13 +75,14 @@ def test_the_demo_is_small_enough_to_ship():
 
 
 def test_nearly_every_word_of_the_captions_is_known(demo):
-    tokens = Counter(token for text in demo.captions.texts for token in demo.tokenizer.tokenize(text))
-    known = demo.vectors.find(list(tokens)) >= 0
+    vocabulary = demo.opened.text_encoder.vocabulary
+    tokens = Counter(token for text in demo.opened.captions.texts for token in vocabulary.tokenizer.tokenize(text))
+    known = vocabulary.vectors.find(list(tokens)) >= 0
     assert (
         sum(count for count, is_known in zip(tokens.values(), known, strict=True) if is_known) / tokens.total() > 0.995
     )
-    assert len(demo.matrix.sentences.wordless()) == 0
-    assert len(demo.vectors) >= 30_000
+    assert len(demo.opened.matrix.sentences.wordless()) == 0
+    assert len(vocabulary.vectors) >= 30_000
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_nearly_every_word_of_the_captions_is_known(demo):
     ],
 )
 def test_neighbours_share_the_meaning_without_the_words(demo, query, words):
-    nearest = [demo.captions.texts[row] for row in demo.ask(query).hits.rows[:5]]
+    nearest = [demo.opened.captions.texts[row] for row in demo.ask(query).hits.rows[:5]]
     assert any(word in re.findall(r"\w+", text.lower()) for text in nearest for word in words), nearest
 
 
-def test_sisters_are_nearer_than_chance_by_far(demo):
-    """Of the ten nearest of a caption, a sister (another caption of its scene) is among them often; by chance 1.5 %."""
-    groups = demo.captions.groups
-    rows = range(0, len(demo.captions), 13)
+def test_siblings_are_nearer_than_chance_by_far(demo):
+    """Another caption of the same scene is often among the ten nearest of a caption; by chance in 1.5 % of cases."""
+    groups = demo.opened.captions.groups
+    rows = range(0, len(demo.opened.captions), 13)
     found = [bool((groups[ask_caption(demo, row).hits.rows[1:11]] == groups[row]).any()) for row in rows]
     assert np.mean(found) > 0.4
 
@@ -114,7 +114,6 @@ def test_the_rainbow_finds_the_green_light(tmp_path, demo):
     texts = [a["caption"].strip().replace("\n", " ") for a in document["annotations"]][::9]
     path = tmp_path / "captions.txt"
     path.write_text("\n".join([light, *(text for text in texts if text != light)]), encoding="utf-8")
-    explorer = Explorer(Assets.find(captions=path), demo.cache, device="cpu", dtype="float32")
-    finish(explorer.prepare())
+    explorer = Explorer(finish(open_(Setup(assets=Assets.find(captions=path)), demo.opened.cache)))
     rank = explorer.ask("a rainbow is in the sky over an empty stretch of road").hits.rows.tolist().index(0) + 1
     assert rank <= 20

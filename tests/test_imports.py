@@ -41,15 +41,15 @@ from tui.app import ExplorerApp
 
 at_first_frame = None
 
-def open_explorer():
+def open_corpus():
     global at_first_frame
     at_first_frame = {name.split(".")[0] for name in sys.modules}
     raise AssetError("nothing", "is opened here")
 
 async def show():
-    app = ExplorerApp(open_explorer)
+    app = ExplorerApp(open_corpus)
     async with app.run_test(size=(80, 24)) as pilot:
-        while app.body.current != "error":
+        while app.explore.body.current != "error":
             await pilot.pause(0.01)
 
 asyncio.run(show())

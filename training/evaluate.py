@@ -67,13 +67,7 @@ class Files:
         sequences = [np.array(ids, dtype=np.int32) for ids in distinct]
         parts = []
         for start in range(0, len(sequences), _BATCH):
-            work = self.encoder.encode_together(sequences[start : start + _BATCH], self.vectors)
-            while True:
-                try:
-                    next(work)
-                except StopIteration as stop:
-                    parts.append(stop.value)
-                    break
+            parts.append(finish(self.encoder.encode_together(sequences[start : start + _BATCH], self.vectors)))
         return _unit(np.concatenate(parts))[index]  # (N, D)
 
     def words(self, texts: list[str]) -> NDArray[np.float32]:

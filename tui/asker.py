@@ -1,253 +1,140 @@
-"""Asker: one thread that answers the latest question, forgets those it overtook, and does slow work between them."""
+"""Asker: one thread that runs the latest request of each kind, and slow work between them."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.assets import AssetError
 from core.store.progress import Cancelled
+from tui.messages import (
+    BackgroundFailed,
+    ComparisonRequest,
+    Crashed,
+    ExplanationRequest,
+    Measured,
+    Question,
+    Refused,
+    Request,
+)
 
 if TYPE_CHECKING:
-    from core.answers import Answer, Explanation
+    from textual.message import Message
+
     from core.explorer import Explorer
-    from core.ranking.comparison import Comparison
-    from core.ranking.folds import Folding
-    from core.ranking.methods import Choice
-    from core.ranking.ranking import Ranking
-    from core.store.progress import Progress, Steps
+    from core.store.progress import Steps
 
-_REST_SECONDS = 1.0  # without a question, before slow work goes on
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What the person wants to see the neighbours of."""
-
-    serial: int
-    """Later questions have larger ones."""
-    text: str
-    """The typed text; empty when a caption is asked by its row."""
-    row: int | None = None
-    """The caption asked; None for typed text."""
-    settled: bool = True
-    """False while the text is being typed."""
-    method: Choice = "infersent"
-    """How to compare the captions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A hit that the person wonders about."""
-
-    serial: int
-    """Of the question that it answers."""
-    answer: Answer
-    """That question's answer."""
-    row: int
-    """The hit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """A query that the person wants to see answered by every method."""
-
-    text: str
-    """As asked."""
-    row: int | None
-    """The caption asked; None for typed text."""
+_REST_SECONDS = 1.0  # without a request, before slow work goes on
+_ORDER: tuple[type[Request], ...] = (Question, ComparisonRequest, ExplanationRequest)  # the most urgent first
 
 
 class Asker:
-    """Answers questions on a thread of its own, the latest first; a question that is overtaken is never begun.
+    """Runs requests on a thread of its own. The most urgent kind goes first; within a kind only the latest is run.
+
+    A request that is overtaken by a more urgent one is given up, and begun again afterwards.
 
     Args:
-        explorer: A prepared explorer, used by this thread alone from now on.
-        answered: Called on the thread with each answer, and how its leading hits fold; while the encoder is not loaded,
-            with a caption's hits before.
-        ordered: Called on the thread with the whole ranking, when no newer question waits, and how it folds.
-        explained: Called on the thread with the explanation of a hit, when no newer question or doubt waits.
-        compared: Called on the thread with the lists of every method, when no newer question waits.
-        failed: Called on the thread when an answer raised.
+        post: Takes messages; called on the thread.
     """
 
-    def __init__(
-        self,
-        explorer: Explorer,
-        *,
-        answered: Callable[[Question, Answer, Folding], object],
-        ordered: Callable[[Question, Ranking, Folding], object],
-        explained: Callable[[Doubt, Explanation], object],
-        compared: Callable[[Contest, Comparison], object],
-        failed: Callable[[Exception], object],
-    ) -> None:
-        self._explorer = explorer
-        self._answered = answered
-        self._ordered = ordered
-        self._explained = explained
-        self._compared = compared
-        self._failed = failed
+    def __init__(self, post: Callable[[Message], object]) -> None:
+        self._post = post
         self._changed = threading.Condition()
-        self._waiting: Question | None = None
-        self._doubt: Doubt | None = None
-        self._contest: Contest | None = None
-        self._work: Steps[None] | None = None
-        self._worked: Callable[[Progress | None], object] = lambda progress: None
-        self._work_failed: Callable[[Exception], object] = lambda error: None
-        self._asked = 0.0  # when the last question was answered
+        self._waiting: dict[type[Request], Request] = {}
+        self._calibration: Steps[None] | None = None
+        self._asked = 0.0  # when the last request was done
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="asker")
+        self._thread: threading.Thread | None = None
+
+    def start(self, explorer: Explorer) -> None:
+        """Begin with what waits; the thread alone uses the explorer from now on."""
+        self._thread = threading.Thread(target=self._run, args=[explorer], name="asker")
         self._thread.start()
 
-    def ask(self, question: Question) -> None:
-        """Put a question in place of one that still waits; a doubt about an answer before it is dropped."""
+    def ask(self, request: Request) -> None:
+        """Put a request in place of a waiting one of its kind. A question also drops a waiting explanation request."""
         with self._changed:
-            self._waiting, self._doubt = question, None
+            if isinstance(request, Question):
+                self._waiting.pop(ExplanationRequest, None)  # it is about the answer before
+            self._waiting[type(request)] = request
             self._changed.notify()
 
-    def explain(self, doubt: Doubt) -> None:
-        """Put a doubt in place of one that still waits, behind a question that does."""
+    def withdraw(self, kind: type[Request]) -> None:
+        """Give up the request of a kind, waiting or running: nobody wants its result any longer."""
         with self._changed:
-            self._doubt = doubt
-            self._changed.notify()
+            self._waiting.pop(kind, None)
 
-    def compare(self, contest: Contest | None) -> None:
-        """Put a contest in place of the one before, behind a question that waits; None when nobody looks any longer."""
+    def work_on(self, calibration: Steps[None]) -> None:
+        """Do slow work, a step at a time, whenever no request has come for a while."""
         with self._changed:
-            self._contest = contest
-            self._changed.notify()
-
-    def work_on(
-        self,
-        steps: Steps[None],
-        worked: Callable[[Progress | None], object],
-        *,
-        failed: Callable[[Exception], object],
-    ) -> None:
-        """Do slow work, a step at a time, whenever no question has come for a while.
-
-        Args:
-            steps: The work.
-            worked: Called on the thread with each step, and with None at the end.
-            failed: Called on the thread when the work raised; questions are answered as before.
-        """
-        with self._changed:
-            self._work, self._worked, self._work_failed = steps, worked, failed
+            self._calibration = calibration
             self._changed.notify()
 
     def stop(self) -> None:
-        """End the thread after the answer it is at."""
+        """End the thread after the step it is at."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
 
     def join(self, seconds: float) -> None:
         """Wait so long for the end."""
-        self._thread.join(seconds)
+        if self._thread is not None:
+            self._thread.join(seconds)
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._is_wanted() and (rest := self._rest()) != 0:
-                    self._changed.wait(rest)
-                question, self._waiting, work = self._waiting, None, self._work
-                contest = doubt = None
-                if question is None:
-                    contest = self._contest
-                if question is None and contest is None:
-                    doubt, self._doubt = self._doubt, None
-            try:
+    def _run(self, explorer: Explorer) -> None:
+        try:
+            while not self._stopped:
+                with self._changed:
+                    while not self._stopped and not self._waiting and (rest := self._rest()) != 0:
+                        self._changed.wait(rest)
+                    request = next((self._waiting[kind] for kind in _ORDER if kind in self._waiting), None)
                 if self._stopped:
-                    if work is not None:
-                        work.close()
-                    return
-                if question is not None:
-                    self._take(question)
-                elif contest is not None:
-                    self._take_contest(contest)
-                elif doubt is not None:
-                    self._take_doubt(doubt)
-                elif work is not None:
-                    self._go_on(work)
-                if question is not None or contest is not None or doubt is not None:
+                    break
+                if request is not None:
+                    self._take(request, explorer)
                     self._asked = time.monotonic()
-            except Exception as error:  # an AssetError, or a bug: shown by the app
-                self._failed(error)
-                return
+                elif self._calibration is not None:
+                    self._go_on(self._calibration)
+            if self._calibration is not None:
+                self._calibration.close()
+        except Exception as error:  # a bug: the app shows its traceback
+            self._post(Crashed(error))
 
     def _rest(self) -> float | None:
         """Seconds until slow work may go on; None when there is none."""
-        return None if self._work is None else max(0.0, self._asked + _REST_SECONDS - time.monotonic())
+        return None if self._calibration is None else max(0.0, self._asked + _REST_SECONDS - time.monotonic())
+
+    def _take(self, request: Request, explorer: Explorer) -> None:
+        """Run a request until it is done or overtaken."""
+        kind, answered = type(request), False
+
+        def overtaken() -> bool:
+            urgent = any(other in self._waiting for other in _ORDER[: _ORDER.index(kind)])
+            return self._stopped or urgent or self._waiting.get(kind) is not request
+
+        messages = request.run(explorer, overtaken)
+        try:
+            while not overtaken() and (message := next(messages, None)) is not None:
+                self._post(message)
+                answered = True
+        except Cancelled:
+            return
+        except AssetError as error:
+            needed = kind is Question and not answered
+            self._post(Refused(error) if needed else BackgroundFailed("a part of the answer is missing", error))
+        with self._changed:
+            if not overtaken():
+                del self._waiting[kind]
 
     def _go_on(self, work: Steps[None]) -> None:
+        """Do one step of the calibration."""
         try:
-            progress = next(work)
+            self._post(Measured(next(work)))
+            return
         except StopIteration:
-            with self._changed:
-                self._work = None
-            self._worked(None)
+            self._post(Measured(None))
         except Exception as error:  # background work may fail in any way: the list stays usable
-            with self._changed:
-                self._work = None
-            self._work_failed(error)
-        else:
-            self._worked(progress)
-
-    def _is_wanted(self) -> bool:
-        return self._is_overtaken() or self._contest is not None or self._doubt is not None
-
-    def _is_overtaken(self) -> bool:
-        return self._stopped or self._waiting is not None
-
-    def _take(self, question: Question) -> None:
-        answer = self._answer(question)
-        if answer is None:
-            return
-        self._show(question, answer)
-        if answer.found is not None and not self._is_overtaken():
-            ranking = answer.found.order()
-            self._ordered(question, ranking, self._explorer.folds.fold(ranking.rows))
-        if not self._is_overtaken():
-            self._explorer.remember()
-
-    def _show(self, question: Question, answer: Answer) -> None:
-        self._answered(question, answer, self._explorer.folds.fold(answer.hits.rows))
-
-    def _take_doubt(self, doubt: Doubt) -> None:
-        def given_up() -> bool:
-            return self._is_overtaken() or self._doubt is not None
-
-        try:
-            explanation = self._explorer.explain(doubt.answer, doubt.row, cancelled=given_up)
-        except Cancelled:
-            return
-        if not given_up():
-            self._explained(doubt, explanation)
-
-    def _take_contest(self, contest: Contest) -> None:
-        def given_up() -> bool:
-            return self._is_overtaken() or self._contest is not contest
-
-        try:
-            comparison = self._explorer.compare(contest.text, row=contest.row, cancelled=given_up)
-        except Cancelled:
-            return  # begun again when the question is answered, unless it was dropped
-        with self._changed:
-            if self._contest is contest:
-                self._contest = None
-        self._compared(contest, comparison)
-
-    def _answer(self, question: Question) -> Answer | None:
-        try:
-            if question.row is not None:
-                answer = self._explorer.neighbours(question.row, method=question.method)
-                if not self._explorer.is_encoder_loaded:
-                    self._show(question, answer)
-                return self._explorer.complete(answer, cancelled=self._is_overtaken)
-            return self._explorer.ask(
-                question.text, method=question.method, settled=question.settled, cancelled=self._is_overtaken
-            )
-        except Cancelled:
-            return None
+            self._post(BackgroundFailed("the calibration failed, and is tried again at the next start", error))
+        self._calibration = None

@@ -10,7 +10,9 @@ from core.assets import AssetError
 from tui.pace import run_steps
 
 if TYPE_CHECKING:
-    from core.explorer import Explorer
+    from core.encoding.encoder import SentenceEncoder
+    from core.opening import Places, Setup
+    from core.store.cache import Cache
     from tui.options import Options
 
 _LEAST_COSINE = 0.999  # bfloat16 leaves 0.9999 and more
@@ -26,12 +28,11 @@ def examine(options: Options) -> dict[str, Any]:
     cache = options.open_cache()
     document: dict[str, Any] = {"ok": True, "problems": []}
     try:
-        explorer = options.open_explorer()
-        document |= _describe(explorer)
-        cache = explorer.cache
+        setup = options.setup()
+        document |= _describe(setup, cache)
         if "self_check" in document and not document["self_check"]["least_cosine"] > _LEAST_COSINE:
             document["ok"] = False
-            document["problems"].append(f"{explorer.device} computes wrongly: use --device cpu")
+            document["problems"].append(f"{setup.device} computes wrongly: use --device cpu")
     except AssetError as error:
         document |= {"ok": False, "problems": str(error).splitlines()}
     document["cache"] = {"path": str(cache.root), "bytes": cache.size()}
@@ -42,68 +43,74 @@ def examine(options: Options) -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
-    """The installed version; a checkout can be run without being installed."""
+    """Return the installed version; a checkout can be run without being installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
 
 
-def _describe(explorer: Explorer) -> dict[str, Any]:
-    from core.corpus.vectors import WordVectors, read_dim
-    from core.encoding.encoder import SentenceEncoder
-    from core.encoding.matrix import unfinished_rows
-    from core.store.whole import is_whole
+def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
+    from core.encoding.self_check import least_cosine
+    from core.opening import locate
 
-    run_steps(explorer.identify(), quiet=False)
-    run_steps(explorer.open_captions(), quiet=False)
-    assets, captions = explorer.assets, explorer.captions
-    vectors: dict[str, Any] = {"path": str(assets.vectors)}
-    if WordVectors.is_converted(explorer.vectors_folder):
-        run_steps(explorer.open_encoder(), quiet=False)
-        encoder, opened = explorer.encoder, explorer.vectors
-        vectors |= {
-            "state": "converted",
-            "words": len(opened),
-            "dim": opened.dim,
-            "broken_lines": opened.broken_lines,
-            "missing_lines": opened.missing_lines,
-        }
-    else:
-        encoder = SentenceEncoder.load(assets.weights, device=explorer.device, dtype=explorer.dtype)
-        vectors |= {"state": "not converted yet", "dim": read_dim(assets.vectors)}
-        explorer.check_word_dim(encoder, vectors["dim"])
-    checked = {}
-    if explorer.device.startswith("cuda"):
-        checked = {"self_check": {"beside": "float32 on the CPU", "least_cosine": explorer.self_check(encoder)}}
-    folder = explorer.matrix_folder
-    rows = unfinished_rows(folder)
-    if is_whole(folder, explorer.recipe().origin()):
-        state = "whole"
-    elif not folder.exists():
-        state = "not encoded yet"
-    elif rows is None:
-        state = "damaged: it is encoded again at the next start"
-    else:
-        state = f"unfinished: {rows:,} rows"
-    return {
+    places = run_steps(locate(setup, cache), quiet=False)
+    vectors, encoder = _describe_vectors(setup, cache, places)
+    captions, document = places.captions, dict[str, Any]()
+    if setup.device.startswith("cuda"):
+        cosine = least_cosine(encoder, setup.assets.weights)
+        document = {"self_check": {"beside": "float32 on the CPU", "least_cosine": cosine}}
+    return document | {
         "model": {
-            "name": explorer.model_name,
-            "path": str(assets.weights),
-            "version": assets.version,
+            "name": setup.model_name,
+            "path": str(setup.assets.weights),
+            "version": setup.assets.version,
             "word_dim": encoder.word_dim,
             "dim": encoder.dim,
         },
         "vectors": vectors,
         "captions": {
             "name": captions.name,
-            "path": str(assets.captions),
+            "path": str(setup.assets.captions),
             "rows": len(captions),
             "blank": captions.blank,
             "images": None if captions.groups is None else len(set(captions.groups.tolist()) - {""}),
         },
-        "matrix": {"path": str(folder), "state": state},
-        "device": explorer.device,
-        "dtype": explorer.dtype,
-        "tokenizer": explorer.tokenizer.name,
-    } | checked
+        "matrix": {"path": str(places.matrix), "state": _matrix_state(places)},
+        "device": setup.device,
+        "dtype": setup.dtype,
+        "tokenizer": places.recipe.tokenizer,
+    }
+
+
+def _describe_vectors(setup: Setup, cache: Cache, places: Places) -> tuple[dict[str, Any], SentenceEncoder]:
+    """Describe the word vectors, and load the encoder that they must belong to."""
+    from core.corpus.vectors import WordVectors, read_dim
+    from core.opening import open_text_encoder
+
+    document: dict[str, Any] = {"path": str(setup.assets.vectors)}
+    if not WordVectors.is_converted(places.vectors):
+        dim = read_dim(setup.assets.vectors)
+        return document | {"state": "not converted yet", "dim": dim}, setup.load_encoder(dim)
+    text_encoder = run_steps(open_text_encoder(setup, cache), quiet=False)
+    vectors = text_encoder.vocabulary.vectors
+    document |= {
+        "state": "converted",
+        "words": len(vectors),
+        "dim": vectors.dim,
+        "broken_lines": vectors.broken_lines,
+        "missing_lines": vectors.missing_lines,
+    }
+    return document, text_encoder.sentence_encoder
+
+
+def _matrix_state(places: Places) -> str:
+    from core.encoding.matrix import unfinished_rows
+    from core.store.whole import is_whole
+
+    rows = unfinished_rows(places.matrix)
+    if is_whole(places.matrix, places.recipe.origin()):
+        return "whole"
+    if not places.matrix.exists():
+        return "not encoded yet"
+    return "damaged: it is encoded again at the next start" if rows is None else f"unfinished: {rows:,} rows"

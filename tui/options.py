@@ -1,8 +1,7 @@
-"""The options that every command takes, and the explorer that they describe."""
+"""Options: those that every command takes, and the files and settings that they describe."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from core.assets import Assets
+from core.assets import DEVICE_NAMES, Assets, is_device_name
 
 if TYPE_CHECKING:
-    from core.explorer import Explorer
+    from core.opening import Need, Opened, Setup
     from core.store.cache import Cache
+    from core.store.progress import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +60,36 @@ class Options:
 
         return Cache(self.cache_dir or Cache.default_root())
 
-    def open_explorer(self) -> Explorer:
-        """Find the files and make an explorer, not yet prepared. Imports torch.
+    def setup(self) -> Setup:
+        """Find the files and settle the settings. Imports torch.
 
         Raises:
             AssetError: A file or device that was named is not there.
         """
-        assets = self.find_assets()  # before the slow import: a wrong path is told at once
+        assets = self.find_assets()  # before the slow import, so that a wrong path is reported at once
 
         from core.corpus.captions import Columns
-        from core.explorer import Explorer
+        from core.opening import Setup
 
-        return Explorer(
+        return Setup.choose(
             assets,
-            self.open_cache(),
             device=self.device or "auto",
             dtype=self.dtype or "auto",
             vocab_size=None if self.vocab_size in (None, "all") else int(self.vocab_size or 0),
             columns=Columns(self.text_column, self.id_column, self.group_column),
         )
+
+    def open_corpus(self, need: Need = "matrix") -> Steps[Opened]:
+        """Begin to open the corpus. Imports torch.
+
+        Raises:
+            AssetError: A file or device that was named is not there.
+        """
+        setup = self.setup()
+
+        from core.opening import open_
+
+        return open_(setup, self.open_cache(), need=need)
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
@@ -88,13 +99,17 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
     name = str(parameter.name)
     if name == "vocab_size" and value != "all" and not (value.isascii() and value.isdigit() and int(value) > 0):
         raise click.BadParameter("a whole number above 0, or `all`", context, parameter)
-    if name == "device" and not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", value):
-        raise click.BadParameter("one of auto, cpu, cuda, cuda:N", context, parameter)
+    if name == "device" and not is_device_name(value):
+        raise click.BadParameter(f"one of {DEVICE_NAMES}", context, parameter)
     if context.get_parameter_source(name) is ParameterSource.COMMANDLINE or _META + name not in context.meta:
         context.meta[_META + name] = value
 
 
 _META = "infersent_tui."
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+"""Settings of the command groups."""
+quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _FILE = click.Path(path_type=Path)
 
 _OPTIONS: list[tuple[str, Any, str]] = [

@@ -6,10 +6,15 @@ import shutil
 import sys
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 import click
 
-from core.store.progress import Progress, Steps
+from core.store.progress import Progress, Steps, T, finish
+from tui.text import visible
+
+if TYPE_CHECKING:
+    from core.opening import Opened
 
 _WINDOW_SECONDS = 10.0
 
@@ -41,23 +46,36 @@ class Pace:
         return " · ".join(parts)
 
 
-def run_steps(steps: Steps[None], quiet: bool) -> None:
-    """Run slow work, with a line of progress on stderr: rewritten in a terminal, a line a stage elsewhere."""
+def tell_problems(opened: Opened, *, quiet: bool) -> None:
+    """Say on stderr what a person should know about the opened files."""
+    for problem in () if quiet else opened.problems():
+        click.echo(f"note: {visible(problem)}", err=True)
+
+
+def run_steps(steps: Steps[T], *, quiet: bool) -> T:
+    """Run slow work to its end and return its result.
+
+    A line of progress on stderr is rewritten in a terminal; elsewhere each stage gets a line.
+    """
     pace, rewrite = Pace(), sys.stderr.isatty()
     stage, shown, width = "", 0.0, 0
+
+    def show(progress: Progress) -> None:
+        nonlocal stage, shown, width
+        now = time.monotonic()
+        if quiet or (now - shown < 0.1 and progress.stage == stage):
+            return
+        line = pace.line(progress, now=now)
+        if rewrite:
+            line = line[: shutil.get_terminal_size().columns - 1]
+            click.echo(f"\r{line:<{width}}", nl=False, err=True)
+            width = len(line)
+        elif progress.stage != stage:
+            click.echo(line, err=True)
+        stage, shown = progress.stage, now
+
     try:
-        for progress in steps:
-            now = time.monotonic()
-            if quiet or (now - shown < 0.1 and progress.stage == stage):
-                continue
-            line = pace.line(progress, now=now)
-            if rewrite:
-                line = line[: shutil.get_terminal_size().columns - 1]
-                click.echo(f"\r{line:<{width}}", nl=False, err=True)
-                width = len(line)
-            elif progress.stage != stage:
-                click.echo(line, err=True)
-            stage, shown = progress.stage, now
+        return finish(steps, show)
     finally:
         if width:
             click.echo(f"\r{'':<{width}}\r", nl=False, err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tui.cells import fit
+from tui.text import fit
 
 
 @dataclass(slots=True)

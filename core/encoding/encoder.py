@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,24 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.assets import ADDRESSES, AssetError
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.prefixes import PrefixPlan, plan
-from core.encoding.processor import multiplies_bfloat16
 from core.encoding.threads import run_in_parallel
+from core.encoding.weights import KEYS, read_weights
 from core.store.progress import Cancelled
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PLAN = 2
 """Version of the algorithm that encodes corpora; another version may round differently."""
 _TOKENS_PER_STEP = 64  # tokens of one sentence between two checks of `cancelled`
 _PARENTS_PER_STEP = 1024  # rows of a matrix product: enough for full speed, few enough to stop within a second
 _TILE_BYTES = 2 << 20  # gates computed together on a CPU: they fit its cache
-_KEYS = [
-    f"enc_lstm.{kind}_l0{direction}"
-    for direction in ("", "_reverse")
-    for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-]
 
 
 def not_cancelled() -> bool:
@@ -111,7 +104,7 @@ class SentenceEncoder:
     """
 
     def __init__(self, weights: dict[str, torch.Tensor], *, device: str = "cpu", dtype: str = "float32") -> None:
-        hidden, dim = weights[_KEYS[0]].shape[0] // 4, weights[_KEYS[0]].shape[1]
+        hidden, dim = weights[KEYS[0]].shape[0] // 4, weights[KEYS[0]].shape[1]
         self.device = torch.device(device)
         self.dtype = dtype
         self.word_dim = dim
@@ -130,7 +123,7 @@ class SentenceEncoder:
         Raises:
             AssetError: The file is missing, damaged, no state dict, or has other keys or shapes.
         """
-        return cls(_read_weights(path), device=device, dtype=dtype)
+        return cls(read_weights(path), device=device, dtype=dtype)
 
     def encode(
         self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = not_cancelled
@@ -251,7 +244,7 @@ class SentenceEncoder:
         self, steps: PrefixPlan, vectors: WordRows, direction: _Direction, out: NDArray[np.float32]
     ) -> Generator[float, None, None]:
         """Run one direction along a plan, write the maxima (B, H) into `out`, and yield the finished share, 0..1."""
-        dtype, hidden = DTYPES[self.dtype], self.dim // 2
+        dtype, hidden = _DTYPES[self.dtype], self.dim // 2
         inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
         table = direction.project(inputs)  # (U, 4H), float32
         weight = direction.recurrent.T.to(dtype)  # (H, 4H)
@@ -286,67 +279,3 @@ class SentenceEncoder:
                 out[level.rows] = new_maxima[torch.from_numpy(level.ending).to(self.device)].cpu().numpy()
             inner = torch.from_numpy(level.inner).to(self.device)  # (k,)
             state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]  # (k, H)
-
-
-def choose_device(name: str) -> str:
-    """Resolve `auto` to the best available device.
-
-    Raises:
-        AssetError: The name is not that of a device, or the device is not available.
-    """
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
-        raise AssetError(f"--device {name}", "there is no such device", expected="auto, cpu, cuda or cuda:N")
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise AssetError(f"--device {name}", "torch sees no CUDA device here", advice="use --device cpu or auto")
-    if name.startswith("cuda:") and int(name[5:]) >= torch.cuda.device_count():
-        found = f"torch sees {torch.cuda.device_count()} CUDA devices here, counted from 0"
-        raise AssetError(f"--device {name}", found, advice="use --device cuda or auto")
-    return name
-
-
-def choose_dtype(name: str, device: str) -> str:
-    """Resolve `auto` to bfloat16 if the device computes with it in hardware, else to float32."""
-    if name != "auto":
-        return name
-    is_cuda = device.startswith("cuda")
-    fast = torch.cuda.get_device_capability(device)[0] >= 8 if is_cuda else multiplies_bfloat16()
-    return "bfloat16" if fast else "float32"
-
-
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    expected = "InferSent's state dict, a pickle of tensors"
-    advice = f"download it again: {ADDRESSES['weights']}"
-    try:
-        with path.open("rb") as file:
-            start = file.read(64).lstrip()
-    except OSError as error:
-        raise AssetError.from_os_error(path, error) from error
-    if not start:
-        raise AssetError(path, "the file is empty", expected=expected, advice=advice)
-    if start[:1] == b"<":
-        raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=advice)
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise any exception
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AssetError(path, f"damaged, or not a state dict ({reason})", expected=expected, advice=advice) from error
-    if not isinstance(loaded, dict):
-        raise AssetError(path, f"holds a {type(loaded).__name__}", expected=expected, advice=advice)
-    weights = {str(key).removeprefix("encoder."): value for key, value in loaded.items()}
-    if missing := [key for key in _KEYS if not isinstance(weights.get(key), torch.Tensor)]:
-        raise AssetError(path, f"lacks {', '.join(missing[:3])}", expected=expected, advice=advice)
-    hidden, dim = weights[_KEYS[0]].shape[0] // 4, weights[_KEYS[0]].shape[-1]
-    shapes = {"weight_ih": (4 * hidden, dim), "weight_hh": (4 * hidden, hidden), "bias_ih": (4 * hidden,)}
-    shapes["bias_hh"] = shapes["bias_ih"]
-    for key in _KEYS:
-        shape = shapes[key.removeprefix("enc_lstm.").split("_l0")[0]]
-        found = tuple(weights[key].shape)
-        if found != shape:
-            raise AssetError(path, f"{key} is {found}", expected=f"{shape}, to match the other weights", advice=advice)
-        if not weights[key].isfinite().all():
-            raise AssetError(path, f"{key} holds numbers that are not finite", advice=advice)
-        if "weight" in key and not weights[key].any():
-            raise AssetError(path, f"{key} holds nothing but zeros", advice=advice)
-    return weights

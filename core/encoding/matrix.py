@@ -77,6 +77,8 @@ class BuildReport:
     """True when the matrix was finished already."""
     started_over: str
     """Why an unfinished matrix was discarded; empty when none was."""
+    seconds: float = 0.0
+    """From reading weights and captions to the matrix; 0 when not measured."""
 
 
 class EmbeddingMatrix:
@@ -190,7 +192,7 @@ def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> t
         return empty, ""
     try:
         progress: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
-        before, _ = progress["how"], (progress["chunks"], progress["batch_size"], progress["rows"])
+        before, _ = dict(progress["how"]), (progress["chunks"], progress["batch_size"], progress["rows"])
         if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
     except _READ_ERRORS:
@@ -259,5 +261,5 @@ def unfinished_rows(folder: Path) -> int | None:
         return int(json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))["rows"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 0

@@ -32,7 +32,7 @@ class Folding:
 
 
 class Folds:
-    """The captions' copies and sisters.
+    """The captions' copies and sibling captions.
 
     Args:
         captions: N of them.
@@ -45,11 +45,11 @@ class Folds:
         self.copies: NDArray[np.int64] = np.bincount(texts)[texts]
         """How many captions have the same text, itself included, (N,)."""
         self._images: NDArray[np.int32] | None = None
-        self.sisters: NDArray[np.int64] | None = None
+        self.sibling_counts: NDArray[np.int64] | None = None
         """How many other captions describe the same image, (N,); None where the captions have no images."""
         if captions.groups is not None:
             images = Images(captions.groups)
-            self._images, self.sisters = images.of, images.sizes[images.of] - 1
+            self._images, self.sibling_counts = images.of, images.sizes[images.of] - 1
 
     def fold(self, rows: NDArray[np.int32]) -> Folding:
         """Fold a ranking: what is nearest stands for what equals it."""

@@ -1,27 +1,39 @@
-"""Rankers: every way to rank captions for a query, by its sentence embedding, by its words, or by both."""
+"""Rankers: one implementation of each method, for a query that a person asks and for many that are measured."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.encoding.halving import PartStep, in_parts_that_fit
 from core.encoding.matrix import EmbeddingMatrix
 from core.query import Query
-from core.ranking.lexical import Lexical
+from core.ranking.lexical import Lexical, MeanWordVectors
 from core.ranking.methods import Method
-from core.ranking.ranking import LEADING, Found
-from core.ranking.search import Searcher
+from core.ranking.ranking import LEADING, Found, Searcher
+from core.ranking.search import MatrixSearcher, Nearest, nearest_together
+from core.store.progress import Progress, Steps, follow
 
 CONTEXT = 20
 """How many captions with the query's words `context` takes the mean of."""
-_QUERY_WEIGHT = 2.0  # of the query beside that mean; 1 and templates such as "a photo of ..." found fewer sisters
+_QUERY_WEIGHT = 2.0  # beside that mean; weight 1, and templates such as "a photo of ...", found fewer siblings
 _FUSION = 60  # added to every rank: Cormack, Clarke and Buettcher 2009, Reciprocal Rank Fusion
-_BLOCK = 768  # rows compared with many queries at once: soon done, so that a question need not wait for long
+_FUSED: tuple[Method, ...] = ("infersent", "words", "bm25")
+_QUERIES_PER_STEP = 16  # between two reports of progress: soon done, so that a question need not wait for long
+
+
+class Lists(NamedTuple):
+    """What every method finds for Q queries."""
+
+    rows: dict[Method, NDArray[np.int64]]
+    """By method, (Q, LEADING), best first, -1 where there are fewer."""
+    cosines: NDArray[np.float32]
+    """Of what `infersent` finds, (Q, up to LEADING)."""
+    stems: list[list[str]]
+    """The word stems of each query."""
 
 
 class Rankers:
@@ -36,62 +48,135 @@ class Rankers:
     def __init__(self, matrix: EmbeddingMatrix, searcher: Searcher, lexical: Lexical) -> None:
         self._matrix = matrix
         self._searcher = searcher
-        self._word_searcher = Searcher(lexical.words)
+        self._word_searcher = MatrixSearcher(lexical.words)
         self.lexical = lexical
 
-    def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found:
+    def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found | None:
         """Rank the captions for a query.
 
         Args:
-            method: Which way.
-            query: At least one of its words is known.
+            method: How to compare the captions.
+            query: Not a sum.
             k: How many leading hits.
+
+        Returns:
+            None where the method cannot compare the query with any caption: `infersent`, `words` and `context` need a
+            word that has a vector, `bm25` and `fused` one that a caption has, too.
         """
+        if method in ("bm25", "fused"):
+            scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
+            return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
+        if query.embedding is None:
+            return None
         if method == "infersent":
             return self._searcher.nearest(query.embedding, k=k, own_row=query.row)
         if method == "words":
-            vector = self.lexical.words.embed(query.ids)
-            if not vector.any():
-                return Found.by_score(np.zeros(len(self._matrix), np.float32), k=k, own_row=query.row)
-            return self._word_searcher.nearest(vector, k=k, own_row=query.row)
-        if method == "context":
-            return self._searcher.nearest(self.context(query), k=k, own_row=query.row)
-        scores = self._bm25_scores(query) if method == "bm25" else self._fused_scores(query)
-        return Found.by_score(scores, k=k, own_row=query.row)
+            vector = self.lexical.words.embed(query.ids)  # (E,)
+            return self._word_searcher.nearest(vector, k=k, own_row=query.row) if vector.any() else None
+        rows = self._rows("bm25", query, CONTEXT)
+        if not len(rows):
+            rows = self._rows("words", query, CONTEXT)
+        mixed = mix(query.embedding, self._matrix.rows[rows])  # (D,)
+        return self._searcher.nearest(mixed, k=k, own_row=query.row)
 
-    def context(self, query: Query) -> NDArray[np.float32]:
-        """Move a query's embedding towards the captions that have its words, the query itself left out.
+    def find_many(
+        self, queries: Sequence[Query], embeddings: NDArray[np.float32], sources: NDArray[np.int64], *, device: str
+    ) -> Steps[Lists]:
+        """Answer many queries by every method, each without one caption.
 
-        They are the first by BM25, or by mean word vectors when no caption has any of its words.
+        Args:
+            queries: Q queries.
+            embeddings: Theirs, unit rows, (Q, D).
+            sources: The caption that each query is cut from, which is not found, (Q,).
+            device: Where to compare them with all rows.
 
-        Returns:
-            (D,), twice the query's unit embedding plus the mean of those captions' unit embeddings.
+        Raises:
+            AssetError: Not even one query fits on the device.
         """
-        found = self.find("bm25", query, k=CONTEXT + 1).leading.rows
-        if not len(found[found != query.row]):
-            found = self.find("words", query, k=CONTEXT + 1).leading.rows
-        return mix(query.embedding, self._matrix.rows[found[found != query.row][:CONTEXT]])
+        rows: dict[Method, NDArray[np.int64]] = {}
+        rows["infersent"], cosines = yield from self._nearest(embeddings, self._matrix, sources, device, "infersent")
+        means = np.stack([self.lexical.words.embed(query.ids) for query in queries])  # (Q, E)
+        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)
+        rows["words"], _ = yield from self._nearest(means, self.lexical.words, sources, device, "words")
+        scored: dict[Method, list[NDArray[np.int32]]] = {"bm25": [], "fused": []}
+        mixed = np.empty_like(embeddings)  # (Q, D)
+        bm25, stems = self.lexical.bm25, list[list[str]]()
+        for i, query in enumerate(queries):
+            lists = [_there(rows[method][i]) for method in ("infersent", "words")]
+            stems.append(bm25.stems(query.literal))
+            scores = bm25.scores(stems[i])  # (N,)
+            scores[sources[i]] = 0
+            by_bm25 = _best(scores)
+            scored["bm25"].append(by_bm25)
+            scored["fused"].append(_best(fuse([*lists, by_bm25], len(self._matrix))))
+            near = (by_bm25 if len(by_bm25) else lists[1])[:CONTEXT]  # (C,)
+            mixed[i] = mix(embeddings[i], self._matrix.rows[near])
+            if i % _QUERIES_PER_STEP == 0:
+                yield Progress("calibrating: bm25", i, len(queries), "queries")
+        for method, found in scored.items():
+            rows[method] = np.full((len(queries), LEADING), -1, np.int64)
+            for i, best in enumerate(found):
+                rows[method][i, : len(best)] = best
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+        rows["context"], _ = yield from self._nearest(mixed, self._matrix, sources, device, "context")
+        return Lists(rows, cosines, stems)
 
-    def _bm25_scores(self, query: Query) -> NDArray[np.float32]:
-        return self.lexical.bm25.scores(self.lexical.bm25.stems(query.text))
+    def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
+        """Return the rows that a method finds first, the query's own row left out; (k,) or fewer."""
+        found = self.find(method, query, k=k + 1)
+        rows: NDArray[np.int32] = np.empty(0, np.int32) if found is None else found.leading.rows
+        others: NDArray[np.int32] = rows[rows != query.row][:k]
+        return others
 
-    def _fused_scores(self, query: Query) -> NDArray[np.float32]:
-        lists = [self.find(method, query, k=LEADING + 1).leading.rows for method in ("infersent", "words", "bm25")]
-        scores = fuse([rows[rows != query.row][:LEADING] for rows in lists], len(self._matrix))
+    def _bm25(self, query: Query) -> NDArray[np.float32]:
+        """Score every caption by BM25; (N,)."""
+        return self.lexical.bm25.scores(self.lexical.bm25.stems(query.literal))
+
+    def _fused(self, query: Query) -> NDArray[np.float32]:
+        """Score every caption by its ranks in three lists; the query's own row as if it were first in all; (N,)."""
+        scores = fuse([self._rows(method, query, LEADING) for method in _FUSED], len(self._matrix))
         if query.row is not None:
-            scores[query.row] = len(lists) / (_FUSION + 1)  # as first of them all
+            scores[query.row] = len(_FUSED) / (_FUSION + 1)
         return scores
 
+    def _nearest(
+        self,
+        queries: NDArray[np.float32],
+        matrix: EmbeddingMatrix | MeanWordVectors,
+        sources: NDArray[np.int64],
+        device: str,
+        name: str,
+    ) -> Steps[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Find the leading rows of unit queries (Q, D); (Q, LEADING), -1 where there are fewer, and their cosines."""
+        nearest: Nearest = yield from follow(
+            nearest_together(
+                queries,
+                matrix.rows,
+                k=LEADING,
+                leave_out=sources,
+                excluded=self._matrix.sentences.wordless(),
+                device=torch.device(device),
+            ),
+            lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries"),
+        )
+        found = np.full((len(queries), LEADING), -1, np.int64)
+        found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), nearest.rows, -1)
+        return found, nearest.cosines
 
-def mix(query: NDArray[np.floating], captions: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Mix a query's embedding (D,) with those of captions (C, D), which may be none; (D,)."""
-    mixed = _QUERY_WEIGHT * query.astype(np.float32) / np.linalg.norm(query.astype(np.float64))
+
+def mix(embedding: NDArray[np.floating], captions: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Move a query's embedding (D,) towards captions (C, D), which may be none: twice its unit vector plus their mean.
+
+    Returns:
+        (D,), not normalized.
+    """
+    mixed = _QUERY_WEIGHT * embedding.astype(np.float32) / np.linalg.norm(embedding.astype(np.float64))  # (D,)
     if len(captions):
         mixed = mixed + captions.astype(np.float32).mean(axis=0)
     return mixed.astype(np.float32)
 
 
-def fuse(lists: list[NDArray[np.int32]], n: int) -> NDArray[np.float32]:
+def fuse(lists: Sequence[NDArray[np.integer]], n: int) -> NDArray[np.float32]:
     """Fuse rankings: each row gets the sum of 1 / (60 + its rank) over the lists that have it; (n,)."""
     scores = np.zeros(n, np.float32)
     for rows in lists:
@@ -99,62 +184,11 @@ def fuse(lists: list[NDArray[np.int32]], n: int) -> NDArray[np.float32]:
     return scores
 
 
-class Nearest(NamedTuple):
-    """The nearest rows of many queries."""
-
-    rows: NDArray[np.int64]
-    """(Q, K), nearest first."""
-    cosines: NDArray[np.float32]
-    """(Q, K)."""
+def _best(scores: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return the rows of the leading scores, the highest first."""
+    return Found.by_score(scores, k=LEADING, own_row=None).leading.rows
 
 
-def nearest_together(
-    queries: NDArray[np.float32],
-    rows: NDArray[np.float16],
-    *,
-    k: int,
-    leave_out: NDArray[np.int64],
-    never: NDArray[np.int64],
-    device: torch.device,
-) -> Generator[PartStep, None, Nearest]:
-    """Find the nearest rows of many queries by float32 cosines, in one pass where the queries fit on the device.
-
-    Args:
-        queries: Unit rows, (Q, D).
-        rows: Unit rows, (N, D).
-        k: How many, fewer where there are fewer rows.
-        leave_out: A row for each query that is not found, (Q,); -1 for none. It gets the cosine -inf.
-        never: Rows that no query finds.
-        device: Where to compute.
-
-    Yields:
-        A step for each block of rows. The caller may stop after any of them.
-
-    Raises:
-        AssetError: Not even one query fits on the device.
-    """
-    k = min(k, len(rows))
-    found = Nearest(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32))
-
-    def search(part: slice) -> Iterator[float]:
-        wanted = torch.from_numpy(queries[part]).to(device)  # (q, D)
-        out = torch.from_numpy(leave_out[part]).to(device)  # (q,)
-        best = torch.empty((len(wanted), 0), device=device)  # (q, up to K)
-        which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)
-        for start in range(0, len(rows), _BLOCK):
-            block = torch.from_numpy(rows[start : start + _BLOCK].astype(np.float32)).to(device)  # (b, D)
-            excluded = torch.from_numpy(never[(never >= start) & (never < start + len(block))] - start).to(device)
-            with torch.inference_mode():
-                cosines = wanted @ block.T  # (q, b)
-                inside = (out >= start) & (out < start + len(block))  # (q,)
-                cosines[inside, out[inside] - start] = -torch.inf
-                cosines[:, excluded] = -torch.inf
-                values, places = cosines.topk(min(k, len(block)), dim=1)
-                best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
-                which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]
-                best = best[:, :k]
-            yield (start + len(block)) / len(rows)
-        found.rows[part], found.cosines[part] = which.cpu().numpy(), best.cpu().numpy()
-
-    yield from in_parts_that_fit(len(queries), search, device=device)
-    return found
+def _there(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of a list that may end with -1."""
+    return rows[rows >= 0]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEADING = 100
-"""How many hits `Searcher.nearest` ranks unless told otherwise."""
+"""How many hits a search ranks unless told otherwise."""
 FIRST = 10
 """The hits that a person sees first."""
 
@@ -46,10 +47,18 @@ class Found:
 
     leading: Ranking
     """The best hits; by distance they equal the full float64 ranking."""
-    order: Callable[[], Ranking]
-    """Rank every caption that the method ranks, the leading ones first; by distance this reads the whole matrix."""
+    order: Callable[[], Ranking] | None
+    """Ranks every caption that the method ranks, the leading ones first; by distance this reads the whole matrix. None
+    where the captions are too many for that."""
     median_distance: float | None
     """The distance that half of all captions are nearer than, to two decimals at least; None for scores."""
+
+    def page(self, start: int, stop: int) -> Ranking:
+        """Return the hits from one place of the order, counted from 0, to before another; fewer where it ends."""
+        ranking = self.leading
+        if stop > len(ranking) and self.order is not None:
+            ranking = self.order()
+        return ranking.at(np.arange(start, min(stop, len(ranking)), dtype=np.int32))
 
     @classmethod
     def by_distance(
@@ -101,3 +110,24 @@ class Found:
         if len(rows) > k:
             leading = rows[weights[rows] >= np.partition(weights[rows], -k)[-k]]
         return cls(ranked(leading, k), lambda: ranked(rows, len(rows)), None)
+
+
+class Searcher(Protocol):
+    """What finds the captions nearest to an embedding: a matrix in memory, or a store that is larger."""
+
+    def nearest(
+        self,
+        query: NDArray[np.floating],
+        *,
+        k: int = LEADING,
+        own_row: int | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Found:
+        """Find the nearest captions by cosine distance.
+
+        Args:
+            query: (D,), of any length but 0.
+            k: How many leading hits, fewer where fewer captions are allowed.
+            own_row: The caption that the query is; it leads, at distance exactly 0, allowed or not.
+            allowed: Which captions may be found, (N,); None for all. Those without known words never are.
+        """

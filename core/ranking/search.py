@@ -1,9 +1,10 @@
-"""Searcher: the exact cosine neighbours of a query among all captions, the first hundred at once."""
+"""Search: the exact cosine neighbours of one query, and those of many queries together, among all captions."""
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,13 +13,14 @@ from scipy.spatial.distance import cdist
 
 from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
-from core.encoding.halving import is_out_of_memory
+from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.threads import in_slices
 from core.ranking.ranking import LEADING, Found, Ranking
 
 _FLOAT32_UNIT = 2.0**-24  # unit roundoff
 _BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once: they stay in the processor's cache
 _SPARE_CUDA_BYTES = 2 << 30
+_ROWS_PER_STEP = 768  # compared with many queries: soon done, so that a question need not wait for long
 
 
 class Rows(Protocol):
@@ -34,7 +36,7 @@ class Rows(Protocol):
     """The rows in 8 bits a feature, where they are worth having."""
 
 
-class Searcher:
+class MatrixSearcher:
     """Cosine search over a matrix, on the GPU when it fits there, else on the CPU.
 
     Rows without any known word are all the same point; they are never ranked.
@@ -60,7 +62,14 @@ class Searcher:
         """Where the matrix is read. It becomes `cpu` when the memory of the GPU runs out."""
         return str(self._rows.device)
 
-    def nearest(self, query: NDArray[np.floating], *, k: int = LEADING, own_row: int | None = None) -> Found:
+    def nearest(
+        self,
+        query: NDArray[np.floating],
+        *,
+        k: int = LEADING,
+        own_row: int | None = None,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Found:
         """Rank the k nearest rows exactly.
 
         A sieve in three steps; each keeps every row that its proven error bound cannot exclude from the first k. The
@@ -73,25 +82,28 @@ class Searcher:
             query: (D,), of any length but 0.
             k: How many hits, fewer where the corpus is smaller.
             own_row: The row that the query is; it leads, at distance exactly 0.
+            allowed: Which rows may be found, (N,); None for all.
         """
+        ranked = self._ranked if allowed is None else self._ranked & allowed  # (N,)
         wide = query.astype(np.float64)  # (D,)
         unit = wide / np.linalg.norm(wide)  # (D,)
         n = len(self._matrix.rows)
-        k = min(k, int(self._ranked.sum()))
+        k = min(k, int(ranked.sum()))
         if k <= 0:
             nothing = np.full(n, -np.inf, np.float32)
             return Found.by_distance(Ranking.empty(), lambda: nothing, median_distance=1.0)
         if self._codes is None:
-            candidates, cosines = np.arange(n), self._similarities(unit)  # (N,), (N,)
-            median = float(np.median(cosines[self._ranked]))
+            candidates, cosines = np.arange(n), self._similarities(unit, ranked)  # (N,), (N,)
+            median = float(np.median(cosines[ranked]))
         else:
             coarse, errors = self._codes.scan(unit)  # (N,), (N,)
-            coarse[~self._ranked] = -np.inf
+            coarse[~ranked] = -np.inf
             seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
-            floor = self._similarities(unit, seeds).min() - _error_bound(len(unit))  # k rows are as near as that
+            # k rows are at least as near as this
+            floor = self._similarities(unit, ranked, seeds).min() - _error_bound(len(unit))
             candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
-            median = float(np.median(coarse[self._ranked]))
-            cosines = self._similarities(unit, candidates)  # (C,)
+            median = float(np.median(coarse[ranked]))
+            cosines = self._similarities(unit, ranked, candidates)  # (C,)
         kth = np.partition(cosines, -k)[-k]
         candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # ascending
         if own_row is not None and own_row not in candidates:
@@ -103,11 +115,21 @@ class Searcher:
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
         known = cosines if self._codes is None else None
         return Found.by_distance(
-            leading, lambda: self._similarities(unit) if known is None else known, median_distance=1 - median
+            leading, lambda: self._similarities(unit, ranked) if known is None else known, median_distance=1 - median
         )
 
-    def _similarities(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """Cosines of a unit query (D,) to some rows, None for all; -inf for rows that are never ranked."""
+    def _similarities(
+        self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], which: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Compute the cosines of a unit query (D,) to some rows, None for all; -inf for rows that are not ranked."""
+        everything = slice(None) if which is None else which
+        cosines = self._products(unit, which)
+        cosines /= self._matrix.row_norms[everything]
+        cosines[~ranked[everything]] = -np.inf
+        return cosines
+
+    def _products(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
+        """Multiply rows with a query; on the CPU from now on when the memory of the GPU runs out."""
         try:
             return self._multiply(unit, which)
         except RuntimeError as error:
@@ -139,11 +161,8 @@ class Searcher:
             in_slices(multiply, len(out))
         else:
             multiply(0, len(out))
-        everything = slice(None) if which is None else which
-        cosines: NDArray[np.float32] = out.cpu().numpy()
-        cosines /= self._matrix.row_norms[everything]
-        cosines[~self._ranked[everything]] = -np.inf
-        return cosines
+        products: NDArray[np.float32] = out.cpu().numpy()
+        return products
 
 
 def cosine_distances(
@@ -164,3 +183,64 @@ def _error_bound(dim: int) -> float:
     """Bound the error of a float32 cosine of D products: the sum's, and five roundings of norms and query."""
     products = dim * _FLOAT32_UNIT
     return products / (1 - products) + 5 * _FLOAT32_UNIT
+
+
+class Nearest(NamedTuple):
+    """The nearest rows of many queries."""
+
+    rows: NDArray[np.int64]
+    """(Q, K), nearest first."""
+    cosines: NDArray[np.float32]
+    """(Q, K)."""
+
+
+def nearest_together(
+    queries: NDArray[np.float32],
+    rows: NDArray[np.float16],
+    *,
+    k: int,
+    leave_out: NDArray[np.int64],
+    excluded: NDArray[np.int64],
+    device: torch.device,
+) -> Generator[PartStep, None, Nearest]:
+    """Find the nearest rows of many queries by float32 cosines, in one pass where the queries fit on the device.
+
+    Args:
+        queries: Unit rows, (Q, D).
+        rows: Unit rows, (N, D).
+        k: How many, fewer where there are fewer rows.
+        leave_out: A row for each query that is not found, (Q,); -1 for none. It gets the cosine -inf.
+        excluded: Rows that no query finds, (X,).
+        device: Where to compute.
+
+    Yields:
+        A step for each block of rows. The caller may stop after any of them.
+
+    Raises:
+        AssetError: Not even one query fits on the device.
+    """
+    k = min(k, len(rows))
+    found = Nearest(np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32))
+
+    def search(part: slice) -> Iterator[float]:
+        wanted = torch.from_numpy(queries[part]).to(device)  # (q, D)
+        own = torch.from_numpy(leave_out[part]).to(device)  # (q,)
+        best = torch.empty((len(wanted), 0), device=device)  # (q, up to K)
+        which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)
+        for start in range(0, len(rows), _ROWS_PER_STEP):
+            block = torch.from_numpy(rows[start : start + _ROWS_PER_STEP].astype(np.float32)).to(device)  # (b, D)
+            hidden = excluded[(excluded >= start) & (excluded < start + len(block))] - start  # (x,)
+            with torch.inference_mode():
+                cosines = wanted @ block.T  # (q, b)
+                inside = (own >= start) & (own < start + len(block))  # (q,)
+                cosines[inside, own[inside] - start] = -torch.inf
+                cosines[:, torch.from_numpy(hidden).to(device)] = -torch.inf
+                values, places = cosines.topk(min(k, len(block)), dim=1)
+                best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
+                which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]
+                best = best[:, :k]
+            yield (start + len(block)) / len(rows)
+        found.rows[part], found.cosines[part] = which.cpu().numpy(), best.cpu().numpy()
+
+    yield from in_parts_that_fit(len(queries), search, device=device)
+    return found

@@ -48,11 +48,18 @@ def follow(steps: Generator[S, None, T], describe: Callable[[S], Progress]) -> S
         yield describe(step)
 
 
-def finish(steps: Generator[object, None, T]) -> T:
-    """Run slow work to its end, discarding its progress, and return its result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+def finish(steps: Generator[S, None, T], show: Callable[[S], object] = lambda step: None) -> T:
+    """Run slow work to its end and return its result.
+
+    Args:
+        steps: The work.
+        show: Takes each step; an exception of it ends the work.
+    """
+    try:
+        while True:
+            show(next(steps))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        steps.close()

@@ -67,7 +67,8 @@ class SignalMeter:
     ) -> None:
         self._rows = rows
         self._marks = marks
-        self._bm25 = bm25
+        self.bm25 = bm25
+        """The captions' words."""
         self._images = images
 
     def measure(
@@ -110,13 +111,13 @@ class SignalMeter:
 
     def _words(self, stems: list[str], leave_out: int) -> tuple[float, float]:
         if not stems:
-            return 0.0, float(np.log1p(len(self._bm25)))
-        lists = sorted((self._bm25.rows_with(stem) for stem in stems), key=len)
+            return 0.0, float(np.log1p(len(self.bm25)))
+        lists = sorted((self.bm25.rows_with(stem) for stem in stems), key=len)
         counts = np.array([len(rows) - _among(np.array([leave_out]), rows).sum() for rows in lists])
         common = lists[0][lists[0] != leave_out]
         for rows in lists[1:]:
             common = common[_among(common, rows)]
-        return float(np.log(len(self._bm25) / np.maximum(1, counts)).sum()), float(np.log1p(len(common)))
+        return float(np.log(len(self.bm25) / np.maximum(1, counts)).sum()), float(np.log1p(len(common)))
 
     def _image_signals(
         self,

@@ -1,4 +1,4 @@
-"""Verdict: how far the neighbours of a query can be trusted, and why."""
+"""Verdict: how far the hits of a query can be trusted, and why; and Judge, which gives it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from core.query import Token
+from core.query import Query, Token
 from core.ranking.methods import Method
-from core.ranking.ranking import FIRST
+from core.ranking.ranking import FIRST, Found
 from core.trust.calibration import Calibration
-from core.trust.signals import HITS, Signals
+from core.trust.signals import HITS, SignalMeter, Signals
 
 Level = Literal["reliable", "doubtful", "unreliable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -21,20 +21,93 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How far a query's neighbours can be trusted."""
+    """How far a query's hits can be trusted."""
 
-    level: Level
-    """`reliable`, `doubtful` or `unreliable`."""
+    level: Level | None
+    """`reliable`, `doubtful` or `unreliable`; None for other methods than `infersent`, which are not judged."""
     reasons: tuple[str, ...]
     """Why, a phrase each; first what the length says, then what else there is to say of this query."""
     basis: str
-    """What the level rests on."""
+    """What it rests on."""
     probability: float | None = None
-    """The predicted chance that the first hits are any good; None when nothing was measured."""
+    """The predicted probability of success; None when nothing was measured, and without a level."""
     too_short: bool | None = None
-    """Whether queries of this length are too short, whatever they say; None when nothing was measured."""
+    """Whether queries of this length are too short, whatever they say; None likewise."""
     better: Method | None = None
     """A method that does better than the encoder on queries of this length; None when none does."""
+
+
+class Judge:
+    """Judges answers by what was measured on their encoder and corpus.
+
+    Args:
+        calibration: What was measured.
+        meter: Measures the signals of a query.
+    """
+
+    def __init__(self, calibration: Calibration, meter: SignalMeter) -> None:
+        self._calibration = calibration
+        self._meter = meter
+
+    def judge(self, query: Query, found: Found, method: Method) -> Verdict:
+        """Judge an answer.
+
+        Args:
+            query: Not a sum; complete.
+            found: What was found for it. The verdict looks at the first `HITS` hits beside the query's own caption.
+            method: How it was found.
+        """
+        if method != "infersent":
+            return describe_method(query, method, self._calibration)
+        others = found.leading.rows != query.row  # (K,)
+        hits = found.leading.rows[others][:HITS]
+        if query.embedding is None or not len(hits):
+            return judge_by_rules(query.tokens)
+        signals = self._meter.measure(
+            (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
+            known=query.known,
+            stems=self._meter.bm25.stems(" ".join(token.text for token in query.tokens if token.known)),
+            hits=hits,
+            cosines=1 - found.leading.distances[others][:HITS],
+            leave_out=-1 if query.row is None else query.row,
+        )
+        hubs = sum(row in self._calibration.hub_set for row in hits[:FIRST].tolist())
+        marks = query.marks_importance
+        return judge(query.tokens, signals, self._calibration, marks_importance=marks, hubs=hubs)
+
+
+def describe_method(query: Query, method: Method, calibration: Calibration | None) -> Verdict:
+    """Say what was measured of a method at a query's length; no level and no probability are known for its lists."""
+    if calibration is None:
+        return Verdict(None, (f"how far {method} can be trusted is not measured yet",), "no calibration")
+    by_words = method in ("bm25", "fused")  # these need no word vectors
+    content = sum(token.is_content if by_words else token.counts for token in query.tokens)
+    words, shares = _count(content, "content word"), [calibration.recall(content, method), calibration.recall(content)]
+    sentence = (
+        f"{words}: with {method} such queries find {calibration.measure} {shares[0]:.0%} of the time, with infersent "
+        f"{shares[1]:.0%}"
+    )
+    return Verdict(None, (sentence,), _measured_on(calibration))
+
+
+def describe_nothing(query: Query, method: Method) -> Verdict:
+    """Say why a method finds nothing for a query."""
+    if query.embedding is None and method not in ("bm25", "fused"):
+        return NOTHING_KNOWN
+    return Verdict(None, (f"by {method}, no caption has anything in common with the query",), "nothing in common")
+
+
+def judge_sum(query: Query) -> Verdict:
+    """Judge a sum by rules of thumb: as its weakest term, which is named."""
+    if unknown := [term.text for term in query.terms if term.is_unknown]:
+        named = " and ".join(f"“{text}”" for text in unknown)
+        return Verdict("unreliable", (f"no word of {named} is known: there is nothing to add",), "no known word")
+    if query.embedding is None:
+        reason = "the terms cancel out: what is left of their sum is too short to have a direction"
+        return Verdict("unreliable", (reason,), "sum of nothing")
+    verdicts = [(term.text, judge_by_rules(term.tokens)) for term in query.terms]
+    text, weakest = max(verdicts, key=lambda each: _severity(each[1]))
+    return replace(weakest, reasons=(f"weakest term: “{text}”", *weakest.reasons))
 
 
 def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
@@ -107,10 +180,9 @@ def judge(
         )
     if hubs >= 2:
         reasons.append(f"{hubs} of the first {FIRST} are hubs, near everything")
-    basis = f"measured on {calibration.captions:,} captions"
     best = calibration.best_method(content)
     better = best if best != "infersent" and level != "reliable" else None
-    return Verdict(level, tuple(reasons), basis, probability, too_short, better)
+    return Verdict(level, tuple(reasons), _measured_on(calibration), probability, too_short, better)
 
 
 _UNUSUAL = 0.95  # what fewer than one in twenty whole captions have
@@ -137,7 +209,7 @@ def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
     nearer = 1 - calibration.share_below("from_marks", signals.from_marks)
     if nearer > _UNUSUAL:
         signs.append(f"nearer to the embedding of no words than {_most(nearer)} of whole captions")
-    return signs or ["its hits have the look of queries that failed"]
+    return signs or ["queries with signals like these usually failed in the calibration"]
 
 
 def _named(words: Sequence[str]) -> str:
@@ -150,12 +222,21 @@ def _most(share: float) -> str:
     return f"{min(share, 0.999):.1%}" if share > 0.99 else f"{share:.0%}"
 
 
+def _severity(verdict: Verdict) -> int:
+    """The place of a verdict's level among `LEVELS`; 0 without one."""
+    return 0 if verdict.level is None else LEVELS.index(verdict.level)
+
+
+def _measured_on(calibration: Calibration) -> str:
+    return f"measured on {calibration.captions:,} captions"
+
+
 NOTHING_KNOWN = Verdict(
     "unreliable",
     ("no word of the query is known, so there is nothing to compare: every such query has the same embedding",),
     "no known word",
 )
-"""The verdict on a query that has no hits."""
+"""The verdict on a query without a word that has a vector."""
 
 _LENGTH_REASONS: dict[Level, str] = {
     "unreliable": "too little for a sentence encoder, which was trained on whole sentences",

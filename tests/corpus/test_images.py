@@ -35,6 +35,6 @@ def test_rows_of_a_table_without_an_image_are_not_folded_together(tmp_path, endi
         path.write_text("".join(lines))
     captions = Captions.read(path)
     folds = Folds(captions)
-    assert folds.sisters.tolist() == [1, 0, 1, 0]
+    assert folds.sibling_counts.tolist() == [1, 0, 1, 0]
     assert folds.fold(np.arange(4, dtype=np.int32)).images.places.tolist() == [0, 1, 3]
     assert captions.group(1) is captions.group(3) is None

@@ -15,7 +15,8 @@ from reference import encode_slowly
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vectors import WordVectors
-from core.encoding.encoder import SentenceEncoder, choose_device, choose_dtype
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.weights import choose_device, choose_dtype
 from core.store.progress import Cancelled, finish
 
 WORDS = 30
@@ -238,6 +239,8 @@ def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path
         torch.save({name: torch.zeros_like(value) for name, value in weights.items()}, path)
     elif kind == "a flat tensor":
         torch.save(weights | {"enc_lstm.weight_ih_l0": torch.zeros(8)}, path)
+    elif kind == "a number":
+        torch.save(weights | {"enc_lstm.weight_ih_l0": torch.tensor(8.0)}, path)
     elif kind == "code":
         torch.save({"run": print}, path)
     elif kind == "missing":
@@ -251,7 +254,7 @@ def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path
     "kind",
     [
         *("empty", "html", "cut off", "cut off zip", "noise", "a list", "other keys", "other shapes", "not finite"),
-        *("zeros", "a flat tensor", "code", "missing", "folder"),
+        *("zeros", "a flat tensor", "a number", "code", "missing", "folder"),
     ],
 )
 def test_a_file_that_is_no_state_dict_is_refused_with_its_name(setup, tmp_path, kind):

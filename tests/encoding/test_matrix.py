@@ -5,18 +5,20 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import Files, demo_texts, write_coco, write_vectors, write_weights
 from reference import encode_slowly
 
-from core.assets import AssetError, Assets
+from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
 from core.encoding.matrix import EmbeddingMatrix, Recipe, unfinished_rows
-from core.explorer import Explorer
+from core.opening import locate, open_, open_text_encoder
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.store.whole import is_whole
@@ -27,69 +29,60 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr("core.encoding.building.CHUNK", 40)
 
 
-def start(files: Files, **changes) -> Explorer:
-    """An explorer whose encoder and captions are open and whose matrix is not."""
-    paths = {"weights": files.weights, "vectors": files.vectors, "captions": files.captions} | changes
-    explorer = Explorer(Assets(**paths, version=2), Cache(files.cache), device="cpu", dtype="float32")
-    finish(explorer.open_encoder())
-    finish(explorer.open_captions())
-    return explorer
+def folder_of(files: Files) -> Path:
+    """The place of the matrix, whether it is there or not."""
+    return finish(locate(files.setup(), Cache(files.cache))).matrix
 
 
-def folder_of(explorer: Explorer) -> Path:
-    return explorer.cache.folder("matrix", explorer.recipe().key)
-
-
-def interrupt(explorer: Explorer, rows: int) -> Path:
-    """Encode until at least so many rows are done, then leave."""
-    steps = explorer.open_matrix()
+def interrupt(files: Files, rows: int) -> Path:
+    """Open until at least so many rows are encoded, then leave."""
+    folder = folder_of(files)
+    steps = open_(files.setup(), Cache(files.cache))
     for _ in steps:
-        if (unfinished_rows(folder_of(explorer)) or 0) >= rows:
+        if (unfinished_rows(folder) or 0) >= rows:
             break
     steps.close()
-    return folder_of(explorer)
+    return folder
 
 
 def test_every_caption_has_its_own_unit_row(files, small_chunks):
-    explorer = files.explorer()
-    import torch
-
-    sentences = [np.array(explorer.vectors.rows[explorer.matrix.sentences[row]]) for row in range(300)]
+    opened = files.explorer().opened
+    matrix, vectors = opened.matrix, opened.text_encoder.vocabulary.vectors
+    sentences = [np.array(vectors.rows[matrix.sentences[row]]) for row in range(300)]
     expected = encode_slowly(torch.load(files.weights, weights_only=True), sentences)
     lengths = np.linalg.norm(expected, axis=1)
-    np.testing.assert_allclose(explorer.matrix.norms, lengths, rtol=1e-5)
-    np.testing.assert_allclose(explorer.matrix.rows, expected / lengths[:, None], atol=5e-4)
-    assert explorer.matrix.rows.dtype == np.float16
-    stored = np.linalg.norm(explorer.matrix.rows.astype(np.float64), axis=1)
-    np.testing.assert_allclose(explorer.matrix.row_norms, stored, rtol=1e-6)
+    np.testing.assert_allclose(matrix.norms, lengths, rtol=1e-5)
+    np.testing.assert_allclose(matrix.rows, expected / lengths[:, None], atol=5e-4)
+    assert matrix.rows.dtype == np.float16
+    stored = np.linalg.norm(matrix.rows.astype(np.float64), axis=1)
+    np.testing.assert_allclose(matrix.row_norms, stored, rtol=1e-6)
 
 
 def test_an_interrupted_matrix_equals_an_uninterrupted_one_bit_by_bit(files, small_chunks, tmp_path):
-    explorer = start(files)
-    folder = interrupt(explorer, 100)
+    folder = interrupt(files, 100)
     assert not is_whole(folder)
-    interrupt(explorer, 200)
-    finish(explorer.open_matrix())
-    assert explorer.report.resumed_rows >= 200
-    assert not explorer.report.reused
-    other = start(Files(files.folder, files.weights, files.vectors, files.captions, tmp_path / "other"))
-    finish(other.open_matrix())
+    interrupt(files, 200)
+    report = files.explorer().opened.report
+    assert report.resumed_rows >= 200
+    assert not report.reused
+    other = replace(files, cache=tmp_path / "other").explorer().opened
     assert other.report.resumed_rows == 0
     for name in ("embeddings.npy", "norms.npy", "row_norms.npy", "ids.npy", "starts.npy"):
-        assert (folder / name).read_bytes() == (folder_of(other) / name).read_bytes()
+        assert (folder / name).read_bytes() == (other.matrix.folder / name).read_bytes()
 
 
-def test_a_second_start_encodes_nothing(files):
-    before = files.explorer()
+def test_a_second_start_encodes_nothing_and_loads_no_weights(files):
+    before = files.explorer().opened
     stamp = (before.matrix.folder / "embeddings.npy").stat().st_mtime_ns
-    again = files.explorer()
+    again = files.explorer().opened
     assert again.report.reused
+    assert not again.text_encoder.is_loaded
     assert (again.matrix.folder / "embeddings.npy").stat().st_mtime_ns == stamp
 
 
 @pytest.mark.parametrize("changed", ["weights", "vectors", "captions"])
 def test_a_change_of_any_input_makes_another_matrix_and_leaves_the_old_one(files, changed):
-    first = files.explorer().matrix.folder
+    first = files.explorer().opened.matrix.folder
     if changed == "weights":
         write_weights(files.weights, seed=1)
     elif changed == "vectors":
@@ -98,8 +91,8 @@ def test_a_change_of_any_input_makes_another_matrix_and_leaves_the_old_one(files
     else:
         write_coco(files.captions, [*demo_texts(299), "a caption that is new"])
     explorer = files.explorer()
-    assert explorer.matrix.folder != first
-    assert not explorer.report.reused
+    assert explorer.opened.matrix.folder != first
+    assert not explorer.opened.report.reused
     assert len(EmbeddingMatrix(first)) == 300
 
 
@@ -113,29 +106,27 @@ def test_a_recipe_names_everything_that_decides_the_values():
 
 
 def test_unfinished_work_of_another_torch_starts_over_and_says_so(files, small_chunks):
-    explorer = start(files)
-    folder = interrupt(explorer, 100)
+    folder = interrupt(files, 100)
     progress = json.loads((folder / "progress.json").read_text())
     progress["how"]["torch"] = "1.0"
     (folder / "progress.json").write_text(json.dumps(progress))
-    finish(explorer.open_matrix())
-    assert explorer.report.resumed_rows == 0
-    assert "torch was 1.0" in explorer.report.started_over
+    explorer = files.explorer()
+    assert explorer.opened.report.resumed_rows == 0
+    assert "torch was 1.0" in explorer.opened.report.started_over
 
 
 def test_a_damaged_progress_note_starts_over(files, small_chunks):
-    explorer = start(files)
-    folder = interrupt(explorer, 100)
+    folder = interrupt(files, 100)
     (folder / "progress.json").write_text("{")
-    finish(explorer.open_matrix())
-    assert explorer.report.resumed_rows == 0
+    explorer = files.explorer()
+    assert explorer.opened.report.resumed_rows == 0
     assert len(EmbeddingMatrix(folder)) == 300
 
 
 @pytest.mark.parametrize("name", ["embeddings", "norms", "row_norms", "ids", "starts"])
 @pytest.mark.parametrize("damage", ["cut off", "empty", "missing"])
 def test_a_damaged_matrix_is_made_anew(files, name, damage):
-    folder = files.explorer().matrix.folder
+    folder = files.explorer().opened.matrix.folder
     path = folder / f"{name}.npy"
     whole = path.read_bytes()
     if damage == "missing":
@@ -143,24 +134,27 @@ def test_a_damaged_matrix_is_made_anew(files, name, damage):
     else:
         path.write_bytes(whole[: len(whole) // 2 if damage == "cut off" else 0])
     explorer = files.explorer()
-    assert not explorer.report.reused
-    assert "damaged" in explorer.report.started_over
+    assert not explorer.opened.report.reused
+    assert "damaged" in explorer.opened.report.started_over
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("damage", ["[]", "{", "{}", '{"how": {}, "chunks": 1}'])
+@pytest.mark.parametrize(
+    "damage",
+    ["[]", "{", "{}", '{"how": {}, "chunks": 1}', '{"how": 3, "chunks": 1, "batch_size": 4, "rows": 2}'],
+)
 def test_an_unfinished_matrix_with_a_damaged_note_is_made_anew(files, small_chunks, damage):
-    explorer = start(files)
-    folder = interrupt(explorer, 100)
+    folder = interrupt(files, 100)
     (folder / "progress.json").write_text(damage)
-    finish(explorer.open_matrix())
-    assert explorer.report.resumed_rows == 0
-    assert len(explorer.matrix) == 300
+    assert unfinished_rows(folder) in (0, 2)
+    explorer = files.explorer()
+    assert explorer.opened.report.resumed_rows == 0
+    assert len(explorer.opened.matrix) == 300
 
 
 def test_captions_of_the_same_words_are_encoded_once_and_stored_in_every_place(files):
     write_coco(files.captions, ["a dog on the beach", "a cat", "a dog on the beach", "a dog on the beach"])
-    matrix = files.explorer().matrix
+    matrix = files.explorer().opened.matrix
     np.testing.assert_array_equal(matrix.rows[0], matrix.rows[2])
     np.testing.assert_array_equal(matrix.rows[0], matrix.rows[3])
     assert not np.array_equal(matrix.rows[0], matrix.rows[1])
@@ -169,8 +163,8 @@ def test_captions_of_the_same_words_are_encoded_once_and_stored_in_every_place(f
 def test_captions_without_known_words_are_counted_and_kept_at_the_point_of_the_marks(files):
     write_coco(files.captions, ["a dog", "xylograph", "", "a cat", "zzz qqq"])
     explorer = files.explorer()
-    assert explorer.matrix.sentences.wordless().tolist() == [1, 2, 4]
-    np.testing.assert_array_equal(explorer.matrix.rows[1], explorer.matrix.rows[2])
+    assert explorer.opened.matrix.sentences.wordless().tolist() == [1, 2, 4]
+    np.testing.assert_array_equal(explorer.opened.matrix.rows[1], explorer.opened.matrix.rows[2])
 
 
 def test_sentences_finds_the_rows_that_hold_the_same_ids():
@@ -203,7 +197,7 @@ main()
 def test_a_full_disk_is_told_before_anything_is_computed_and_leaves_nothing_half_written(files, tmp_path):
     """A limit on file sizes stands for the full disk: the system refuses to give the space in the same call."""
     write_coco(files.captions, demo_texts(1500))
-    explorer = start(files)  # converts the vectors while there is room
+    finish(open_text_encoder(files.setup(), Cache(files.cache)))  # converts the vectors while there is room
     script = tmp_path / "full.py"
     script.write_text(textwrap.dedent(FILL_DISK))
     ran = subprocess.run(
@@ -217,21 +211,19 @@ def test_a_full_disk_is_told_before_anything_is_computed_and_leaves_nothing_half
     assert "--cache-dir" in ran.stderr
     assert "Traceback" not in ran.stderr
     with pytest.raises(FileNotFoundError):
-        EmbeddingMatrix(folder_of(explorer))
-    finish(explorer.open_matrix())
-    assert len(explorer.matrix) == 1500
+        EmbeddingMatrix(folder_of(files))
+    assert len(files.explorer().opened.matrix) == 1500
 
 
 def test_a_cache_that_cannot_be_written_is_named(files):
     blocked = files.folder / "a file"
     blocked.write_text("")
-    explorer = Explorer(Assets(files.weights, files.vectors, files.captions, 2), Cache(blocked / "cache"))
     with pytest.raises(AssetError, match="--cache-dir"):
-        finish(explorer.prepare())
+        finish(open_(files.setup(), Cache(blocked / "cache")))
 
 
 def test_what_was_made_of_a_damaged_matrix_goes_with_it(files):
-    folder = files.explorer().matrix.folder
+    folder = files.explorer().opened.matrix.folder
     (folder / "codes" / "planted").parent.mkdir(exist_ok=True)
     (folder / "codes" / "planted").touch()
     (folder / "embeddings.npy").write_bytes(b"noise")
@@ -240,22 +232,22 @@ def test_what_was_made_of_a_damaged_matrix_goes_with_it(files):
 
 
 def test_a_matrix_has_the_codes_of_its_rows_and_gets_them_back_without_encoding(files):
-    first = files.explorer().matrix
+    first = files.explorer().opened.matrix
     if not RowCodes.supported():
         assert first.codes is None
         return
     np.testing.assert_array_equal(first.codes.codes, RowCodes.of(first.rows).codes)
     shutil.rmtree(first.folder / "codes")
     again = files.explorer()
-    assert again.report.reused
-    np.testing.assert_array_equal(again.matrix.codes.codes, first.codes.codes)
+    assert again.opened.report.reused
+    np.testing.assert_array_equal(again.opened.matrix.codes.codes, first.codes.codes)
 
 
 def test_codes_that_cannot_be_written_only_make_search_slower(files):
-    folder = files.explorer().matrix.folder
+    folder = files.explorer().opened.matrix.folder
     shutil.rmtree(folder / "codes", ignore_errors=True)
     (folder / "codes").write_text("a file in the way of the folder")
     explorer = files.explorer()
-    assert explorer.matrix.codes is None
+    assert explorer.opened.matrix.codes is None
     assert len(explorer.ask("a dog near the window").hits) == 100
-    assert ["search is slower" in problem for problem in explorer.problems()] == [True] * RowCodes.supported()
+    assert ["search is slower" in problem for problem in explorer.opened.problems()] == [True] * RowCodes.supported()

@@ -6,7 +6,7 @@ import torch
 
 from core.encoding import processor
 from core.encoding.codes import RowCodes
-from core.encoding.encoder import choose_dtype
+from core.encoding.weights import choose_dtype
 
 NAMES = [name for names in processor._TORCH_CHECKS.values() for name in names]
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import write_coco
+from conftest import typed, write_coco
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ranking.comparison import compare, shared_words
 from core.ranking.ranking import Ranking
-from core.store.progress import finish
 
 
 def by_distance(*rows):
@@ -62,9 +61,8 @@ def test_words_are_shared_when_their_stems_are_equal():
 
 
 def test_a_comparison_has_the_answers_of_each_method(files):
-    explorer = files.explorer()
-    finish(explorer.open_methods())
-    found = explorer.compare("two dogs near a window")
+    explorer = files.explorer(need="methods")
+    found = explorer.compare(typed(explorer, "two dogs near a window"))
     assert list(found.lists) == ["infersent", "words", "bm25", "context", "fused"]
     for method, hits in found.lists.items():
         answer = explorer.ask("two dogs near a window", method=method)
@@ -76,29 +74,27 @@ def test_a_comparison_has_the_answers_of_each_method(files):
 
 
 def test_a_compared_caption_leads_every_list(files):
-    explorer = files.explorer()
-    finish(explorer.open_methods())
-    found = explorer.compare(explorer.captions.texts[7], row=7, methods=["infersent", "bm25"])
-    assert found.row == 7
+    explorer = files.explorer(need="methods")
+    found = explorer.compare(explorer.queries.of_row(7), methods=["infersent", "bm25"])
+    assert (found.query, found.row) == (explorer.opened.captions.texts[7], 7)
     assert [hits[0].row for hits in found.lists.values()] == [7, 7]
 
 
 def test_equal_captions_count_once(files):
     write_coco(files.captions, ["a dog", "a cat", "a dog", "a dog near a window", "a man", "a cat"])
-    explorer = files.explorer()
-    finish(explorer.open_methods())
-    found = explorer.compare("a dog")
+    explorer = files.explorer(need="methods")
+    found = explorer.compare(typed(explorer, "a dog"))
     assert [hit.row for hit in found.lists["bm25"]] == [0, 3]
     assert sorted(hit.row for hit in found.lists["infersent"]) == [0, 1, 3, 4]
     assert found.overlap("infersent", "bm25") == 1, "without the query itself"
 
 
 def test_a_sum_has_no_lists_to_compare(files):
-    explorer = files.explorer()
-    finish(explorer.open_methods())
-    assert explorer.compare("a dog - a cat").lists == {}
+    explorer = files.explorer(need="methods")
+    assert explorer.compare(typed(explorer, "a dog - a cat")).lists == {}
 
 
 def test_methods_that_are_not_open_are_not_compared(files):
+    explorer = files.explorer()
     with pytest.raises(RuntimeError, match="open_methods"):
-        files.explorer().compare("a dog")
+        explorer.compare(typed(explorer, "a dog"))

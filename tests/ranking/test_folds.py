@@ -38,13 +38,13 @@ def test_two_images_whose_nearest_captions_are_equal_share_a_line():
 def test_captions_without_images_have_only_texts_to_fold():
     folds = folds_of(["a", "a"])
     assert folds.fold(ranked(0, 1)).images is None
-    assert folds.sisters is None
+    assert folds.sibling_counts is None
 
 
-def test_copies_and_sisters_are_counted_in_the_whole_corpus():
+def test_copies_and_siblings_are_counted_in_the_whole_corpus():
     folds = folds_of(["a", "b", "a", "a"], ["x", "x", "y", "x"])
     assert folds.copies.tolist() == [3, 1, 3, 3]
-    assert folds.sisters.tolist() == [2, 2, 0, 2]
+    assert folds.sibling_counts.tolist() == [2, 2, 0, 2]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), max_size=30), st.randoms(use_true_random=False))

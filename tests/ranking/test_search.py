@@ -2,12 +2,12 @@
 
 import gzip
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import needs_real_captions, real_captions
+from conftest import embedding_of, needs_real_captions, real_captions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from reference import rank_slowly
 from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
 from core.encoding.matrix import _unit_rows
-from core.ranking.search import Searcher
+from core.ranking.ranking import Found
+from core.ranking.search import MatrixSearcher
 
 
 @dataclass
@@ -49,7 +50,7 @@ def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) 
 
 def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(monkeypatch):
     m = matrix(rows_that_share_a_mean(600, 64))
-    searcher, whole = Searcher(m), Searcher._multiply
+    searcher, whole = MatrixSearcher(m), MatrixSearcher._multiply
     searcher._rows = torch.empty(m.rows.shape, dtype=torch.float16, device="meta")  # a device that is not the processor
     searcher._codes = None
 
@@ -58,9 +59,9 @@ def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(m
             raise torch.OutOfMemoryError("no room")
         return whole(self, unit, which)
 
-    monkeypatch.setattr(Searcher, "_multiply", full)
+    monkeypatch.setattr(MatrixSearcher, "_multiply", full)
     query = m.rows[5].astype(np.float32)
-    found, expected = searcher.nearest(query, own_row=5), Searcher(m).nearest(query, own_row=5)
+    found, expected = searcher.nearest(query, own_row=5), MatrixSearcher(m).nearest(query, own_row=5)
     assert searcher.device == "cpu"
     np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
     np.testing.assert_array_equal(found.order().rows, expected.order().rows)
@@ -71,7 +72,7 @@ def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(m
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.95])
 def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_mean(share, coded):
     m = matrix(rows_that_share_a_mean(6000, 512, share=share), coded=coded)
-    searcher = Searcher(m)
+    searcher = MatrixSearcher(m)
     rng = np.random.default_rng(1)
     for i in range(12):
         query = m.rows[i * 17].astype(np.float32) + rng.normal(size=512).astype(np.float32) * 0.01
@@ -101,14 +102,21 @@ def few_distinct(rng, n, dim):
 @given(
     st.sampled_from([whole_numbers, nearly_equal, opposites, few_distinct]),
     *(st.integers(1, 60), st.integers(1, 12), st.integers(1, 50), st.integers(0, 3), st.integers(0, 2**32 - 1)),
-    *(st.booleans(), st.booleans()),
+    *(st.booleans(), st.booleans(), st.sampled_from([None, 0.1, 0.5, 1.0])),
 )
-@settings(deadline=None, max_examples=250)
-def test_the_leading_hits_equal_a_full_sort_whatever_the_rows(kind, n, dim, k, n_wordless, seed, is_row, coded):
+@settings(deadline=None, max_examples=400)
+def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
+    kind, n, dim, k, n_wordless, seed, is_row, coded, share
+):
     rng = np.random.default_rng(seed)
     wordless = tuple(rng.choice(n, min(n_wordless, n - 1), replace=False).tolist())
     m = matrix(kind(rng, n, dim).astype(np.float32), wordless, coded=coded)
     ranked = np.setdiff1d(np.arange(n), wordless)
+    allowed = None
+    if share is not None:
+        allowed = rng.random(n) < share  # wordless ones, too
+        allowed[rng.choice(ranked)] = True
+        ranked = ranked[allowed[ranked]]
     own_row = int(rng.choice(ranked)) if is_row else None
     query = m.rows[own_row].astype(np.float64) if is_row else rng.normal(size=dim)
     rows, distances = rank_slowly(query, m.rows[ranked])
@@ -117,7 +125,7 @@ def test_the_leading_hits_equal_a_full_sort_whatever_the_rows(kind, n, dim, k, n
         at = rows.tolist().index(own_row)
         rows = np.concatenate([[own_row], np.delete(rows, at)])
         distances = np.concatenate([[0], np.delete(distances, at)])
-    found = Searcher(m).nearest(query, k=k, own_row=own_row)
+    found = MatrixSearcher(m).nearest(query, k=k, own_row=own_row, allowed=allowed)
     np.testing.assert_array_equal(found.leading.rows, rows[:k])
     np.testing.assert_array_equal(found.leading.distances, distances[:k])
     assert sorted(found.order().rows.tolist()) == ranked.tolist()
@@ -126,10 +134,10 @@ def test_the_leading_hits_equal_a_full_sort_whatever_the_rows(kind, n, dim, k, n
 def test_a_search_split_over_cores_gives_the_same():
     m = matrix(rows_that_share_a_mean(3000, 64))
     query = m.rows[7].astype(np.float32) + 0.01
-    alone = Searcher(m).nearest(query)
+    alone = MatrixSearcher(m).nearest(query)
     torch.set_num_threads(2)
     try:
-        split = Searcher(m).nearest(query)
+        split = MatrixSearcher(m).nearest(query)
         split_order = split.order()
     finally:
         torch.set_num_threads(1)
@@ -139,21 +147,21 @@ def test_a_search_split_over_cores_gives_the_same():
 
 def test_the_codes_leave_few_rows_to_read_whole(monkeypatch):
     read = []
-    whole = Searcher._similarities
+    whole = MatrixSearcher._similarities
 
-    def count(self, unit, which=None):
+    def count(self, unit, ranked, which=None):
         read.append(len(self._rows) if which is None else len(which))
-        return whole(self, unit, which)
+        return whole(self, unit, ranked, which)
 
-    monkeypatch.setattr(Searcher, "_similarities", count)
+    monkeypatch.setattr(MatrixSearcher, "_similarities", count)
     m = matrix(rows_that_share_a_mean(6000, 512))
-    Searcher(m).nearest(m.rows[5].astype(np.float32))
+    MatrixSearcher(m).nearest(m.rows[5].astype(np.float32))
     assert sum(read) < 2000 if RowCodes.supported() else sum(read) == 6000
 
 
 def test_the_whole_order_holds_every_row_once_and_starts_with_the_leading_hits():
     m = matrix(rows_that_share_a_mean(3000, 64))
-    found = Searcher(m).nearest(m.rows[5].astype(np.float32) + 0.01)
+    found = MatrixSearcher(m).nearest(m.rows[5].astype(np.float32) + 0.01)
     order = found.order()
     assert sorted(order.rows.tolist()) == list(range(3000))
     np.testing.assert_array_equal(order.rows[:100], found.leading.rows)
@@ -168,7 +176,7 @@ def test_a_caption_is_its_own_first_hit_at_zero_and_its_copies_follow_by_row():
     embeddings = rows_that_share_a_mean(500, 32)
     embeddings[[7, 99, 300]] = embeddings[42]
     m = matrix(embeddings)
-    found = Searcher(m).nearest(m.rows[99], own_row=99)
+    found = MatrixSearcher(m).nearest(m.rows[99], own_row=99)
     assert found.leading.rows[:4].tolist() == [99, 7, 42, 300]
     assert found.leading.distances[0] == 0
     assert (found.leading.distances >= 0).all()
@@ -178,12 +186,12 @@ def test_a_caption_is_its_own_first_hit_at_zero_and_its_copies_follow_by_row():
 
 def test_its_own_row_leads_even_among_more_copies_than_hits():
     m = matrix(np.ones((300, 16), np.float32))
-    assert Searcher(m).nearest(m.rows[250], own_row=250, k=10).leading.rows.tolist() == [250, *range(9)]
+    assert MatrixSearcher(m).nearest(m.rows[250], own_row=250, k=10).leading.rows.tolist() == [250, *range(9)]
 
 
 def test_captions_without_a_known_word_are_never_ranked():
     m = matrix(rows_that_share_a_mean(200, 16), wordless=(3, 4, 150))
-    found = Searcher(m).nearest(m.rows[3].astype(np.float32), k=200)
+    found = MatrixSearcher(m).nearest(m.rows[3].astype(np.float32), k=200)
     assert len(found.leading) == 197
     assert not {3, 4, 150} & set(found.order().rows.tolist())
     assert len(found.order()) == 197
@@ -191,20 +199,43 @@ def test_captions_without_a_known_word_are_never_ranked():
 
 def test_captions_without_a_known_word_do_not_count_for_the_median_distance():
     m = matrix(rows_that_share_a_mean(300, 16), wordless=tuple(range(200)))
-    assert 0 < Searcher(m).nearest(m.rows[250].astype(np.float32)).median_distance < 1
+    assert 0 < MatrixSearcher(m).nearest(m.rows[250].astype(np.float32)).median_distance < 1
 
 
 def test_a_corpus_of_captions_without_known_words_has_no_hits():
     m = matrix(np.ones((4, 8), np.float32), wordless=(0, 1, 2, 3))
-    found = Searcher(m).nearest(np.ones(8, np.float32))
+    found = MatrixSearcher(m).nearest(np.ones(8, np.float32))
     assert len(found.leading) == 0
     assert len(found.order()) == 0
+
+
+@pytest.mark.parametrize("coded", [True, False], ids=["codes", "no codes"])
+def test_allowed_rows_are_ranked_as_if_there_were_no_others(coded):
+    embeddings = rows_that_share_a_mean(3000, 64)
+    query = embeddings[5] + np.float32(0.01)
+    products = embeddings @ query
+    allowed = (products > np.median(products)) & (np.random.default_rng(2).random(3000) < 0.5)  # most of them near
+    rows = np.flatnonzero(allowed)
+    searcher = MatrixSearcher(matrix(embeddings, coded=coded))
+    some, alone = searcher.nearest(query, allowed=allowed), MatrixSearcher(matrix(embeddings[rows])).nearest(query)
+    np.testing.assert_array_equal(some.leading.rows, rows[alone.leading.rows])
+    np.testing.assert_array_equal(some.leading.distances, alone.leading.distances)
+    assert sorted(some.order().rows.tolist()) == rows.tolist()
+    assert some.median_distance == pytest.approx(alone.median_distance, abs=0.01)
+    assert len(searcher.nearest(query).order()) == 3000, "a search that allows all does so after one that did not"
+
+
+def test_where_no_row_is_allowed_there_are_no_hits():
+    m = matrix(rows_that_share_a_mean(50, 16), wordless=(3,))
+    for allowed in (np.zeros(50, bool), np.arange(50) == 3):
+        found = MatrixSearcher(m).nearest(m.rows[5].astype(np.float32), allowed=allowed)
+        assert len(found.leading) == len(found.order()) == 0
 
 
 def test_the_length_of_a_query_does_not_matter():
     m = matrix(rows_that_share_a_mean(300, 16))
     query = np.random.default_rng(0).normal(size=16)
-    near, far = Searcher(m).nearest(query * 1e-3), Searcher(m).nearest(query * 1e3)
+    near, far = MatrixSearcher(m).nearest(query * 1e-3), MatrixSearcher(m).nearest(query * 1e3)
     np.testing.assert_array_equal(near.leading.rows, far.leading.rows)
     np.testing.assert_allclose(near.leading.distances, far.leading.distances, atol=1e-12)
 
@@ -220,10 +251,43 @@ def test_on_real_captions_the_first_hundred_equal_the_full_float64_ranking(files
     explorer = files.explorer(captions=subset)
     for query in ("a man on a horse", "a cat is in the room .", "a red bus", "people at a table with food and a dog"):
         answer = explorer.ask(query)
-        assert answer.row is None
-        ids = explorer.vectors.find(["<p>", *query.split(), "</p>"])
-        embedding = explorer.encoder.encode(np.array(explorer.vectors.rows[ids[ids >= 0]])).embedding
-        ranked = np.setdiff1d(np.arange(8000), explorer.matrix.sentences.wordless())
-        rows, distances = rank_slowly(embedding, explorer.matrix.rows[ranked])
+        assert answer.query.row is None
+        matrix = explorer.opened.matrix
+        ranked = np.setdiff1d(np.arange(8000), matrix.sentences.wordless())
+        rows, distances = rank_slowly(embedding_of(explorer, query), matrix.rows[ranked])
         np.testing.assert_array_equal(answer.hits.rows, ranked[rows[:100]])
         np.testing.assert_allclose(answer.hits.distances, distances[:100], atol=1e-9)
+
+
+# A page of what was found
+
+
+def test_a_page_is_that_part_of_the_whole_order():
+    m = matrix(rows_that_share_a_mean(300, 16))
+    found = MatrixSearcher(m).nearest(m.rows[5].astype(np.float32), own_row=5)
+    order = found.order()
+    for start, stop in [(0, 10), (90, 100), (95, 130), (100, 300), (290, 500), (300, 310), (7, 7)]:
+        page = found.page(start, stop)
+        np.testing.assert_array_equal(page.rows, order.rows[start:stop])
+        np.testing.assert_allclose(page.distances, order.distances[start:stop], atol=1e-6)
+        assert page.scores is None
+
+
+def test_a_page_of_leading_hits_has_their_exact_distances_and_ranks_nothing_else():
+    m = matrix(rows_that_share_a_mean(300, 16))
+    found = MatrixSearcher(m).nearest(m.rows[5].astype(np.float32))
+    alone = replace(found, order=lambda: pytest.fail("ranked everything"))
+    np.testing.assert_array_equal(alone.page(20, 100).distances, found.leading.distances[20:])
+
+
+def test_a_page_of_scored_hits_has_scores():
+    scores = np.array([0, 3, 1, 0, 2], np.float32)
+    found = Found.by_score(scores, k=2, own_row=None)
+    assert found.page(1, 5).rows.tolist() == [4, 2]
+    assert found.page(1, 5).scores.tolist() == [2, 1]
+
+
+def test_without_an_order_pages_end_with_the_leading_hits():
+    found = replace(Found.by_score(np.arange(5, dtype=np.float32), k=2, own_row=None), order=None)
+    assert found.page(0, 9).rows.tolist() == [4, 3]
+    assert len(found.page(2, 9)) == 0

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.corpus.tokenizer import Tokenizer
-from core.query import Token
+from core.query import Query, Token
 from core.ranking.methods import METHODS
-from core.trust.calibration import DISTRIBUTIONS, Calibration, Predictor, Recall
+from core.trust.calibration import Calibration, Recall
+from core.trust.learning import DISTRIBUTIONS
+from core.trust.predictor import Predictor
 from core.trust.signals import NAMES, Signals
-from core.trust.verdict import NOTHING_KNOWN, Verdict, judge, judge_by_rules
+from core.trust.verdict import NOTHING_KNOWN, Verdict, describe_method, judge, judge_by_rules
 
 CONTENT = ["green", "kite", "beach", "dog", "umbrella", "train", "bridge", "snow", "boat", "kitchen"]
 LEVELS = ["unreliable", "doubtful", "reliable"]
@@ -134,7 +136,7 @@ def calibration_of(
     quantiles = tuple(np.linspace(0, 1, 101).tolist())
     parts: dict[str, object] = {
         "captions": 1234,
-        "measure": "a sister among the first ten",
+        "measure": "another caption of the same image among the first ten",
         "chance": 0.01,
         "curve": tuple(
             Recall(kind, length, 100, dict.fromkeys(METHODS, (value, value - 0.05, value + 0.05)))
@@ -252,7 +254,7 @@ def test_unknown_words_are_named_unless_still_typed():
         (replace(PLAIN, matches=np.log1p(1500)), {}, "1,500 captions have all of its words"),
         (replace(PLAIN, same_image=0), {}, "20 different images"),
         (replace(PLAIN, from_marks=0.01), {}, "nearer to the embedding of no words than 99% of whole captions"),
-        (PLAIN, {}, "have the look of queries that failed"),
+        (PLAIN, {}, "usually failed in the calibration"),
         (PLAIN, {"marks": 0.97}, "marks won 97% of the features, more than in 97% of whole captions"),
         (PLAIN, {"hubs": 3}, "3 of the first 10 are hubs"),
     ],
@@ -274,3 +276,36 @@ def test_a_better_method_is_told_when_the_query_is_not_reliable():
     assert judged(5, odds=LIKELY, curve=curve).better == "bm25"
     assert judged(5, odds=SURE, curve=curve).better is None
     assert judged(5, odds=LIKELY).better is None
+
+
+# Other methods than infersent
+
+
+def asked(*tokens: Token) -> Query:
+    return Query(text="", ids=np.zeros(2, np.int32), tokens=tokens)
+
+
+def test_a_list_of_another_method_gets_what_was_measured_of_that_method_at_this_length():
+    curve = tuple(
+        replace(cell, by_method=cell.by_method | {"words": (cell.length / 20, 0.0, 1.0)})
+        for cell in calibration_of().curve
+    )
+    verdict = describe_method(asked(*known("the", *CONTENT[:4])), "words", calibration_of(curve=curve))
+    assert (verdict.level, verdict.probability, verdict.too_short, verdict.better) == (None, None, None, None)
+    (sentence,) = verdict.reasons
+    assert sentence.startswith("4 content words: with words such queries find another caption of the same image")
+    assert sentence.endswith("20% of the time, with infersent 60%")
+    assert verdict.basis == "measured on 1,234 captions"
+
+
+@pytest.mark.parametrize(("method", "count"), [("words", 2), ("context", 2), ("bm25", 3), ("fused", 3)])
+def test_a_word_without_a_vector_counts_for_the_methods_that_go_by_words(method, count):
+    query = asked(*known("the", "kite", "beach"), *unknown("glorp", "..."))
+    assert describe_method(query, method, calibration_of()).reasons[0].startswith(f"{count} content words")
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_before_a_calibration_another_method_is_said_to_be_unmeasured(method):
+    verdict = describe_method(asked(*known(*CONTENT)), method, None)
+    assert (verdict.level, verdict.probability, verdict.basis) == (None, None, "no calibration")
+    assert verdict.reasons == (f"how far {method} can be trusted is not measured yet",)

@@ -12,15 +12,17 @@ from rich.cells import cell_len
 from textual.events import Key, Paste
 
 from core.assets import AssetError
+from core.corpus.tokenizer import Tokenizer
 from core.encoding.matrix import unfinished_rows
 from core.store.progress import Progress, finish
 from core.trust.verdict import Verdict
 from tui.app import ExplorerApp
+from tui.messages import Ordered
 from tui.options import Options
-from tui.widgets.answer_pane import VerdictPane
-from tui.widgets.compare_screen import CompareScreen
-from tui.widgets.help_screen import HelpScreen
+from tui.screens.compare import CompareScreen
+from tui.screens.help import HelpScreen
 from tui.widgets.hit_list import HitList
+from tui.widgets.verdict_pane import VerdictPane
 
 
 def make_app(files) -> ExplorerApp:
@@ -33,7 +35,7 @@ def make_app(files) -> ExplorerApp:
         dtype="float32",
         device="cpu",
     )
-    return ExplorerApp(options.open_explorer)
+    return ExplorerApp(options.open_corpus)
 
 
 async def until(pilot, holds, *, what: str) -> None:
@@ -48,7 +50,7 @@ async def until(pilot, holds, *, what: str) -> None:
 async def ready(pilot) -> None:
     """Wait for the opening caption and its whole ranking."""
     app = pilot.app
-    await until(pilot, lambda: len(app.hit_list) > 100, what="the first answer")
+    await until(pilot, lambda: len(app.explore.hit_list) > 100, what="the first answer")
 
 
 async def settle(pilot) -> None:
@@ -56,10 +58,10 @@ async def settle(pilot) -> None:
     app = pilot.app
 
     def settled() -> bool:
-        answer = app._answer
-        if answer is None or app._shown_serial != app._serial:
+        answer = app.explore.view.answer
+        if answer is None or not app.explore.session.is_shown:
             return False
-        return answer.found is None or len(app.hit_list.ranking) == len(answer.found.order())
+        return answer.found is None or len(app.explore.hit_list.ranking) == len(answer.found.order())
 
     await until(pilot, settled, what="the answer")
 
@@ -70,21 +72,21 @@ async def type_text(pilot, text: str) -> None:
 
 def line(app, place: int) -> str:
     """A line of the list as it is drawn."""
-    y = place - round(app.hit_list.scroll_offset.y)
-    return app.hit_list.render_line(y).text
+    y = place - round(app.explore.hit_list.scroll_offset.y)
+    return app.explore.hit_list.render_line(y).text
 
 
 async def test_it_starts_with_a_random_caption_and_the_cursor_on_its_nearest_neighbour(files):
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
-        assert app.hit_list.has_focus
-        assert app.hit_list.cursor == 1
-        assert app.search_box.value == app.hit_list.texts[app.hit_list.ranking.rows[0]]
+        assert app.explore.hit_list.has_focus
+        assert app.explore.hit_list.cursor == 1
+        assert app.explore.search_box.value == app.explore.hit_list.texts[app.explore.hit_list.ranking.rows[0]]
         assert "0.0000" in line(app, 0)
         assert line(app, 1).startswith("›")
-        assert "weights" in str(app.header_line.content)
-        assert "total" in str(app.timings_line.content)
+        assert "weights" in str(app.explore.header_line.content)
+        assert "total" in str(app.explore.timings_line.content)
 
 
 async def test_answers_follow_the_typing(files):
@@ -94,12 +96,12 @@ async def test_answers_follow_the_typing(files):
         await pilot.press("slash")
         await type_text(pilot, "a dog on the beach")
         await settle(pilot)
-        assert app.search_box.value == "a dog on the beach"
-        assert app._answer.text == "a dog on the beach"
-        assert len(app.hit_list) == 300
+        assert app.explore.search_box.value == "a dog on the beach"
+        assert app.explore.view.answer.query.text == "a dog on the beach"
+        assert len(app.explore.hit_list) == 300
         await pilot.press("enter")
-        assert app.hit_list.has_focus
-        assert app.hit_list.cursor == 0
+        assert app.explore.hit_list.has_focus
+        assert app.explore.hit_list.cursor == 0
 
 
 async def test_every_printable_key_types_in_the_box(files):
@@ -109,39 +111,39 @@ async def test_every_printable_key_types_in_the_box(files):
         await pilot.press("i")
         await type_text(pilot, "qrijkgG")
         await pilot.press("question_mark", "slash")
-        assert app.search_box.value == "qrijkgG?/"
+        assert app.explore.search_box.value == "qrijkgG?/"
 
 
 async def test_enter_follows_a_neighbour_and_backspace_returns_to_the_same_place(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        start = app.search_box.value
+        start = app.explore.search_box.value
         await pilot.press("j", "j", "j")
-        chosen = app.hit_list.texts[app.hit_list.row]
+        chosen = app.explore.hit_list.texts[app.explore.hit_list.row]
         await pilot.press("enter")
         await settle(pilot)
-        assert app.search_box.value == chosen
-        assert app.hit_list.cursor == 1
-        assert chosen[:8] in str(app.trail_line.content)
+        assert app.explore.search_box.value == chosen
+        assert app.explore.hit_list.cursor == 1
+        assert chosen[:8] in str(app.explore.trail_line.content)
         await pilot.press("backspace")
         await settle(pilot)
-        assert app.search_box.value == start
-        assert app.hit_list.cursor == 4
+        assert app.explore.search_box.value == start
+        assert app.explore.hit_list.cursor == 4
         await pilot.press("backspace")
         await settle(pilot)
-        assert app.search_box.value == start
+        assert app.explore.search_box.value == start
 
 
 async def test_enter_on_the_query_itself_does_nothing(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        before = app.search_box.value
+        before = app.explore.search_box.value
         await pilot.press("g", "enter")
         await pilot.pause(0.2)
-        assert app.search_box.value == before
-        assert len(app._trail.visits) == 1
+        assert app.explore.search_box.value == before
+        assert len(app.explore.session.trail.visits) == 1
 
 
 async def test_a_place_far_down_the_list_is_found_again_on_the_way_back(files):
@@ -149,12 +151,12 @@ async def test_a_place_far_down_the_list_is_found_again_on_the_way_back(files):
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("G", "k")
-        assert app.hit_list.cursor == 298
+        assert app.explore.hit_list.cursor == 298
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("backspace")
         await settle(pilot)
-        await until(pilot, lambda: app.hit_list.cursor == 298, what="the old place")
+        await until(pilot, lambda: app.explore.hit_list.cursor == 298, what="the old place")
 
 
 async def test_going_back_to_typed_text_puts_it_into_the_box_and_asks_once(files):
@@ -167,12 +169,12 @@ async def test_going_back_to_typed_text_puts_it_into_the_box_and_asks_once(files
         await settle(pilot)
         await pilot.press("j", "enter")
         await settle(pilot)
-        serial = app._serial
+        serial = app.explore.session.serial
         await pilot.press("alt+left")
         await settle(pilot)
-        assert app.search_box.value == "a red bus"
+        assert app.explore.search_box.value == "a red bus"
         await pilot.pause(0.6)
-        assert app._serial == serial + 1
+        assert app.explore.session.serial == serial + 1
 
 
 async def test_keystrokes_are_not_steps_of_the_trail(files):
@@ -181,9 +183,9 @@ async def test_keystrokes_are_not_steps_of_the_trail(files):
         await ready(pilot)
         await pilot.press("slash")
         await type_text(pilot, "a red bus")
-        assert len(app._trail.visits) == 1
+        assert len(app.explore.session.trail.visits) == 1
         await pilot.press("escape")
-        assert [visit.text for visit in app._trail.visits][1:] == ["a red bus"]
+        assert [visit.text for visit in app.explore.session.trail.visits][1:] == ["a red bus"]
 
 
 async def test_r_and_ctrl_r_ask_random_captions(files):
@@ -194,9 +196,9 @@ async def test_r_and_ctrl_r_ask_random_captions(files):
         await settle(pilot)
         await pilot.press("slash", "ctrl+r")
         await settle(pilot)
-        assert len(app._trail.visits) == 3
-        assert app.search_box.value == app._trail.visits[-1].text
-        assert app.search_box.has_focus
+        assert len(app.explore.session.trail.visits) == 3
+        assert app.explore.search_box.value == app.explore.session.trail.visits[-1].text
+        assert app.explore.search_box.has_focus
 
 
 async def test_page_keys_and_both_ends(files):
@@ -204,15 +206,15 @@ async def test_page_keys_and_both_ends(files):
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("pagedown", "pagedown")
-        assert app.hit_list.cursor > 10
-        assert line(app, app.hit_list.cursor).startswith("›")
+        assert app.explore.hit_list.cursor > 10
+        assert line(app, app.explore.hit_list.cursor).startswith("›")
         await pilot.press("end")
-        assert app.hit_list.cursor == 299
+        assert app.explore.hit_list.cursor == 299
         assert " 300 " in line(app, 299)
         await pilot.press("home", "k")
-        assert app.hit_list.cursor == 0
+        assert app.explore.hit_list.cursor == 0
         await pilot.press("pageup", "up")
-        assert app.hit_list.cursor == 0
+        assert app.explore.hit_list.cursor == 0
 
 
 async def test_an_empty_box_calms_the_list(files):
@@ -221,11 +223,11 @@ async def test_an_empty_box_calms_the_list(files):
         await ready(pilot)
         await pilot.press("slash", "backspace")
         await settle(pilot)
-        assert app.search_box.value == ""
-        assert len(app.hit_list) == 0
-        assert app.verdict_pane.answer.verdict is None
+        assert app.explore.search_box.value == ""
+        assert len(app.explore.hit_list) == 0
+        assert app.explore.view.verdict_pane.answer.verdict is None
         await pilot.press("enter", "j", "enter", "G")
-        assert app.hit_list.has_focus
+        assert app.explore.hit_list.has_focus
 
 
 async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
@@ -236,9 +238,9 @@ async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
         await type_text(pilot, "xylograph")
         await pilot.press("enter")
         await settle(pilot)
-        assert len(app.hit_list) == 0
-        assert "UNRELIABLE" in str(app.verdict_pane.render())
-        assert "unknown" in str(app.importance_pane.render())
+        assert len(app.explore.hit_list) == 0
+        assert "UNRELIABLE" in str(app.explore.view.verdict_pane.render())
+        assert "unknown" in str(app.explore.view.importance_pane.render())
 
 
 async def test_a_short_query_is_told_in_words_and_sign(files):
@@ -249,7 +251,7 @@ async def test_a_short_query_is_told_in_words_and_sign(files):
         await type_text(pilot, "dog")
         await pilot.press("enter")
         await settle(pilot)
-        verdict = str(app.verdict_pane.render())
+        verdict = str(app.explore.view.verdict_pane.render())
         assert verdict.startswith("✘ UNRELIABLE")
         assert "1 known content word" in verdict
 
@@ -271,34 +273,40 @@ async def test_an_overtaken_answer_is_never_shown(files):
         await pilot.press(*"old")
         await until(pilot, held.is_set, what="the old question at work")
         seen = []
-        app.watch(app.hit_list, "ranking", lambda ranking: seen.append(app._answer.text), init=False)
+        app.watch(
+            app.explore.hit_list, "ranking", lambda ranking: seen.append(app.explore.view.answer.query.text), init=False
+        )
         await type_text(pilot, "er dog")
         release.set()
         await settle(pilot)
-        assert app._answer.text == "older dog"
+        assert app.explore.view.answer.query.text == "older dog"
         assert "old" not in seen
 
 
 async def test_keys_typed_while_loading_are_kept_and_asked(files):
     app = make_app(files)
     gate = threading.Event()
-    open_explorer = app._open_explorer
+    open_explorer = app._loader._open_corpus
 
     def slow_open():
         gate.wait(10)
         return open_explorer()
 
-    app._open_explorer = slow_open
+    app._loader._open_corpus = slow_open
     async with app.run_test() as pilot:
         await pilot.press("slash")
         await type_text(pilot, "a cat")
-        assert app.body.current == "loading"
+        assert app.explore.body.current == "loading"
         gate.set()
-        await until(pilot, lambda: app._answer is not None and app._answer.text == "a cat", what="the typed query")
-        assert app.search_box.has_focus
-        assert app.search_box.value == "a cat"
+        await until(
+            pilot,
+            lambda: app.explore.view.answer is not None and app.explore.view.answer.query.text == "a cat",
+            what="the typed query",
+        )
+        assert app.explore.search_box.has_focus
+        assert app.explore.search_box.value == "a cat"
         await pilot.press("s")
-        assert app.search_box.value == "a cats"
+        assert app.explore.search_box.value == "a cats"
 
 
 async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
@@ -311,15 +319,15 @@ async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
         await pilot.press("q")
         await until(pilot, lambda: not app.is_running, what="the end")
     again = files.explorer()
-    assert again.report.resumed_rows + (300 if again.report.reused else 0) > 0
+    assert again.opened.report.resumed_rows + (300 if again.opened.report.reused else 0) > 0
 
 
 async def test_a_file_that_cannot_be_used_is_shown_as_a_panel_that_says_what_to_do(files):
     files.weights.write_text("<html>not found</html>")
     app = make_app(files)
     async with app.run_test() as pilot:
-        await until(pilot, lambda: app.body.current == "error", what="the error")
-        text = str(app.error_pane.render())
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
+        text = str(app.explore.error_pane.render())
         assert str(files.weights) in text
         assert "HTML" in text
         assert "what to do" in text
@@ -332,7 +340,7 @@ async def test_captions_without_any_known_word_are_an_error_panel_not_a_crash(fi
     write_coco(files.captions, ["xylograph", "zzz"])
     app = make_app(files)
     async with app.run_test() as pilot:
-        await until(pilot, lambda: app.body.current == "error", what="the error")
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
 
 
 async def test_help_opens_over_everything_and_closes(files):
@@ -350,9 +358,9 @@ async def test_hostile_captions_are_shown_as_data(files):
     write_coco(files.captions, texts)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app._answer is not None, what="the first answer")
+        await until(pilot, lambda: app.explore.view.answer is not None, what="the first answer")
         await settle(pilot)
-        drawn = [line(app, place) for place in range(len(app.hit_list))]
+        drawn = [line(app, place) for place in range(len(app.explore.hit_list))]
         assert not any(char < " " or "\x7f" <= char <= "\x9f" or char == "\u202e" for char in "".join(drawn))
         for text in ("␛[31mred dog", "[bold]a dog[/bold]", "a \\u202edog", "a dog \U0001f600 here", "a␉dog"):
             assert any(text in each for each in drawn)
@@ -364,7 +372,7 @@ async def test_resizing_folds_the_panes_under_the_list_and_back(files):
     app = make_app(files)
     async with app.run_test(size=(160, 50)) as pilot:
         await ready(pilot)
-        panes, hits = app.query_one("#panes"), app.hit_list
+        panes, hits = app.query_one("#panes"), app.explore.hit_list
         assert panes.region.x > hits.region.x
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.1)
@@ -379,11 +387,11 @@ async def test_a_long_query_shows_its_strongest_words(files):
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        app.search_box.value = "a man and a dog and a cat near the window of a red bus in the rain"
+        app.explore.search_box.value = "a man and a dog and a cat near the window of a red bus in the rain"
         await settle(pilot)
-        pane = app.importance_pane
+        pane = app.explore.view.importance_pane
         assert pane.render().plain.count("\n") + 1 <= pane.size.height
-        strongest = max(app._answer.tokens, key=lambda token: token.importance)
+        strongest = max(app.explore.view.answer.query.tokens, key=lambda token: token.importance)
         assert strongest.text in pane.render().plain
         assert "weaker" in pane.render().plain
 
@@ -392,11 +400,11 @@ async def test_a_new_answer_is_shown_from_its_top_even_when_the_wheel_had_scroll
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        app.hit_list.scroll_to(y=100, animate=False)
-        await until(pilot, lambda: app.hit_list.scroll_offset.y > 50, what="the wheel")
+        app.explore.hit_list.scroll_to(y=100, animate=False)
+        await until(pilot, lambda: app.explore.hit_list.scroll_offset.y > 50, what="the wheel")
         await pilot.press("r")
         await settle(pilot)
-        await until(pilot, lambda: app.hit_list.scroll_offset.y <= 1, what="the top")
+        await until(pilot, lambda: app.explore.hit_list.scroll_offset.y <= 1, what="the top")
 
 
 async def test_a_click_moves_the_cursor_and_a_double_click_follows(files):
@@ -404,11 +412,11 @@ async def test_a_click_moves_the_cursor_and_a_double_click_follows(files):
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.click(HitList, offset=(20, 5))
-        assert app.hit_list.cursor == 5
-        chosen = app.hit_list.texts[app.hit_list.row]
+        assert app.explore.hit_list.cursor == 5
+        chosen = app.explore.hit_list.texts[app.explore.hit_list.row]
         await pilot.click(HitList, offset=(20, 5), times=2)
         await settle(pilot)
-        assert app.search_box.value == chosen
+        assert app.explore.search_box.value == chosen
 
 
 async def test_the_caption_under_the_cursor_is_shown_with_its_image(files):
@@ -416,9 +424,9 @@ async def test_the_caption_under_the_cursor_is_shown_with_its_image(files):
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await pilot.press("j", "j")
-        row = app.hit_list.row
-        pane = app.caption_pane.render().plain
-        assert app.hit_list.texts[row] in pane
+        row = app.explore.hit_list.row
+        pane = app.explore.view.caption_pane.render().plain
+        assert app.explore.hit_list.texts[row] in pane
         assert f"image {100 + row // 5}\nimage_{row // 5}.jpg\nhttp://example.org/{row // 5}.jpg" in pane
         assert f"caption {1000 + row}" in pane
 
@@ -431,7 +439,7 @@ async def test_of_a_followed_caption_that_is_too_long_for_the_box_the_beginning_
         await pilot.press("enter")
         await settle(pilot)
         await pilot.pause(0.1)
-        assert app.search_box.render_line(0).text.startswith("a very very")
+        assert app.explore.search_box.render_line(0).text.startswith("a very very")
 
 
 async def test_typing_after_a_random_caption_asked_from_the_box_replaces_it(files):
@@ -441,7 +449,7 @@ async def test_typing_after_a_random_caption_asked_from_the_box_replaces_it(file
         await pilot.press("slash", "ctrl+r")
         await settle(pilot)
         await type_text(pilot, "a cat")
-        assert app.search_box.value == "a cat"
+        assert app.explore.search_box.value == "a cat"
 
 
 async def test_correcting_a_submitted_text_does_not_select_it(files):
@@ -456,47 +464,47 @@ async def test_correcting_a_submitted_text_does_not_select_it(files):
         await settle(pilot)
         await pilot.pause(0.5)
         await type_text(pilot, " runs")
-        assert app.search_box.value == "a dog runs"
+        assert app.explore.search_box.value == "a dog runs"
 
 
 async def test_back_returns_to_where_the_cursor_was_before_the_typing(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        start = app.search_box.value
+        start = app.explore.search_box.value
         await pilot.press(*"jjjjjj")
-        assert app.hit_list.cursor == 7
+        assert app.explore.hit_list.cursor == 7
         await pilot.press("slash")
         await type_text(pilot, "a dog")
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("backspace")
         await settle(pilot)
-        assert (app.search_box.value, app.hit_list.cursor) == (start, 7)
+        assert (app.explore.search_box.value, app.explore.hit_list.cursor) == (start, 7)
 
 
 async def test_back_from_an_emptied_box_returns_to_what_was_shown_before(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        start = app.search_box.value
+        start = app.explore.search_box.value
         await pilot.press("slash", "backspace", "escape")
         await settle(pilot)
-        assert len(app.hit_list) == 0
+        assert len(app.explore.hit_list) == 0
         await pilot.press("backspace")
         await settle(pilot)
-        assert app.search_box.value == start
-        assert len(app.hit_list) == 300
+        assert app.explore.search_box.value == start
+        assert len(app.explore.hit_list) == 300
 
 
 async def test_quitting_during_a_very_long_query_takes_no_longer_than_its_present_part(files, monkeypatch):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        kind, parts = type(app._explorer.encoder._directions[0]), []
+        kind, parts = type(app._explorer.opened.text_encoder.sentence_encoder._directions[0]), []
         project = kind.project  # once a part
         monkeypatch.setattr(kind, "project", lambda *given: parts.append(time.sleep(0.02)) or project(*given))
-        app.search_box.value = "a dog on the beach " * 2000
+        app.explore.search_box.value = "a dog on the beach " * 2000
         await until(pilot, lambda: len(parts) > 2, what="the encoding to begin")
         await pilot.press("ctrl+c")
     assert len(parts) < 150
@@ -508,8 +516,8 @@ async def test_a_followed_hit_from_far_down_is_shown_from_its_first_line(files):
         await ready(pilot)
         await pilot.press("G", "enter")
         await settle(pilot)
-        await until(pilot, lambda: app.hit_list.scroll_offset.y == 0, what="the top")
-        assert app.hit_list.cursor == 1
+        await until(pilot, lambda: app.explore.hit_list.scroll_offset.y == 0, what="the top")
+        assert app.explore.hit_list.cursor == 1
 
 
 @pytest.mark.parametrize("size", [(80, 12), (40, 12), (120, 10), (30, 8)])
@@ -517,31 +525,31 @@ async def test_the_list_has_room_in_a_low_window(files, size):
     app = make_app(files)
     async with app.run_test(size=size) as pilot:
         await ready(pilot)
-        assert app.hit_list.size.height >= size[1] - 6
+        assert app.explore.hit_list.size.height >= size[1] - 6
 
 
 async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        app.hit_list.post_message(Paste("a dog\non the\r\nbeach"))
-        await until(pilot, lambda: app.search_box.value == "a dog on the beach", what="the pasted text")
+        app.explore.hit_list.post_message(Paste("a dog\non the\r\nbeach"))
+        await until(pilot, lambda: app.explore.search_box.value == "a dog on the beach", what="the pasted text")
         await settle(pilot)
-        assert app._answer.text == "a dog on the beach"
+        assert app.explore.view.answer.query.text == "a dog on the beach"
 
 
 async def test_timings_and_panes_fit_the_window_after_a_resize(files):
     app = make_app(files)
     async with app.run_test(size=(160, 50)) as pilot:
         await ready(pilot)
-        assert "search" in str(app.timings_line.content)
+        assert "search" in str(app.explore.timings_line.content)
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.1)
-        assert "search" not in str(app.timings_line.content)
-        assert app.hit_list.texts[app.hit_list.row] in app.caption_pane.render().plain
+        assert "search" not in str(app.explore.timings_line.content)
+        assert app.explore.hit_list.texts[app.explore.hit_list.row] in app.explore.view.caption_pane.render().plain
         await pilot.resize_terminal(160, 50)
         await pilot.pause(0.1)
-        assert "search" in str(app.timings_line.content)
+        assert "search" in str(app.explore.timings_line.content)
 
 
 async def test_a_fast_typist_gets_the_last_text_answered(files):
@@ -550,10 +558,10 @@ async def test_a_fast_typist_gets_the_last_text_answered(files):
         await ready(pilot)
         await pilot.press("slash")
         for text in ("a man", "a woman", "a dog"):
-            app.search_box.value = text
+            app.explore.search_box.value = text
             await asyncio.sleep(0)
         await settle(pilot)
-        assert app._answer.text == "a dog"
+        assert app.explore.view.answer.query.text == "a dog"
 
 
 async def test_everything_a_key_does_is_in_the_command_palette(files):
@@ -591,10 +599,10 @@ async def test_a_burst_that_leaves_first_leaves_and_types_nothing(files, loaded)
     async with app.run_test() as pilot:
         if loaded:
             await ready(pilot)
-        before = app.search_box.value
+        before = app.explore.search_box.value
         press_at_once(app, "qi")
         await until(pilot, lambda: not app.is_running, what="the end")
-        assert app.search_box.value == before
+        assert app.explore.search_box.value == before
         assert app.return_code == 0
 
 
@@ -603,94 +611,125 @@ async def test_keys_of_a_burst_act_in_their_order(files):
     async with app.run_test() as pilot:
         await ready(pilot)
         press_at_once(app, "riqrj")
-        await until(pilot, lambda: app.search_box.value == "qrj", what="what is typed after i, in place of the caption")
-        assert len(app._trail.visits) == 2, "r asked a random caption before"
+        await until(
+            pilot, lambda: app.explore.search_box.value == "qrj", what="what is typed after i, in place of the caption"
+        )
+        assert len(app.explore.session.trail.visits) == 2, "r asked a random caption before"
         await pilot.press("escape")
         await settle(pilot)
         hits = ask_caption(app._explorer, 7).hits
-        app.hit_list.show(hits, app._explorer.folds.fold(hits.rows))
+        app.explore.hit_list.show(hits, app._explorer.opened.folds.fold(hits.rows))
         press_at_once(app, "jjjkq")
         await until(pilot, lambda: not app.is_running, what="the end")
-        assert app.hit_list.cursor == 2
+        assert app.explore.hit_list.cursor == 2
 
 
-async def test_the_opening_captions_hits_are_shown_before_the_encoder_is_loaded(files):
+async def test_the_opening_captions_hits_are_shown_before_the_encoder_is_loaded(files, monkeypatch):
     files.explorer()  # the captions are encoded
     app = make_app(files)
-    open_explorer, gate = app._open_explorer, threading.Event()
-
-    def held_back():
-        explorer = open_explorer()
-        explorer.tokenizer.tokenize = lambda text, tokenize=explorer.tokenizer.tokenize: (
-            gate.wait(10) and tokenize(text)
-        )
-        return explorer
-
-    app._open_explorer = held_back
+    tokenize, gate = Tokenizer.tokenize, threading.Event()
+    monkeypatch.setattr(Tokenizer, "tokenize", lambda self, text: gate.wait(10) and tokenize(self, text))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: len(app.hit_list) == 100, what="the leading hits")
-        assert app.hit_list.cursor == 1
+        await until(pilot, lambda: len(app.explore.hit_list) == 100, what="the leading hits")
+        assert app.explore.hit_list.cursor == 1
         assert "0.0000" in line(app, 0)
-        assert "\n" not in app.importance_pane.render().plain, "nothing is said about its words yet"
-        assert "RELIABLE" not in str(app.verdict_pane.render())
+        assert "\n" not in app.explore.view.importance_pane.render().plain, "nothing is said about its words yet"
+        assert "RELIABLE" not in str(app.explore.view.verdict_pane.render())
         gate.set()
         await settle(pilot)
-        assert len(app.hit_list) == 300
-        assert "RELIABLE" in str(app.verdict_pane.render()) or "DOUBTFUL" in str(app.verdict_pane.render())
-        assert app.importance_pane.render().plain.count("%") > 2
+        assert len(app.explore.hit_list) == 300
+        assert "RELIABLE" in str(app.explore.view.verdict_pane.render()) or "DOUBTFUL" in str(
+            app.explore.view.verdict_pane.render()
+        )
+        assert app.explore.view.importance_pane.render().plain.count("%") > 2
 
 
-async def test_weights_that_vanish_after_the_first_hits_are_told_in_a_panel(files):
-    files.explorer()
+async def test_weights_that_vanish_leave_the_list_and_are_named_when_a_text_is_typed(files):
+    files.explorer()  # the captions are encoded
     app = make_app(files)
-    open_explorer = app._open_explorer
+    open_corpus = app._loader._open_corpus
 
     def without_weights():
-        explorer = open_explorer()
-        finish(explorer.prepare())
+        opened = yield from open_corpus()
         files.weights.unlink()
-        explorer.prepare = lambda: iter(())
-        return explorer
+        return opened
 
-    app._open_explorer = without_weights
-    async with app.run_test() as pilot:
-        await until(pilot, lambda: app.body.current == "error", what="the error")
-        assert "no such file" in str(app.error_pane.render())
+    app._loader._open_corpus = without_weights
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "no such file" in notices(app), what="the notice")
+        assert "typed queries cannot be answered" in notices(app)
+        assert app.explore.body.current == "answer"
+        assert len(app.explore.hit_list) == 100
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
+        assert "no such file" in str(app.explore.error_pane.render())
+        await pilot.press("escape", "r")
+        await until(pilot, lambda: app.explore.body.current == "answer", what="the list")
+        assert len(app.explore.hit_list) == 100
+        await pilot.press("q")
+    assert app.return_code == 0
+
+
+async def test_words_that_cannot_be_indexed_are_a_notice_and_the_list_stays(files, monkeypatch):
+    def full_disk(self):
+        yield Progress("indexing words", 0, 0, "")
+        raise AssetError(files.cache, "no space left on device")
+
+    monkeypatch.setattr("core.opening.Opened.open_methods", full_disk)
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "no space left" in notices(app), what="the notice")
+        assert "the other methods could not be opened" in notices(app)
+        await ask(pilot, "a dog near the window")
+        assert app.explore.body.current == "answer"
+        await pilot.press("tab")
+        assert app.explore.session.method == "infersent"
+
+
+def notices(app) -> str:
+    """What was told, in one text."""
+    return "\n".join(notice.message for notice in app._notifications)
 
 
 async def ask(pilot, text: str) -> None:
     """Type a text and go to the list of its answer."""
     await pilot.press("slash")
-    pilot.app.search_box.value = text
+    pilot.app.explore.search_box.value = text
     await pilot.press("enter")
-    await until(pilot, lambda: pilot.app._trail.here.text == text, what="the text to be asked")
+    await until(pilot, lambda: pilot.app.explore.session.trail.here.text == text, what="the text to be asked")
     await settle(pilot)
 
 
 async def test_a_cursor_that_was_moved_meanwhile_stays_when_the_whole_order_arrives(files):
     app = make_app(files)
-    held, post_message, holding = [], app.post_message, threading.Event()
-    app.post_message = lambda message: (
-        held.append(message) if holding.is_set() and isinstance(message, ExplorerApp.Ordered) else post_message(message)
+    held, post_message, holding = [], app.explore.post_message, threading.Event()
+    app.explore.asker._post = lambda message: (
+        held.append(message) if holding.is_set() and isinstance(message, Ordered) else post_message(message)
     )
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await ask(pilot, "a dog near the window")
         for place in (20, 150):  # among the leading hits, and beyond them
-            app.hit_list.go(place)
+            app.explore.hit_list.go(place)
             await pilot.press("r")
             await settle(pilot)
             holding.set()
             await pilot.press("backspace")
-            await until(pilot, lambda: held and app._answer.text == "a dog near the window", what="the leading hits")
-            shown = app.hit_list.place
+            await until(
+                pilot,
+                lambda: held and app.explore.view.answer.query.text == "a dog near the window",
+                what="the leading hits",
+            )
+            shown = app.explore.hit_list.place
             await pilot.press("down" if place == 20 else "up", "j" if place == 20 else "k")
-            moved = app.hit_list.place
+            moved = app.explore.hit_list.place
             assert abs(moved - shown) == 2
             holding.clear()
             post_message(held.pop())
             await settle(pilot)
-            assert app.hit_list.place == moved
+            assert app.explore.hit_list.place == moved
 
 
 async def test_a_cursor_beyond_the_leading_hits_comes_back_with_the_whole_order(files):
@@ -698,34 +737,37 @@ async def test_a_cursor_beyond_the_leading_hits_comes_back_with_the_whole_order(
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await ask(pilot, "a dog near the window")
-        app.hit_list.go(150)
+        app.explore.hit_list.go(150)
         await pilot.press("r")
         await settle(pilot)
         await pilot.press("backspace")
-        await until(pilot, lambda: app._answer.text == "a dog near the window", what="the answer")
+        await until(pilot, lambda: app.explore.view.answer.query.text == "a dog near the window", what="the answer")
         await settle(pilot)
-        assert app.hit_list.place == 150
+        assert app.explore.hit_list.place == 150
 
 
 async def test_typing_the_same_text_again_leaves_backspace_to_the_query_before(files):
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
-        first = app._answer.text
+        first = app.explore.view.answer.query.text
         await ask(pilot, "a dog")
         await pilot.press("slash", "end", "backspace")
         await type_text(pilot, "g")
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("backspace")
-        await until(pilot, lambda: app._answer.text == first, what="the query before")
+        await until(pilot, lambda: app.explore.view.answer.query.text == first, what="the query before")
 
 
 async def explained(pilot) -> None:
     app = pilot.app
     await until(
         pilot,
-        lambda: app.caption_pane.explanation is not None and app.caption_pane.explanation.row == app.hit_list.row,
+        lambda: (
+            app.explore.view.caption_pane.explanation is not None
+            and app.explore.view.caption_pane.explanation.row == app.explore.hit_list.row
+        ),
         what="the explanation of the hit under the cursor",
     )
 
@@ -738,14 +780,14 @@ async def test_a_typed_sum_is_shown_as_its_terms_with_their_weights(files):
         await type_text(pilot, "a dog - 0.5 * a cat")
         await pilot.press("enter")
         await settle(pilot)
-        pane = app.importance_pane.render().plain
+        pane = app.explore.view.importance_pane.render().plain
         assert "+1 × a dog" in pane
         assert "-0.5 × a cat" in pane
         assert "cat " in pane.splitlines()[-2]
-        assert len(app.hit_list) == 300
+        assert len(app.explore.hit_list) == 300
         await explained(pilot)
-        assert app.caption_pane.explanation.agreement is None
-        assert "IN COMMON" not in app.caption_pane.render().plain
+        assert app.explore.view.caption_pane.explanation.agreement is None
+        assert "IN COMMON" not in app.explore.view.caption_pane.render().plain
 
 
 async def test_why_there_are_no_hits_stands_in_their_place(files):
@@ -766,11 +808,11 @@ async def test_a_followed_caption_that_looks_like_a_sum_is_asked_as_the_caption_
     async with app.run_test() as pilot:
         await ready(pilot)
         await ask(pilot, "a dog - a cat")
-        assert (app._answer.row, app._answer.terms) == (0, ())
+        assert (app.explore.view.answer.query.row, app.explore.view.answer.query.terms) == (0, ())
         await pilot.press("j", "enter")
         await settle(pilot)
-        assert app._answer.row == app._trail.here.row
-        assert app._answer.terms == ()
+        assert app.explore.view.answer.query.row == app.explore.session.trail.here.row
+        assert app.explore.view.answer.query.terms == ()
 
 
 async def test_the_hit_under_the_cursor_is_explained_by_its_words_and_those_it_shares(files):
@@ -780,10 +822,10 @@ async def test_the_hit_under_the_cursor_is_explained_by_its_words_and_those_it_s
         await explained(pilot)
         await pilot.press("j", "j")
         await explained(pilot)
-        pane = app.caption_pane.render().plain
-        strongest = app.caption_pane.explanation.agreement.pairs[0]
+        pane = app.explore.view.caption_pane.render().plain
+        strongest = app.explore.view.caption_pane.explanation.agreement.pairs[0]
         assert f"{strongest.query} ~ {strongest.hit} {strongest.share:.0%}" in pane
-        word = max(app.caption_pane.explanation.tokens, key=lambda token: token.importance)
+        word = max(app.explore.view.caption_pane.explanation.tokens, key=lambda token: token.importance)
         assert word.text in pane.split("ITS WORD IMPORTANCE")[1]
 
 
@@ -792,8 +834,10 @@ async def test_in_a_narrow_window_the_shared_words_follow_the_caption(files):
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await explained(pilot)
-        assert app.caption_pane.render().plain.startswith(f"{app.hit_list.texts[app.hit_list.row]}  ")
-        assert " ~ " in app.caption_pane.render().plain
+        assert app.explore.view.caption_pane.render().plain.startswith(
+            f"{app.explore.hit_list.texts[app.explore.hit_list.row]}  "
+        )
+        assert " ~ " in app.explore.view.caption_pane.render().plain
 
 
 async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_rests(files):
@@ -802,11 +846,13 @@ async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_
         await ready(pilot)
         await explained(pilot)
         explain, asked = app._explorer.explain, []
-        app._explorer.explain = lambda answer, row, **how: asked.append(answer.text) or explain(answer, row, **how)
+        app._explorer.explain = lambda answer, row, **how: (
+            asked.append(answer.query.text) or explain(answer, row, **how)
+        )
         await pilot.press("slash")
         await type_text(pilot, "a dog")
-        await until(pilot, lambda: app._answer.text == "a dog", what="the answer")
-        await until(pilot, lambda: app._settled, what="the typing to rest")
+        await until(pilot, lambda: app.explore.view.answer.query.text == "a dog", what="the answer")
+        await until(pilot, lambda: app.explore.session.shown.settled, what="the typing to rest")
         await explained(pilot)
         assert asked == ["a dog"]
 
@@ -826,11 +872,13 @@ async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
 
         app._explorer.explain = slow_explain
         await pilot.press("j")
-        await until(pilot, held.is_set, what="the first doubt at work")
+        await until(pilot, held.is_set, what="the first explanation at work")
         seen = []
-        app.watch(app.caption_pane, "explanation", lambda shown: seen.append(shown and shown.row), init=False)
+        app.watch(
+            app.explore.view.caption_pane, "explanation", lambda shown: seen.append(shown and shown.row), init=False
+        )
         await pilot.press("j", "j")
-        last = app.hit_list.row
+        last = app.explore.hit_list.row
         release.set()
         await explained(pilot)
         assert set(seen) <= {None, last}
@@ -841,23 +889,23 @@ async def test_s_shows_each_image_once_and_the_cursor_stays_on_its_caption(files
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await ask(pilot, "a dog near a window")
-        first = app.hit_list.row
+        first = app.explore.hit_list.row
         await pilot.press("s")
-        assert len(app.hit_list) == 60
+        assert len(app.explore.hit_list) == 60
         assert "+4" in line(app, 0)
-        assert "60 images" in str(app.columns_line.content)
+        assert "60 images" in str(app.explore.view.columns_line.content)
         await pilot.press("j", "j", "j")
-        row = app.hit_list.row
-        images = [int(app.hit_list.ranking.rows[place]) // 5 for place in app.hit_list._fold.places]
+        row = app.explore.hit_list.row
+        images = [int(app.explore.hit_list.ranking.rows[place]) // 5 for place in app.explore.hit_list._fold.places]
         assert sorted(images) == list(range(60))
         await pilot.press("s")
-        assert app.hit_list.row == row
-        assert len(app.hit_list) == 300
-        assert "+4" not in line(app, app.hit_list.cursor)
+        assert app.explore.hit_list.row == row
+        assert len(app.explore.hit_list) == 300
+        assert "+4" not in line(app, app.explore.hit_list.cursor)
         await pilot.press("G", "s")
-        assert app.hit_list.row // 5 == app.hit_list.ranking.rows[-1] // 5
+        assert app.explore.hit_list.row // 5 == app.explore.hit_list.ranking.rows[-1] // 5
         await pilot.press("g")
-        assert app.hit_list.row == first
+        assert app.explore.hit_list.row == first
 
 
 async def test_following_and_going_back_find_the_same_caption_in_a_folded_list(files):
@@ -865,15 +913,15 @@ async def test_following_and_going_back_find_the_same_caption_in_a_folded_list(f
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("s", "j", "j", "j")
-        row, start = app.hit_list.row, app.search_box.value
+        row, start = app.explore.hit_list.row, app.explore.search_box.value
         await pilot.press("enter")
         await settle(pilot)
-        assert app.search_box.value == app.hit_list.texts[row]
-        assert app.hit_list.cursor == 1
+        assert app.explore.search_box.value == app.explore.hit_list.texts[row]
+        assert app.explore.hit_list.cursor == 1
         await pilot.press("s", "backspace")
         await settle(pilot)
-        assert app.search_box.value == start
-        await until(pilot, lambda: app.hit_list.row == row, what="the old place")
+        assert app.explore.search_box.value == start
+        await until(pilot, lambda: app.explore.hit_list.row == row, what="the old place")
 
 
 async def test_equal_captions_are_one_line_with_their_number(files):
@@ -884,7 +932,7 @@ async def test_equal_captions_are_one_line_with_their_number(files):
         await ask(pilot, "a dog")
         assert "×3" in line(app, 0)
         assert sum("a dog" in line(app, at) for at in range(10)) == 1
-        assert len(app.hit_list) < len(app.hit_list.ranking)
+        assert len(app.explore.hit_list) < len(app.explore.hit_list.ranking)
 
 
 async def test_captions_without_images_have_nothing_to_fold(files):
@@ -894,14 +942,18 @@ async def test_captions_without_images_have_nothing_to_fold(files):
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("s")
-        assert not app.hit_list.by_image
+        assert not app.explore.hit_list.by_image
         assert "Fold images" not in {command.title for command in app.get_system_commands(app.screen)}
 
 
 async def with_methods(pilot) -> None:
     """Wait until every method can be asked."""
     await ready(pilot)
-    await until(pilot, lambda: pilot.app._explorer.has_methods, what="the other methods")
+    await until(
+        pilot,
+        lambda: pilot.app._explorer is not None and pilot.app._explorer.opened.rankers is not None,
+        what="the other methods",
+    )
 
 
 async def compared(pilot) -> CompareScreen:
@@ -923,7 +975,7 @@ async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
     async with app.run_test(size=(80, 24)) as pilot:
         await with_methods(pilot)
         await ask(pilot, "a dog near a window")
-        assert "by infersent" in str(app.columns_line.content)
+        assert "by infersent" in str(app.explore.view.columns_line.content)
         for keys, method in (
             ("tab", "words"),
             ("tab", "bm25"),
@@ -933,17 +985,17 @@ async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
         ):
             await pilot.press(*keys.split())
             await settle(pilot)
-            assert app._answer.method == method
-            assert str(app.header_line.content).startswith(f"infersent-tui   {method} ")
-            assert f"by {method}" in str(app.columns_line.content)
-            assert ("score" in str(app.columns_line.content)) == (method in ("bm25", "fused"))
+            assert app.explore.view.answer.method == method
+            assert str(app.explore.header_line.content).startswith(f"infersent-tui   {method} ")
+            assert f"by {method}" in str(app.explore.view.columns_line.content)
+            assert ("score" in str(app.explore.view.columns_line.content)) == (method in ("bm25", "fused"))
             expected = app._explorer.ask("a dog near a window", method=method).hits.rows
-            assert app.hit_list.ranking.rows[: len(expected)].tolist() == expected.tolist()
+            assert app.explore.hit_list.ranking.rows[: len(expected)].tolist() == expected.tolist()
             assert line(app, 0).startswith("›")
         await pilot.press("shift+tab", "shift+tab")
         await settle(pilot)
-        assert app._answer.method == "fused"
-        assert len(app._trail.visits) == 2
+        assert app.explore.view.answer.method == "fused"
+        assert len(app.explore.session.trail.visits) == 2
 
 
 async def test_tab_changes_the_method_from_the_box_too_and_leaves_the_typing_there(files):
@@ -954,10 +1006,10 @@ async def test_tab_changes_the_method_from_the_box_too_and_leaves_the_typing_the
         await type_text(pilot, "a dog")
         await pilot.press("tab", "tab")
         await settle(pilot)
-        assert (app._answer.text, app._answer.method) == ("a dog", "bm25")
+        assert (app.explore.view.answer.query.text, app.explore.view.answer.method) == ("a dog", "bm25")
         await type_text(pilot, "s")
         await settle(pilot)
-        assert (app.search_box.value, app._answer.method) == ("a dogs", "bm25")
+        assert (app.explore.search_box.value, app.explore.view.answer.method) == ("a dogs", "bm25")
 
 
 async def test_the_method_stays_while_one_follows_and_asks_at_random(files):
@@ -966,13 +1018,16 @@ async def test_the_method_stays_while_one_follows_and_asks_at_random(files):
         await with_methods(pilot)
         await pilot.press("tab", "tab")
         await settle(pilot)
-        assert app.hit_list.cursor == 1
+        assert app.explore.hit_list.cursor == 1
         await pilot.press("enter")
         await settle(pilot)
-        assert (app._answer.method, app.hit_list.ranking.rows[0]) == ("bm25", app._answer.row)
+        assert (app.explore.view.answer.method, app.explore.hit_list.ranking.rows[0]) == (
+            "bm25",
+            app.explore.view.answer.query.row,
+        )
         await pilot.press("r")
         await settle(pilot)
-        assert app._answer.method == "bm25"
+        assert app.explore.view.answer.method == "bm25"
 
 
 async def test_in_the_command_palette_tab_is_not_the_method_key(files):
@@ -982,7 +1037,7 @@ async def test_in_the_command_palette_tab_is_not_the_method_key(files):
         await pilot.press("ctrl+p")
         await pilot.pause(0.1)
         await pilot.press("tab", "escape")
-        assert app._method == "infersent"
+        assert app.explore.session.method == "infersent"
 
 
 async def test_a_sum_is_ranked_in_the_sentence_space_whatever_the_method(files):
@@ -992,8 +1047,8 @@ async def test_a_sum_is_ranked_in_the_sentence_space_whatever_the_method(files):
         await ask(pilot, "a dog - a cat")
         await pilot.press("tab")
         await settle(pilot)
-        assert app._answer.method == "infersent"
-        assert "by infersent" in str(app.columns_line.content)
+        assert app.explore.view.answer.method == "infersent"
+        assert "by infersent" in str(app.explore.view.columns_line.content)
         await pilot.press("c")
         await pilot.pause(0.1)
         assert not isinstance(app.screen, CompareScreen)
@@ -1044,7 +1099,7 @@ async def test_arrows_go_through_the_lists_and_enter_follows(files):
         await pilot.press("right", "down", "down")
         chosen = screen.comparison.lists["words"][2]
         assert screen.table.hit == chosen
-        assert app.hit_list.texts[chosen.row] in str(screen.full_caption.render())
+        assert app.explore.hit_list.texts[chosen.row] in str(screen.full_caption.render())
         await pilot.press("left")
         assert screen.table.hit == screen.comparison.lists["infersent"][2]
         await pilot.press("G")
@@ -1052,21 +1107,21 @@ async def test_arrows_go_through_the_lists_and_enter_follows(files):
         await pilot.press("g", "down", "down", "right", "enter")
         await settle(pilot)
         assert not isinstance(app.screen, CompareScreen)
-        assert app._answer.row == chosen.row
-        assert app._trail.here.row == chosen.row
+        assert app.explore.view.answer.query.row == chosen.row
+        assert app.explore.session.trail.here.row == chosen.row
 
 
 async def test_escape_closes_a_comparison_and_changes_nothing(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await with_methods(pilot)
-        before = app._serial
+        before = app.explore.session.serial
         for key in ("escape", "c", "q"):
             await compared(pilot)
             await pilot.press(key)
             assert not isinstance(app.screen, CompareScreen)
         assert app.is_running
-        assert app._serial == before
+        assert app.explore.session.serial == before
 
 
 async def test_tab_puts_other_methods_beside_the_first(files):
@@ -1081,7 +1136,7 @@ async def test_tab_puts_other_methods_beside_the_first(files):
         assert seen == [("infersent", other) for other in ("words", "bm25", "context", "fused")]
         await pilot.press("shift+tab")
         assert screen.table.methods == ("infersent", "context")
-        assert app._method == "infersent"
+        assert app.explore.session.method == "infersent"
 
 
 async def test_a_compared_caption_has_its_cursor_on_the_first_neighbour_and_is_not_followed_itself(files):
@@ -1116,18 +1171,22 @@ def measured(files, monkeypatch):
     monkeypatch.setattr("core.trust.probing._EACH", 30)
     monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
     monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
-    finish(files.explorer().calibrate())
+    finish(files.explorer().opened.calibrate())
     return files
 
 
 async def ask_measured(pilot, text: str) -> None:
     """Ask a text once the calibration is there."""
     app = pilot.app
-    await until(pilot, lambda: app.verdict_pane.calibration is not None, what="the calibration")
+    await until(pilot, lambda: app.explore.view.verdict_pane.calibration is not None, what="the calibration")
     await pilot.press("slash")
     await type_text(pilot, text)
     await settle(pilot)
-    await until(pilot, lambda: app._answer.text == text and app._answer.verdict.probability is not None, what="verdict")
+    await until(
+        pilot,
+        lambda: app.explore.view.answer.query.text == text and app.explore.view.answer.verdict.probability is not None,
+        what="verdict",
+    )
     await pilot.pause()
 
 
@@ -1142,16 +1201,18 @@ async def test_the_curve_of_success_fits_the_pane_with_the_querys_length_in_brac
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await ask_measured(pilot, text)
-        lines = drawn(app.verdict_pane)
-        verdict = app._answer.verdict
+        lines = drawn(app.explore.view.verdict_pane)
+        verdict = app.explore.view.answer.verdict
         assert lines[0].endswith(f"{verdict.level.upper()}   success {verdict.probability:.0%} likely")
         bars = next(line for line in lines if "[" in line)
         names = lines[lines.index(bars) + 1]
         assert bars.endswith("%")
         assert names.endswith("all  words")
         here = (bars.index("["), bars.index("]"))
-        content = sum(token.is_content for token in app._answer.tokens)
-        assert app.verdict_pane.render_line(lines.index(bars) + 1).text[here[0] : here[1] + 2].split() == [str(content)]
+        content = sum(token.is_content for token in app.explore.view.answer.query.tokens)
+        assert app.explore.view.verdict_pane.render_line(lines.index(bars) + 1).text[here[0] : here[1] + 2].split() == [
+            str(content)
+        ]
         assert f"(measured on {300} captions)" in lines
 
 
@@ -1161,8 +1222,8 @@ async def test_level_chance_and_first_reason_are_read_in_a_small_window(measured
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await ask_measured(pilot, text)
-        lines = drawn(app.verdict_pane)
-        verdict = app._answer.verdict
+        lines = drawn(app.explore.view.verdict_pane)
+        verdict = app.explore.view.answer.verdict
         assert lines[0].endswith(f"{verdict.level.upper()}   success {verdict.probability:.0%} likely")
         assert verdict.reasons[0] in " ".join(filter(None, lines))
 
@@ -1170,8 +1231,8 @@ async def test_level_chance_and_first_reason_are_read_in_a_small_window(measured
 @pytest.mark.parametrize("level", ["unreliable", "doubtful", "reliable"])
 def test_the_first_line_and_a_hint_never_wrap(level):
     pane = VerdictPane()
-    verdict = Verdict(level, ("why",), "measured", probability=1.0, too_short=False, better="infersent")
-    pane.answer = SimpleNamespace(verdict=verdict, tokens=(), method="context")
+    verdict = Verdict(level, ("why",), "measured", probability=1.0, too_short=False, better="context")
+    pane.answer = SimpleNamespace(verdict=verdict, query=SimpleNamespace(tokens=()), method="infersent")
     assert all(cell_len(line) <= 35 for line in pane.render().plain.splitlines())
 
 
@@ -1184,17 +1245,17 @@ async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files,
     told = set()
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
-        query, cursor = app.search_box.value, app.hit_list.cursor
+        query, cursor = app.explore.search_box.value, app.explore.hit_list.cursor
         for _ in range(1000):
-            told.add(app.verdict_pane.measuring.split(":")[0])
-            if app._answer.verdict is not None and app._answer.verdict.probability is not None:
+            told.add(app.explore.view.verdict_pane.measuring.split(":")[0])
+            if app.explore.view.answer.verdict is not None and app.explore.view.answer.verdict.probability is not None:
                 break
             await pilot.pause(0.02)
         else:
             pytest.fail("waited in vain for a measured verdict")
         assert "calibrating" in told
-        assert app.verdict_pane.measuring == ""
-        assert (app.search_box.value, app.hit_list.cursor) == (query, cursor)
+        assert app.explore.view.verdict_pane.measuring == ""
+        assert (app.explore.search_box.value, app.explore.hit_list.cursor) == (query, cursor)
 
 
 async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatch):
@@ -1202,21 +1263,16 @@ async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatc
         yield Progress("calibrating", 0, 0, "")
         raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
 
-    monkeypatch.setattr("core.explorer.Explorer.calibrate", out_of_memory)
+    monkeypatch.setattr("core.opening.Opened.calibrate", out_of_memory)
     monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
-        for _ in range(500):
-            if any("out of memory" in notice.message for notice in app._notifications):
-                break
-            await pilot.pause(0.02)
-        else:
-            pytest.fail("waited in vain for the notice")
-        assert app.verdict_pane.measuring == ""
+        await until(pilot, lambda: "out of memory" in notices(app), what="the notice")
+        assert app.explore.view.verdict_pane.measuring == ""
         await ask(pilot, "a dog near the window")
-        assert app.body.current == "answer"
-        assert app._answer.text == "a dog near the window"
+        assert app.explore.body.current == "answer"
+        assert app.explore.view.answer.query.text == "a dog near the window"
 
 
 async def test_beside_each_distance_stands_the_share_of_captions_that_are_farther(measured):
@@ -1224,11 +1280,11 @@ async def test_beside_each_distance_stands_the_share_of_captions_that_are_farthe
     async with app.run_test(size=(120, 40)) as pilot:
         await ask_measured(pilot, "a dog near the window")
         await settle(pilot)
-        share = float(app._answer.closer_than[1])
-        assert f" {int(10_000 * share) / 100:.2f}% " in app.hit_list.render_line(1).text
+        share = float(app.explore.view.answer.closer_than[1])
+        assert f" {int(10_000 * share) / 100:.2f}% " in app.explore.hit_list.render_line(1).text
         await pilot.press("tab", "tab")
-        await until(pilot, lambda: app._answer.method == "bm25", what="another method")
-        assert "%" not in app.hit_list.render_line(1).text
+        await until(pilot, lambda: app.explore.view.answer.method == "bm25", what="another method")
+        assert "%" not in app.explore.hit_list.render_line(1).text
 
 
 async def test_the_lists_come_even_when_a_question_comes_between(files):
@@ -1237,14 +1293,14 @@ async def test_the_lists_come_even_when_a_question_comes_between(files):
         await with_methods(pilot)
         compare, held, release = app._explorer.compare, threading.Event(), threading.Event()
 
-        def slow_compare(text, **options):
+        def slow_compare(query, **options):
             held.set()
             release.wait(10)
-            return compare(text, **options)
+            return compare(query, **options)
 
         app._explorer.compare = slow_compare
         await pilot.press("c")
         await until(pilot, held.is_set, what="the comparison at work")
-        app._ask(app._answer.text, row=app._answer.row)  # as at the end of a calibration
+        app.explore._ask(app.explore.session.again(app.explore.view.answer, ""))  # as at the end of a calibration
         release.set()
         await until(pilot, lambda: app.screen.comparison is not None, what="the lists")

@@ -1,4 +1,4 @@
-"""One thread answers the latest question, and goes on with slow work in between."""
+"""One thread runs the latest request of each kind, and goes on with slow work in between."""
 
 import threading
 import time
@@ -9,11 +9,23 @@ import pytest
 from core.assets import AssetError
 from core.store.progress import Progress
 from tui import asker as asker_module
-from tui.asker import Asker, Question
+from tui.asker import Asker
+from tui.messages import (
+    Answered,
+    BackgroundFailed,
+    Compared,
+    ComparisonRequest,
+    Explained,
+    ExplanationRequest,
+    Measured,
+    Ordered,
+    Question,
+    Refused,
+)
 
 
 class Log:
-    """What an asker told, in order, as any thread may read it."""
+    """What an asker posted, in order, as any thread may read it."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
@@ -26,7 +38,21 @@ class Log:
 
     def wait_for(self, holds) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: holds(self.events), timeout=20), self.events
+            assert self._changed.wait_for(lambda: holds(self.names), timeout=20), self.names
+
+    @property
+    def names(self) -> list[object]:
+        """Each event in short: what it is, and of which question."""
+        return [event if isinstance(event, str) else (type(event), serial_of(event)) for event in self.events]
+
+
+def serial_of(event: object) -> int | None:
+    if isinstance(event, Answered | Ordered):
+        return event.question.serial
+    return event.request.serial if isinstance(event, Explained) else None
+
+
+DONE = (Measured, None)
 
 
 @pytest.fixture
@@ -35,33 +61,51 @@ def log() -> Log:
 
 
 @pytest.fixture
-def asker(files, log) -> Iterator[Asker]:
-    asker = Asker(
-        files.explorer(),
-        answered=lambda question, answer, folding: log(("answered", question.serial)),
-        ordered=lambda question, ranking, folding: log(("ordered", question.serial)),
-        explained=lambda doubt, explanation: None,
-        compared=lambda contest, comparison: None,
-        failed=log,
-    )
+def explorer(files):
+    return files.explorer()
+
+
+@pytest.fixture
+def asker(explorer, log) -> Iterator[Asker]:
+    asker = Asker(log)
+    asker.start(explorer)
     yield asker
     asker.stop()
     asker.join(20)
 
 
+def steps_of(count: int) -> Iterator[Progress]:
+    yield from (Progress("working", i, count, "") for i in range(count))
+
+
+def is_worked(log: Log) -> bool:
+    return isinstance(log.events[-1], Measured) and log.events[-1].progress is None
+
+
+def test_what_was_asked_before_the_start_is_answered_after_it(explorer, log):
+    asker = Asker(log)
+    for serial, text in enumerate(("a cat", "a dog")):
+        asker.ask(Question(serial, text))
+    asker.start(explorer)
+    log.wait_for(lambda names: (Ordered, 1) in names)
+    asker.stop()
+    asker.join(20)
+    assert log.names == [(Answered, 1), (Ordered, 1)]
+
+
 def test_work_begins_without_any_question(asker, log):
-    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log, failed=log)
-    log.wait_for(lambda events: events[-1:] == [None])
-    assert [event.done for event in log.events[:-1]] == [0, 1, 2]
+    asker.work_on(steps_of(3))
+    log.wait_for(lambda names: len(names) == 4)
+    assert [event.progress and event.progress.done for event in log.events] == [0, 1, 2, None]
 
 
 def test_work_begins_when_the_asker_had_long_been_waiting(asker, log, monkeypatch):
     monkeypatch.setattr(asker_module, "_REST_SECONDS", 0.0)
     asker.ask(Question(1, "a dog"))
-    log.wait_for(lambda events: ("ordered", 1) in events)
+    log.wait_for(lambda names: (Ordered, 1) in names)
     time.sleep(0.05)  # it waits for something to do by now
-    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log, failed=log)
-    log.wait_for(lambda events: events[-1:] == [None])
+    asker.work_on(steps_of(3))
+    log.wait_for(lambda names: names.count(DONE) == 4)
 
 
 def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch):
@@ -74,20 +118,19 @@ def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch)
             log(f"step {i}")
             yield Progress("working", i, 3, "")
 
-    asker.work_on(steps(), log, failed=log)
-    log.wait_for(lambda events: events[-1:] == [None])
-    told = [event for event in log.events if isinstance(event, str | tuple)]
-    assert told == ["step 0", "step 1", ("answered", 7), ("ordered", 7), "step 2"]
+    asker.work_on(steps())
+    log.wait_for(lambda names: names.count(DONE) == 4)
+    assert [name for name in log.names if name != DONE] == ["step 0", "step 1", (Answered, 7), (Ordered, 7), "step 2"]
 
 
 def test_work_rests_for_a_while_after_a_question(asker, log, monkeypatch):
     monkeypatch.setattr(asker_module, "_REST_SECONDS", 1e6)
     asker.ask(Question(1, "a dog"))
-    log.wait_for(lambda events: ("ordered", 1) in events)
-    asker.work_on((Progress("working", i, 3, "") for i in range(3)), log, failed=log)
+    log.wait_for(lambda names: (Ordered, 1) in names)
+    asker.work_on(steps_of(3))
     asker.ask(Question(2, "a cat"))
-    log.wait_for(lambda events: ("ordered", 2) in events)
-    assert all(isinstance(event, tuple) for event in log.events)
+    log.wait_for(lambda names: (Ordered, 2) in names)
+    assert DONE not in log.names
 
 
 def test_stopping_ends_the_work_and_closes_it(asker, log):
@@ -100,12 +143,12 @@ def test_stopping_ends_the_work_and_closes_it(asker, log):
         finally:
             closed.set()
 
-    asker.work_on(steps(), log, failed=log)
-    log.wait_for(lambda events: len(events) > 2)
+    asker.work_on(steps())
+    log.wait_for(lambda names: len(names) > 2)
     asker.stop()
     asker.join(20)
     assert closed.is_set()
-    assert None not in log.events
+    assert not is_worked(log)
     assert not asker._thread.is_alive()
 
 
@@ -114,19 +157,49 @@ def test_work_that_raises_is_told_and_questions_are_answered_as_before(asker, lo
         yield Progress("working", 0, 0, "")
         raise AssetError("--device cuda", "out of memory")
 
-    asker.work_on(steps(), log, failed=log)
-    log.wait_for(lambda events: any(isinstance(event, AssetError) for event in events))
+    asker.work_on(steps())
+    log.wait_for(lambda names: (BackgroundFailed, None) in names)
     asker.ask(Question(1, "a dog"))
-    log.wait_for(lambda events: ("ordered", 1) in events)
-    assert None not in log.events  # the work has not ended well
+    log.wait_for(lambda names: (Ordered, 1) in names)
+    assert not any(isinstance(event, Measured) and event.progress is None for event in log.events)
 
 
 def test_questions_are_answered_after_the_work_has_ended(asker, log):
-    asker.work_on(iter_of(Progress("working", 0, 0, "")), log, failed=log)
-    log.wait_for(lambda events: events[-1:] == [None])
+    asker.work_on(steps_of(1))
+    log.wait_for(lambda names: len(names) == 2)
     asker.ask(Question(1, "a dog"))
-    log.wait_for(lambda events: ("ordered", 1) in events)
+    log.wait_for(lambda names: (Ordered, 1) in names)
 
 
-def iter_of(*steps: Progress):
-    yield from steps
+def test_a_question_that_cannot_be_answered_is_refused_and_the_next_is_answered(asker, explorer, log, monkeypatch):
+    def refuse(text, **how):
+        raise AssetError("weights.pkl", "no such file")
+
+    monkeypatch.setattr(explorer, "ask", refuse)
+    asker.ask(Question(1, "a dog"))
+    log.wait_for(lambda names: (Refused, None) in names)
+    asker.ask(Question(2, "a dog", row=3))
+    log.wait_for(lambda names: (Ordered, 2) in names)
+
+
+def test_a_comparison_and_an_explanation_come_after_the_question_in_that_order(asker, explorer, log, monkeypatch):
+    for _ in explorer.opened.open_methods():
+        pass
+    answer = explorer.ask("a dog near the window")
+    held, release, ask = threading.Event(), threading.Event(), explorer.ask
+
+    def slow(text, **how):
+        held.set()
+        release.wait(10)
+        return ask(text, **how)
+
+    monkeypatch.setattr(explorer, "ask", slow)
+    asker.ask(Question(1, "a dog"))
+    assert held.wait(10)
+    asker.ask(ExplanationRequest(1, answer, 5))
+    asker.ask(ComparisonRequest(answer.query))
+    asker.ask(ExplanationRequest(1, answer, 6))
+    release.set()
+    log.wait_for(lambda names: (Explained, 1) in names)
+    assert [kind for kind, _ in log.names] == [Answered, Ordered, Compared, Explained]
+    assert log.events[-1].request.row == 6

@@ -15,7 +15,9 @@ def still(monkeypatch, files):
     monkeypatch.setattr("tui.asker._REST_SECONDS", 1e6)
     monkeypatch.chdir(files.folder)
     monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)
-    monkeypatch.setattr("tui.app._timings", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms")
+    monkeypatch.setattr(
+        "tui.screens.explore.timings_line", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms"
+    )
     folder = files.folder
     names = [path.relative_to(folder) for path in (files.weights, files.vectors, files.captions, files.cache)]
     return make_app(Files(folder, *names))
@@ -60,7 +62,7 @@ def test_a_followed_neighbour_with_a_trail_in_a_light_theme(snap_compare, still,
     async def keys(pilot):
         await ready(pilot)
         pilot.app.theme = "textual-light"
-        pilot.app._go(Visit("a dog near a window", None))
+        pilot.app.explore._go(Visit("a dog near a window", None))
         await settle(pilot)
         await pilot.press("j", "j", "enter")
         await settle(pilot)
@@ -128,7 +130,7 @@ def test_a_file_that_cannot_be_used(snap_compare, still, files, size):
     async def wait(pilot):
         for _ in range(200):
             await pilot.pause(0.02)
-            if pilot.app.body.current == "error":
+            if pilot.app.explore.body.current == "error":
                 return
 
     assert snap_compare(still, terminal_size=size, run_before=wait)

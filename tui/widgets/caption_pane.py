@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.visible import visible
-from tui.widgets.answer_pane import importance_lines
+from tui.importance import importance_lines
+from tui.text import visible
 
 if TYPE_CHECKING:
     from core.answers import Explanation

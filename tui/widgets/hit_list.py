@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, Paste, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -16,8 +16,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.cells import fit
-from tui.visible import visible
+from tui.keys import LIST_KEYS
+from tui.text import bar, fit, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,25 +28,12 @@ if TYPE_CHECKING:
 
 _BAR_CELLS = 8
 _WIDE_CELLS = 78  # from here on there is room for one more column
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-
-
-LIST_KEYS: list[BindingType] = [
-    Binding("up,k", "move(-1)", "Up", show=False),
-    Binding("down,j", "move(1)", "Down", show=False),
-    Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-    Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
-    Binding("home,g", "go(0)", "First", show=False),
-    Binding("end,G", "go(-1)", "Last", show=False),
-    Binding("enter", "follow", "follow", key_display="⏎"),
-]
-"""The keys of every list of hits."""
 
 
 class HitList(ScrollView, can_focus=True):
     """A ranked list of captions with a cursor.
 
-    Call `show` to show hits, and set `texts`, `copies` and `sisters` once for what their rows mean. A line shows a
+    Call `show` to show hits; set `texts`, `copies` and `sibling_counts` once for what their rows mean. A line shows a
     place of the ranking, and stands for the places that are folded into it; `cursor` is a line from 0.
     """
 
@@ -102,7 +89,7 @@ class HitList(ScrollView, can_focus=True):
         self.texts: Sequence[str] = ()
         self.copies: Sequence[int] | NDArray[np.int64] = ()
         """How many captions have a row's text."""
-        self.sisters: Sequence[int] | NDArray[np.int64] | None = None
+        self.sibling_counts: Sequence[int] | NDArray[np.int64] | None = None
         """How many other captions describe a row's image; None where the captions have no images."""
         self._folding: Folding | None = None
 
@@ -236,7 +223,7 @@ class HitList(ScrollView, can_focus=True):
                 Segment("›" if here else " ", base),
                 Segment(f"{place + 1:>{digits}} ", muted),
                 Segment(f"{value:.4f}"[:6] + " ", base),
-                Segment(bar(share), base if here else base + self._style("hit-list--bar")),
+                Segment(bar(share, _BAR_CELLS), base if here else base + self._style("hit-list--bar")),
                 Segment(closer, muted),
                 Segment(f" {fit(text, max(1, width - digits - 10 - _BAR_CELLS - len(closer) - len(others)))}", base),
                 Segment(others, muted),
@@ -257,8 +244,8 @@ class HitList(ScrollView, can_focus=True):
     def _others(self, row: int) -> str:
         """What a line says about the captions that it stands for: ` ×4` of the same text, ` +3` of the same image."""
         copies = f" ×{self.copies[row]}" if self.copies[row] > 1 else ""
-        folded = self.by_image and self.sisters is not None and self.sisters[row] > 0
-        return f"{copies} +{self.sisters[row]}" if folded and self.sisters is not None else copies
+        folded = self.by_image and self.sibling_counts is not None and self.sibling_counts[row] > 0
+        return f"{copies} +{self.sibling_counts[row]}" if folded and self.sibling_counts is not None else copies
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
@@ -268,10 +255,3 @@ class HitList(ScrollView, can_focus=True):
 
     def _measure(self) -> None:
         self.virtual_size = Size(0, len(self))
-
-
-def bar(share: float, cells: int = _BAR_CELLS) -> str:
-    """Draw a share, 0..1, as a bar of eighths of a cell; more than 1 is full."""
-    eighths = round(max(0.0, min(1.0, share)) * cells * 8)
-    full, part = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import ProgressBar, Static
 
-from tui.visible import visible
+from tui.text import visible
 
 if TYPE_CHECKING:
     from core.assets import AssetError
@@ -41,6 +41,8 @@ class ErrorPane(Widget):
 
     error: reactive[AssetError | None] = reactive(None, layout=True)
     """What is shown."""
+    can_go_on: reactive[bool] = reactive(False, layout=True)
+    """Whether something else can still be asked."""
 
     def render(self) -> RenderResult:
         """Draw the error as labelled lines."""
@@ -54,5 +56,6 @@ class ErrorPane(Widget):
         ):
             if text:
                 lines.append(Content.assemble((f"{label:<11}", "bold"), visible(text)))
-        lines += [Content(""), Content.styled("q leaves", "$text-muted")]
+        leave = "r asks a random caption, / another text, q leaves" if self.can_go_on else "q leaves"
+        lines += [Content(""), Content.styled(leave, "$text-muted")]
         return Content("\n").join(lines)

@@ -7,7 +7,7 @@ from textual.message import Message
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
-from tui.visible import one_line
+from tui.text import one_line
 
 
 class SearchBox(Input):

@@ -1,40 +1,30 @@
-"""CompareScreen: the lists of several methods for one query, side by side."""
+"""CompareTable: the lists of several methods for one query, side by side, with a cursor."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.events import Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.screen import ModalScreen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import Static
 
-from core.ranking.methods import METHODS, Method
-from tui.cells import fit
-from tui.visible import visible
-from tui.widgets.hit_list import LIST_KEYS
+from core.ranking.methods import Method
+from tui.keys import LIST_KEYS
+from tui.text import fit, visible
 
 if TYPE_CHECKING:
     from core.ranking.comparison import ComparedHit, Comparison
 
-_WIDTHS = (60, 120, 160)  # cells from which on there is room for two, three, four lists
 _LINES = 2  # a hit takes
 _SHORT: dict[Method, str] = {"infersent": "inf", "words": "wrd", "bm25": "bm25", "context": "ctx", "fused": "fus"}
 _WORD = re.compile(r"\w\w+")
-_KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  esc close"
 
 
 class CompareTable(ScrollView, can_focus=True):
@@ -170,7 +160,7 @@ class CompareTable(ScrollView, can_focus=True):
         text = fit(visible(self._texts[hit.row]), max(1, width - 5))
         drawn = [
             Segment(piece, base + Style(underline=True) if is_shared else base)
-            for piece, is_shared in _pieces(text, hit.shared)
+            for piece, is_shared in split_shared(text, hit.shared)
         ]
         return [Segment(f"{'›' if here else ' '}{hit.rank:>3} ", muted), *drawn]
 
@@ -188,83 +178,7 @@ class CompareTable(ScrollView, can_focus=True):
         self.virtual_size = Size(0, most * _LINES + 1)
 
 
-class CompareScreen(ModalScreen[int | None]):
-    """Lists of hits by several methods; ends with the caption to follow, or None.
-
-    Args:
-        query: What was asked.
-        texts: The captions.
-        first: The method of the leftmost list.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,c,q", "dismiss(None)", "Close"),
-        Binding("tab", "rotate(1)", "Other methods"),
-        Binding("shift+tab", "rotate(-1)", "Other methods, backwards"),
-    ]
-
-    comparison: reactive[Comparison | None] = reactive(None)
-    """What is shown; None while it is being made."""
-
-    def __init__(self, query: str, texts: Sequence[str], *, first: Method) -> None:
-        super().__init__()
-        self.query_text = query
-        self.table = CompareTable(texts)
-        self.overlap_line = Static("", id="overlaps", markup=False)
-        self.full_caption = Static("", id="compared", markup=False)
-        self._texts = texts
-        self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
-
-    def compose(self) -> ComposeResult:
-        """Query, overlaps, lists, the caption under the cursor, keys."""
-        yield Static(Content.assemble(("> ", "bold $text-accent"), visible(self.query_text)), id="compared-query")
-        yield self.overlap_line
-        yield self.table
-        yield self.full_caption
-        yield Static(_KEYS, id="compare-keys", markup=False)
-
-    def on_mount(self) -> None:
-        """Let the keys act on the lists."""
-        self.table.focus()
-
-    def on_resize(self, event: Resize) -> None:
-        """Show as many lists as there is room for."""
-        self._show_methods()
-
-    def watch_comparison(self) -> None:
-        """Hand the lists down."""
-        self.table.comparison = self.comparison
-        self._show_methods()
-
-    def action_rotate(self, steps: int) -> None:
-        """Put other methods beside the first."""
-        others = self._order[1:]
-        self._order[1:] = others[steps:] + others[:steps]
-        self._show_methods()
-
-    @on(CompareTable.CursorMoved)
-    def show_caption(self, message: CompareTable.CursorMoved) -> None:
-        """Show the caption under the cursor in full."""
-        if message.hit is None:
-            self.full_caption.update("")
-            return
-        pieces = _pieces(visible(self._texts[message.hit.row]), message.hit.shared)
-        self.full_caption.update(Content.assemble(*((text, "underline" if same else "") for text, same in pieces)))
-
-    @on(CompareTable.Followed)
-    def follow(self, message: CompareTable.Followed) -> None:
-        """End with a caption."""
-        self.dismiss(message.row)
-
-    def _show_methods(self) -> None:
-        shown = tuple(self._order[: 1 + sum(self.size.width >= width for width in _WIDTHS)])
-        self.table.methods = shown
-        if self.comparison is not None:
-            pairs = [f"{one}·{other} {self.comparison.overlap(one, other)}" for one, other in combinations(shown, 2)]
-            self.overlap_line.update("overlap@10  " + "   ".join(pairs))
-
-
-def _pieces(text: str, shared: Collection[str]) -> list[tuple[str, bool]]:
+def split_shared(text: str, shared: Collection[str]) -> list[tuple[str, bool]]:
     """Cut a text into pieces, each with whether it is one of some words."""
     pieces, at = [], 0
     for match in _WORD.finditer(text):

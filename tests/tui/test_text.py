@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.visible import visible
+from tui.text import visible
 
 ANY_TEXT = st.text(st.characters(codec=None))
 

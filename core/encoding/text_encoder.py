@@ -1,0 +1,82 @@
+"""TextEncoder: texts to embeddings, by a vocabulary and a sentence encoder that is loaded when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.corpus.vocabulary import Vocabulary
+from core.encoding.building import embed_sentences
+from core.encoding.encoder import EncodedSentence, SentenceEncoder, not_cancelled
+from core.store.progress import Steps
+
+
+class TextEncoder:
+    """Encodes texts. Several threads may use it.
+
+    Args:
+        vocabulary: Turns texts into token ids.
+        load: Loads the sentence encoder; called once.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, load: Callable[[], SentenceEncoder]) -> None:
+        self.vocabulary = vocabulary
+        self._load = load
+        self._lock = threading.Lock()
+        self._loaded: SentenceEncoder | None = None
+
+    @property
+    def sentence_encoder(self) -> SentenceEncoder:
+        """The sentence encoder. The first access loads the weights.
+
+        Raises:
+            AssetError: The weights cannot be used, or do not belong to the word vectors.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are loaded."""
+        return self._loaded is not None
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether single sentences are encoded on the CPU because the memory of the GPU ran out."""
+        return self._loaded is not None and self._loaded.ran_out_of_memory
+
+    def warm_up(self) -> None:
+        """Load the weights and NLTK now, so that the first typed text need not wait for them.
+
+        Raises:
+            AssetError: The weights cannot be used.
+        """
+        _ = self.sentence_encoder
+        self.vocabulary.tokenizer.warm_up()
+
+    def encode(self, ids: NDArray[np.int32], *, cancelled: Callable[[], bool] = not_cancelled) -> EncodedSentence:
+        """Encode one sentence, given as token ids (T,), the marks around them.
+
+        Raises:
+            AssetError: The weights cannot be used.
+            Cancelled: `cancelled` said so.
+        """
+        return self.sentence_encoder.encode(np.asarray(self.vocabulary.vectors.rows[ids]), cancelled=cancelled)
+
+    def embed(self, texts: Sequence[str], out: NDArray[np.float32]) -> Steps[None]:
+        """Encode many texts.
+
+        Args:
+            texts: N texts. One without known words gets the embedding of the two marks.
+            out: Where the embeddings go, (N, D), not normalized.
+
+        Raises:
+            AssetError: The weights cannot be used, or not even one sentence fits on the device.
+        """
+        sentences = yield from self.vocabulary.sentences(texts)
+        yield from embed_sentences(sentences, self.vocabulary.vectors, self.sentence_encoder, out)

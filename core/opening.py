@@ -1,0 +1,361 @@
+"""Opening: the one order in which files become an opened corpus; callers say what they need.
+
+Two steps can be had alone: `locate` tells where what is computed from the files lies and computes nothing;
+`open_text_encoder` opens what turns texts into embeddings, without a corpus.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from core.assets import AssetError, Assets
+from core.corpus.captions import Captions, Columns
+from core.corpus.images import Images
+from core.corpus.tokenizer import Tokenizer
+from core.corpus.vectors import FORMAT as VECTORS_FORMAT
+from core.corpus.vectors import WordVectors
+from core.corpus.vocabulary import Vocabulary
+from core.encoding.codes import RowCodes
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
+from core.encoding.text_encoder import TextEncoder
+from core.encoding.weights import choose_device, choose_dtype
+from core.ranking.folds import Folds
+from core.ranking.lexical import Lexical
+from core.ranking.rankers import Rankers
+from core.ranking.search import MatrixSearcher
+from core.store.cache import Cache
+from core.store.progress import Progress, Steps
+from core.store.whole import is_whole
+from core.trust.calibration import Calibration
+from core.trust.learning import calibrate
+from core.trust.probing import LEAST_CAPTIONS, probe
+from core.trust.signals import SignalMeter
+from core.trust.verdict import Judge
+
+Need = Literal["matrix", "methods", "calibration"]
+"""What `open_` opens: `matrix` is what the encoder's neighbours need; `methods` adds the other methods; `calibration`
+adds what an earlier run measured, where there is such a thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """The files and settings that decide every answer. `choose` makes one from what a person asked for."""
+
+    assets: Assets
+    """Which files."""
+    device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+    dtype: str = "float32"
+    """What captions are encoded in, `float32` or `bfloat16`."""
+    vocab_size: int | None = None
+    """Only so many words of the vector file are known; None for all."""
+    columns: Columns = field(default_factory=Columns)
+    """Column names, where the captions are a table."""
+
+    @classmethod
+    def choose(
+        cls,
+        assets: Assets,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        vocab_size: int | None = None,
+        columns: Columns | None = None,
+    ) -> Setup:
+        """Resolve `auto` to what the machine has.
+
+        Raises:
+            AssetError: The device is not there.
+        """
+        device = choose_device(device)
+        dtype = choose_dtype(dtype, device)
+        return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, columns=columns or Columns())
+
+    @property
+    def model_name(self) -> str:
+        """What to call the encoder on the screen."""
+        return "demo encoder" if self.assets.is_demo_encoder else self.assets.weights.stem
+
+    def load_encoder(self, word_dim: int) -> SentenceEncoder:
+        """Load the sentence encoder, for word vectors of a width.
+
+        Raises:
+            AssetError: The weights cannot be used, or were trained with vectors of another width.
+        """
+        encoder = SentenceEncoder.load(self.assets.weights, device=self.device, dtype=self.dtype)
+        if word_dim != encoder.word_dim:
+            raise AssetError(
+                self.assets.vectors,
+                f"its vectors have {word_dim} numbers",
+                expected=f"{encoder.word_dim}, as {self.assets.weights} says",
+                advice="name the vectors that the weights were trained with: --vectors",
+            )
+        return encoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The captions, and where what is computed from the files lies, whether it is there or not."""
+
+    captions: Captions
+    """As read."""
+    recipe: Recipe
+    """What the matrix is made from."""
+    vectors: Path
+    """The folder of the converted word vectors."""
+    matrix: Path
+    """The folder of the matrix."""
+
+
+def locate(setup: Setup, cache: Cache) -> Steps[Places]:
+    """Read the captions and hash the other files; converts, loads and encodes nothing.
+
+    Raises:
+        AssetError: A file cannot be read or used.
+    """
+    assets = setup.assets
+    weights = yield from cache.sha256(assets.weights)
+    vectors, folder = yield from _locate_vectors(setup, cache)
+    yield Progress("reading captions", 0, 0, "")
+    captions = Captions.read(assets.captions, columns=setup.columns)
+    recipe = Recipe(
+        weights=weights,
+        vectors=vectors,
+        texts=Recipe.hash_texts(captions.texts),
+        version=assets.version,
+        tokenizer=Tokenizer(assets.version).name,
+        vocab_size=setup.vocab_size or 0,
+        dtype=setup.dtype,
+    )
+    return Places(captions=captions, recipe=recipe, vectors=folder, matrix=cache.folder("matrix", recipe.key))
+
+
+def _locate_vectors(setup: Setup, cache: Cache) -> Steps[tuple[str, Path]]:
+    """Return the vector file's SHA-256, and the folder of the converted vectors."""
+    digest = yield from cache.sha256(setup.assets.vectors)
+    return digest, cache.folder("vectors", f"{digest[:32]}-{VECTORS_FORMAT}")
+
+
+def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
+    """Open what turns texts into embeddings: word vectors (converting new ones), tokenizer and, when needed, weights.
+
+    Raises:
+        AssetError: The vectors cannot be used, or belong to another version of InferSent.
+    """
+    assets = setup.assets
+    _, folder = yield from _locate_vectors(setup, cache)
+    yield from WordVectors.convert(assets.vectors, folder)
+    vectors = WordVectors(folder, vocab_size=setup.vocab_size)
+    try:
+        vocabulary = Vocabulary(Tokenizer(assets.version), vectors)
+    except ValueError as error:
+        usual = {1: "glove.840B.300d.txt", 2: "crawl-300d-2M.vec"}[assets.version]
+        raise AssetError(
+            assets.vectors,
+            f"has {error}",
+            expected=f"the vectors of InferSent version {assets.version}: {usual} "
+            "(not glove.6B, not crawl-300d-2M-subword.vec)",
+            advice="name the right file with --vectors, or the right version with --model-version",
+        ) from error
+    return TextEncoder(vocabulary, lambda: setup.load_encoder(vectors.dim))
+
+
+def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]:
+    """Open a corpus; encode its captions unless that was done before.
+
+    Args:
+        setup: Which files, and how they are read.
+        cache: Where computed things are kept.
+        need: What else to open. The rest can follow: `Opened.open_methods`, `Opened.open_calibration`.
+
+    Raises:
+        AssetError: A file cannot be used, two do not belong together, or the cache cannot be written.
+    """
+    text_encoder = yield from open_text_encoder(setup, cache)
+    start = time.perf_counter()
+    places = yield from locate(setup, cache)
+    captions, recipe, folder = places.captions, places.recipe, places.matrix
+    if is_whole(folder, recipe.origin()):
+        report = BuildReport(len(captions), len(captions), True, "")
+    else:
+        yield Progress("loading the encoder", 0, 0, "")
+        encoder, vocabulary = text_encoder.sentence_encoder, text_encoder.vocabulary
+        sentences = yield from vocabulary.sentences(captions.texts)
+        about = f"{setup.model_name} · {_captions_name(setup, captions)} ({len(captions):,}) · {setup.dtype}"
+        report = yield from EmbeddingMatrix.build(
+            folder, recipe, sentences=sentences, vectors=vocabulary.vectors, encoder=encoder, about=about
+        )
+    matrix = EmbeddingMatrix(folder)
+    if setup.device == "cpu" and RowCodes.supported():
+        try:
+            yield from matrix.open_codes()
+        except AssetError as error:  # a full or read-only disk: search then reads the whole rows
+            cache.problems.append(f"search is slower, as it could not be prepared: {error.found}")
+    report = replace(report, seconds=time.perf_counter() - start)
+    opened = Opened(setup, cache, captions=captions, text_encoder=text_encoder, matrix=matrix, report=report)
+    if need == "methods":
+        yield from opened.open_methods()
+    if need == "calibration":
+        yield from opened.open_calibration()
+    return opened
+
+
+class Opened:
+    """An opened corpus with its encoder. Several may be open at once.
+
+    What is opened later, `rankers` and `judge`, is None until then. Several threads may open and read.
+
+    Args:
+        setup: Which files, and how they are read.
+        cache: Where computed things are kept.
+        captions: N captions.
+        text_encoder: Encodes texts.
+        matrix: The captions' embeddings.
+        report: What opening the matrix took.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        cache: Cache,
+        *,
+        captions: Captions,
+        text_encoder: TextEncoder,
+        matrix: EmbeddingMatrix,
+        report: BuildReport,
+    ) -> None:
+        self.setup = setup
+        self.cache = cache
+        self.captions = captions
+        self.text_encoder = text_encoder
+        self.matrix = matrix
+        self.report = report
+        self.searcher = MatrixSearcher(matrix, device=setup.device)
+        self.folds = Folds(captions)
+        self.rankers: Rankers | None = None
+        """Every method; None before `open_methods`."""
+        self.calibration: Calibration | None = None
+        """How far answers can be trusted; None before it is measured."""
+        self.judge: Judge | None = None
+        """Judges by the calibration; None before that."""
+        self._lock = threading.Lock()
+
+    @property
+    def captions_name(self) -> str:
+        """What to call the corpus on the screen."""
+        return _captions_name(self.setup, self.captions)
+
+    def open_methods(self) -> Steps[Rankers]:
+        """Open what the methods beside `infersent` need; index the captions' words unless that was done before.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        folder, sentences = self.matrix.folder / "lexical", self.matrix.sentences
+        vectors = self.text_encoder.vocabulary.vectors
+        if self.rankers is None:
+            yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=vectors)
+        with self._lock:
+            if self.rankers is None:
+                lexical = Lexical(folder, sentences=sentences, vectors=vectors)
+                self.rankers = Rankers(self.matrix, self.searcher, lexical)
+            return self.rankers
+
+    def open_calibration(self) -> Steps[None]:
+        """Open what an earlier `calibrate` measured, where there is such a thing. Verdicts rest on it from then on.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        known = Calibration.load(self._calibration_file)
+        if known is not None:
+            rankers = yield from self.open_methods()
+            self._trust(known, self._meter(rankers))
+
+    def calibrate(self, *, again: bool = False) -> Steps[None]:
+        """Measure how far answers can be trusted, unless that was done before; too small a corpus is not measured.
+
+        Args:
+            again: Measure even so.
+
+        Raises:
+            AssetError: The cache cannot be written, or the device has too little memory for even one query.
+        """
+        if not again:
+            yield from self.open_calibration()
+        with_words = len(self.matrix) - len(self.matrix.sentences.wordless())
+        if (self.calibration is not None and not again) or with_words < LEAST_CAPTIONS:
+            return
+        rankers = yield from self.open_methods()
+        meter = self._meter(rankers)
+        measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
+        calibration = yield from calibrate(measured)
+        self._trust(calibration, meter)
+        try:
+            calibration.save(self._calibration_file)
+        except AssetError as error:  # it holds for now, and is measured again next time
+            self.cache.problems.append(f"what was measured could not be kept: {error.found}")
+
+    @cached_property
+    def images(self) -> Images | None:
+        """The captions' image groups, where enough images have several captions."""
+        if self.captions.groups is None:
+            return None
+        images = Images(self.captions.groups, leave_out=self.matrix.sentences.wordless())
+        return images if images.suffice else None
+
+    def problems(self) -> list[str]:
+        """List what a person should know about the opened files, a sentence each."""
+        problems, vectors, assets = self.problems_of_asking(), self.text_encoder.vocabulary.vectors, self.setup.assets
+        if vectors.broken_lines:
+            problems.append(f"{vectors.broken_lines:,} lines of {assets.vectors.name} are broken: left out")
+        if vectors.missing_lines:
+            problems.append(
+                f"{assets.vectors.name} is cut off: {vectors.missing_lines:,} words that its first line "
+                "promises are not there; copy or download it again"
+            )
+        if wordless := len(self.matrix.sentences.wordless()):
+            problems.append(f"{wordless:,} captions have no known word: only bm25 and fused can find them")
+        if self.report.started_over:
+            problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
+        return problems
+
+    def problems_of_asking(self) -> list[str]:
+        """List those of `problems` that can come up later, while queries are answered."""
+        problems, device = list(self.cache.problems), self.setup.device
+        if device != "cpu" and (self.searcher.device == "cpu" or self.text_encoder.ran_out_of_memory):
+            problems.append(f"{device} has too little free memory: queries are answered on the CPU, more slowly")
+        return problems
+
+    @cached_property
+    def _calibration_file(self) -> Path:
+        """Its place: beside the matrix, which does not depend on the image groups, under a name that does."""
+        groups = b"" if self.images is None else self.images.of.tobytes()
+        return self.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
+
+    def _meter(self, rankers: Rankers) -> SignalMeter:
+        key = f"{self.matrix.folder.name}:{self.setup.device}:marks"
+        known = self.cache.recall_answer(key)
+        if known is None or len(known) != 4 * self.matrix.dim:
+            known = self.text_encoder.encode(self.text_encoder.vocabulary.marks).embedding.tobytes()
+            self.cache.remember_answer(key, known)
+        marks = np.frombuffer(known, np.float32)  # (D,)
+        unit = marks / np.linalg.norm(marks)  # (D,)
+        return SignalMeter(self.matrix.rows, marks=unit, bm25=rankers.lexical.bm25, images=self.images)
+
+    def _trust(self, calibration: Calibration, meter: SignalMeter) -> None:
+        with self._lock:
+            self.calibration, self.judge = calibration, Judge(calibration, meter)
+
+
+def _captions_name(setup: Setup, captions: Captions) -> str:
+    return "demo captions" if setup.assets.is_demo_captions else captions.name

@@ -1,0 +1,198 @@
+"""Queries: a typed text or a caption as one `Query`, encoded once, with the latest embeddings remembered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.answers import Stopwatch
+from core.corpus.vocabulary import LookedUp
+from core.encoding.encoder import EncodedSentence, not_cancelled
+from core.query import Query, Term, Token
+from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
+
+if TYPE_CHECKING:
+    from core.opening import Opened
+
+_RECENT = 64  # encoded sentences kept: the terms of a sum are asked at each keystroke, and hits on the way down a list
+
+
+class Queries:
+    """Makes queries over an opened corpus. One thread uses it.
+
+    Args:
+        opened: The corpus.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._vocabulary = opened.text_encoder.vocabulary
+        self._recent: dict[str, EncodedSentence] = {}  # by key; the latest last
+        self._unwritten: dict[str, EncodedSentence] = {}  # of settled queries
+
+    def of_text(
+        self,
+        text: str,
+        *,
+        settled: bool = True,
+        watch: Stopwatch | None = None,
+        cancelled: Callable[[], bool] = not_cancelled,
+    ) -> Query:
+        """Make the query of a typed text, which may be a sum such as `a dog on a beach - a dog + a horse`.
+
+        A text that is a caption is that caption, and never read as a sum.
+
+        Args:
+            text: The text.
+            settled: False while it is being typed: then the last word is unfinished, unless a blank follows it.
+            watch: Times `tokenize` and `encode`.
+            cancelled: Looked at while a very long text is encoded.
+
+        Raises:
+            Cancelled: It said so.
+        """
+        watch = watch or Stopwatch()
+        terms, literal = parse(text), unquoted(text)
+        looked_up = self._vocabulary.look_up(literal)
+        watch.lap("tokenize")
+        ids = looked_up.ids
+        unfinished = not settled and not text[-1:].isspace()
+        same = self._opened.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
+        if terms and not any(self._is_text_of(row, looked_up.words) for row in same):
+            return self._sum(text, terms, unfinished=unfinished, settled=settled, watch=watch, cancelled=cancelled)
+        if len(ids) <= 2:
+            tokens = tokens_of(looked_up, None, unfinished=unfinished)
+            return Query(text=text, literal=literal, ids=ids, tokens=tokens, marks_importance=1.0)
+        encoded = self.encode(ids, cancelled=cancelled, settled=settled)
+        watch.lap("encode")
+        row = next(iter(same), None)
+        return Query(
+            text=text,
+            literal=literal,
+            row=row,
+            ids=ids,
+            embedding=encoded.embedding if row is None else self._opened.matrix.rows[row],
+            tokens=tokens_of(looked_up, encoded, unfinished=unfinished),
+            marks_importance=marks_importance(encoded),
+        )
+
+    def of_row(self, row: int) -> Query:
+        """Make the query of a caption, without tokens: it needs no encoder and no tokenizer."""
+        text, ids = self._opened.captions.texts[row], self._opened.matrix.sentences[row]
+        embedding = self._opened.matrix.rows[row] if len(ids) > 2 else None
+        marks = 0.0 if len(ids) > 2 else 1.0
+        return Query(text=text, literal=text, row=row, ids=ids, embedding=embedding, marks_importance=marks)
+
+    def complete(self, query: Query, *, watch: Stopwatch, cancelled: Callable[[], bool] = not_cancelled) -> Query:
+        """Add the tokens and their importance to the query of a caption.
+
+        Raises:
+            Cancelled: `cancelled` said so.
+        """
+        looked_up = self._vocabulary.look_up(query.text)
+        watch.lap("tokenize")
+        if query.embedding is None:
+            return replace(query, tokens=tokens_of(looked_up, None))
+        encoded = self.encode(query.ids, cancelled=cancelled, settled=True)
+        watch.lap("encode")
+        return replace(query, tokens=tokens_of(looked_up, encoded), marks_importance=marks_importance(encoded))
+
+    def content_words(self, query: Query) -> int:
+        """Count the content words that have a vector."""
+        return sum(Token(word, True, 0.0).counts for word in self._vocabulary.words(query.ids[1:-1].tolist()))
+
+    def encode(
+        self, ids: NDArray[np.int32], *, cancelled: Callable[[], bool] = not_cancelled, settled: bool = False
+    ) -> EncodedSentence:
+        """Encode token ids, unless that was done lately.
+
+        Args:
+            ids: The ids, the marks around them, (T,).
+            cancelled: Looked at while a very long sentence is encoded.
+            settled: Whether the result is also looked up in the cache, and kept for `remember`.
+
+        Raises:
+            Cancelled: It said so.
+        """
+        opened = self._opened
+        digest = hashlib.sha256(ids.tobytes()).hexdigest()
+        key = f"{opened.matrix.folder.name}:{opened.setup.device}:winners:{digest}"
+        encoded, is_written = self._recent.pop(key, None), False
+        if encoded is None and settled and (known := opened.cache.recall_answer(key)):
+            encoded = _encoded_from(known, opened.matrix.dim, len(ids))
+            is_written = encoded is not None
+        if encoded is None:
+            encoded = opened.text_encoder.encode(ids, cancelled=cancelled)
+        self._recent[key] = encoded
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        if settled and not is_written:
+            self._unwritten[key] = encoded
+        return encoded
+
+    def remember(self) -> None:
+        """Write the embeddings of settled queries to the cache; to be called once their answers are shown."""
+        while self._unwritten:
+            key, encoded = self._unwritten.popitem()
+            self._opened.cache.remember_answer(key, encoded.embedding.tobytes() + encoded.winners.tobytes())
+
+    def _is_text_of(self, row: int, words: list[str]) -> bool:
+        return self._vocabulary.tokenizer.tokenize(self._opened.captions.texts[row]) == words
+
+    def _sum(
+        self,
+        text: str,
+        summands: Sequence[Summand],
+        *,
+        unfinished: bool,
+        settled: bool,
+        watch: Stopwatch,
+        cancelled: Callable[[], bool],
+    ) -> Query:
+        """Make the query of a sum. A last term that may still be typed counts once it has a known word."""
+        terms: list[Term] = []
+        weights: list[float] = []
+        embeddings: list[NDArray[np.float32]] = []
+        for summand in summands:
+            looked_up = self._vocabulary.look_up(summand.text)
+            known = len(looked_up.ids) > 2
+            encoded = self.encode(looked_up.ids, cancelled=cancelled, settled=settled and known)
+            tokens = tokens_of(looked_up, encoded, unfinished=unfinished and summand is summands[-1])
+            terms.append(Term(summand.weight, summand.text, tokens, marks_importance(encoded)))
+            if known:
+                weights.append(summand.weight)
+                embeddings.append(encoded.embedding)
+        watch.lap("encode")
+        complete = not any(term.is_unknown for term in terms)
+        embedding = weighted_sum(weights, embeddings) if embeddings and complete else None  # (D,)
+        return Query(text=text, ids=self._vocabulary.marks, embedding=embedding, terms=tuple(terms))
+
+
+def _encoded_from(known: bytes, dim: int, length: int) -> EncodedSentence | None:
+    """Read a remembered embedding, with what won its features; None where it is damaged."""
+    if len(known) != 8 * dim:
+        return None
+    winners = np.frombuffer(known, np.int32, offset=4 * dim)  # (D,)
+    if winners.min() < 0 or winners.max() >= length:
+        return None
+    return EncodedSentence(np.frombuffer(known, np.float32, dim), winners, length)
+
+
+def tokens_of(looked_up: LookedUp, encoded: EncodedSentence | None, *, unfinished: bool = False) -> tuple[Token, ...]:
+    """Give each word its share of the maxima; `unfinished` says that the last one may still be typed."""
+    shares = iter([] if encoded is None else encoded.importance[1:-1].tolist())
+    last = len(looked_up.words) - 1
+    return tuple(
+        Token(word, row >= 0, next(shares, 0.0) if row >= 0 else 0.0, unfinished and i == last)
+        for i, (word, row) in enumerate(zip(looked_up.words, looked_up.rows.tolist(), strict=True))
+    )
+
+
+def marks_importance(encoded: EncodedSentence) -> float:
+    """Add up the share of the maxima that fall on the two marks, 0..1."""
+    return float(encoded.importance[0] + encoded.importance[-1])

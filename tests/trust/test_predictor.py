@@ -1,0 +1,61 @@
+"""The predictor and its measure equal scikit-learn's."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from measurements import measured
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from core.trust.predictor import Predictor, auroc_of
+from core.trust.signals import NAMES
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_predictor_equals_scikit_learns_logistic_regression(seed):
+    data = measured(seed=seed)
+    success = data.success["infersent"]
+    inputs = data.signals * np.linspace(0.01, 30, len(NAMES)) + 5
+    ours = Predictor.fit(inputs, success)
+    theirs = LogisticRegression(C=1, tol=1e-10, max_iter=10_000).fit(StandardScaler().fit_transform(inputs), success)
+    np.testing.assert_allclose(ours.weights, theirs.coef_[0], atol=1e-3)
+    assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=1e-3)
+    probability = theirs.predict_proba(StandardScaler().fit_transform(inputs))[:, 1]
+    np.testing.assert_allclose(ours.probability(inputs), probability, atol=1e-3)
+
+
+def test_what_signals_contribute_adds_up_to_the_log_odds():
+    data = measured()
+    predictor = Predictor.fit(data.signals, data.success["infersent"])
+    odds = predictor.contributions(data.signals).sum(axis=1) + predictor.intercept
+    np.testing.assert_allclose(predictor.probability(data.signals), 1 / (1 + np.exp(-odds)))
+
+
+def test_the_predictor_bears_signals_that_never_vary_and_far_outliers():
+    signals = np.zeros((20, len(NAMES)))
+    signals[:, 0] = np.arange(20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predictor = Predictor.fit(signals, np.arange(20) >= 10)
+        far = predictor.probability(np.full((2, len(NAMES)), 1e9) * [[-1], [1]])
+    np.testing.assert_allclose(far, [0, 1], atol=1e-9)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=40))
+def test_auroc_equals_scikit_learns_ties_included(pairs):
+    scores, success = np.array([score for score, _ in pairs], float), np.array([good for _, good in pairs])
+    if success.all() or not success.any():
+        assert np.isnan(auroc_of(scores, success))
+    else:
+        assert auroc_of(scores, success) == pytest.approx(roc_auc_score(success, scores))
+
+
+def test_auroc_has_a_direction():
+    assert auroc_of(np.array([1.0, 2, 3, 4]), np.array([False, False, True, True])) == 1
+    assert auroc_of(np.array([4.0, 3, 2, 1]), np.array([False, False, True, True])) == 0
+    assert auroc_of(np.ones(4), np.array([False, False, True, True])) == 0.5

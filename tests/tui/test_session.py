@@ -1,0 +1,114 @@
+"""What is asked, and how a person came there, without a screen."""
+
+from types import SimpleNamespace
+
+from core.ranking.methods import CHOICES
+from tui.session import Session
+from tui.trail import Visit
+
+
+def shown(session: Session, question, *, tokens=("dog",)):
+    """An answer that is shown, with its question noted."""
+    session.shown = question
+    return SimpleNamespace(query=SimpleNamespace(text=question.text, tokens=tokens, terms=()))
+
+
+def test_only_the_latest_question_is_current():
+    session = Session()
+    first, second = session.type("a d", cursor=0), session.type("a do", cursor=0)
+    assert not session.is_current(first)
+    assert session.is_current(second)
+    assert not second.settled
+    assert session.settle("a do").settled
+
+
+def test_keystrokes_are_no_steps_of_the_trail_and_back_returns_to_what_was_shown_before():
+    session = Session()
+    session.go(Visit("a caption", 7), cursor=0)
+    session.type("d", cursor=4)
+    session.type("do", cursor=0)
+    assert [visit.text for visit in session.trail.visits] == ["a caption"]
+    question = session.back()
+    assert (question.text, question.row) == ("a caption", 7)
+    assert session.cursor_wanted == 4
+    assert not session.is_typing
+
+
+def test_back_goes_through_the_steps_with_their_cursors_and_ends_at_the_first():
+    session = Session()
+    session.go(Visit("one", 1), cursor=0)
+    session.go(Visit("two", 2), cursor=11)
+    session.go(Visit("three", 3), cursor=22)
+    assert (session.back().text, session.cursor_wanted) == ("two", 22)
+    assert (session.back().text, session.cursor_wanted) == ("one", 11)
+    assert session.back() is None
+
+
+def test_a_wanted_place_among_the_first_hits_is_reached_at_once():
+    session = Session()
+    session.go(Visit("one", 1), cursor=0)
+    session.go(Visit("two", 2), cursor=50)
+    session.back()
+    assert session.arrive(100) == 50
+    session.wait_at(50)
+    assert session.arrive_in_order(50) is None
+
+
+def test_a_wanted_place_beyond_the_first_hits_is_reached_with_the_order_unless_the_cursor_was_moved():
+    for moved_to, expected in ((99, 150), (98, None)):
+        session = Session()
+        session.go(Visit("one", 1), cursor=0)
+        session.go(Visit("two", 2), cursor=150)
+        session.back()
+        assert session.arrive(100) == 150
+        session.wait_at(99)
+        assert session.arrive_in_order(moved_to) == expected
+        assert session.cursor_wanted is None
+
+
+def test_another_question_forgets_the_wanted_place():
+    session = Session()
+    session.go(Visit("one", 1), cursor=0)
+    session.go(Visit("two", 2), cursor=150)
+    session.back()
+    session.type("x", cursor=0)
+    assert session.arrive(100) is None
+
+
+def test_the_methods_take_turns_in_both_directions():
+    session = Session()
+    seen = []
+    for _ in CHOICES:
+        seen.append(session.method)
+        session.turn(1)
+    assert tuple(seen) == CHOICES
+    session.turn(-1)
+    assert session.method == CHOICES[-1]
+
+
+def test_asking_again_takes_the_query_that_is_shown_and_the_present_method():
+    session = Session()
+    question = session.go(Visit("a dog", None), cursor=0)
+    answer = shown(session, question)
+    session.turn(2)
+    again = session.again(answer, "")
+    assert (again.text, again.method, again.query) == ("a dog", CHOICES[2], answer.query)
+    assert again.serial > question.serial
+
+
+def test_asking_again_while_typing_asks_the_text_in_the_box():
+    session = Session()
+    question = session.type("a do", cursor=0)
+    again = session.again(shown(session, question), "a dog")
+    assert (again.text, again.query, again.settled) == ("a dog", None, True)
+
+
+def test_an_answer_without_its_tokens_is_asked_again_by_its_caption():
+    session = Session()
+    question = session.go(Visit("a dog", 3), cursor=0)
+    again = session.again(shown(session, question, tokens=()), "")
+    assert (again.row, again.query) == (3, None)
+
+
+def test_nothing_is_asked_again_before_anything_was_asked():
+    assert Session().again(None, "") is None

@@ -1,0 +1,101 @@
+"""Encode, calibrate and embed: slow work on whole files, without the screen."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from core.assets import AssetError
+from tui.options import Options, as_json, asset_options, quiet
+from tui.pace import run_steps, tell_problems
+from tui.report import report as report_text
+
+
+@click.command()
+@as_json
+@quiet
+@asset_options
+@click.pass_context
+def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
+    """Encode all captions now, without the screen. Goes on where an interrupted run stopped."""
+    opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
+    tell_problems(opened, quiet=quiet)
+    report, folder = opened.report, opened.matrix.folder
+    fresh = 0 if report.reused else report.rows - report.resumed_rows
+    document = {
+        "rows": report.rows,
+        "dim": opened.matrix.dim,
+        "seconds": round(report.seconds, 3),
+        "sentences_per_second": round(fresh / report.seconds, 1),
+        "path": str(folder),
+        "reused": report.reused,
+        "resumed_rows": report.resumed_rows,
+    }
+    if as_json:
+        click.echo(json.dumps(document))
+    elif report.reused:
+        click.echo(f"{report.rows:,} captions were encoded before: {folder}")
+    else:
+        resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
+        click.echo(f"{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
+
+
+@click.command()
+@as_json
+@quiet
+@asset_options
+@click.pass_context
+def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
+    """Measure how far answers can be trusted on these captions, and print it.
+
+    Queries of several lengths are cut from captions and answered without the caption that they come from.
+    """
+    opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
+    run_steps(opened.calibrate(again=True), quiet=quiet)
+    tell_problems(opened, quiet=quiet)
+    if opened.calibration is None:
+        captions, found = opened.setup.assets.captions, "holds too few captions to measure anything"
+        raise AssetError(captions, found, expected="fifty with known words", advice="take more captions")
+    if as_json:
+        click.echo(json.dumps(opened.calibration.document(), indent=1))
+    else:
+        click.echo(report_text(opened.calibration))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .npy file to write.")
+@quiet
+@asset_options
+@click.pass_context
+def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None:
+    """Write the embeddings of a text file's lines: raw float32, (N, D), a row a line, blank lines too.
+
+    FILE may be - for standard input. Computed in float32 unless --dtype says otherwise.
+    """
+    options = Options.of(context)
+    if options.dtype in (None, "auto"):
+        options = replace(options, dtype="float32")
+    setup = options.setup()
+
+    from core.corpus.captions import read_lines
+    from core.encoding.matrix import new_array
+    from core.opening import open_text_encoder
+    from core.store.whole import whole_file
+
+    lines = read_lines(file)
+    text_encoder = run_steps(open_text_encoder(setup, options.open_cache()), quiet=quiet)
+    shape = (len(lines), text_encoder.sentence_encoder.dim)
+    if str(output) == "-" or not output.parent.is_dir():
+        raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
+    if output.exists() and str(file) != "-" and output.samefile(file):
+        raise AssetError(output, "is the file that is read", advice="name another output")
+    with whole_file(output, advice="check the path and the disk") as work:
+        out = new_array(work, shape, "<f4")
+        run_steps(text_encoder.embed(lines, out), quiet=quiet)
+        out.flush()
+    if not quiet:
+        click.echo(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)

@@ -1,0 +1,106 @@
+"""Search and compare: the captions nearest to a text, without the screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import click
+
+from core.ranking.methods import CHOICES, METHODS, Choice, Method
+from tui.documents import answer_document, comparison_document, print_answer, print_comparison, print_plain
+from tui.options import Options, as_json, asset_options, quiet
+from tui.pace import run_steps, tell_problems
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits.")
+@click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="How to compare.")
+@as_json
+@click.option("--jsonl", is_flag=True, help="Print a JSON document a query, a line each.")
+@click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance or score, row, image id, caption.")
+@quiet
+@asset_options
+@click.pass_context
+def search(
+    context: click.Context,
+    text: tuple[str, ...],
+    k: int,
+    method: Choice,
+    as_json: bool,
+    jsonl: bool,
+    plain: bool,
+    quiet: bool,
+) -> None:
+    """Print the captions nearest to TEXT (its words are joined); with -, each line of standard input is a query.
+
+    TEXT may be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict
+    rests on what `calibrate` measured, where that was run (or the screen was open for long enough).
+    """
+    if as_json + jsonl + plain > 1:
+        raise click.UsageError("choose one of --json, --jsonl and --plain")
+    options = Options.of(context)
+    from_stdin = text == ("-",)
+    if from_stdin and as_json:
+        raise click.UsageError("many queries need --jsonl instead of --json")
+    if from_stdin and str(options.captions) == "-":
+        raise click.UsageError("queries and captions cannot both come from standard input")
+    opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
+    if method != "infersent":
+        run_steps(opened.open_methods(), quiet=quiet)
+    tell_problems(opened, quiet=quiet)
+
+    from core.explorer import Explorer
+
+    explorer, found = Explorer(opened), False
+    for query in _lines() if from_stdin else [" ".join(text)]:
+        answer = explorer.ask(query, method=method, k=k)
+        found = found or len(answer.hits) > 0
+        if as_json or jsonl:
+            click.echo(json.dumps(answer_document(opened, answer)))
+        elif plain:
+            print_plain(opened, answer)
+        else:
+            print_answer(opened, answer, quiet=quiet)
+        sys.stdout.flush()
+        explorer.queries.remember()
+    context.exit(0 if found else 1)
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits of each method.")
+@click.option(
+    "--method", "methods", type=click.Choice(METHODS), multiple=True, help="Only these methods; give it twice."
+)
+@as_json
+@quiet
+@asset_options
+@click.pass_context
+def compare(
+    context: click.Context, text: tuple[str, ...], k: int, methods: tuple[Method, ...], as_json: bool, quiet: bool
+) -> None:
+    """Print the captions that each method finds for TEXT (its words are joined), with their ranks by the others."""
+    opened = run_steps(Options.of(context).open_corpus("methods"), quiet=quiet)
+    tell_problems(opened, quiet=quiet)
+
+    from core.explorer import Explorer
+
+    explorer = Explorer(opened)
+    comparison = explorer.compare(explorer.queries.of_text(" ".join(text)), methods=methods or METHODS)
+    if not comparison.lists:
+        raise click.UsageError(
+            "TEXT is a sum, which has a place in the sentence space only; quote it to make it literal"
+        )
+    if as_json:
+        click.echo(json.dumps(comparison_document(opened, comparison, k)))
+    else:
+        print_comparison(opened.captions, comparison, k)
+    context.exit(0 if any(comparison.lists.values()) else 1)
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", "replace").rstrip("\r\n")

@@ -1,0 +1,135 @@
+"""Documents: answers and comparisons as plain values for `--json`, and as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui.text import visible
+
+if TYPE_CHECKING:
+    from core.answers import Answer
+    from core.corpus.captions import Captions
+    from core.opening import Opened
+    from core.query import Token
+    from core.ranking.comparison import Comparison
+
+
+def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
+    """Describe an answer."""
+    query, verdict = answer.query, answer.verdict
+    return {
+        "query": query.text,
+        "method": answer.method,
+        "tokens": _tokens(query.tokens),
+        "terms": [{"weight": term.weight, "text": term.text, "tokens": _tokens(term.tokens)} for term in query.terms],
+        "verdict": verdict and asdict(verdict),
+        "hits": _hits(opened.captions, answer),
+        "timings_ms": answer.timings_ms,
+        "model": opened.setup.model_name,
+        "captions": opened.captions_name,
+    }
+
+
+def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[str, Any]:
+    """Describe the first k hits of each list of a comparison."""
+    captions = opened.captions
+    return {
+        "query": comparison.query,
+        "row": comparison.row,
+        "methods": {
+            method: [
+                {"caption": captions.texts[hit.row], "image_id": captions.group(hit.row)} | asdict(hit)
+                for hit in hits[:k]
+            ]
+            for method, hits in comparison.lists.items()
+        },
+        "overlaps": [asdict(overlap) for overlap in comparison.overlaps],
+        "model": opened.setup.model_name,
+        "captions": opened.captions_name,
+    }
+
+
+def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
+    """Print the hits; query and verdict go to stderr."""
+    query, verdict, captions = answer.query, answer.verdict, opened.captions
+    if not quiet:
+        source = f"{opened.setup.model_name} · {opened.captions_name} ({len(captions):,} captions)"
+        click.echo(visible(f"{query.text}   [{source}]"), err=True)
+        for term in query.terms:
+            click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)
+        if verdict:
+            level = answer.method if verdict.level is None else verdict.level
+            click.echo(f"{level.upper()}: {'; '.join(map(visible, verdict.reasons))}", err=True)
+    for hit in _hits(captions, answer):
+        click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
+    if not len(answer.hits):
+        click.echo("no hits", err=True)
+
+
+def print_plain(opened: Opened, answer: Answer) -> None:
+    """Print a hit a line: rank, distance or score, row, image id, caption."""
+    for hit in _hits(opened.captions, answer):
+        image = "" if hit["image_id"] is None else visible(str(hit["image_id"]))
+        click.echo(f"{hit['rank']}\t{_value(hit):.6f}\t{hit['row']}\t{image}\t{visible(hit['caption'])}")
+
+
+def print_comparison(captions: Captions, comparison: Comparison, k: int) -> None:
+    """Print the first k hits of each list; what the lists share goes to stderr."""
+    for overlap in comparison.overlaps:
+        click.echo(f"overlap@10  {' and '.join(overlap.methods)}: {overlap.hits}", err=True)
+    for method, hits in comparison.lists.items():
+        click.echo(method)
+        for hit in hits[:k]:
+            value = hit.distance if hit.score is None else hit.score
+            ranks = ", ".join(f"{other} {rank or '-'}" for other, rank in hit.ranks.items())
+            click.echo(f"{hit.rank:4}  {value:.4f}  {visible(captions.texts[hit.row])}  [{ranks}]")
+
+
+def flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of a nested document, a line each."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name} ")
+        elif isinstance(value, list):
+            for item in value or ["none"]:
+                yield prefix + name, item
+        else:
+            yield prefix + name, value
+
+
+def _hits(captions: Captions, answer: Answer) -> list[dict[str, Any]]:
+    hits = answer.hits
+    nothing = [None] * len(hits)
+    values = zip(
+        hits.rows.tolist(),
+        hits.distances.tolist() if hits.scores is None else nothing,
+        nothing if hits.scores is None else hits.scores.tolist(),
+        nothing if answer.closer_than is None else answer.closer_than.round(6).tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "rank": rank,
+            "distance": distance,
+            "score": score,
+            "closer_than": closer,
+            "row": row,
+            "caption": captions.texts[row],
+            "image_id": captions.group(row),
+        }
+        for rank, (row, distance, score, closer) in enumerate(values, start=1)
+    ]
+
+
+def _value(hit: dict[str, Any]) -> float:
+    """Return a hit's distance, or its score where the method has scores."""
+    value: float = hit["distance"] if hit["score"] is None else hit["score"]
+    return value
+
+
+def _tokens(tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    return [{"text": token.text, "known": token.known, "importance": round(token.importance, 6)} for token in tokens]

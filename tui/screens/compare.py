@@ -1,0 +1,103 @@
+"""CompareScreen: the hits of several methods for one query, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.events import Resize
+from textual.reactive import reactive
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from core.ranking.methods import METHODS, Method
+from tui.text import visible
+from tui.widgets.compare_table import CompareTable, split_shared
+
+if TYPE_CHECKING:
+    from core.query import Query
+    from core.ranking.comparison import Comparison
+
+_WIDTHS = (60, 120, 160)  # cells from which on there is room for two, three, four lists
+_KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  esc close"
+
+
+class CompareScreen(ModalScreen[int | None]):
+    """Lists of hits by several methods; ends with the caption to follow, or None.
+
+    Args:
+        query: What was asked.
+        texts: The captions.
+        first: The method of the leftmost list.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,c,q", "dismiss(None)", "Close"),
+        Binding("tab", "rotate(1)", "Other methods"),
+        Binding("shift+tab", "rotate(-1)", "Other methods, backwards"),
+    ]
+
+    comparison: reactive[Comparison | None] = reactive(None)
+    """What is shown; None while it is being made."""
+
+    def __init__(self, query: Query, texts: Sequence[str], *, first: Method) -> None:
+        super().__init__()
+        self.asked = query
+        self.table = CompareTable(texts)
+        self.overlap_line = Static("", id="overlaps", markup=False)
+        self.full_caption = Static("", id="compared", markup=False)
+        self._texts = texts
+        self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
+
+    def compose(self) -> ComposeResult:
+        """Query, overlaps, lists, the caption under the cursor, keys."""
+        yield Static(Content.assemble(("> ", "bold $text-accent"), visible(self.asked.text)), id="compared-query")
+        yield self.overlap_line
+        yield self.table
+        yield self.full_caption
+        yield Static(_KEYS, id="compare-keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Let the keys act on the lists."""
+        self.table.focus()
+
+    def on_resize(self, event: Resize) -> None:
+        """Show as many lists as there is room for."""
+        self._show_methods()
+
+    def watch_comparison(self) -> None:
+        """Hand the lists down."""
+        self.table.comparison = self.comparison
+        self._show_methods()
+
+    def action_rotate(self, steps: int) -> None:
+        """Put other methods beside the first."""
+        others = self._order[1:]
+        self._order[1:] = others[steps:] + others[:steps]
+        self._show_methods()
+
+    @on(CompareTable.CursorMoved)
+    def show_caption(self, message: CompareTable.CursorMoved) -> None:
+        """Show the caption under the cursor in full."""
+        if message.hit is None:
+            self.full_caption.update("")
+            return
+        pieces = split_shared(visible(self._texts[message.hit.row]), message.hit.shared)
+        self.full_caption.update(Content.assemble(*((text, "underline" if same else "") for text, same in pieces)))
+
+    @on(CompareTable.Followed)
+    def follow(self, message: CompareTable.Followed) -> None:
+        """End with a caption."""
+        self.dismiss(message.row)
+
+    def _show_methods(self) -> None:
+        shown = tuple(self._order[: 1 + sum(self.size.width >= width for width in _WIDTHS)])
+        self.table.methods = shown
+        if self.comparison is not None:
+            pairs = [f"{one}·{other} {self.comparison.overlap(one, other)}" for one, other in combinations(shown, 2)]
+            self.overlap_line.update("overlap@10  " + "   ".join(pairs))

@@ -1,0 +1,318 @@
+"""ExploreScreen: the main screen. It owns the facts, asks core through threads, and hands answers to its widgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.events import Resize
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import ContentSwitcher, Footer, Input, Static
+
+from core.assets import AssetError
+from tui import messages
+from tui.asker import Asker
+from tui.lines import header_line, timings_line
+from tui.messages import ComparisonRequest, ExplanationRequest, Question
+from tui.screens.answer_view import WIDE_CELLS, AnswerView
+from tui.screens.compare import CompareScreen
+from tui.session import Session
+from tui.text import one_line, visible
+from tui.trail import Visit
+from tui.widgets.hit_list import HitList
+from tui.widgets.notices import ErrorPane, LoadingPane
+from tui.widgets.search_box import SearchBox
+
+if TYPE_CHECKING:
+    from core.explorer import Explorer
+
+_SETTLED_SECONDS = 0.4
+
+
+class ExploreScreen(Screen[None]):
+    """The search box, the ranked list and the panes about it; `open` gives it a corpus."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "next_method", "method"),
+        Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
+        Binding("slash,i", "focus_search", "search", key_display="/", priority=True),
+        Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
+        Binding("escape,down", "leave_search", show=False, priority=True),
+        Binding("r", "random", "random"),
+        Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
+        Binding("backspace", "go_back", "back", key_display="⌫"),
+        Binding("alt+left", "go_back", "Back", show=False, priority=True),
+        Binding("c", "compare", "compare"),
+        Binding("s", "fold", "images", show=False),  # a footer of 80 cells has no room for it
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="_default")
+        self.header_line = Static("infersent-tui", id="header", markup=False)
+        self.search_box = SearchBox(id="search")
+        self.trail_line = Static("", id="trail", markup=False)
+        self.body = ContentSwitcher(initial="loading", id="body")
+        self.loading_pane = LoadingPane(id="loading")
+        self.error_pane = ErrorPane(id="error")
+        self.view = AnswerView(id="answer")
+        self.timings_line = Static("", id="timings", markup=False)
+        self.session = Session()
+        self.asker = Asker(self.post_message)
+        self._explorer: Explorer | None = None
+        self._explained: tuple[int, int | None] | None = None  # the question and the hit whose explanation was asked
+        self._told: set[str] = set()  # problems that were shown
+        self._settling: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Header, box, trail, then the answer, and the footer."""
+        yield self.header_line
+        with Horizontal(id="query"):
+            yield Static(">", id="prompt")
+            yield self.search_box
+        yield self.trail_line
+        with self.body:
+            yield self.loading_pane
+            yield self.error_pane
+            yield self.view
+        with Horizontal(id="bottom"):
+            yield Footer(show_command_palette=False, compact=True)
+            yield self.timings_line
+
+    @property
+    def hit_list(self) -> HitList:
+        """The ranked list."""
+        return self.view.hit_list
+
+    # Opening
+
+    def open(self, explorer: Explorer) -> None:
+        """Show the list; ask what was typed meanwhile, or else a random caption."""
+        self._explorer = explorer
+        self.view.open(explorer.opened)
+        self.refresh_bindings()
+        self._show_header()
+        self.body.current = "answer"
+        self.tell(explorer.opened.problems())
+        self.asker.start(explorer)
+        if self.search_box.value.strip():
+            self.set_focus(self.search_box)
+        else:
+            if not self.search_box.has_focus:
+                self.hit_list.focus()
+            self.action_random()
+
+    def show_error(self, error: AssetError) -> None:
+        """Show an error in place of the list, until another question is answered."""
+        self.error_pane.error, self.error_pane.can_go_on = error, self._explorer is not None
+        self.body.current = "error"
+
+    def tell(self, problems: list[str]) -> None:
+        """Show problems that were not shown before."""
+        for problem in problems:
+            if problem not in self._told:
+                self._told.add(problem)
+                self.notify(visible(problem), severity="warning", markup=False)
+
+    @on(messages.Measured)
+    def show_measuring(self, message: messages.Measured) -> None:
+        """Show how far the calibration is; ask the present query again at its end."""
+        self.view.show_measuring(message.progress)
+        if message.progress is None and self._explorer is not None:
+            self.view.trust(self._explorer.opened.calibration)
+            if self.session.is_shown:
+                self._ask(self.session.again(self.view.answer, self.search_box.value))
+
+    # Asking
+
+    def _ask(self, question: Question | None) -> None:
+        if self._settling is not None:
+            self._settling.stop()
+        if question is not None:
+            self.asker.ask(question)
+
+    def _present(self, question: Question | None) -> None:
+        """Ask a step of the trail, with its text in the box."""
+        if question is not None:
+            with self.search_box.prevent(Input.Changed):
+                self.search_box.show(visible(question.text))
+            self._ask(question)
+
+    def _go(self, visit: Visit) -> None:
+        self._present(self.session.go(visit, cursor=self.hit_list.place or 0))
+
+    def _go_to_caption(self, row: int) -> None:
+        if self._explorer is not None:
+            self._go(Visit(self._explorer.opened.captions.texts[row], row))
+
+    @on(Input.Changed, "#search")
+    def ask_while_typing(self, message: Input.Changed) -> None:
+        """Ask at every keystroke; once more when the typing rests."""
+        self._ask(self.session.type(message.value, cursor=self.hit_list.place or 0))
+        self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(self.session.settle(message.value)))
+
+    @on(SearchBox.Left)
+    def submit(self) -> None:
+        """Go to the list; what was typed becomes a step of the trail."""
+        self.hit_list.focus()
+        text, here = self.search_box.value, self.session.trail.here
+        if here is not None and visible(here.text) == text:
+            self.session.is_typing = False  # it is where the trail stands already
+        elif text.strip():
+            self._go(Visit(text, None))
+
+    @on(HitList.Pasted)
+    def ask_pasted(self, message: HitList.Pasted) -> None:
+        """Take a text that is pasted outside the box for a query."""
+        self.action_focus_search()
+        self.search_box.value = one_line(message.text)
+
+    @on(HitList.Followed)
+    def follow(self, message: HitList.Followed) -> None:
+        """Make the chosen hit the query."""
+        self._go_to_caption(message.row)
+
+    def action_random(self) -> None:
+        """Ask a random caption."""
+        if self._explorer is not None:
+            here = self.session.trail.here
+            try:
+                row = self._explorer.random_row(other_than=here.row if here else None)
+            except AssetError as error:
+                self.show_error(error)
+            else:
+                self._go_to_caption(row)
+
+    def action_go_back(self) -> None:
+        """Return to the query before, and to where the cursor was."""
+        self._present(self.session.back())
+
+    def action_next_method(self, steps: int = 1) -> None:
+        """Compare the captions by another method, from now on."""
+        if self._are_methods_open():
+            self.session.turn(steps)
+            self._show_header()
+            if self.view.answer is not None and self.view.answer.query.terms:
+                self.notify("sums have a place in the sentence space only: this list is by infersent")
+            self._ask(self.session.again(self.view.answer, self.search_box.value))
+
+    # Showing
+
+    @on(messages.Answered)
+    def show_answer(self, message: messages.Answered) -> None:
+        """Show an answer, unless it is no longer the question."""
+        if not self.session.is_current(message.question):
+            return
+        self.session.shown = message.question
+        self.error_pane.error, self.body.current = None, "answer"
+        if self.focused is None:
+            self.hit_list.focus()
+        wanted = self.session.arrive(len(message.answer.hits))
+        self.view.show_answer(message.answer, message.folding, cursor=wanted)
+        self.session.wait_at(self.hit_list.place)
+        if self._explorer is not None:
+            self.tell(self._explorer.opened.problems_of_asking())
+        self._explain()
+        self._show_lines()
+
+    @on(messages.Ordered)
+    def show_order(self, message: messages.Ordered) -> None:
+        """Put the whole ranking in place of the leading hits."""
+        if not self.session.is_current(message.question):
+            return
+        place = self.hit_list.place
+        self.view.show_order(message.ranking, message.folding)
+        wanted = self.session.arrive_in_order(place)
+        if wanted is not None:
+            self.hit_list.go_to(wanted)
+
+    @on(messages.Explained)
+    def show_explanation(self, message: messages.Explained) -> None:
+        """Show why the hit under the cursor is near, unless the cursor or the question has gone on."""
+        if (message.request.serial, message.request.row) == (self.session.serial, self.hit_list.row):
+            self.view.caption_pane.explanation = message.explanation
+
+    @on(HitList.CursorMoved)
+    def _explain(self) -> None:
+        """Ask why the hit under the cursor is near, once it is painted; not while a text is being typed."""
+        answer, row, shown = self.view.answer, self.hit_list.row, self.session.shown
+        wanted = None if shown is None else (shown.serial, row)
+        if wanted is not None and wanted == self._explained:
+            return
+        self.view.caption_pane.explanation, self._explained = None, None
+        if answer is not None and shown is not None and row is not None and shown.settled:
+            self._explained = wanted
+            self.call_after_refresh(self.asker.ask, ExplanationRequest(shown.serial, answer, row))
+
+    def _show_header(self) -> None:
+        if self._explorer is not None:
+            self.header_line.update(header_line(self._explorer.opened, self.session.method))
+
+    def _show_lines(self) -> None:
+        self.trail_line.update(visible(self.session.trail.line(self.size.width - 2)))
+        if self.view.answer is not None:
+            brief = self.size.width < WIDE_CELLS
+            self.timings_line.update(timings_line(self.view.answer, brief=brief))
+
+    def on_resize(self, event: Resize) -> None:
+        """Fit trail and timings to the window."""
+        self._show_lines()
+
+    # Comparing, and other keys
+
+    def action_compare(self) -> None:
+        """Show the lists of all methods for the present query side by side."""
+        answer = self.view.answer
+        if not self._are_methods_open() or answer is None:
+            return
+        if answer.query.terms:
+            self.notify("sums have a place in the sentence space only: there is nothing to compare")
+        elif len(answer.hits):
+            screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method)
+            self.app.push_screen(screen, self._follow_compared)
+            self.asker.ask(ComparisonRequest(answer.query))
+
+    @on(messages.Compared)
+    def show_comparison(self, message: messages.Compared) -> None:
+        """Show the lists, if they are still looked at."""
+        if isinstance(self.app.screen, CompareScreen) and self.app.screen.asked is message.request.query:
+            self.app.screen.comparison = message.comparison
+
+    def _follow_compared(self, row: int | None) -> None:
+        self.asker.withdraw(ComparisonRequest)
+        if row is not None:
+            self._go_to_caption(row)
+
+    def _are_methods_open(self) -> bool:
+        """Whether other methods can be asked; says so when they cannot yet."""
+        if self._explorer is None:
+            return False
+        if self._explorer.opened.rankers is None:
+            self.notify("the other methods are still being opened")
+        return self._explorer.opened.rankers is not None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave `/` and `i` to the box while it has the focus, and its leaving keys to the others while it has not."""
+        if action in ("focus_search", "leave_search"):
+            return (self.focused is self.search_box) == (action == "leave_search")
+        if action == "fold":
+            return self.hit_list.sibling_counts is not None
+        return True
+
+    def action_fold(self) -> None:
+        """Show each image once, at its nearest caption, or all captions again."""
+        self.hit_list.fold(not self.hit_list.by_image)
+
+    def action_focus_search(self) -> None:
+        """Go to the search box before the next key is dispatched; what is typed there replaces the text."""
+        self.set_focus(self.search_box)
+        self.search_box.select_text()
+
+    def action_leave_search(self) -> None:
+        """Go to the list before the next key is dispatched; the box still has keys of its own to type first."""
+        self.set_focus(self.hit_list if self.hit_list.focusable else None)  # an error may stand in its place
+        self.search_box.call_later(self.search_box.action_leave)

@@ -1,0 +1,79 @@
+"""VerdictPane: how far to trust the hits, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tui.text import visible
+
+if TYPE_CHECKING:
+    from core.answers import Answer
+    from core.ranking.methods import Method
+    from core.trust.calibration import Calibration
+
+_SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+class VerdictPane(Widget):
+    """The verdict with its reasons, and where the query's length stands on the measured curve."""
+
+    answer: reactive[Answer | None] = reactive(None, layout=True)
+    """What is shown; None before the first answer."""
+    calibration: reactive[Calibration | None] = reactive(None, layout=True)
+    """What was measured; None before that."""
+    measuring: reactive[str] = reactive("", layout=True)
+    """What is being measured, a phrase; empty when nothing is."""
+    brief: reactive[bool] = reactive(False, layout=True)
+    """Whether there is only room for what matters most."""
+
+    def render(self) -> RenderResult:
+        """Draw sign, level, chance, curve and reasons."""
+        verdict = self.answer.verdict if self.answer else None
+        if self.answer is None or verdict is None:
+            return Content.styled("How far a query can be trusted is told here.", "$foreground-muted")
+        method = self.answer.method
+        if verdict.level is None:
+            lines = [Content.styled(f"BY {method.upper()}", "bold")]
+        else:
+            sign, colour = _SIGNS[verdict.level]
+            lines = [Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")]
+        if verdict.probability is not None:
+            lines[0] = Content.assemble(lines[0], f"   success {verdict.probability:.0%} likely")
+        if verdict.better is not None:
+            lines.append(Content.styled(f"tab: {verdict.better} does better here", "$text-accent"))
+        if self.calibration is not None and not self.brief:
+            content = sum(token.counts for token in self.answer.query.tokens)
+            lines += curve(self.calibration, content, method)
+        lines += [Content(f"· {visible(reason)}") for reason in verdict.reasons]
+        lines.append(Content.styled(f"({self.measuring or verdict.basis})", "$foreground-muted"))
+        return Content("\n").join(lines)
+
+
+def curve(calibration: Calibration, content: int, method: Method) -> list[Content]:
+    """Draw how often queries of each number of content words succeed, the query's own length in brackets.
+
+    Args:
+        calibration: What was measured.
+        content: The query's known content words.
+        method: The method whose success is drawn.
+    """
+    cells = [(str(cell.length), cell) for cell in calibration.curve if cell.kind == "words"]
+    here = max((i for i, (_, cell) in enumerate(cells) if cell.length <= content), default=None)
+    cells += [("all", cell) for cell in calibration.curve if cell.kind == "whole"]
+    most = max((cell.by_method[method][0] for _, cell in cells), default=0) or 1.0
+    heights, names = [], []
+    for i, (name, cell) in enumerate(cells):
+        left, right = "[]" if i == here else "  "
+        share = cell.by_method[method][0]
+        heights.append(f"{left}{_LEVELS[round(share / most * (len(_LEVELS) - 1))] * len(name)}{right}")
+        names.append(f" {name} ")
+    return [
+        Content.assemble(("".join(heights), "$primary"), f" {most:.0%}"),
+        Content.styled("".join(names) + " words", "$foreground-muted"),
+    ]
