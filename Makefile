@@ -1,7 +1,7 @@
 # The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-.PHONY: bench check format lint offline-wheels test
+.PHONY: bench check floors format lint offline-wheels test
 
 check: lint test
 
@@ -41,3 +41,11 @@ offline-wheels:
 		$(LACKS) $(ALSO)
 	@echo "$(WHEELS): $$(ls $(WHEELS) | wc -l) wheels for Python $(TARGET_PYTHON) on $(TARGET_ARCH); copy the folder, then:"
 	@echo "  pip install --no-index --find-links $(WHEELS) infersent-tui"
+
+# The tests with the oldest allowed version of every dependency, in an environment of its own. torch's oldest one is a
+# CUDA build of gigabytes.
+floors:
+	python3 -m venv .venv-floors
+	sed -n '/^dependencies/,/^]/s/.*"\([A-Za-z0-9]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > .venv-floors/floors.txt
+	.venv-floors/bin/pip install -q -c .venv-floors/floors.txt -e '.[dev]'
+	.venv-floors/bin/python -m pytest
