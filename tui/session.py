@@ -1,4 +1,4 @@
-"""Session: what is asked, by which method, and how the person came there; knows nothing of the screen."""
+"""Session: the current question, the method, and the trail of queries that led to it. It does not know the screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.ranking.methods import CHOICES, Choice
 from tui.messages import Question
-from tui.trail import Trail, Visit
+from tui.text import fit
 
 if TYPE_CHECKING:
     from core.answers import Answer
@@ -15,52 +15,94 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class Visit:
+    """One query of the trail."""
+
+    text: str
+    row: int | None
+    """The caption that is the query; None for typed text."""
+    cursor: int | None = None
+    """Place of the cursor when the person went to another query; None before that."""
+
+
+@dataclass(slots=True)
+class Trail:
+    """The queries from followed hits, random captions and submitted texts, the current one last."""
+
+    visits: list[Visit] = field(default_factory=list)
+
+    @property
+    def here(self) -> Visit | None:
+        """The current query."""
+        return self.visits[-1] if self.visits else None
+
+    def save_cursor(self, cursor: int) -> None:
+        """Store the place of the cursor with the current query, before another query is shown."""
+        if self.here is not None:
+            self.here.cursor = cursor
+
+    def back(self) -> Visit | None:
+        """Drop the current query and return the previous one; None when there is no previous one."""
+        if len(self.visits) < 2:
+            return None
+        self.visits.pop()
+        return self.here
+
+    def line(self, width: int) -> str:
+        """Describe the last four queries in one line of at most `width` cells, the current one last."""
+        steps = [visit.text for visit in self.visits[-4:]]
+        if not steps:
+            return ""
+        more = "… › " if len(self.visits) > len(steps) else ""
+        each = max(8, (width - len(more) - 3 * (len(steps) - 1)) // len(steps))
+        return more + " › ".join(fit(text, each).rstrip() for text in steps)
+
+
+@dataclass(slots=True)
 class Session:
-    """The state of asking. Each method that leads to another question returns it; who has it asked shows its answer."""
+    """The state of the exploration. Methods return the question to ask next; the caller asks it."""
 
     method: Choice = "infersent"
-    """How captions are compared."""
     trail: Trail = field(default_factory=Trail)
-    """Followed hits, random captions and submitted texts."""
     is_typing: bool = False
-    """Whether typed text is shown that is no step of the trail yet."""
+    """Whether the latest question is typed text that is not part of the trail yet."""
     serial: int = 0
-    """Of the latest question."""
+    """Serial number of the latest question."""
     shown: Question | None = None
     """The question whose answer is shown."""
     cursor_wanted: int | None = None
-    """A place in the ranking to go to once it is there."""
-    _cursor_meanwhile: int | None = None  # where the cursor waits for that
+    """Place in the ranking where the cursor should go once that place is loaded."""
+    _cursor_meanwhile: int | None = None  # place of the cursor until then
 
     def type(self, text: str, *, cursor: int) -> Question:
-        """Ask a text that is being typed; `cursor` is the place that the person leaves."""
+        """Ask a text that is being typed; `cursor` is the place of the cursor in the list shown so far."""
         if not self.is_typing:
-            self.trail.leave(cursor)
+            self.trail.save_cursor(cursor)
             self.is_typing = True
         return self._question(text, settled=False)
 
     def settle(self, text: str) -> Question:
-        """Ask a typed text again, as the typing rests."""
+        """Ask a typed text again after the typing has paused."""
         return self._question(text)
 
     def go(self, visit: Visit, *, cursor: int) -> Question:
-        """Go on to another query; `cursor` is the place that the person leaves."""
+        """Append a query to the trail and ask it; `cursor` is the place of the cursor in the list shown so far."""
         if not self.is_typing:
-            self.trail.leave(cursor)
-        self.trail.go(visit)
+            self.trail.save_cursor(cursor)
+        self.trail.visits.append(visit)
         return self._present(visit)
 
     def back(self) -> Question | None:
-        """Return to the query before, and to where the cursor was; None when there is none."""
+        """Return to the previous query and its cursor place; None when there is no previous query."""
         visit = self.trail.here if self.is_typing else self.trail.back()
         return None if visit is None else self._present(visit)
 
     def again(self, answer: Answer | None, typed: str) -> Question | None:
-        """Ask the same again, by another method or after a calibration; None when nothing is asked.
+        """Ask the current question again, after a change of the method or a calibration; None when there is none.
 
         Args:
-            answer: What is shown.
-            typed: The text in the box.
+            answer: The answer that is shown.
+            typed: The text in the search box.
         """
         shown = self.shown
         if answer is not None and shown is not None and self.is_current(shown) and shown.settled:
@@ -76,27 +118,27 @@ class Session:
         """Whether the answer to the latest question is shown."""
         return self.shown is not None and self.is_current(self.shown)
 
-    def turn(self, steps: int) -> None:
-        """Take another method, so many further in the order of `CHOICES`."""
+    def switch_method(self, steps: int) -> None:
+        """Select the method that is `steps` after the current one in the cyclic order of `CHOICES`."""
         self.method = CHOICES[(CHOICES.index(self.method) + steps) % len(CHOICES)]
 
     def is_current(self, question: Question) -> bool:
-        """Whether a question is the latest one: answers to others are dropped."""
+        """Return whether a question is the latest one; answers to other questions are dropped."""
         return question.serial == self.serial
 
-    def arrive(self, hits: int) -> int | None:
-        """Return the wanted place when an answer with so many leading hits is shown; the rest may bring it nearer."""
+    def place_for_answer(self, hits: int) -> int | None:
+        """Return the wanted cursor place when an answer with this many hits is shown; the place may lie beyond them."""
         wanted = self.cursor_wanted
         if wanted is not None and wanted < hits:
             self.cursor_wanted = None
         return wanted
 
-    def wait_at(self, place: int | None) -> None:
-        """Note where the cursor waits for a wanted place that is not there yet."""
+    def note_cursor(self, place: int | None) -> None:
+        """Remember where the cursor is while its wanted place is not loaded."""
         self._cursor_meanwhile = place
 
-    def arrive_in_order(self, place: int | None) -> int | None:
-        """Return the wanted place when the whole order is shown; None when the person moved the cursor meanwhile."""
+    def place_for_ranking(self, place: int | None) -> int | None:
+        """Return the wanted cursor place when the whole ranking is shown; None if the person has moved the cursor."""
         wanted, self.cursor_wanted = self.cursor_wanted, None
         return wanted if place == self._cursor_meanwhile else None
 

@@ -3,8 +3,7 @@
 from types import SimpleNamespace
 
 from core.ranking.methods import CHOICES
-from tui.session import Session
-from tui.trail import Visit
+from tui.session import Session, Visit
 
 
 def shown(session: Session, question, *, tokens=("dog",)):
@@ -49,9 +48,9 @@ def test_a_wanted_place_among_the_first_hits_is_reached_at_once():
     session.go(Visit("one", 1), cursor=0)
     session.go(Visit("two", 2), cursor=50)
     session.back()
-    assert session.arrive(100) == 50
-    session.wait_at(50)
-    assert session.arrive_in_order(50) is None
+    assert session.place_for_answer(100) == 50
+    session.note_cursor(50)
+    assert session.place_for_ranking(50) is None
 
 
 def test_a_wanted_place_beyond_the_first_hits_is_reached_with_the_order_unless_the_cursor_was_moved():
@@ -60,9 +59,9 @@ def test_a_wanted_place_beyond_the_first_hits_is_reached_with_the_order_unless_t
         session.go(Visit("one", 1), cursor=0)
         session.go(Visit("two", 2), cursor=150)
         session.back()
-        assert session.arrive(100) == 150
-        session.wait_at(99)
-        assert session.arrive_in_order(moved_to) == expected
+        assert session.place_for_answer(100) == 150
+        session.note_cursor(99)
+        assert session.place_for_ranking(moved_to) == expected
         assert session.cursor_wanted is None
 
 
@@ -72,7 +71,7 @@ def test_another_question_forgets_the_wanted_place():
     session.go(Visit("two", 2), cursor=150)
     session.back()
     session.type("x", cursor=0)
-    assert session.arrive(100) is None
+    assert session.place_for_answer(100) is None
 
 
 def test_the_methods_take_turns_in_both_directions():
@@ -80,9 +79,9 @@ def test_the_methods_take_turns_in_both_directions():
     seen = []
     for _ in CHOICES:
         seen.append(session.method)
-        session.turn(1)
+        session.switch_method(1)
     assert tuple(seen) == CHOICES
-    session.turn(-1)
+    session.switch_method(-1)
     assert session.method == CHOICES[-1]
 
 
@@ -90,7 +89,7 @@ def test_asking_again_takes_the_query_that_is_shown_and_the_present_method():
     session = Session()
     question = session.go(Visit("a dog", None), cursor=0)
     answer = shown(session, question)
-    session.turn(2)
+    session.switch_method(2)
     again = session.again(answer, "")
     assert (again.text, again.method, again.query) == ("a dog", CHOICES[2], answer.query)
     assert again.serial > question.serial

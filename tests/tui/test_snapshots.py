@@ -4,7 +4,7 @@ import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, with_methods
 
-from tui.trail import Visit
+from tui.session import Visit
 
 SIZES = [(80, 24), (120, 40)]
 
@@ -12,7 +12,7 @@ SIZES = [(80, 24), (120, 40)]
 @pytest.fixture
 def still(monkeypatch, files):
     """An app whose pictures do not change from run to run: relative paths, no chance, no times, no calibration."""
-    monkeypatch.setattr("tui.asker._REST_SECONDS", 1e6)
+    monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
     monkeypatch.chdir(files.folder)
     monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)
     monkeypatch.setattr(

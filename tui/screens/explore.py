@@ -20,9 +20,8 @@ from tui.lines import header_line, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.answer_view import WIDE_CELLS, AnswerView
 from tui.screens.compare import CompareScreen
-from tui.session import Session
+from tui.session import Session, Visit
 from tui.text import one_line, visible
-from tui.trail import Visit
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 from tui.widgets.search_box import SearchBox
@@ -194,7 +193,7 @@ class ExploreScreen(Screen[None]):
     def action_next_method(self, steps: int = 1) -> None:
         """Compare the captions by another method, from now on."""
         if self._are_methods_open():
-            self.session.turn(steps)
+            self.session.switch_method(steps)
             self._show_header()
             if self.view.answer is not None and self.view.answer.query.terms:
                 self.notify("sums have a place in the sentence space only: this list is by infersent")
@@ -211,9 +210,9 @@ class ExploreScreen(Screen[None]):
         self.error_pane.error, self.body.current = None, "answer"
         if self.focused is None:
             self.hit_list.focus()
-        wanted = self.session.arrive(len(message.answer.hits))
+        wanted = self.session.place_for_answer(len(message.answer.hits))
         self.view.show_answer(message.answer, message.folding, cursor=wanted)
-        self.session.wait_at(self.hit_list.place)
+        self.session.note_cursor(self.hit_list.place)
         if self._explorer is not None:
             self.tell(self._explorer.opened.problems_of_asking())
         self._explain()
@@ -226,7 +225,7 @@ class ExploreScreen(Screen[None]):
             return
         place = self.hit_list.place
         self.view.show_order(message.ranking, message.folding)
-        wanted = self.session.arrive_in_order(place)
+        wanted = self.session.place_for_ranking(place)
         if wanted is not None:
             self.hit_list.go_to(wanted)
 
