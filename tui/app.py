@@ -89,13 +89,13 @@ class ExplorerApp(App[None]):
     @on(messages.Answered)
     def load_the_rest(self) -> None:
         """Let the loader go on, now that there is something to look at."""
-        self._loader.go_on()
+        self._loader.load_rest()
 
     @on(messages.Warmed)
     def start_calibrating(self) -> None:
         """Calibrate between the questions."""
         if self._explorer is not None and self._explorer.opened.rankers is not None:
-            self.explore.asker.work_on(self._explorer.opened.calibrate())
+            self.explore.asker.calibrate(self._explorer.opened.calibrate())
 
     @on(messages.Refused)
     def show_error(self, message: messages.Refused) -> None:

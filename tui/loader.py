@@ -1,4 +1,4 @@
-"""Loader: one thread that opens the corpus, then loads what can come after the first answer."""
+"""Loader: one thread that opens the corpus, and after the first answer loads the encoder and the other methods."""
 
 from __future__ import annotations
 
@@ -23,51 +23,50 @@ _PROGRESS_SECONDS = 0.1
 
 
 class Loader:
-    """Opens a corpus. An import cannot be stopped: whoever leaves waits a moment, then ends the process.
+    """Opens a corpus on its own thread. It cannot be stopped during an import.
 
     Args:
-        open_corpus: Begins to open it; imports torch.
-        post: Takes messages, of progress at most ten a second; called on the thread.
+        open_corpus: Starts to open the corpus; called on the thread, because it imports torch.
+        post: Takes messages, at most ten a second about progress; called on the thread.
     """
 
     def __init__(self, open_corpus: Callable[[], Steps[Opened]], post: Callable[[Message], object]) -> None:
         self._open_corpus = open_corpus
         self._post = post
-        self._pace, self._shown, self._stage = Pace(), 0.0, ""  # of the progress that was posted last
+        self._pace, self._posted_at, self._stage = Pace(), 0.0, ""  # time and stage of the last posted progress
         self._stopped = False
         self._answered = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loader")
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
-    def go_on(self) -> None:
-        """Load the rest, now that there is something to look at."""
+    def load_rest(self) -> None:
+        """Let the thread load the encoder and the other methods; call it after the first answer."""
         self._answered.set()
 
     def stop(self) -> None:
-        """End the thread at its next step."""
+        """Tell the thread to end after its current step."""
         self._stopped = True
         self._answered.set()
 
     def join(self, seconds: float) -> None:
-        """Wait so long for the end, where there was a beginning."""
+        """Wait at most `seconds` for the thread to end, if it was started."""
         if self._thread.ident is not None:
             self._thread.join(seconds)
 
     def _run(self) -> None:
         try:
-            with _kept():
+            with _without_garbage_collection():
                 steps = self._open_corpus()
                 from core.explorer import Explorer
             opened = finish(steps, self._show)
             self._post(CorpusOpened(Explorer(opened)))
             self._answered.wait()
             self._load("typed queries cannot be answered", _warm_up(opened))
-            self._load(
-                "the other methods could not be opened, and are tried again at the next start", opened.open_methods()
-            )
+            what = "the other methods could not be opened; the next start tries again"
+            self._load(what, opened.open_methods())
             self._post(Warmed())
         except Cancelled:
             return
@@ -77,21 +76,20 @@ class Loader:
             self._post(Crashed(error))
 
     def _show(self, progress: Progress) -> None:
-        """Post a step of the opening, unless the last one has just been."""
+        """Post the progress, unless progress of the same stage was posted a moment ago."""
         self._check(progress)
         now = time.monotonic()
         line = self._pace.line(progress, now=now)
-        if now - self._shown > _PROGRESS_SECONDS or progress.stage != self._stage:
-            self._shown, self._stage = now, progress.stage
+        if now - self._posted_at > _PROGRESS_SECONDS or progress.stage != self._stage:
+            self._posted_at, self._stage = now, progress.stage
             self._post(Progressed(progress, line))
 
     def _check(self, progress: Progress) -> None:
-        """Give up between two steps when told to stop."""
         if self._stopped:
             raise Cancelled
 
     def _load(self, missing: str, steps: Steps[object]) -> None:
-        """Run work in the background; say what is missing when it fails."""
+        """Run background work; when it fails, post `missing`, which says what does not work now."""
         try:
             finish(steps, self._check)
         except Cancelled:
@@ -102,13 +100,13 @@ class Loader:
 
 def _warm_up(opened: Opened) -> Steps[None]:
     yield Progress("loading the encoder", 0, 0, "")
-    with _kept():
+    with _without_garbage_collection():
         opened.text_encoder.warm_up()
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """Keep what is made meanwhile, modules above all, out of garbage collections, which stop the screen."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Switch garbage collection off, and exempt all objects from later collections, which would freeze the screen."""
     gc.disable()
     try:
         yield

@@ -1170,7 +1170,7 @@ def measured(files, monkeypatch):
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._EACH", 30)
     monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
-    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     finish(files.explorer().opened.calibrate())
     return files
 
@@ -1240,7 +1240,7 @@ async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files,
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._EACH", 30)
     monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
-    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     app = make_app(files)
     told = set()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -1264,7 +1264,7 @@ async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatc
         raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
 
     monkeypatch.setattr("core.opening.Opened.calibrate", out_of_memory)
-    monkeypatch.setattr("tui.asker._REST_SECONDS", 0.0)
+    monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)

@@ -94,22 +94,22 @@ def test_what_was_asked_before_the_start_is_answered_after_it(explorer, log):
 
 
 def test_work_begins_without_any_question(asker, log):
-    asker.work_on(steps_of(3))
+    asker.calibrate(steps_of(3))
     log.wait_for(lambda names: len(names) == 4)
     assert [event.progress and event.progress.done for event in log.events] == [0, 1, 2, None]
 
 
 def test_work_begins_when_the_asker_had_long_been_waiting(asker, log, monkeypatch):
-    monkeypatch.setattr(asker_module, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 0.0)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
     time.sleep(0.05)  # it waits for something to do by now
-    asker.work_on(steps_of(3))
+    asker.calibrate(steps_of(3))
     log.wait_for(lambda names: names.count(DONE) == 4)
 
 
 def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch):
-    monkeypatch.setattr(asker_module, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 0.01)
 
     def steps():
         for i in range(3):
@@ -118,16 +118,16 @@ def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch)
             log(f"step {i}")
             yield Progress("working", i, 3, "")
 
-    asker.work_on(steps())
+    asker.calibrate(steps())
     log.wait_for(lambda names: names.count(DONE) == 4)
     assert [name for name in log.names if name != DONE] == ["step 0", "step 1", (Answered, 7), (Ordered, 7), "step 2"]
 
 
 def test_work_rests_for_a_while_after_a_question(asker, log, monkeypatch):
-    monkeypatch.setattr(asker_module, "_REST_SECONDS", 1e6)
+    monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 1e6)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
-    asker.work_on(steps_of(3))
+    asker.calibrate(steps_of(3))
     asker.ask(Question(2, "a cat"))
     log.wait_for(lambda names: (Ordered, 2) in names)
     assert DONE not in log.names
@@ -143,7 +143,7 @@ def test_stopping_ends_the_work_and_closes_it(asker, log):
         finally:
             closed.set()
 
-    asker.work_on(steps())
+    asker.calibrate(steps())
     log.wait_for(lambda names: len(names) > 2)
     asker.stop()
     asker.join(20)
@@ -157,7 +157,7 @@ def test_work_that_raises_is_told_and_questions_are_answered_as_before(asker, lo
         yield Progress("working", 0, 0, "")
         raise AssetError("--device cuda", "out of memory")
 
-    asker.work_on(steps())
+    asker.calibrate(steps())
     log.wait_for(lambda names: (BackgroundFailed, None) in names)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
@@ -165,7 +165,7 @@ def test_work_that_raises_is_told_and_questions_are_answered_as_before(asker, lo
 
 
 def test_questions_are_answered_after_the_work_has_ended(asker, log):
-    asker.work_on(steps_of(1))
+    asker.calibrate(steps_of(1))
     log.wait_for(lambda names: len(names) == 2)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
