@@ -1,1 +1,1 @@
-"""The terminal screen and the command line; what they show is computed in core."""
+"""The terminal screen and the command line; core computes what they show."""

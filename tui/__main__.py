@@ -1,4 +1,4 @@
-"""`python -m tui` is `infersent-tui`."""
+"""Run the command line: `python -m tui` is the same as `infersent-tui`."""
 
 from tui.cli import main
 

@@ -1,4 +1,4 @@
-"""The examination behind `infersent-tui doctor`: what is in use, from where, and whether it fits together."""
+"""Doctor: which files and settings are in use, and whether they work together."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from core.store.cache import Cache
     from tui.options import Options
 
-_LEAST_COSINE = 0.999  # bfloat16 leaves 0.9999 and more
+_LEAST_COSINE = 0.999  # bfloat16 gives 0.9999 or more
 _PACKAGES = ("torch", "numpy", "scipy", "nltk", "pandas", "textual")
 
 
 def examine(options: Options) -> dict[str, Any]:
-    """Look at what the options name; nothing is converted or encoded but random sentences on a GPU, to check it.
+    """Examine the files and settings. Converts and encodes nothing, except random sentences that check a GPU.
 
     Returns:
-        Plain values; `ok` is False when something cannot be used, and `problems` says what.
+        Values for JSON. `ok` is False when something cannot be used, and `problems` describes it.
     """
     cache = options.open_cache()
     document: dict[str, Any] = {"ok": True, "problems": []}
@@ -32,7 +32,7 @@ def examine(options: Options) -> dict[str, Any]:
         document |= _describe(setup, cache)
         if "self_check" in document and not document["self_check"]["least_cosine"] > _LEAST_COSINE:
             document["ok"] = False
-            document["problems"].append(f"{setup.device} computes wrongly: use --device cpu")
+            document["problems"].append(f"{setup.device} computes wrong embeddings: use --device cpu")
     except AssetError as error:
         document |= {"ok": False, "problems": str(error).splitlines()}
     document["cache"] = {"path": str(cache.root), "bytes": cache.size()}
@@ -43,7 +43,7 @@ def examine(options: Options) -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
-    """Return the installed version; a checkout can be run without being installed."""
+    """Return the installed version; a checkout also runs without installation."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -84,7 +84,7 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
 
 
 def _describe_vectors(setup: Setup, cache: Cache, places: Places) -> tuple[dict[str, Any], SentenceEncoder]:
-    """Describe the word vectors, and load the encoder that they must belong to."""
+    """Describe the word vectors and load the encoder, which checks that their dimensions match."""
     from core.corpus.vectors import WordVectors, read_dim
     from core.opening import open_text_encoder
 
@@ -113,4 +113,4 @@ def _matrix_state(places: Places) -> str:
         return "whole"
     if not places.matrix.exists():
         return "not encoded yet"
-    return "damaged: it is encoded again at the next start" if rows is None else f"unfinished: {rows:,} rows"
+    return "damaged: the next start encodes it again" if rows is None else f"unfinished: {rows:,} rows"

@@ -1,4 +1,4 @@
-"""Documents: answers and comparisons as plain values for `--json`, and as text for a terminal."""
+"""Documents: answers and comparisons as values for `--json` and as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
-    """Describe an answer."""
+    """Return an answer as values for JSON."""
     query, verdict = answer.query, answer.verdict
     return {
         "query": query.text,
@@ -35,7 +35,7 @@ def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
 
 
 def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[str, Any]:
-    """Describe the first k hits of each list of a comparison."""
+    """Return the first k hits of each list of a comparison as values for JSON."""
     captions = opened.captions
     return {
         "query": comparison.query,
@@ -54,7 +54,7 @@ def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[
 
 
 def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
-    """Print the hits; query and verdict go to stderr."""
+    """Print the hits on stdout, and the query and verdict on stderr."""
     query, verdict, captions = answer.query, answer.verdict, opened.captions
     if not quiet:
         source = f"{opened.setup.model_name} · {opened.captions_name} ({len(captions):,} captions)"
@@ -71,14 +71,14 @@ def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
 
 
 def print_plain(opened: Opened, answer: Answer) -> None:
-    """Print a hit a line: rank, distance or score, row, image id, caption."""
+    """Print one hit per line: rank, distance or score, row, image id, caption."""
     for hit in _hits(opened.captions, answer):
         image = "" if hit["image_id"] is None else visible(str(hit["image_id"]))
         click.echo(f"{hit['rank']}\t{_value(hit):.6f}\t{hit['row']}\t{image}\t{visible(hit['caption'])}")
 
 
 def print_comparison(captions: Captions, comparison: Comparison, k: int) -> None:
-    """Print the first k hits of each list; what the lists share goes to stderr."""
+    """Print the first k hits of each list on stdout, and the overlaps on stderr."""
     for overlap in comparison.overlaps:
         click.echo(f"overlap@10  {' and '.join(overlap.methods)}: {overlap.hits}", err=True)
     for method, hits in comparison.lists.items():
@@ -90,7 +90,7 @@ def print_comparison(captions: Captions, comparison: Comparison, k: int) -> None
 
 
 def flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of a nested document, a line each."""
+    """Yield the names and values of a nested document."""
     for name, value in document.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{name} ")
@@ -102,31 +102,23 @@ def flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _hits(captions: Captions, answer: Answer) -> list[dict[str, Any]]:
-    hits = answer.hits
-    nothing = [None] * len(hits)
-    values = zip(
-        hits.rows.tolist(),
-        hits.distances.tolist() if hits.scores is None else nothing,
-        nothing if hits.scores is None else hits.scores.tolist(),
-        nothing if answer.closer_than is None else answer.closer_than.round(6).tolist(),
-        strict=True,
-    )
+    hits, closer = answer.hits, answer.closer_than
     return [
         {
-            "rank": rank,
-            "distance": distance,
-            "score": score,
-            "closer_than": closer,
+            "rank": i + 1,
+            "distance": float(hits.distances[i]) if hits.scores is None else None,
+            "score": None if hits.scores is None else float(hits.scores[i]),
+            "closer_than": None if closer is None else float(closer[i].round(6)),
             "row": row,
             "caption": captions.texts[row],
             "image_id": captions.group(row),
         }
-        for rank, (row, distance, score, closer) in enumerate(values, start=1)
+        for i, row in enumerate(hits.rows.tolist())
     ]
 
 
 def _value(hit: dict[str, Any]) -> float:
-    """Return a hit's distance, or its score where the method has scores."""
+    """Return a hit's distance, or its score if the method has scores."""
     value: float = hit["distance"] if hit["score"] is None else hit["score"]
     return value
 

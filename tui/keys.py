@@ -1,4 +1,4 @@
-"""Keys: those of every list of hits, and what all keys do, for the help screen."""
+"""Keys: the bindings that all lists of hits share, and the table of keys for the help screen."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ LIST_KEYS: list[BindingType] = [
     Binding("end,G", "go(-1)", "Last", show=False),
     Binding("enter", "follow", "follow", key_display="⏎"),
 ]
-"""The keys of every list of hits."""
 
 KEYS = [
-    ("/ or i", "to the search box, where every key types"),
-    ("enter ↓ esc", "from the box to the list"),
-    ("↑ ↓ k j", "from neighbour to neighbour; page keys, g, G go further"),
-    ("enter", "follow: the caption under the cursor becomes the query"),
-    ("backspace", "back to the query before (also alt+←, from anywhere)"),
-    ("r", "ask a random caption (ctrl+r from anywhere)"),
-    ("tab", "another method ranks the list (shift+tab: backwards)"),
-    ("c", "compare: the lists of several methods side by side"),
-    ("s", "fold: each image once, at its nearest; again: all"),
-    ("ctrl+p", "command palette, themes"),
-    ("?", "this help"),
-    ("q ctrl+c", "leave (ctrl+c from anywhere)"),
+    ("/ or i", "go to the search box, where every key types"),
+    ("enter ↓ esc", "go from the box to the list"),
+    ("↑ ↓ k j", "move the cursor; also page keys, g (first), G (last)"),
+    ("enter", "follow: make the caption under the cursor the query"),
+    ("backspace", "return to the previous query (alt+← from anywhere)"),
+    ("r", "search with a random caption (ctrl+r from anywhere)"),
+    ("tab", "rank by the next method (shift+tab: the previous one)"),
+    ("c", "compare: show the lists of several methods side by side"),
+    ("s", "fold: show each image once, at its nearest caption, or all"),
+    ("ctrl+p", "open the command palette, which also has themes"),
+    ("?", "show this help"),
+    ("q ctrl+c", "quit (ctrl+c from anywhere)"),
 ]
-"""Each key with what it does."""
+"""Keys and what they do, as (keys, description)."""

@@ -1,4 +1,4 @@
-"""Lines: the one-line texts around the list, and what is said of the caption under the cursor."""
+"""Lines: the one-line texts around the list, and the details of the caption under the cursor."""
 
 from __future__ import annotations
 
@@ -26,14 +26,10 @@ def header_line(opened: Opened, method: Choice) -> str:
 def columns_line(
     ranking: Ranking | None, place: int | None, method: Choice, *, images: int | None, closer: bool
 ) -> str:
-    """Say what the columns of the list hold, and where the cursor is.
+    """Name the columns of the list and describe the place of the cursor.
 
-    Args:
-        ranking: What is shown.
-        place: The place under the cursor, from 0.
-        method: How the captions were compared.
-        images: How many images the list shows, where it shows each once.
-        closer: Whether there is a column for the share of random captions that are farther.
+    `images` is the number of images if the list shows each image once, else None. `closer` says whether the list has
+    the column for the share of random captions that are farther.
     """
     where = "no hits"
     if ranking is not None and place is not None:
@@ -43,7 +39,7 @@ def columns_line(
 
 
 def timings_line(answer: Answer, *, brief: bool) -> str:
-    """Say how long an answer took."""
+    """Describe the time that an answer took."""
     total = answer.timings_ms["total"]
     if brief:
         return f"{total:.0f} ms"
@@ -52,10 +48,10 @@ def timings_line(answer: Answer, *, brief: bool) -> str:
 
 
 def about_caption(captions: Captions, row: int, *, is_hub: bool) -> str:
-    """Say which image a caption describes, in a few lines."""
+    """Describe a caption: its id, its image, and whether it is a hub; a line each."""
     about, group = [f"caption {captions.ids[row]}"], captions.group(row)
     if group is not None:
         about += [f"image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
     if is_hub:
-        about.append("a hub: it is near far more captions than others are")
+        about.append("a hub: among the nearest of unusually many captions")
     return "\n".join(filter(None, about))

@@ -23,12 +23,7 @@ _PROGRESS_SECONDS = 0.1
 
 
 class Loader:
-    """Opens a corpus on its own thread. It cannot be stopped during an import.
-
-    Args:
-        open_corpus: Starts to open the corpus; called on the thread, because it imports torch.
-        post: Takes messages, at most ten a second about progress; called on the thread.
-    """
+    """Opens a corpus on its own thread, which calls `open_corpus` and `post`. It cannot be stopped during an import."""
 
     def __init__(self, open_corpus: Callable[[], Steps[Opened]], post: Callable[[Message], object]) -> None:
         self._open_corpus = open_corpus

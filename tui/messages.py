@@ -1,7 +1,7 @@
-"""Messages: what the screen asks of core, and the messages that answer it.
+"""Messages: the requests of the screen to core, and the messages from the threads to the screen.
 
-A request does its own work: `Asker` iterates it on its thread and posts what it yields. A new kind of request is a
-request class here, and a handler for its message on the screen.
+`Asker` iterates the `run` method of a request on its thread and posts each message that it yields. To add a kind of
+request, add its class and message here, its place in the priorities of `Asker`, and a handler on the screen.
 """
 
 from __future__ import annotations
@@ -25,43 +25,34 @@ if TYPE_CHECKING:
 
 
 class Request(Protocol):
-    """Something that the screen asks of core."""
+    """Work that the screen asks core to do."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
-        """Do the work.
-
-        Args:
-            explorer: Answers.
-            cancelled: Tells whether nobody wants the result any longer.
-
-        Yields:
-            Messages to post. It is not resumed once `cancelled` is true.
+        """Do the work and yield messages to post. The caller stops the iteration once `cancelled` returns True.
 
         Raises:
-            Cancelled: `cancelled` said so.
-            AssetError: It cannot be done.
+            Cancelled: `cancelled` returned True.
+            AssetError: A file that the work needs cannot be used, or the device fails.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request for the neighbours of a text or caption."""
+    """A request for the hits of a text or caption."""
 
     serial: int
-    """Later questions have larger ones."""
+    """Serial number; it increases with each question."""
     text: str
-    """The typed text, or the caption's."""
     row: int | None = None
-    """The caption asked; None for typed text."""
+    """The caption that is the query; None for typed text."""
     settled: bool = True
     """False while the text is being typed."""
     method: Choice = "infersent"
-    """How to compare the captions."""
     query: Query | None = None
-    """The complete query of an answer to the same text, where there is one: it is not made again."""
+    """The complete query if an earlier answer to the same text has it, so that it is not encoded again."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
-        """Answer, then rank all captions, then remember the query on disk."""
+        """Answer, then rank all captions, then store the query in the cache."""
         if self.query is not None:
             answer = explorer.answer(self.query, method=self.method)
         elif self.row is None:
@@ -86,14 +77,13 @@ class ExplanationRequest:
     """A request to explain why a hit is near."""
 
     serial: int
-    """Of the question whose answer holds the hit."""
+    """Serial number of the question whose answer contains the hit."""
     answer: Answer
-    """That answer."""
     row: int
-    """The hit."""
+    """The caption of the hit."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
-        """Explain the hit."""
+        """Compute the explanation."""
         yield Explained(self, explorer.explain(self.answer, self.row, cancelled=cancelled))
 
 
@@ -102,44 +92,43 @@ class ComparisonRequest:
     """A request for the hits of every method, side by side."""
 
     query: Query
-    """What is compared."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
-        """Compare the methods."""
+        """Find the hits of every method."""
         yield Compared(self, explorer.compare(self.query, cancelled=cancelled))
 
 
 @dataclass
 class Progressed(Message):
-    """Loading went on."""
+    """Loading made progress."""
 
     progress: Progress
     line: str
-    """The progress as a line for people."""
+    """The progress in readable form, with rate and time left."""
 
 
 @dataclass
 class CorpusOpened(Message):
-    """Captions can be asked."""
+    """The corpus is open, and captions can be queries."""
 
     explorer: Explorer
 
 
 @dataclass
 class Warmed(Message):
-    """What typed texts and the other methods need is loaded, as far as it can be."""
+    """The encoder and the other methods are loaded, except those that failed to load."""
 
 
 @dataclass
 class Refused(Message):
-    """A file cannot be used, and what was asked needs it."""
+    """A file that the corpus or the question needs cannot be used."""
 
     error: AssetError
 
 
 @dataclass
 class Answered(Message):
-    """A question has its answer; its leading hits fold in the given ways."""
+    """A question has its answer; `folding` belongs to the leading hits."""
 
     question: Question
     answer: Answer
@@ -165,7 +154,7 @@ class Explained(Message):
 
 @dataclass
 class Compared(Message):
-    """A query has its hits by every method."""
+    """The hits of a query by every method are known."""
 
     request: ComparisonRequest
     comparison: Comparison
@@ -173,17 +162,17 @@ class Compared(Message):
 
 @dataclass
 class Measured(Message):
-    """The calibration made a step; None at its end."""
+    """The calibration made progress; `progress` is None at its end."""
 
     progress: Progress | None
 
 
 @dataclass
 class BackgroundFailed(Message):
-    """Work in the background failed; the list stays usable, and the next start tries again."""
+    """Background work failed; the list stays usable, and the next start tries again."""
 
     what: str
-    """What is missing now, a phrase."""
+    """What does not work now, as a clause."""
     error: Exception
 
 

@@ -1,4 +1,4 @@
-"""Options: those that every command takes, and the files and settings that they describe."""
+"""Options: the options of every command, and the files and settings that they name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for; None where they did not say."""
+    """The values of the options; None for options that were not given."""
 
     data_dir: Path | None = None
     model: Path | None = None
@@ -37,15 +37,11 @@ class Options:
 
     @classmethod
     def of(cls, context: click.Context) -> Options:
-        """Collect the options of a command and of the group it belongs to; the command's own flags win."""
+        """Collect the options of a command and its groups. The command's own flags take precedence."""
         return cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
 
     def find_assets(self) -> Assets:
-        """Decide which files to use.
-
-        Raises:
-            AssetError: A file that was named is not there.
-        """
+        """Find the files to use; raise `AssetError` if a named file is missing."""
         return Assets.find(
             data_dir=self.data_dir,
             weights=self.model,
@@ -55,18 +51,14 @@ class Options:
         )
 
     def open_cache(self) -> Cache:
-        """The cache folder in use."""
+        """Open the cache folder."""
         from core.store.cache import Cache
 
         return Cache(self.cache_dir or Cache.default_root())
 
     def setup(self) -> Setup:
-        """Find the files and settle the settings. Imports torch.
-
-        Raises:
-            AssetError: A file or device that was named is not there.
-        """
-        assets = self.find_assets()  # before the slow import, so that a wrong path is reported at once
+        """Find the files and choose the settings; raise `AssetError` if a named file or device is missing."""
+        assets = self.find_assets()  # before the import of torch, so that a wrong path is reported immediately
 
         from core.corpus.captions import Columns
         from core.opening import Setup
@@ -80,11 +72,7 @@ class Options:
         )
 
     def open_corpus(self, need: Need = "matrix") -> Steps[Opened]:
-        """Begin to open the corpus. Imports torch.
-
-        Raises:
-            AssetError: A file or device that was named is not there.
-        """
+        """Start to open the corpus; raise `AssetError` if a named file or device is missing."""
         setup = self.setup()
 
         from core.opening import open_
@@ -92,8 +80,8 @@ class Options:
         return open_(setup, self.open_cache(), need=need)
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Keep an option's value where `Options.of` finds it; the command's flag wins over the group's."""
+def _store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Check an option's value and store it for `Options.of`. A command's flag overrides the group's."""
     if value is None:
         return
     name = str(parameter.name)
@@ -107,30 +95,32 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
 
 _META = "infersent_tui."
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-"""Settings of the command groups."""
-quiet = click.option("-q", "--quiet", is_flag=True, help="No messages or progress on stderr.")
+"""The click settings of the command groups."""
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print no messages or progress on stderr.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _FILE = click.Path(path_type=Path)
 
 _OPTIONS: list[tuple[str, Any, str]] = [
-    ("--data-dir", _FILE, "Folder with files under their official names, a few folders deep."),
-    ("--model", _FILE, "InferSent weights: infersent2.pkl, or any state dict of that form."),
+    ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
+    ("--model", _FILE, "InferSent weights: infersent2.pkl, or another state dict with the same keys."),
     ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
     ("--captions", _FILE, "COCO captions .json, or .txt .csv .tsv .jsonl .parquet, also .gz; - is stdin."),
-    ("--model-version", click.Choice(["1", "2"]), "InferSent version; told from the weights' name."),
-    ("--vocab-size", str, "Know only the first so many words of the vectors (default: all)."),
+    ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),
+    ("--vocab-size", str, "Use only the first N words of the vectors (default: all)."),
     ("--device", str, "auto (default), cpu, cuda or cuda:N."),
-    ("--dtype", click.Choice(["auto", "float32", "bfloat16"]), "What captions are encoded in (default: auto)."),
-    ("--cache-dir", _FILE, "Where computed things are kept."),
-    ("--text-column", str, "The column that holds the captions of a table."),
-    ("--id-column", str, "The column that holds caption ids."),
-    ("--group-column", str, "The column that says which captions describe the same image."),
+    ("--dtype", click.Choice(["auto", "float32", "bfloat16"]), "Number format for encoding captions (default: auto)."),
+    ("--cache-dir", _FILE, "Folder for computed files."),
+    ("--text-column", str, "Column of a table that contains the captions."),
+    ("--id-column", str, "Column that contains the caption ids."),
+    ("--group-column", str, "Column with the image id; captions of one image have the same."),
 ]
 
 
 def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options common to all, each also read from its `INFERSENT_TUI_...` variable."""
+    """Add the common options to a command; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, kind, text in reversed(_OPTIONS):
         variable = "INFERSENT_TUI_" + name.removeprefix("--").replace("-", "_").upper()
-        command = click.option(name, type=kind, help=text, callback=_keep, envvar=variable, expose_value=False)(command)
+        command = click.option(name, type=kind, help=text, callback=_store, envvar=variable, expose_value=False)(
+            command
+        )
     return command

@@ -1,4 +1,4 @@
-"""Pace: turns progress into a line that a person can read, with rate and time left; shows it on stderr."""
+"""Pace: describes progress in a line with rate and time left, and shows it on stderr."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _WINDOW_SECONDS = 10.0
 
 
 class Pace:
-    """Watches one piece of slow work."""
+    """Measures the rate of slow work over the last ten seconds."""
 
     def __init__(self) -> None:
         self._stage = ""
-        self._seen: deque[tuple[float, float]] = deque()  # (time, done) of the last seconds
+        self._seen: deque[tuple[float, float]] = deque()  # (time, done)
 
     def line(self, progress: Progress, *, now: float | None = None) -> str:
-        """Describe a step: `encoding captions · 12,345 of 69,009 captions · 2,300 captions/s · 0:25 left`."""
+        """Describe progress: `encoding captions · 12,345 of 69,009 captions · 2,300 captions/s · 0:25 left`."""
         now = time.monotonic() if now is None else now
         if progress.stage != self._stage:
             self._stage = progress.stage
@@ -46,8 +46,8 @@ class Pace:
         return " · ".join(parts)
 
 
-def tell_problems(opened: Opened, *, quiet: bool) -> None:
-    """Say on stderr what a person should know about the opened files."""
+def print_problems(opened: Opened, *, quiet: bool) -> None:
+    """Print the problems of the opened files on stderr."""
     for problem in () if quiet else opened.problems():
         click.echo(f"note: {visible(problem)}", err=True)
 
@@ -55,7 +55,7 @@ def tell_problems(opened: Opened, *, quiet: bool) -> None:
 def run_steps(steps: Steps[T], *, quiet: bool) -> T:
     """Run slow work to its end and return its result.
 
-    A line of progress on stderr is rewritten in a terminal; elsewhere each stage gets a line.
+    In a terminal, one line on stderr is rewritten with the progress; elsewhere each stage gets a line.
     """
     pace, rewrite = Pace(), sys.stderr.isatty()
     stage, shown, width = "", 0.0, 0

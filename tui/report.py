@@ -1,4 +1,4 @@
-"""Report: a calibration as text for a terminal."""
+"""Report: a calibration as text."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NAMES = {"span": "a run of {} tokens", "words": "{} content words", "whole": "w
 
 
 def report(calibration: Calibration) -> str:
-    """Lay out what was measured: success by length and method, then how good the verdict is."""
+    """Describe a calibration: success by length and method, then the quality of the verdict."""
     lines = [
-        f"{calibration.captions:,} captions; success: {calibration.measure}, the query's own caption left out",
+        f"{calibration.captions:,} captions; success: {calibration.measure}, without the query's own caption",
         "",
         f"{'queries':20}{'asked':>6}" + "".join(f"{method:>12}" for method in METHODS) + "   infersent's 95 %",
     ]
@@ -29,7 +29,7 @@ def report(calibration: Calibration) -> str:
     lines += [
         "",
         "too short: " + ("any length" if least is None else f"fewer than {least} content words"),
-        f"reliable: a predicted chance of {calibration.reliable_from:.2f} or more"
+        f"reliable: a predicted probability of {calibration.reliable_from:.2f} or more"
         if calibration.reliable_from <= 1
         else "reliable: never, too few whole captions succeed",
         f"on held-out queries, AUROC of the verdict {_figure(auroc['verdict'])}, of the number of words alone "
@@ -38,13 +38,13 @@ def report(calibration: Calibration) -> str:
         f"among queries of one length, AUROC {_figure(calibration.auroc_within_length)}",
         f"false alarms on whole captions that succeed {_figure(calibration.false_alarm, '.1%')}; "
         f"failing queries of one to three words caught {_figure(calibration.caught, '.1%')}",
-        "predicted chance -> share that succeeded: "
+        "predicted probability -> share that succeeded: "
         + "  ".join(f"{predicted:.2f} -> {found:.2f}" for predicted, found, _ in calibration.reliability),
-        f"hubs: {len(calibration.hubs):,} captions are among the nearest of far more captions than others are",
+        f"hubs: {len(calibration.hubs):,} captions are among the nearest of unusually many captions",
     ]
     return "\n".join(lines)
 
 
 def _figure(value: float, form: str = ".3f") -> str:
-    """Write a figure, or a dash where it could not be measured."""
+    """Format a figure; a dash means that it could not be measured."""
     return "–" if isnan(value) else f"{value:{form}}"

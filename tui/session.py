@@ -1,4 +1,4 @@
-"""Session: the current question, the method, and the trail of queries that led to it. It does not know the screen."""
+"""Session: the current question, the method, and the trail of earlier queries. It does not know the screen."""
 
 from __future__ import annotations
 
@@ -26,44 +26,12 @@ class Visit:
 
 
 @dataclass(slots=True)
-class Trail:
-    """The queries from followed hits, random captions and submitted texts, the current one last."""
-
-    visits: list[Visit] = field(default_factory=list)
-
-    @property
-    def here(self) -> Visit | None:
-        """The current query."""
-        return self.visits[-1] if self.visits else None
-
-    def save_cursor(self, cursor: int) -> None:
-        """Store the place of the cursor with the current query, before another query is shown."""
-        if self.here is not None:
-            self.here.cursor = cursor
-
-    def back(self) -> Visit | None:
-        """Drop the current query and return the previous one; None when there is no previous one."""
-        if len(self.visits) < 2:
-            return None
-        self.visits.pop()
-        return self.here
-
-    def line(self, width: int) -> str:
-        """Describe the last four queries in one line of at most `width` cells, the current one last."""
-        steps = [visit.text for visit in self.visits[-4:]]
-        if not steps:
-            return ""
-        more = "… › " if len(self.visits) > len(steps) else ""
-        each = max(8, (width - len(more) - 3 * (len(steps) - 1)) // len(steps))
-        return more + " › ".join(fit(text, each).rstrip() for text in steps)
-
-
-@dataclass(slots=True)
 class Session:
-    """The state of the exploration. Methods return the question to ask next; the caller asks it."""
+    """The state of the exploration. The methods that change the query return the question to ask."""
 
     method: Choice = "infersent"
-    trail: Trail = field(default_factory=Trail)
+    trail: list[Visit] = field(default_factory=list)
+    """The queries from followed hits, random captions and submitted texts, the current one last."""
     is_typing: bool = False
     """Whether the latest question is typed text that is not part of the trail yet."""
     serial: int = 0
@@ -74,11 +42,24 @@ class Session:
     """Place in the ranking where the cursor should go once that place is loaded."""
     _cursor_meanwhile: int | None = None  # place of the cursor until then
 
+    @property
+    def here(self) -> Visit | None:
+        """The last query of the trail."""
+        return self.trail[-1] if self.trail else None
+
+    def trail_line(self, width: int) -> str:
+        """Describe the last four queries in one line of at most `width` cells, the current one last."""
+        steps = [visit.text for visit in self.trail[-4:]]
+        if not steps:
+            return ""
+        more = "… › " if len(self.trail) > len(steps) else ""
+        each = max(8, (width - len(more) - 3 * (len(steps) - 1)) // len(steps))
+        return more + " › ".join(fit(text, each).rstrip() for text in steps)
+
     def type(self, text: str, *, cursor: int) -> Question:
         """Ask a text that is being typed; `cursor` is the place of the cursor in the list shown so far."""
-        if not self.is_typing:
-            self.trail.save_cursor(cursor)
-            self.is_typing = True
+        self._save_cursor(cursor)
+        self.is_typing = True
         return self._question(text, settled=False)
 
     def settle(self, text: str) -> Question:
@@ -87,31 +68,27 @@ class Session:
 
     def go(self, visit: Visit, *, cursor: int) -> Question:
         """Append a query to the trail and ask it; `cursor` is the place of the cursor in the list shown so far."""
-        if not self.is_typing:
-            self.trail.save_cursor(cursor)
-        self.trail.visits.append(visit)
+        self._save_cursor(cursor)
+        self.trail.append(visit)
         return self._present(visit)
 
     def back(self) -> Question | None:
         """Return to the previous query and its cursor place; None when there is no previous query."""
-        visit = self.trail.here if self.is_typing else self.trail.back()
-        return None if visit is None else self._present(visit)
+        if not self.is_typing:
+            if len(self.trail) < 2:
+                return None
+            self.trail.pop()
+        return None if self.here is None else self._present(self.here)
 
     def again(self, answer: Answer | None, typed: str) -> Question | None:
-        """Ask the current question again, after a change of the method or a calibration; None when there is none.
-
-        Args:
-            answer: The answer that is shown.
-            typed: The text in the search box.
-        """
+        """Ask the shown answer's query, or the typed text, again; None when there is neither."""
         shown = self.shown
         if answer is not None and shown is not None and self.is_current(shown) and shown.settled:
             query = answer.query if answer.query.tokens or answer.query.terms else None
             return self._question(shown.text, row=shown.row, query=query)
         if self.is_typing:
             return self._question(typed)
-        here = self.trail.here
-        return None if here is None else self._question(here.text, row=here.row)
+        return None if self.here is None else self._question(self.here.text, row=self.here.row)
 
     @property
     def is_shown(self) -> bool:
@@ -141,6 +118,10 @@ class Session:
         """Return the wanted cursor place when the whole ranking is shown; None if the person has moved the cursor."""
         wanted, self.cursor_wanted = self.cursor_wanted, None
         return wanted if place == self._cursor_meanwhile else None
+
+    def _save_cursor(self, cursor: int) -> None:
+        if self.here is not None and not self.is_typing:
+            self.here.cursor = cursor
 
     def _present(self, visit: Visit) -> Question:
         self.is_typing = False

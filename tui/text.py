@@ -1,4 +1,4 @@
-"""Text for a terminal: made safe to show, cut to cells, and bars drawn with it."""
+"""Text for a terminal: replace unsafe characters, fit text to a width, and draw bars."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def visible(text: str) -> str:
-    """Replace every character that would move the cursor, colour the screen or turn the writing around."""
+    """Replace every character that could control the terminal or change the writing direction."""
     return _UNSAFE.sub(_picture, text)
 
 
 def one_line(text: str) -> str:
-    """Join the lines of a text by blanks."""
+    """Join the lines of a text with spaces."""
     return " ".join(text.split())
 
 
 def fit(text: str, cells: int) -> str:
-    """Make a text fill exactly so many cells: padded, or cut with an ellipsis."""
+    """Pad a text to exactly `cells` cells, or cut it with an ellipsis."""
     from rich.cells import cell_len, set_cell_size  # not loaded for `--help`
 
     return text + " " * (cells - cell_len(text)) if cell_len(text) <= cells else set_cell_size(text, cells - 1) + "…"
 
 
 def bar(share: float, cells: int) -> str:
-    """Draw a share, 0..1, as a bar of eighths of a cell; more than 1 is full."""
+    """Draw a share as a bar in eighths of a cell; shares outside 0..1 are clipped."""
     eighths = round(max(0.0, min(1.0, share)) * cells * 8)
     full, part = divmod(eighths, 8)
     return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)

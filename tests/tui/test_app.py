@@ -39,12 +39,12 @@ def make_app(files) -> ExplorerApp:
 
 
 async def until(pilot, holds, *, what: str) -> None:
-    """Wait for something that a thread brings about."""
+    """Wait until a condition holds."""
     for _ in range(400):
         await pilot.pause(0.02)
         if holds():
             return
-    pytest.fail(f"waited in vain for: {what}")
+    pytest.fail(f"did not happen in time: {what}")
 
 
 async def ready(pilot) -> None:
@@ -71,7 +71,7 @@ async def type_text(pilot, text: str) -> None:
 
 
 def line(app, place: int) -> str:
-    """A line of the list as it is drawn."""
+    """Return a line of the list as it is drawn."""
     y = place - round(app.explore.hit_list.scroll_offset.y)
     return app.explore.hit_list.render_line(y).text
 
@@ -143,7 +143,7 @@ async def test_enter_on_the_query_itself_does_nothing(files):
         await pilot.press("g", "enter")
         await pilot.pause(0.2)
         assert app.explore.search_box.value == before
-        assert len(app.explore.session.trail.visits) == 1
+        assert len(app.explore.session.trail) == 1
 
 
 async def test_a_place_far_down_the_list_is_found_again_on_the_way_back(files):
@@ -183,9 +183,9 @@ async def test_keystrokes_are_not_steps_of_the_trail(files):
         await ready(pilot)
         await pilot.press("slash")
         await type_text(pilot, "a red bus")
-        assert len(app.explore.session.trail.visits) == 1
+        assert len(app.explore.session.trail) == 1
         await pilot.press("escape")
-        assert [visit.text for visit in app.explore.session.trail.visits][1:] == ["a red bus"]
+        assert [visit.text for visit in app.explore.session.trail][1:] == ["a red bus"]
 
 
 async def test_r_and_ctrl_r_ask_random_captions(files):
@@ -196,8 +196,8 @@ async def test_r_and_ctrl_r_ask_random_captions(files):
         await settle(pilot)
         await pilot.press("slash", "ctrl+r")
         await settle(pilot)
-        assert len(app.explore.session.trail.visits) == 3
-        assert app.explore.search_box.value == app.explore.session.trail.visits[-1].text
+        assert len(app.explore.session.trail) == 3
+        assert app.explore.search_box.value == app.explore.session.trail[-1].text
         assert app.explore.search_box.has_focus
 
 
@@ -217,7 +217,7 @@ async def test_page_keys_and_both_ends(files):
         assert app.explore.hit_list.cursor == 0
 
 
-async def test_an_empty_box_calms_the_list(files):
+async def test_an_empty_box_empties_the_list(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
@@ -243,7 +243,7 @@ async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
         assert "unknown" in str(app.explore.view.importance_pane.render())
 
 
-async def test_a_short_query_is_told_in_words_and_sign(files):
+async def test_a_short_query_is_marked_unreliable_in_words_and_by_a_sign(files):
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
@@ -587,8 +587,8 @@ async def test_a_bug_while_answering_is_not_swallowed(files):
         await provoke()
 
 
-def press_at_once(app, keys: str) -> None:
-    """Press keys in one burst, as they arrive over a slow line: none waits until the one before has been dealt with."""
+def press_together(app, keys: str) -> None:
+    """Post keys together, as a slow connection delivers them; none waits for the effect of the key before it."""
     for key in keys:
         app.post_message(Key(key, key))
 
@@ -600,7 +600,7 @@ async def test_a_burst_that_leaves_first_leaves_and_types_nothing(files, loaded)
         if loaded:
             await ready(pilot)
         before = app.explore.search_box.value
-        press_at_once(app, "qi")
+        press_together(app, "qi")
         await until(pilot, lambda: not app.is_running, what="the end")
         assert app.explore.search_box.value == before
         assert app.return_code == 0
@@ -610,16 +610,16 @@ async def test_keys_of_a_burst_act_in_their_order(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        press_at_once(app, "riqrj")
+        press_together(app, "riqrj")
         await until(
             pilot, lambda: app.explore.search_box.value == "qrj", what="what is typed after i, in place of the caption"
         )
-        assert len(app.explore.session.trail.visits) == 2, "r asked a random caption before"
+        assert len(app.explore.session.trail) == 2, "r asked a random caption before"
         await pilot.press("escape")
         await settle(pilot)
         hits = ask_caption(app._explorer, 7).hits
         app.explore.hit_list.show(hits, app._explorer.opened.folds.fold(hits.rows))
-        press_at_once(app, "jjjkq")
+        press_together(app, "jjjkq")
         await until(pilot, lambda: not app.is_running, what="the end")
         assert app.explore.hit_list.cursor == 2
 
@@ -633,7 +633,7 @@ async def test_the_opening_captions_hits_are_shown_before_the_encoder_is_loaded(
         await until(pilot, lambda: len(app.explore.hit_list) == 100, what="the leading hits")
         assert app.explore.hit_list.cursor == 1
         assert "0.0000" in line(app, 0)
-        assert "\n" not in app.explore.view.importance_pane.render().plain, "nothing is said about its words yet"
+        assert "\n" not in app.explore.view.importance_pane.render().plain, "no word importance yet"
         assert "RELIABLE" not in str(app.explore.view.verdict_pane.render())
         gate.set()
         await settle(pilot)
@@ -689,16 +689,16 @@ async def test_words_that_cannot_be_indexed_are_a_notice_and_the_list_stays(file
 
 
 def notices(app) -> str:
-    """What was told, in one text."""
+    """Return all notifications as one text."""
     return "\n".join(notice.message for notice in app._notifications)
 
 
 async def ask(pilot, text: str) -> None:
-    """Type a text and go to the list of its answer."""
+    """Type a text, submit it and wait for its answer."""
     await pilot.press("slash")
     pilot.app.explore.search_box.value = text
     await pilot.press("enter")
-    await until(pilot, lambda: pilot.app.explore.session.trail.here.text == text, what="the text to be asked")
+    await until(pilot, lambda: pilot.app.explore.session.here.text == text, what="the text to be asked")
     await settle(pilot)
 
 
@@ -811,7 +811,7 @@ async def test_a_followed_caption_that_looks_like_a_sum_is_asked_as_the_caption_
         assert (app.explore.view.answer.query.row, app.explore.view.answer.query.terms) == (0, ())
         await pilot.press("j", "enter")
         await settle(pilot)
-        assert app.explore.view.answer.query.row == app.explore.session.trail.here.row
+        assert app.explore.view.answer.query.row == app.explore.session.here.row
         assert app.explore.view.answer.query.terms == ()
 
 
@@ -957,7 +957,7 @@ async def with_methods(pilot) -> None:
 
 
 async def compared(pilot) -> CompareScreen:
-    """Open the comparison of the present query and wait for its lists."""
+    """Open the comparison of the current query and wait for its lists."""
     await pilot.press("c")
     await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen), what="the comparison")
     screen = pilot.app.screen
@@ -995,7 +995,7 @@ async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
         await pilot.press("shift+tab", "shift+tab")
         await settle(pilot)
         assert app.explore.view.answer.method == "fused"
-        assert len(app.explore.session.trail.visits) == 2
+        assert len(app.explore.session.trail) == 2
 
 
 async def test_tab_changes_the_method_from_the_box_too_and_leaves_the_typing_there(files):
@@ -1070,7 +1070,7 @@ async def test_c_shows_as_many_methods_as_there_is_room_for(files, width, lists)
             assert f"infersent·words {count}" in overlaps
 
 
-async def test_compared_hits_tell_their_ranks_by_the_others_and_underline_what_they_share(files):
+async def test_compared_hits_show_their_ranks_by_the_other_methods_and_underline_shared_words(files):
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await with_methods(pilot)
@@ -1108,7 +1108,7 @@ async def test_arrows_go_through_the_lists_and_enter_follows(files):
         await settle(pilot)
         assert not isinstance(app.screen, CompareScreen)
         assert app.explore.view.answer.query.row == chosen.row
-        assert app.explore.session.trail.here.row == chosen.row
+        assert app.explore.session.here.row == chosen.row
 
 
 async def test_escape_closes_a_comparison_and_changes_nothing(files):
@@ -1161,12 +1161,12 @@ async def test_a_comparison_survives_every_size(files):
         assert screen.table.column < len(screen.table.methods) == 2
 
 
-# What was measured
+# Calibration
 
 
 @pytest.fixture
 def measured(files, monkeypatch):
-    """The files of a corpus that was measured before, with fewer queries than usual."""
+    """The files of a corpus that is calibrated already, with fewer queries than usual."""
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._EACH", 30)
     monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
@@ -1176,7 +1176,7 @@ def measured(files, monkeypatch):
 
 
 async def ask_measured(pilot, text: str) -> None:
-    """Ask a text once the calibration is there."""
+    """Ask a text once the calibration is loaded."""
     app = pilot.app
     await until(pilot, lambda: app.explore.view.verdict_pane.calibration is not None, what="the calibration")
     await pilot.press("slash")
@@ -1191,7 +1191,7 @@ async def ask_measured(pilot, text: str) -> None:
 
 
 def drawn(pane) -> list[str]:
-    """The lines of a pane as they are drawn, as far as it has room."""
+    """Return the visible lines of a pane as they are drawn."""
     return [pane.render_line(y).text.strip() for y in range(pane.size.height)]
 
 
@@ -1217,7 +1217,7 @@ async def test_the_curve_of_success_fits_the_pane_with_the_querys_length_in_brac
 
 
 @pytest.mark.parametrize("text", ["dog", "a dog near the window", "bicycle dog"])
-async def test_level_chance_and_first_reason_are_read_in_a_small_window(measured, text):
+async def test_level_probability_and_first_reason_are_visible_in_a_small_window(measured, text):
     app = make_app(measured)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -1236,29 +1236,29 @@ def test_the_first_line_and_a_hint_never_wrap(level):
     assert all(cell_len(line) <= 35 for line in pane.render().plain.splitlines())
 
 
-async def test_a_measurement_ends_in_a_verdict_on_the_query_that_is_shown(files, monkeypatch):
+async def test_a_calibration_ends_with_a_verdict_on_the_shown_query(files, monkeypatch):
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._EACH", 30)
     monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     app = make_app(files)
-    told = set()
+    stages = set()
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         query, cursor = app.explore.search_box.value, app.explore.hit_list.cursor
         for _ in range(1000):
-            told.add(app.explore.view.verdict_pane.measuring.split(":")[0])
+            stages.add(app.explore.view.verdict_pane.measuring.split(":")[0])
             if app.explore.view.answer.verdict is not None and app.explore.view.answer.verdict.probability is not None:
                 break
             await pilot.pause(0.02)
         else:
-            pytest.fail("waited in vain for a measured verdict")
-        assert "calibrating" in told
+            pytest.fail("no verdict from the calibration in time")
+        assert "calibrating" in stages
         assert app.explore.view.verdict_pane.measuring == ""
         assert (app.explore.search_box.value, app.explore.hit_list.cursor) == (query, cursor)
 
 
-async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatch):
+async def test_a_failed_calibration_is_reported_and_the_list_stays(files, monkeypatch):
     def out_of_memory(self, *, again=False):
         yield Progress("calibrating", 0, 0, "")
         raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
@@ -1275,7 +1275,7 @@ async def test_a_failed_measurement_is_told_and_the_list_stays(files, monkeypatc
         assert app.explore.view.answer.query.text == "a dog near the window"
 
 
-async def test_beside_each_distance_stands_the_share_of_captions_that_are_farther(measured):
+async def test_each_distance_has_the_share_of_captions_that_are_farther_beside_it(measured):
     app = make_app(measured)
     async with app.run_test(size=(120, 40)) as pilot:
         await ask_measured(pilot, "a dog near the window")
@@ -1287,7 +1287,7 @@ async def test_beside_each_distance_stands_the_share_of_captions_that_are_farthe
         assert "%" not in app.explore.hit_list.render_line(1).text
 
 
-async def test_the_lists_come_even_when_a_question_comes_between(files):
+async def test_the_lists_are_shown_even_if_a_question_interrupts_the_comparison(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await with_methods(pilot)

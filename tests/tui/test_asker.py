@@ -1,4 +1,4 @@
-"""One thread runs the latest request of each kind, and goes on with slow work in between."""
+"""The asker runs the latest request of each kind, and the calibration while no request is waiting."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ from tui.messages import (
 
 
 class Log:
-    """What an asker posted, in order, as any thread may read it."""
+    """The messages that an asker posted, in order; thread-safe."""
 
     def __init__(self) -> None:
         self.events: list[object] = []
@@ -42,7 +42,7 @@ class Log:
 
     @property
     def names(self) -> list[object]:
-        """Each event in short: what it is, and of which question."""
+        """The type and question serial number of each event."""
         return [event if isinstance(event, str) else (type(event), serial_of(event)) for event in self.events]
 
 
@@ -78,7 +78,7 @@ def steps_of(count: int) -> Iterator[Progress]:
     yield from (Progress("working", i, count, "") for i in range(count))
 
 
-def is_worked(log: Log) -> bool:
+def is_calibrated(log: Log) -> bool:
     return isinstance(log.events[-1], Measured) and log.events[-1].progress is None
 
 
@@ -93,22 +93,22 @@ def test_what_was_asked_before_the_start_is_answered_after_it(explorer, log):
     assert log.names == [(Answered, 1), (Ordered, 1)]
 
 
-def test_work_begins_without_any_question(asker, log):
+def test_calibration_begins_without_any_question(asker, log):
     asker.calibrate(steps_of(3))
     log.wait_for(lambda names: len(names) == 4)
     assert [event.progress and event.progress.done for event in log.events] == [0, 1, 2, None]
 
 
-def test_work_begins_when_the_asker_had_long_been_waiting(asker, log, monkeypatch):
+def test_calibration_begins_when_the_asker_has_been_idle_for_long(asker, log, monkeypatch):
     monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 0.0)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
-    time.sleep(0.05)  # it waits for something to do by now
+    time.sleep(0.05)  # by now the thread is waiting
     asker.calibrate(steps_of(3))
     log.wait_for(lambda names: names.count(DONE) == 4)
 
 
-def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch):
+def test_a_question_is_answered_before_the_calibration_continues(asker, log, monkeypatch):
     monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 0.01)
 
     def steps():
@@ -123,7 +123,7 @@ def test_a_question_is_answered_before_the_work_goes_on(asker, log, monkeypatch)
     assert [name for name in log.names if name != DONE] == ["step 0", "step 1", (Answered, 7), (Ordered, 7), "step 2"]
 
 
-def test_work_rests_for_a_while_after_a_question(asker, log, monkeypatch):
+def test_calibration_pauses_for_a_while_after_a_question(asker, log, monkeypatch):
     monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 1e6)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
@@ -133,7 +133,7 @@ def test_work_rests_for_a_while_after_a_question(asker, log, monkeypatch):
     assert DONE not in log.names
 
 
-def test_stopping_ends_the_work_and_closes_it(asker, log):
+def test_stopping_ends_the_calibration_and_closes_it(asker, log):
     closed = threading.Event()
 
     def steps():
@@ -148,11 +148,11 @@ def test_stopping_ends_the_work_and_closes_it(asker, log):
     asker.stop()
     asker.join(20)
     assert closed.is_set()
-    assert not is_worked(log)
+    assert not is_calibrated(log)
     assert not asker._thread.is_alive()
 
 
-def test_work_that_raises_is_told_and_questions_are_answered_as_before(asker, log):
+def test_a_calibration_that_raises_is_reported_and_questions_are_still_answered(asker, log):
     def steps():
         yield Progress("working", 0, 0, "")
         raise AssetError("--device cuda", "out of memory")
@@ -164,7 +164,7 @@ def test_work_that_raises_is_told_and_questions_are_answered_as_before(asker, lo
     assert not any(isinstance(event, Measured) and event.progress is None for event in log.events)
 
 
-def test_questions_are_answered_after_the_work_has_ended(asker, log):
+def test_questions_are_answered_after_the_calibration_has_ended(asker, log):
     asker.calibrate(steps_of(1))
     log.wait_for(lambda names: len(names) == 2)
     asker.ask(Question(1, "a dog"))

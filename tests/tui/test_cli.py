@@ -1,4 +1,4 @@
-"""The command line, as scripts and people meet it: streams, exit codes, documents."""
+"""The command line: streams, exit codes and JSON documents."""
 
 import io
 import itertools
@@ -40,7 +40,7 @@ BAD = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left behind."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -63,7 +63,7 @@ def clean_environment(monkeypatch):
 
 @pytest.fixture
 def run(monkeypatch, capsysbinary):
-    """Runs `infersent-tui` with arguments and standard input, in this process."""
+    """A function that runs `infersent-tui` with arguments and standard input in this process."""
 
     def run(*args: object, stdin: str | bytes = b"") -> Outcome:
         data = stdin.encode() if isinstance(stdin, str) else stdin
@@ -79,7 +79,7 @@ def run(monkeypatch, capsysbinary):
 
 
 def command(*args: object) -> list[str]:
-    """The same, as the command of another process."""
+    """Return the command that runs `infersent-tui` in another process."""
     return [sys.executable, "-m", "tui", *map(str, args)]
 
 
@@ -88,7 +88,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def refused(outcome: Outcome, message: str) -> bool:
-    """Whether a command was refused as it should: exit 2, a message on stderr alone, no traceback."""
+    """Fail unless a command exited with 2 and printed the message, without a traceback, on stderr only."""
     return (
         outcome.code == 2 and message in outcome.err and outcome.out == "" and "Traceback" not in outcome.err
     ) or pytest.fail(f"not refused with {message!r}: {outcome}")
@@ -196,7 +196,7 @@ def test_an_unknown_method_is_refused(run, files):
 
 
 def quick(monkeypatch) -> None:
-    """Let calibrations ask fewer queries."""
+    """Make calibrations use fewer queries."""
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._EACH", 30)
     monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
@@ -218,7 +218,7 @@ def test_calibrate_json_is_one_valid_document(run, files, monkeypatch):
     assert all(set(cell["by_method"]) == set(METHODS) for cell in document["curve"])
 
 
-def test_calibrate_prints_a_report_and_searches_rest_on_it_from_then_on(run, files, monkeypatch):
+def test_calibrate_prints_a_report_and_later_searches_use_it(run, files, monkeypatch):
     quick(monkeypatch)
     before = run("search", *QUERY.split(), "--json", *files.flags).document
     assert before["verdict"]["probability"] is None
@@ -239,7 +239,7 @@ def test_calibrate_wants_fifty_captions(run, files):
     assert refused(run("calibrate", *files.flags), "holds too few captions")
 
 
-# search, again
+# search: output and input
 
 
 def test_a_caption_asked_is_its_own_first_hit_at_no_distance(run, files):
@@ -264,7 +264,7 @@ def test_quiet_leaves_stderr_empty(run, files):
     assert done.out == loud.out
 
 
-def test_one_word_is_told_to_be_unreliable(run, files):
+def test_one_word_is_unreliable(run, files):
     assert "UNRELIABLE" in run("search", "horse", *files.flags).err
 
 
@@ -323,15 +323,15 @@ def test_an_answer_is_printed_before_the_next_query_is_read(files):
         assert process.wait(60) == 0
 
 
-def test_plain_is_a_record_a_line_with_control_characters_made_visible(run, files):
+def test_plain_prints_one_record_per_line_with_control_characters_made_visible(run, files):
     table = files.folder / "captions.jsonl"
     captions = ["a dog\ton the \x1b[31mgrass", "a dog\x07 on the\x9b grass", "a\u202e dog on the grass"]
     table.write_text("".join(json.dumps({"caption": text, "image": "a\tb\x1b"}) + "\n" for text in captions))
     done = run("search", "a dog on the grass", "--plain", *replace(files, captions=table).flags)
     records = [line.split("\t") for line in done.out.removesuffix("\n").split("\n")]
     assert len(records) == 3
-    for rank, (told_rank, distance, row, image, caption) in enumerate(records, start=1):
-        assert int(told_rank) == rank
+    for rank, (printed_rank, distance, row, image, caption) in enumerate(records, start=1):
+        assert int(printed_rank) == rank
         assert 0 <= float(distance) <= 2
         assert 0 <= int(row) < 3
         assert image == "a␉b␛"
@@ -545,7 +545,7 @@ def test_changed_captions_are_encoded_anew_beside_the_old_ones(run, files):
     assert Path(first["path"], "embeddings.npy").exists()
 
 
-def test_embed_writes_what_the_reference_lstm_says_a_row_a_line_in_order(run, files):
+def test_embed_writes_one_row_per_line_equal_to_the_reference_lstm(run, files):
     plain = [text for text in demo_texts(300) if re.fullmatch(r"[A-Za-z ]+\.", text)]
     lines = [text.removesuffix(".") + " ." for text in plain[:40]]
     lines[3] = lines[20] = ""
@@ -560,9 +560,9 @@ def test_embed_writes_what_the_reference_lstm_says_a_row_a_line_in_order(run, fi
     assert (embeddings.shape, embeddings.dtype) == ((40, 32), np.float32)
     np.testing.assert_allclose(embeddings, _reference(files, lines), atol=1e-5)
     assert (embeddings[3] == embeddings[20]).all()
-    assert (embeddings[3] == embeddings[5]).all(), "no known word: the mark-only point"
+    assert (embeddings[3] == embeddings[5]).all(), "without a known word, the embedding of the sentence marks alone"
     assert (embeddings[6] == embeddings[7]).all()
-    assert sorted(path.name for path in files.folder.glob("out*")) == ["out.npy"], "nothing half-written is left"
+    assert sorted(path.name for path in files.folder.glob("out*")) == ["out.npy"], "no unfinished file is left"
 
 
 def test_embed_reads_standard_input(run, files):
@@ -614,7 +614,7 @@ def test_doctor_json_says_what_is_in_use(run, files):
     assert document["cache"]["bytes"] > 0
     assert "punkt" in document["tokenizer"]
     assert {"infersent-tui", "python", "torch", "textual"} <= set(document["versions"])
-    assert not list(files.cache.glob("vectors/*"))  # gigabytes, onto a disk that may be full
+    assert not list(files.cache.glob("vectors/*"))  # the vectors may take gigabytes, and the disk may be full
     run("encode", *files.flags)
     document = run("doctor", "--json", *files.flags).document
     vectors = document["vectors"]
@@ -659,7 +659,7 @@ def test_doctor_counts_broken_lines(run, files):
     assert run("doctor", "--json", *files.flags).document["vectors"]["broken_lines"] == 1
 
 
-def test_paths_prints_where_things_lie(run, files):
+def test_paths_prints_the_paths_in_use(run, files):
     done = run("paths", *files.flags)
     assert done.code == 0
     assert dict(line.split("\t") for line in done.out.splitlines()) == {
@@ -740,14 +740,14 @@ def test_prune_converts_nothing_and_loads_no_weights(run, files):
     assert not list(files.cache.glob("vectors/*/"))
 
 
-def test_prune_keeps_everything_when_the_files_in_use_cannot_be_told(run, files):
+def test_prune_keeps_everything_when_the_files_in_use_cannot_be_read(run, files):
     matrix = Path(run("encode", "--json", *files.flags).document["path"])
     files.captions.write_text("")
     assert refused(run("cache", "prune", "--yes", *files.flags), "is empty")
     assert matrix.is_dir()
 
 
-def test_the_version_is_told(run):
+def test_version_prints_the_version(run):
     done = run("--version")
     assert done.code == 0
     assert done.out.startswith("infersent-tui")
@@ -808,7 +808,7 @@ def test_the_screen_is_refused_when_only_stdout_is_no_terminal(files):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Files:
-    """12,000 distinct captions, three chunks of work, and an encoder that takes some seconds for them."""
+    """12,000 distinct captions, which make three chunks, and an encoder that needs some seconds for them."""
     folder = tmp_path_factory.mktemp("many")
     words = [
         "red blue green small large old young wet dry tall quiet happy".split(),
@@ -842,7 +842,7 @@ def _start_encoding(many: Files, cache: Path) -> subprocess.Popen[bytes]:
                 return process
         time.sleep(0.005)
     process.kill()
-    pytest.fail(f"it never came to its second chunk: {process.communicate()}")
+    pytest.fail(f"encoding never reached its second chunk: {process.communicate()}")
 
 
 def _encode(many: Files, cache: Path) -> dict:
@@ -880,7 +880,7 @@ def test_ctrl_c_exits_130_without_a_traceback_and_keeps_what_is_done(many, tmp_p
 
 
 def _reference(files: Files, lines: list[str]) -> np.ndarray:
-    """Encode one sentence at a time through torch's own LSTM, with the maximum over time."""
+    """Encode one sentence at a time with torch's LSTM and the maximum over time."""
     weights = torch.load(files.weights, weights_only=True)
     state = {key.removeprefix("enc_lstm."): value for key, value in weights.items()}
     hidden, dim = state["weight_ih_l0"].shape[0] // 4, state["weight_ih_l0"].shape[1]

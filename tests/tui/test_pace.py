@@ -1,4 +1,4 @@
-"""Progress as a line that a person can read."""
+"""Progress as a line with rate and time left."""
 
 import pytest
 from hypothesis import given
@@ -56,7 +56,7 @@ def test_another_stage_starts_its_own_clock():
     assert pace.line(captions(5000), now=6) == "encoding captions · 5,000 of 10,000 captions"
 
 
-def test_work_that_stands_still_shows_no_rate():
+def test_work_without_progress_shows_no_rate():
     pace = Pace()
     pace.line(captions(5000), now=0)
     assert pace.line(captions(5000), now=5) == "encoding captions · 5,000 of 10,000 captions"
@@ -70,7 +70,7 @@ def test_a_long_pause_is_survived():
 
 @pytest.mark.parametrize("unit", ["captions", "MB"])
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 100)), min_size=1, max_size=30))
-def test_any_course_of_events_gives_a_line_that_starts_with_the_stage(unit, steps):
+def test_every_line_starts_with_the_stage(unit, steps):
     pace, now = Pace(), 0.0
     for done, seconds in steps:
         now += seconds

@@ -1,4 +1,4 @@
-"""What is asked, and how a person came there, without a screen."""
+"""The session: questions, methods and the trail, without a screen."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ from tui.session import Session, Visit
 
 
 def shown(session: Session, question, *, tokens=("dog",)):
-    """An answer that is shown, with its question noted."""
+    """Return a shown answer, and store its question in the session."""
     session.shown = question
     return SimpleNamespace(query=SimpleNamespace(text=question.text, tokens=tokens, terms=()))
 
@@ -21,19 +21,19 @@ def test_only_the_latest_question_is_current():
     assert session.settle("a do").settled
 
 
-def test_keystrokes_are_no_steps_of_the_trail_and_back_returns_to_what_was_shown_before():
+def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_them():
     session = Session()
     session.go(Visit("a caption", 7), cursor=0)
     session.type("d", cursor=4)
     session.type("do", cursor=0)
-    assert [visit.text for visit in session.trail.visits] == ["a caption"]
+    assert [visit.text for visit in session.trail] == ["a caption"]
     question = session.back()
     assert (question.text, question.row) == ("a caption", 7)
     assert session.cursor_wanted == 4
     assert not session.is_typing
 
 
-def test_back_goes_through_the_steps_with_their_cursors_and_ends_at_the_first():
+def test_back_returns_to_each_query_with_its_cursor_and_ends_at_the_first():
     session = Session()
     session.go(Visit("one", 1), cursor=0)
     session.go(Visit("two", 2), cursor=11)
@@ -43,7 +43,7 @@ def test_back_goes_through_the_steps_with_their_cursors_and_ends_at_the_first():
     assert session.back() is None
 
 
-def test_a_wanted_place_among_the_first_hits_is_reached_at_once():
+def test_a_wanted_place_among_the_leading_hits_is_reached_with_them():
     session = Session()
     session.go(Visit("one", 1), cursor=0)
     session.go(Visit("two", 2), cursor=50)
@@ -53,7 +53,7 @@ def test_a_wanted_place_among_the_first_hits_is_reached_at_once():
     assert session.place_for_ranking(50) is None
 
 
-def test_a_wanted_place_beyond_the_first_hits_is_reached_with_the_order_unless_the_cursor_was_moved():
+def test_a_wanted_place_beyond_the_leading_hits_is_reached_with_the_ranking_unless_the_cursor_was_moved():
     for moved_to, expected in ((99, 150), (98, None)):
         session = Session()
         session.go(Visit("one", 1), cursor=0)
@@ -74,7 +74,7 @@ def test_another_question_forgets_the_wanted_place():
     assert session.place_for_answer(100) is None
 
 
-def test_the_methods_take_turns_in_both_directions():
+def test_the_methods_are_switched_in_both_directions():
     session = Session()
     seen = []
     for _ in CHOICES:
@@ -85,7 +85,7 @@ def test_the_methods_take_turns_in_both_directions():
     assert session.method == CHOICES[-1]
 
 
-def test_asking_again_takes_the_query_that_is_shown_and_the_present_method():
+def test_asking_again_uses_the_shown_query_and_the_current_method():
     session = Session()
     question = session.go(Visit("a dog", None), cursor=0)
     answer = shown(session, question)

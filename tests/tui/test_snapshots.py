@@ -1,4 +1,4 @@
-"""Pictures of the states that a person meets; look at the report of a failure before accepting a new one."""
+"""Snapshots of the screen in its main states; look at a changed snapshot before you accept it."""
 
 import pytest
 from conftest import Files
@@ -11,7 +11,7 @@ SIZES = [(80, 24), (120, 40)]
 
 @pytest.fixture
 def still(monkeypatch, files):
-    """An app whose pictures do not change from run to run: relative paths, no chance, no times, no calibration."""
+    """An app that looks the same in every run: relative paths, a fixed random caption, no timings, no calibration."""
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
     monkeypatch.chdir(files.folder)
     monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)

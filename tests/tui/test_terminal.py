@@ -1,4 +1,4 @@
-"""The real program in a real terminal of 80x24: keys go in, and what a person sees comes out."""
+"""The program in a pseudo-terminal of 80x24: the tests send keys and read the screen."""
 
 import contextlib
 import os
@@ -15,13 +15,13 @@ import pytest
 from conftest import Files, demo_texts, write_weights
 
 PATIENCE = 60.0
-"""Seconds until something awaited counts as never coming; a busy machine takes its time to import torch."""
+"""Seconds to wait before a test fails; importing torch is slow on a busy machine."""
 
 ENTER, DOWN, ESCAPE, BACKSPACE, CTRL_C, CTRL_R = "\r", "\x1b[B", "\x1b", "\x7f", "\x03", "\x12"
 
 
 class Terminal:
-    """A program in a pseudo-terminal, and the screen that it draws."""
+    """The program in a pseudo-terminal, and the screen that it draws."""
 
     def __init__(self, arguments: list[str], *, columns: int = 80, lines: int = 24, **environment: str) -> None:
         kept = {
@@ -31,7 +31,7 @@ class Terminal:
         }
         root = str(Path(__file__).parents[2])
         settings = {"TERM": "xterm-256color", "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
-        # A shell around it, for the terminal's settings before and after.
+        # The shell prints the terminal's settings before and after the program.
         script = 'stty -g; "$@"; echo "exit code $?"; stty -g'
         self.process = pexpect.spawn(
             "/bin/sh",
@@ -46,7 +46,7 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What is on the screen now."""
+        """The lines of the screen."""
         return list(self._screen.display)
 
     @property
@@ -55,12 +55,12 @@ class Terminal:
 
     @property
     def query(self) -> str:
-        """What stands in the search box."""
+        """The text in the search box."""
         return self.lines[1].strip().removeprefix(">").strip()
 
     @property
     def hits(self) -> list[tuple[int, float, str]]:
-        """The list as far as it is seen: rank, distance, caption."""
+        """The visible hits as (rank, distance, caption)."""
         found = (re.match(r"[› ]\s*(\d+) (\d\.\d{4}) .{8} (.*?)[\s▁-█▎]*$", line) for line in self.lines)
         return [(int(hit[1]), float(hit[2]), hit[3].strip()) for hit in found if hit]
 
@@ -72,7 +72,7 @@ class Terminal:
 
     @property
     def in_box(self) -> bool:
-        """Whether the search box has the focus: there, `r` types and is no key of the footer."""
+        """Whether the search box has the focus; the footer then lacks the key `r`."""
         return "random" not in self.lines[-1]
 
     @property
@@ -84,7 +84,7 @@ class Terminal:
             self.process.send(key.encode())
 
     def type_into_box(self, text: str) -> None:
-        """Go to the search box, then type: what is typed replaces what stands there."""
+        """Go to the search box and replace its text."""
         self.press("/")
         self.wait_for(lambda terminal: terminal.in_box, "the search box with the focus")
         self.press(text)
@@ -94,11 +94,11 @@ class Terminal:
         self.process.setwinsize(lines, columns)
 
     def wait_for(self, seen: Callable[["Terminal"], object], what: str) -> None:
-        """Read the screen until something is seen."""
+        """Read the screen until a condition holds."""
         deadline = time.monotonic() + PATIENCE
         while not seen(self):
             if time.monotonic() > deadline:
-                pytest.fail(f"{what}: never seen\n{self.text}")
+                pytest.fail(f"{what}: not seen in time\n{self.text}")
             try:
                 self._take(self.process.read_nonblocking(1 << 16, timeout=0.1))
             except pexpect.TIMEOUT:
@@ -112,17 +112,17 @@ class Terminal:
         self.wait_for(lambda terminal: text in terminal.text, repr(text))
 
     def settled_hits(self) -> list[tuple[int, float, str]]:
-        """Wait until the list has rested for a second."""
-        rested, before = time.monotonic(), self.hits
-        while time.monotonic() - rested < 1:
+        """Wait until the list has not changed for a second."""
+        since, before = time.monotonic(), self.hits
+        while time.monotonic() - since < 1:
             with contextlib.suppress(pexpect.TIMEOUT):
                 self._take(self.process.read_nonblocking(1 << 16, timeout=0.1))
             if self.hits != before:
-                rested, before = time.monotonic(), self.hits
+                since, before = time.monotonic(), self.hits
         return before
 
     def exit_code(self) -> int:
-        """Wait for the end; check that the terminal is as it was."""
+        """Wait for the program to end, check that the terminal is restored, and return the exit code."""
         while True:
             try:
                 self._take(self.process.read_nonblocking(1 << 16, timeout=PATIENCE))
@@ -130,23 +130,23 @@ class Terminal:
                 break
         self.process.wait()
         before, after = (line.strip() for line in (self.written.split(b"\n")[0], self.written.split(b"\n")[-2]))
-        assert before == after, "the terminal's settings are as they were"
+        assert before == after, "the terminal's settings are restored"
         for switch in (b"1049", b"1000", b"1003", b"2004"):
             assert self.written.rfind(b"\x1b[?%sl" % switch) >= self.written.rfind(b"\x1b[?%sh" % switch), switch
         assert self.written.rfind(b"\x1b[?25h") > self.written.rfind(b"\x1b[?25l"), "the cursor is back"
-        told = re.search(rb"exit code (\d+)", self.written)
-        assert told is not None
-        return int(told[1])
+        printed = re.search(rb"exit code (\d+)", self.written)
+        assert printed is not None
+        return int(printed[1])
 
     def _take(self, data: bytes) -> None:
         self.written += data
-        # pyte prints the end of these questions about keyboard and modes.
+        # pyte would print the end of these queries about keyboard and modes.
         self._stream.feed(re.sub(rb"\x1b\[(?:[<>=?][0-9;]*u|\?[0-9;]*\$p|>[0-9;]*q)", b"", data))
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Terminal]]:
-    """Starts the program in a terminal; whatever still runs at the end is stopped."""
+    """A function that starts the program in a terminal; it is stopped at the end of the test."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **settings: object) -> Terminal:
@@ -163,7 +163,7 @@ def answered(terminal: Terminal) -> bool:
 
 
 def is_caption(query: str, texts: list[str]) -> bool:
-    """Whether the box shows a caption, or the beginning of one that is too long for it."""
+    """Return whether the search box shows a caption, or the beginning of a long one."""
     return len(query) > 10 and any(text.startswith(query) for text in texts)
 
 
@@ -235,7 +235,7 @@ def test_a_session_from_the_first_answer_to_the_last_key(start, files: Files):
 def test_keys_that_arrive_in_one_burst_all_type(start, files: Files):
     terminal: Terminal = start(*files.flags)
     terminal.wait_for(answered, "the first answer")
-    terminal.press("/quiet red rooms")  # over a slow line, many keys come at once
+    terminal.press("/quiet red rooms")  # as a slow connection delivers many keys together
     terminal.wait_for(lambda t: t.query == "quiet red rooms", "the typed text")
     terminal.press(CTRL_C)
     assert terminal.exit_code() == 0
@@ -259,12 +259,12 @@ def test_a_query_without_known_words_has_no_hits(start, files: Files):
     terminal.wait_for(lambda t: "UNRELIABLE" in t.text and not t.hits, "a verdict and no hits")
     terminal.press(ESCAPE)
     terminal.wait_for(lambda t: "UNRELIABLE" in t.text and not t.hits, "the same")
-    time.sleep(0.3)  # or the two would be taken for alt+q
+    time.sleep(0.3)  # or escape and q would be read as alt+q
     terminal.press("q")
     assert terminal.exit_code() == 0
 
 
-def test_captions_cannot_steer_the_terminal(start, files: Files):
+def test_captions_cannot_control_the_terminal(start, files: Files):
     captions = files.folder / "lines.txt"
     captions.write_text("a dog\x1b[2J\x1b]0;owned\x07 on the grass\na dog [red]on[/] the \u202e grass\na dog\n")
     terminal: Terminal = start(*replace(files, captions=captions).flags)
@@ -285,11 +285,11 @@ def test_no_color_is_honoured_when_it_is_not_empty(start, files: Files, no_color
     assert terminal.exit_code() == 0
 
 
-def test_a_file_that_cannot_be_used_is_told_in_a_panel_and_exits_2(start, files: Files):
+def test_a_file_that_cannot_be_used_is_shown_in_a_panel_and_exits_2(start, files: Files):
     files.captions.write_text('[{"image_id": 1, "caption": "a dog"}]')
     terminal: Terminal = start(*files.flags)
-    terminal.wait_for_text("This cannot be used")
-    for text in ("found", "a bare list", "expected", "what to do", "q leaves"):
+    terminal.wait_for_text("This file or setting cannot be used")
+    for text in ("found", "a bare list", "expected", "what to do", "q: quit"):
         terminal.wait_for_text(text)
     assert "Traceback" not in terminal.text
     terminal.press("q")
@@ -297,28 +297,28 @@ def test_a_file_that_cannot_be_used_is_told_in_a_panel_and_exits_2(start, files:
     assert b"Traceback" not in terminal.written
 
 
-def test_a_file_that_is_missing_is_told_in_a_panel(start, files: Files):
+def test_a_missing_file_is_shown_in_a_panel(start, files: Files):
     terminal: Terminal = start(*replace(files, weights=files.folder / "nowhere.pkl").flags)
     terminal.wait_for_text("no such file")
     terminal.press(CTRL_C)
     assert terminal.exit_code() == 2
 
 
-def test_leaving_while_modules_load_is_possible(start, files: Files):
+def test_quitting_while_modules_load_is_possible(start, files: Files):
     terminal: Terminal = start(*files.flags)
     terminal.wait_for_text("starting")
     terminal.press("q")
     assert terminal.exit_code() == 0
 
 
-def test_leaving_while_captions_are_encoded_keeps_the_terminal_whole(start, files: Files):
+def test_quitting_while_captions_are_encoded_restores_the_terminal(start, files: Files):
     texts = demo_texts(300)
     captions = files.folder / "long.txt"
     captions.write_text("".join(f"{a[:-1]} and {b}\n" for a in texts[:40] for b in texts))
     weights = write_weights(files.folder / "large.pkl", hidden=512)
     terminal: Terminal = start(*replace(files, captions=captions, weights=weights).flags)
     terminal.wait_for_text("encoding captions")
-    terminal.wait_for(lambda t: re.search(r"of 12,000 captions", t.text), "how far it has come")
+    terminal.wait_for(lambda t: re.search(r"of 12,000 captions", t.text), "the progress")
     terminal.press("q")
     assert terminal.exit_code() == 0
 

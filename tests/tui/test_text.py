@@ -1,4 +1,4 @@
-"""What a terminal would obey is shown instead."""
+"""Control characters are made visible instead of reaching the terminal."""
 
 import unicodedata
 
@@ -12,7 +12,7 @@ ANY_TEXT = st.text(st.characters(codec=None))
 
 
 @given(ANY_TEXT)
-def test_nothing_is_left_that_a_terminal_obeys(text):
+def test_no_character_is_left_that_controls_the_terminal(text):
     shown = visible(text)
     assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in shown)
     assert not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI") for char in shown)

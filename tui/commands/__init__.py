@@ -1,1 +1,1 @@
-"""Commands: `infersent-tui NAME`, a module for each few that belong together."""
+"""The commands `infersent-tui NAME`, grouped into modules."""

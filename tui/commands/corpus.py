@@ -1,4 +1,4 @@
-"""Encode, calibrate and embed: slow work on whole files, without the screen."""
+"""The commands encode, calibrate and embed, which process whole files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from core.assets import AssetError
 from tui.options import Options, as_json, asset_options, quiet
-from tui.pace import run_steps, tell_problems
+from tui.pace import print_problems, run_steps
 from tui.report import report as report_text
 
 
@@ -20,9 +20,9 @@ from tui.report import report as report_text
 @asset_options
 @click.pass_context
 def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
-    """Encode all captions now, without the screen. Goes on where an interrupted run stopped."""
+    """Encode all captions. An interrupted run is continued."""
     opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
-    tell_problems(opened, quiet=quiet)
+    print_problems(opened, quiet=quiet)
     report, folder = opened.report, opened.matrix.folder
     fresh = 0 if report.reused else report.rows - report.resumed_rows
     document = {
@@ -49,16 +49,16 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
 @asset_options
 @click.pass_context
 def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
-    """Measure how far answers can be trusted on these captions, and print it.
+    """Measure how reliable answers are on these captions, and print the result.
 
-    Queries of several lengths are cut from captions and answered without the caption that they come from.
+    The queries are whole captions and parts of captions. A query's own caption does not count as a hit.
     """
     opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
     run_steps(opened.calibrate(again=True), quiet=quiet)
-    tell_problems(opened, quiet=quiet)
+    print_problems(opened, quiet=quiet)
     if opened.calibration is None:
-        captions, found = opened.setup.assets.captions, "holds too few captions to measure anything"
-        raise AssetError(captions, found, expected="fifty with known words", advice="take more captions")
+        captions, found = opened.setup.assets.captions, "holds too few captions for a calibration"
+        raise AssetError(captions, found, expected="at least fifty with known words", advice="use more captions")
     if as_json:
         click.echo(json.dumps(opened.calibration.document(), indent=1))
     else:
@@ -72,9 +72,10 @@ def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
 @asset_options
 @click.pass_context
 def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None:
-    """Write the embeddings of a text file's lines: raw float32, (N, D), a row a line, blank lines too.
+    """Write the embeddings of the lines of FILE as a float32 array with one row per line, also for blank lines.
 
-    FILE may be - for standard input. Computed in float32 unless --dtype says otherwise.
+    The embeddings are not normalized. FILE can be - for standard input. --dtype sets the number format for encoding
+    (default: float32).
     """
     options = Options.of(context)
     if options.dtype in (None, "auto"):
@@ -92,7 +93,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
     if str(output) == "-" or not output.parent.is_dir():
         raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
     if output.exists() and str(file) != "-" and output.samefile(file):
-        raise AssetError(output, "is the file that is read", advice="name another output")
+        raise AssetError(output, "is the file that is read", advice="choose another output file")
     with whole_file(output, advice="check the path and the disk") as work:
         out = new_array(work, shape, "<f4")
         run_steps(text_encoder.embed(lines, out), quiet=quiet)

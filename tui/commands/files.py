@@ -1,4 +1,4 @@
-"""Doctor, paths, cache and completion: which files are in use, and what was computed from them."""
+"""The commands doctor, paths, cache and completion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @asset_options
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Say what is in use, from where, and whether it fits together. Encodes nothing, but checks a GPU."""
+    """Show which files and settings are in use, and check that they work together. Encodes no captions."""
     from tui.doctor import examine
 
     document = examine(Options.of(context))
@@ -39,7 +39,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
 @asset_options
 @click.pass_context
 def paths(context: click.Context, as_json: bool) -> None:
-    """Print where the files in use and the cache lie."""
+    """Print the paths of the files in use and of the cache."""
     options = Options.of(context)
     assets = options.find_assets()
     document = {
@@ -58,7 +58,7 @@ def paths(context: click.Context, as_json: bool) -> None:
 @click.group(context_settings=CONTEXT)
 @asset_options
 def cache() -> None:
-    """List or tidy what has been computed."""
+    """List or delete computed files."""
 
 
 @cache.command("list")
@@ -66,7 +66,7 @@ def cache() -> None:
 @asset_options
 @click.pass_context
 def cache_list(context: click.Context, as_json: bool) -> None:
-    """List the encoded captions and converted vectors."""
+    """List the encoded captions and converted word vectors."""
     entries = list(Options.of(context).open_cache().entries())
     if as_json:
         plain = [
@@ -80,12 +80,12 @@ def cache_list(context: click.Context, as_json: bool) -> None:
 
 
 @cache.command("prune")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be deleted.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be deleted.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @asset_options
 @click.pass_context
 def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
-    """Delete everything computed from other files or settings than these options name."""
+    """Delete everything except what was computed from the files and settings in use."""
     options = Options.of(context)
     setup, opened_cache = options.setup(), options.open_cache()
 
@@ -93,37 +93,37 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
 
     places = run_steps(locate(setup, opened_cache), quiet=False)
     keep = {places.vectors, places.matrix}
-    doomed = [entry for entry in opened_cache.entries() if entry.path not in keep]
-    for entry in doomed:
+    unused = [entry for entry in opened_cache.entries() if entry.path not in keep]
+    for entry in unused:
         click.echo(_line(entry))
-    if not doomed:
+    if not unused:
         click.echo("nothing to delete")
     elif not dry_run:
         if not yes and not sys.stdin.isatty():
-            raise click.UsageError("nobody can be asked here: say --yes")
+            raise click.UsageError("standard input is no terminal, so nobody can confirm: use --yes")
         if not yes:
-            click.confirm(f"Delete these {len(doomed)}?", abort=True)
-        gone = opened_cache.prune(keep)
-        click.echo(f"deleted {len(gone)}, {sum(entry.bytes for entry in gone) / 1e6:,.1f} MB")
-        if len(gone) < len(doomed):
-            click.echo(f"kept {len(doomed) - len(gone)}: another process is writing them", err=True)
+            click.confirm(f"Delete these {len(unused)}?", abort=True)
+        deleted = opened_cache.prune(keep)
+        click.echo(f"deleted {len(deleted)}, {sum(entry.bytes for entry in deleted) / 1e6:,.1f} MB")
+        if len(deleted) < len(unused):
+            click.echo(f"kept {len(unused) - len(deleted)}: another process is writing them", err=True)
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the completion script of a shell: put `eval "$(infersent-tui completion bash)"` into its start-up file."""
+    """Print the completion script of a shell: add `eval "$(infersent-tui completion bash)"` to its start-up file."""
     from click.shell_completion import get_completion_class
 
-    made = get_completion_class(shell)
-    if made is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise click.UsageError(f"no completion for {shell}")
     program = context.find_root().command
-    click.echo(made(program, {}, "infersent-tui", "_INFERSENT_TUI_COMPLETE").source())
+    click.echo(completion_class(program, {}, "infersent-tui", "_INFERSENT_TUI_COMPLETE").source())
 
 
 def _line(entry: CacheEntry) -> str:
-    """Describe a cache entry in a line."""
+    """Describe a cache entry in one line."""
     state, size = "" if entry.whole else "unfinished  ", f"{entry.bytes / 1e6:,.1f} MB"
     return f"{entry.kind:8} {entry.key[:12]}  {size:>12}  {state}{visible(entry.about)}"

@@ -1,4 +1,4 @@
-"""Search and compare: the captions nearest to a text, without the screen."""
+"""The commands search and compare."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import click
 from core.ranking.methods import CHOICES, METHODS, Choice, Method
 from tui.documents import answer_document, comparison_document, print_answer, print_comparison, print_plain
 from tui.options import Options, as_json, asset_options, quiet
-from tui.pace import run_steps, tell_problems
+from tui.pace import print_problems, run_steps
 
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits.")
-@click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="How to compare.")
+@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="Number of hits.")
+@click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="Method of ranking.")
 @as_json
-@click.option("--jsonl", is_flag=True, help="Print a JSON document a query, a line each.")
-@click.option("--plain", is_flag=True, help="Print a hit a line: rank, distance or score, row, image id, caption.")
+@click.option("--jsonl", is_flag=True, help="Print one JSON document per query, each on one line.")
+@click.option("--plain", is_flag=True, help="Print one hit per line: rank, distance or score, row, image id, caption.")
 @quiet
 @asset_options
 @click.pass_context
@@ -34,10 +34,10 @@ def search(
     plain: bool,
     quiet: bool,
 ) -> None:
-    """Print the captions nearest to TEXT (its words are joined); with -, each line of standard input is a query.
+    """Print the captions nearest to TEXT (several words are joined). With -, each line of standard input is a query.
 
-    TEXT may be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict
-    rests on what `calibrate` measured, where that was run (or the screen was open for long enough).
+    TEXT can be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict uses
+    the calibration, if there is one; `calibrate` makes it, and so does the explorer in the background.
     """
     if as_json + jsonl + plain > 1:
         raise click.UsageError("choose one of --json, --jsonl and --plain")
@@ -50,7 +50,7 @@ def search(
     opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
     if method != "infersent":
         run_steps(opened.open_methods(), quiet=quiet)
-    tell_problems(opened, quiet=quiet)
+    print_problems(opened, quiet=quiet)
 
     from core.explorer import Explorer
 
@@ -71,9 +71,13 @@ def search(
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="How many hits of each method.")
+@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="Number of hits of each method.")
 @click.option(
-    "--method", "methods", type=click.Choice(METHODS), multiple=True, help="Only these methods; give it twice."
+    "--method",
+    "methods",
+    type=click.Choice(METHODS),
+    multiple=True,
+    help="Use only this method; give the option several times.",
 )
 @as_json
 @quiet
@@ -82,18 +86,16 @@ def search(
 def compare(
     context: click.Context, text: tuple[str, ...], k: int, methods: tuple[Method, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Print the captions that each method finds for TEXT (its words are joined), with their ranks by the others."""
+    """Print the captions that each method finds for TEXT, with their ranks by the other methods."""
     opened = run_steps(Options.of(context).open_corpus("methods"), quiet=quiet)
-    tell_problems(opened, quiet=quiet)
+    print_problems(opened, quiet=quiet)
 
     from core.explorer import Explorer
 
     explorer = Explorer(opened)
     comparison = explorer.compare(explorer.queries.of_text(" ".join(text)), methods=methods or METHODS)
     if not comparison.lists:
-        raise click.UsageError(
-            "TEXT is a sum, which has a place in the sentence space only; quote it to make it literal"
-        )
+        raise click.UsageError("TEXT is a sum, which only infersent can rank; put it in quotes to make it plain text")
     if as_json:
         click.echo(json.dumps(comparison_document(opened, comparison, k)))
     else:

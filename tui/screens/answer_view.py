@@ -1,4 +1,4 @@
-"""AnswerView: the ranked list, with the panes about the answer and about the caption under the cursor."""
+"""AnswerView: the ranked list and the panes beside it, for one answer at a time."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from core.trust.calibration import Calibration
 
 WIDE_CELLS = 100
-"""From this width of the screen on, the panes stand beside the list."""
+"""From this screen width on, the panes are beside the list instead of below it."""
 
 
 class AnswerView(Container):
-    """Shows one answer at a time."""
+    """The list, with panes for the verdict, the word importance and the caption under the cursor."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -43,12 +43,11 @@ class AnswerView(Container):
         self.importance_pane = ImportancePane(id="importance")
         self.caption_pane = CaptionPane(id="caption")
         self.answer: Answer | None = None
-        """What is shown."""
         self._captions: Captions | None = None
         self._calibration: Calibration | None = None
 
     def compose(self) -> ComposeResult:
-        """The list, and the panes beside or below it."""
+        """Yield the list and the panes."""
         with Container(id="ranking"):
             yield self.columns_line
             yield self.hit_list
@@ -58,28 +57,24 @@ class AnswerView(Container):
             yield self.caption_pane
 
     def open(self, opened: Opened) -> None:
-        """Take a corpus."""
+        """Set the corpus that answers refer to."""
         self._captions = opened.captions
         self.hit_list.texts = opened.captions.texts
         self.hit_list.copies, self.hit_list.sibling_counts = opened.folds.copies, opened.folds.sibling_counts
 
     def trust(self, calibration: Calibration | None) -> None:
-        """Take a calibration: curve, hubs and closeness rest on it from the next answer on."""
+        """Set the calibration that the curve, the hub marks and the closeness column use."""
         self._calibration = self.verdict_pane.calibration = calibration
 
     def show_measuring(self, progress: Progress | None) -> None:
-        """Say how far the calibration is; None when none is going on."""
+        """Show the progress of the calibration; None when none is running."""
         share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
         self.verdict_pane.measuring = "" if progress is None else f"{progress.stage}{share}"
 
     def show_answer(self, answer: Answer, folding: Folding, *, cursor: int | None) -> None:
-        """Show an answer.
+        """Show an answer and the folding of its leading hits, with the cursor at a place of the ranking.
 
-        Args:
-            answer: The answer.
-            folding: How its leading hits fold.
-            cursor: The place to go to; None for the first hit that is not the query itself, or, where the same
-                was asked before, the present place.
+        If `cursor` is None, the cursor stays if the query is unchanged, else it goes to the first other caption.
         """
         before, self.answer, hits = self.answer, answer, self.hit_list
         same = before is not None and _about(before) == _about(answer)
@@ -98,10 +93,6 @@ class AnswerView(Container):
         self.importance_pane.asked = answer.query
         self.show_columns()
 
-    def show_order(self, ranking: Ranking, folding: Folding) -> None:
-        """Put the whole ranking in place of the leading hits."""
-        self.hit_list.show(ranking, folding)
-
     @on(HitList.CursorMoved)
     def show_caption(self, message: HitList.CursorMoved) -> None:
         """Show the caption under the cursor in full."""
@@ -114,14 +105,14 @@ class AnswerView(Container):
         pane.caption, pane.about = self._captions.texts[row], about_caption(self._captions, row, is_hub=is_hub)
 
     def show_columns(self) -> None:
-        """Say what the columns hold, and where the cursor is."""
+        """Update the line above the list."""
         hits, method = self.hit_list, self.answer.method if self.answer else "infersent"
         images = len(hits) if hits.by_image else None
         line = columns_line(hits.ranking, hits.place, method, images=images, closer=hits.shows_closer)
         self.columns_line.update(line)
 
     def on_resize(self, event: Resize) -> None:
-        """Fit the panes to the window."""
+        """Fit the panes to the screen."""
         width, height = self.screen.size
         narrow = width < WIDE_CELLS
         self.importance_pane.most_words = 5 if narrow else max(5, height - 32)
@@ -129,7 +120,7 @@ class AnswerView(Container):
         self.caption_pane.brief = self.verdict_pane.brief = narrow
 
     def _closer_than(self, answer: Answer) -> Callable[[float], float] | None:
-        """Return what turns a hit's distance into the share of random captions that are farther; None if unknown."""
+        """Return the function from a distance to the share of random captions that are farther; None if unknown."""
         calibration, known = self._calibration, answer.query.known
         if calibration is None or answer.closer_than is None:
             return None
@@ -137,17 +128,17 @@ class AnswerView(Container):
 
 
 def _about(answer: Answer) -> tuple[str, int | None, Method]:
-    """Return what an answer answers."""
+    """Return what was asked: text, row and method."""
     return answer.query.text, answer.query.row, answer.method
 
 
 def _scale(answer: Answer) -> float:
-    """Return the distance that a full bar stands for."""
+    """Return the distance of a full bar."""
     median = answer.found.median_distance if answer.found else None
     return 1.0 if median is None else max(median, 1e-6)
 
 
 def _begins_with(ranking: Ranking, hits: Ranking) -> bool:
-    """Whether the leading hits are those of a longer ranking that is shown already."""
+    """Return whether `hits` are the leading hits of a longer ranking."""
     k = len(hits)
     return 0 < k < len(ranking) and bool((ranking.rows[:k] == hits.rows).all())

@@ -23,18 +23,12 @@ if TYPE_CHECKING:
     from core.query import Query
     from core.ranking.comparison import Comparison
 
-_WIDTHS = (60, 120, 160)  # cells from which on there is room for two, three, four lists
+_WIDTHS = (60, 120, 160)  # screen widths, in cells, from which two, three and four lists fit
 _KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  esc close"
 
 
 class CompareScreen(ModalScreen[int | None]):
-    """Lists of hits by several methods; ends with the caption to follow, or None.
-
-    Args:
-        query: What was asked.
-        texts: The captions.
-        first: The method of the leftmost list.
-    """
+    """Lists of hits by several methods, `first` leftmost. The result is the caption to follow, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,q", "dismiss(None)", "Close"),
@@ -43,7 +37,7 @@ class CompareScreen(ModalScreen[int | None]):
     ]
 
     comparison: reactive[Comparison | None] = reactive(None)
-    """What is shown; None while it is being made."""
+    """None while it is being computed."""
 
     def __init__(self, query: Query, texts: Sequence[str], *, first: Method) -> None:
         super().__init__()
@@ -55,7 +49,7 @@ class CompareScreen(ModalScreen[int | None]):
         self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
 
     def compose(self) -> ComposeResult:
-        """Query, overlaps, lists, the caption under the cursor, keys."""
+        """Yield the lines from top to bottom."""
         yield Static(Content.assemble(("> ", "bold $text-accent"), visible(self.asked.text)), id="compared-query")
         yield self.overlap_line
         yield self.table
@@ -63,20 +57,20 @@ class CompareScreen(ModalScreen[int | None]):
         yield Static(_KEYS, id="compare-keys", markup=False)
 
     def on_mount(self) -> None:
-        """Let the keys act on the lists."""
+        """Focus the lists."""
         self.table.focus()
 
     def on_resize(self, event: Resize) -> None:
-        """Show as many lists as there is room for."""
+        """Show as many lists as fit."""
         self._show_methods()
 
     def watch_comparison(self) -> None:
-        """Hand the lists down."""
+        """Show the lists."""
         self.table.comparison = self.comparison
         self._show_methods()
 
     def action_rotate(self, steps: int) -> None:
-        """Put other methods beside the first."""
+        """Show other methods beside the first."""
         others = self._order[1:]
         self._order[1:] = others[steps:] + others[:steps]
         self._show_methods()
@@ -92,7 +86,7 @@ class CompareScreen(ModalScreen[int | None]):
 
     @on(CompareTable.Followed)
     def follow(self, message: CompareTable.Followed) -> None:
-        """End with a caption."""
+        """Close the screen, with the caption as its result."""
         self.dismiss(message.row)
 
     def _show_methods(self) -> None:

@@ -1,4 +1,4 @@
-"""ExploreScreen: the main screen. It owns the facts, asks core through threads, and hands answers to its widgets."""
+"""ExploreScreen: the main screen. It sends requests to core and passes the answers to its widgets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SETTLED_SECONDS = 0.4
 
 
 class ExploreScreen(Screen[None]):
-    """The search box, the ranked list and the panes about it; `open` gives it a corpus."""
+    """The search box, the ranked list and the panes. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,12 +63,12 @@ class ExploreScreen(Screen[None]):
         self.session = Session()
         self.asker = Asker(self.post_message)
         self._explorer: Explorer | None = None
-        self._explained: tuple[int, int | None] | None = None  # the question and the hit whose explanation was asked
-        self._told: set[str] = set()  # problems that were shown
+        self._explained: tuple[int, int | None] | None = None  # question serial and row last asked about
+        self._shown_problems: set[str] = set()
         self._settling: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Header, box, trail, then the answer, and the footer."""
+        """Yield the lines from top to bottom."""
         yield self.header_line
         with Horizontal(id="query"):
             yield Static(">", id="prompt")
@@ -90,13 +90,13 @@ class ExploreScreen(Screen[None]):
     # Opening
 
     def open(self, explorer: Explorer) -> None:
-        """Show the list; ask what was typed meanwhile, or else a random caption."""
+        """Show the list and ask the text that was typed while loading, or a random caption if there is none."""
         self._explorer = explorer
         self.view.open(explorer.opened)
         self.refresh_bindings()
         self._show_header()
         self.body.current = "answer"
-        self.tell(explorer.opened.problems())
+        self.show_problems(explorer.opened.problems())
         self.asker.start(explorer)
         if self.search_box.value.strip():
             self.set_focus(self.search_box)
@@ -106,20 +106,20 @@ class ExploreScreen(Screen[None]):
             self.action_random()
 
     def show_error(self, error: AssetError) -> None:
-        """Show an error in place of the list, until another question is answered."""
+        """Show an error in place of the list until another question is answered."""
         self.error_pane.error, self.error_pane.can_go_on = error, self._explorer is not None
         self.body.current = "error"
 
-    def tell(self, problems: list[str]) -> None:
-        """Show problems that were not shown before."""
+    def show_problems(self, problems: list[str]) -> None:
+        """Notify the person of problems, each only once."""
         for problem in problems:
-            if problem not in self._told:
-                self._told.add(problem)
+            if problem not in self._shown_problems:
+                self._shown_problems.add(problem)
                 self.notify(visible(problem), severity="warning", markup=False)
 
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:
-        """Show how far the calibration is; ask the present query again at its end."""
+        """Show the progress of the calibration; at its end, ask the current query again."""
         self.view.show_measuring(message.progress)
         if message.progress is None and self._explorer is not None:
             self.view.trust(self._explorer.opened.calibration)
@@ -135,7 +135,7 @@ class ExploreScreen(Screen[None]):
             self.asker.ask(question)
 
     def _present(self, question: Question | None) -> None:
-        """Ask a step of the trail, with its text in the box."""
+        """Ask a query of the trail and put its text into the search box."""
         if question is not None:
             with self.search_box.prevent(Input.Changed):
                 self.search_box.show(visible(question.text))
@@ -150,23 +150,23 @@ class ExploreScreen(Screen[None]):
 
     @on(Input.Changed, "#search")
     def ask_while_typing(self, message: Input.Changed) -> None:
-        """Ask at every keystroke; once more when the typing rests."""
+        """Ask at every keystroke, and again when the typing pauses."""
         self._ask(self.session.type(message.value, cursor=self.hit_list.place or 0))
         self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(self.session.settle(message.value)))
 
     @on(SearchBox.Left)
     def submit(self) -> None:
-        """Go to the list; what was typed becomes a step of the trail."""
+        """Go to the list and append the typed text to the trail."""
         self.hit_list.focus()
-        text, here = self.search_box.value, self.session.trail.here
+        text, here = self.search_box.value, self.session.here
         if here is not None and visible(here.text) == text:
-            self.session.is_typing = False  # it is where the trail stands already
+            self.session.is_typing = False  # the trail already ends with this text
         elif text.strip():
             self._go(Visit(text, None))
 
     @on(HitList.Pasted)
     def ask_pasted(self, message: HitList.Pasted) -> None:
-        """Take a text that is pasted outside the box for a query."""
+        """Ask a text that was pasted outside the search box."""
         self.action_focus_search()
         self.search_box.value = one_line(message.text)
 
@@ -176,9 +176,9 @@ class ExploreScreen(Screen[None]):
         self._go_to_caption(message.row)
 
     def action_random(self) -> None:
-        """Ask a random caption."""
+        """Search with a random caption."""
         if self._explorer is not None:
-            here = self.session.trail.here
+            here = self.session.here
             try:
                 row = self._explorer.random_row(other_than=here.row if here else None)
             except AssetError as error:
@@ -187,23 +187,23 @@ class ExploreScreen(Screen[None]):
                 self._go_to_caption(row)
 
     def action_go_back(self) -> None:
-        """Return to the query before, and to where the cursor was."""
+        """Return to the previous query and its cursor place."""
         self._present(self.session.back())
 
     def action_next_method(self, steps: int = 1) -> None:
-        """Compare the captions by another method, from now on."""
+        """Rank the captions by another method from now on."""
         if self._are_methods_open():
             self.session.switch_method(steps)
             self._show_header()
             if self.view.answer is not None and self.view.answer.query.terms:
-                self.notify("sums have a place in the sentence space only: this list is by infersent")
+                self.notify("only infersent can rank a sum: this list is by infersent")
             self._ask(self.session.again(self.view.answer, self.search_box.value))
 
     # Showing
 
     @on(messages.Answered)
     def show_answer(self, message: messages.Answered) -> None:
-        """Show an answer, unless it is no longer the question."""
+        """Show an answer, unless its question is no longer the latest."""
         if not self.session.is_current(message.question):
             return
         self.session.shown = message.question
@@ -214,30 +214,30 @@ class ExploreScreen(Screen[None]):
         self.view.show_answer(message.answer, message.folding, cursor=wanted)
         self.session.note_cursor(self.hit_list.place)
         if self._explorer is not None:
-            self.tell(self._explorer.opened.problems_of_asking())
+            self.show_problems(self._explorer.opened.problems_of_asking())
         self._explain()
         self._show_lines()
 
     @on(messages.Ordered)
     def show_order(self, message: messages.Ordered) -> None:
-        """Put the whole ranking in place of the leading hits."""
+        """Replace the leading hits by the whole ranking."""
         if not self.session.is_current(message.question):
             return
         place = self.hit_list.place
-        self.view.show_order(message.ranking, message.folding)
+        self.hit_list.show(message.ranking, message.folding)
         wanted = self.session.place_for_ranking(place)
         if wanted is not None:
             self.hit_list.go_to(wanted)
 
     @on(messages.Explained)
     def show_explanation(self, message: messages.Explained) -> None:
-        """Show why the hit under the cursor is near, unless the cursor or the question has gone on."""
+        """Show an explanation, unless the question or the hit under the cursor has changed."""
         if (message.request.serial, message.request.row) == (self.session.serial, self.hit_list.row):
             self.view.caption_pane.explanation = message.explanation
 
     @on(HitList.CursorMoved)
     def _explain(self) -> None:
-        """Ask why the hit under the cursor is near, once it is painted; not while a text is being typed."""
+        """Request an explanation of the hit under the cursor, except while a text is being typed."""
         answer, row, shown = self.view.answer, self.hit_list.row, self.session.shown
         wanted = None if shown is None else (shown.serial, row)
         if wanted is not None and wanted == self._explained:
@@ -245,31 +245,29 @@ class ExploreScreen(Screen[None]):
         self.view.caption_pane.explanation, self._explained = None, None
         if answer is not None and shown is not None and row is not None and shown.settled:
             self._explained = wanted
+            # After the refresh, so that computing the explanation does not delay drawing the hit.
             self.call_after_refresh(self.asker.ask, ExplanationRequest(shown.serial, answer, row))
 
     def _show_header(self) -> None:
         if self._explorer is not None:
             self.header_line.update(header_line(self._explorer.opened, self.session.method))
 
+    @on(Resize)
     def _show_lines(self) -> None:
-        self.trail_line.update(visible(self.session.trail.line(self.size.width - 2)))
+        self.trail_line.update(visible(self.session.trail_line(self.size.width - 2)))
         if self.view.answer is not None:
             brief = self.size.width < WIDE_CELLS
             self.timings_line.update(timings_line(self.view.answer, brief=brief))
 
-    def on_resize(self, event: Resize) -> None:
-        """Fit trail and timings to the window."""
-        self._show_lines()
-
     # Comparing, and other keys
 
     def action_compare(self) -> None:
-        """Show the lists of all methods for the present query side by side."""
+        """Show the lists of all methods for the current query side by side."""
         answer = self.view.answer
         if not self._are_methods_open() or answer is None:
             return
         if answer.query.terms:
-            self.notify("sums have a place in the sentence space only: there is nothing to compare")
+            self.notify("only infersent can rank a sum: there is nothing to compare")
         elif len(answer.hits):
             screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method)
             self.app.push_screen(screen, self._follow_compared)
@@ -277,7 +275,7 @@ class ExploreScreen(Screen[None]):
 
     @on(messages.Compared)
     def show_comparison(self, message: messages.Compared) -> None:
-        """Show the lists, if they are still looked at."""
+        """Show the lists, unless the comparison was closed."""
         if isinstance(self.app.screen, CompareScreen) and self.app.screen.asked is message.request.query:
             self.app.screen.comparison = message.comparison
 
@@ -287,7 +285,7 @@ class ExploreScreen(Screen[None]):
             self._go_to_caption(row)
 
     def _are_methods_open(self) -> bool:
-        """Whether other methods can be asked; says so when they cannot yet."""
+        """Return whether the other methods are open; notify the person if they are not open yet."""
         if self._explorer is None:
             return False
         if self._explorer.opened.rankers is None:
@@ -295,7 +293,7 @@ class ExploreScreen(Screen[None]):
         return self._explorer.opened.rankers is not None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave `/` and `i` to the box while it has the focus, and its leaving keys to the others while it has not."""
+        """Disable the search keys while the box has the focus, and the keys that leave it while it has not."""
         if action in ("focus_search", "leave_search"):
             return (self.focused is self.search_box) == (action == "leave_search")
         if action == "fold":
@@ -307,11 +305,11 @@ class ExploreScreen(Screen[None]):
         self.hit_list.fold(not self.hit_list.by_image)
 
     def action_focus_search(self) -> None:
-        """Go to the search box before the next key is dispatched; what is typed there replaces the text."""
+        """Focus the search box before the next key is dispatched, with its text selected."""
         self.set_focus(self.search_box)
         self.search_box.select_text()
 
     def action_leave_search(self) -> None:
-        """Go to the list before the next key is dispatched; the box still has keys of its own to type first."""
-        self.set_focus(self.hit_list if self.hit_list.focusable else None)  # an error may stand in its place
+        """Focus the list before the next key is dispatched. The box first types the keys that it has queued."""
+        self.set_focus(self.hit_list if self.hit_list.focusable else None)  # not while an error is shown
         self.search_box.call_later(self.search_box.action_leave)

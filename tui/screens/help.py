@@ -1,4 +1,4 @@
-"""HelpScreen: the keys, and how to read what is shown."""
+"""HelpScreen: the keys, and how to read the screen."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from textual.widgets import Static
 from tui.keys import KEYS
 
 _READING = """\
-Every caption is a point in the space of the sentence encoder. The list ranks all of them by cosine distance to the \
-query; 0 is the same direction. A full bar is as far as the median caption. “closer 99.2%”: closer to the query \
-than 99.2% of captions drawn at random are to queries of its length.
+Every caption is a point in the space of the sentence encoder. The list ranks all captions by their cosine distance \
+to the query, where 0 is the same direction. A full bar is the distance of the median caption. “closer 99.2%” means: \
+this hit is closer to the query than 99.2% of random captions are to queries of the same length.
 
-Methods: infersent is the encoder alone; words, the mean of the word vectors, weighted by rarity; bm25, BM25 over \
-word stems, with scores in place of distances; context, the encoder with the query moved towards captions that have \
-its words; fused, the ranks of the first three together; auto, the method that was measured to be best at the \
-query's length. A comparison underlines the words that a hit shares with the query and shows its ranks by the other \
-methods; overlap@10 counts what two lists share of their first ten.
+Methods: infersent uses the encoder alone. words compares means of word vectors, weighted by rarity. bm25 compares \
+word stems and gives scores instead of distances. context moves the encoded query towards captions that contain its \
+words. fused combines the ranks of the first three methods. auto uses the method that the calibration found best for \
+the query's length. A comparison underlines the words that a hit shares with the query and shows the ranks of the hit \
+by the other methods. overlap@10 is the number of captions that are among the first ten of both lists.
 
-The verdict is the worse of two judgements: whether queries of this length succeed at least half as often as whole \
-captions do, and how probable success is for a query with such hits. A query succeeds when another caption of the \
-same image is among its first ten hits. Both were measured on these captions; before that, rules of thumb apply. \
-Lists of other methods get no verdict, but what was measured of the method.
+A query succeeds when another caption of the same image is among its first ten hits. The verdict is the worse of two \
+ratings: whether queries of this length succeed at least half as often as whole captions do, and the probability that \
+a query with such hits succeeds. The calibration measures both on these captions; until then, rules of thumb apply. \
+Lists by other methods have no verdict; the pane shows the measured success of the method instead.
 
 Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
 without a vector is dropped before encoding.
 
-“rainbow ~ sky 9%”: 9% of the cosine of query and hit come from features whose maximum falls on “rainbow” in the \
-query and on “sky” in the hit. ×4: four captions have this text. +3: three more captions of this image are folded \
-into the line.
+“rainbow ~ sky 9%” means: 9% of the cosine of query and hit comes from features whose maximum falls on “rainbow” in \
+the query and on “sky” in the hit. ×4 means: four captions have this text. +3 means: three more captions of this \
+image are folded into the line.
 
-A typed “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings; quotes around it make it a plain text."""
+A text such as “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings. Quotes make it plain text."""
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys; escape, q, ? and enter close it."""
+    """The keys and an explanation of the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "app.pop_screen", "Close")]
 
     def compose(self) -> ComposeResult:
-        """One scrolling page."""
+        """Yield one scrolling page."""
         keys = [Content.assemble((f"{key:<12}", "bold $text-accent"), text) for key, text in KEYS]
         with VerticalScroll(id="help"):
             yield Static(Content("\n").join([*keys, Content(""), Content(_READING)]))

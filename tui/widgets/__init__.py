@@ -1,1 +1,1 @@
-"""The widgets of the screen: each takes its state through reactives and tells news through messages."""
+"""The widgets of the screen. They take their state through reactives and report events as messages."""

@@ -1,4 +1,4 @@
-"""CaptionPane: the caption under the cursor in full, and why it is where it is."""
+"""CaptionPane: the caption under the cursor in full, and the explanation of its distance."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ _PAIRS = 4
 
 
 class CaptionPane(Widget):
-    """The caption under the cursor, with the words that it agrees with the query on, and its own word importance."""
+    """The caption under the cursor, the word pairs that explain its distance, and its word importance."""
 
     caption: reactive[str] = reactive("", layout=True)
-    """Its text."""
     about: reactive[str] = reactive("", layout=True)
-    """Which image it describes, in a few lines."""
+    """Its id and image, in a few lines."""
     explanation: reactive[Explanation | None] = reactive(None, layout=True)
-    """Why it is near; None while that is not known."""
-
+    """None until it is computed."""
     brief: reactive[bool] = reactive(False, layout=True)
-    """Whether there is only room for the text and a word about it."""
+    """Whether there is only room for the text and the most important details."""
     most_words: reactive[int] = reactive(5, layout=True)
-    """How many of its words there is room for."""
+    """The number of bars that fit."""
 
     def render(self) -> RenderResult:
-        """Draw the whole text, wrapped, and what explains it."""
+        """Draw the text and its explanation."""
         if not self.caption:
             return ""
         agreement = self.explanation.agreement if self.explanation else None
@@ -63,6 +61,6 @@ class CaptionPane(Widget):
 
 
 def _pairs(agreement: Agreement | None) -> list[str]:
-    """The strongest pairs of words, `query ~ hit`, with their share of the cosine."""
+    """Describe the strongest pairs of words as `query ~ hit` with their share of the cosine."""
     pairs = agreement.pairs[:_PAIRS] if agreement else ()
     return [f"{visible(pair.query)} ~ {visible(pair.hit)} {pair.share:.0%}" for pair in pairs]

@@ -1,9 +1,10 @@
-"""CompareTable: the lists of several methods for one query, side by side, with a cursor."""
+"""CompareTable: the hits of several methods for one query, side by side, with a cursor."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -22,7 +23,7 @@ from tui.text import fit, visible
 if TYPE_CHECKING:
     from core.ranking.comparison import ComparedHit, Comparison
 
-_LINES = 2  # a hit takes
+_LINES = 2  # screen lines per hit
 _SHORT: dict[Method, str] = {"infersent": "inf", "words": "wrd", "bm25": "bm25", "context": "ctx", "fused": "fus"}
 _WORD = re.compile(r"\w\w+")
 
@@ -33,33 +34,29 @@ class CompareTable(ScrollView, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"compare--cursor", "compare--muted", "compare--head", "compare--query"}
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "turn(-1)", "List before", show=False),
+        Binding("left,h", "turn(-1)", "Previous list", show=False),
         Binding("right,l", "turn(1)", "Next list", show=False),
         *LIST_KEYS,
     ]
 
+    @dataclass
     class CursorMoved(Message):
-        """The cursor rests on another hit."""
+        """The cursor is on another hit; None when the list is empty."""
 
-        def __init__(self, hit: ComparedHit | None) -> None:
-            super().__init__()
-            self.hit = hit
+        hit: ComparedHit | None
 
+    @dataclass
     class Followed(Message):
         """The person chose a hit."""
 
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row = row
+        row: int
 
     comparison: reactive[Comparison | None] = reactive(None)
-    """What is shown."""
     methods: reactive[tuple[Method, ...]] = reactive(())
-    """Which lists, from left to right."""
+    """The methods whose lists are shown, from left to right."""
     column: reactive[int] = reactive(0)
-    """The list under the cursor."""
     line: reactive[int] = reactive(0)
-    """The hit under the cursor."""
+    """The hit under the cursor, counted from 0 in the list `column`."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         super().__init__()
@@ -78,38 +75,40 @@ class CompareTable(ScrollView, can_focus=True):
         return self.hits[self.line] if self.line < len(self.hits) else None
 
     def watch_comparison(self) -> None:
-        """Start at the first hit that is not the query itself."""
+        """Move the cursor to the first hit that is not the query itself."""
         self._measure()
         first = self.hits[0].row if self.hits else None
         self.line = 1 if self.comparison is not None and first is not None and first == self.comparison.row else 0
-        self._changed()
+        self.watch_line()
 
     def watch_methods(self) -> None:
-        """Keep the cursor in a list."""
+        """Keep the cursor within the lists."""
         self._measure()
         self.column = min(self.column, max(0, len(self.methods) - 1))
-        self._changed()
+        self.watch_line()
 
     def validate_line(self, line: int) -> int:
-        """Keep the cursor in the list."""
+        """Keep the cursor within its list."""
         return max(0, min(line, len(self.hits) - 1))
 
     def watch_line(self) -> None:
-        """Keep the cursor in sight."""
-        self._changed()
+        """Scroll to the cursor and report its move."""
+        self.scroll_to_region(Region(0, self.line * _LINES, 1, _LINES + 1), animate=False, force=True)
+        self.refresh()
+        self.post_message(self.CursorMoved(self.hit))
 
     def action_turn(self, columns: int) -> None:
         """Move the cursor to another list."""
         self.column = max(0, min(self.column + columns, len(self.methods) - 1))
         self.line = self.validate_line(self.line)
-        self._changed()
+        self.watch_line()
 
     def action_move(self, hits: int) -> None:
         """Move the cursor by hits."""
         self.line += hits
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by windows."""
+        """Move the cursor by screen pages."""
         self.line += pages * max(1, (self.size.height - 1) // _LINES - 1)
 
     def action_go(self, line: int) -> None:
@@ -122,11 +121,11 @@ class CompareTable(ScrollView, can_focus=True):
             self.post_message(self.Followed(self.hit.row))
 
     def render_line(self, y: int) -> Strip:
-        """Draw the head, or one of the two lines of a hit in each list."""
+        """Draw the names of the methods, or one of the two lines of a hit in each list."""
         width = self.scrollable_content_region.width
         plain = self.visual_style.rich_style
         if self.comparison is None or not self.methods:
-            return Strip([Segment(fit("  asking every method", width) if y == 1 else "", plain)])
+            return Strip([Segment(fit("  computing the hits of every method", width) if y == 1 else "", plain)])
         each = (width + 1) // len(self.methods) - 1
         segments: list[Segment] = []
         for column, method in enumerate(self.methods):
@@ -167,19 +166,14 @@ class CompareTable(ScrollView, can_focus=True):
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
 
-    def _changed(self) -> None:
-        self.scroll_to_region(Region(0, self.line * _LINES, 1, _LINES + 1), animate=False, force=True)
-        self.refresh()
-        self.post_message(self.CursorMoved(self.hit))
-
     def _measure(self) -> None:
         lists = self.comparison.lists if self.comparison is not None else {}
-        most = max((len(lists.get(method, ())) for method in self.methods), default=0)
-        self.virtual_size = Size(0, most * _LINES + 1)
+        longest = max((len(lists.get(method, ())) for method in self.methods), default=0)
+        self.virtual_size = Size(0, longest * _LINES + 1)
 
 
 def split_shared(text: str, shared: Collection[str]) -> list[tuple[str, bool]]:
-    """Cut a text into pieces, each with whether it is one of some words."""
+    """Split a text into pieces, each with whether it is one of the shared words."""
     pieces, at = [], 0
     for match in _WORD.finditer(text):
         if match[0] in shared:

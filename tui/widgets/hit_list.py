@@ -1,9 +1,10 @@
-"""HitList: the ranking of all captions, drawn line by line from arrays, so that its length costs nothing."""
+"""HitList: the ranking of all captions. Each line is drawn from arrays, so that the length costs no time."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -27,70 +28,58 @@ if TYPE_CHECKING:
     from core.ranking.ranking import Ranking
 
 _BAR_CELLS = 8
-_WIDE_CELLS = 78  # from here on there is room for one more column
+_WIDE_CELLS = 78  # from this width on, the column `closer` fits
 
 
 class HitList(ScrollView, can_focus=True):
     """A ranked list of captions with a cursor.
 
-    Call `show` to show hits; set `texts`, `copies` and `sibling_counts` once for what their rows mean. A line shows a
-    place of the ranking, and stands for the places that are folded into it; `cursor` is a line from 0.
+    Set `texts`, `copies` and `sibling_counts` once per corpus, then call `show` for each ranking. A line shows one
+    place of the ranking and represents the places that are folded into it. `cursor` is a line, from 0.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "hit-list--cursor",
-        "hit-list--rank",
-        "hit-list--bar",
-        "hit-list--query",
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"hit-list--cursor", "hit-list--rank", "hit-list--bar", "hit-list--query"}
 
     BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
 
+    @dataclass
     class CursorMoved(Message):
-        """The cursor rests on another hit."""
+        """The cursor is on another hit; `row` is None when the list is empty."""
 
-        def __init__(self, row: int | None) -> None:
-            super().__init__()
-            self.row = row
-            """The caption under the cursor, None when the list is empty."""
+        row: int | None
 
+    @dataclass
     class Followed(Message):
         """The person chose a hit."""
 
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row = row
-            """The caption chosen."""
+        row: int
 
+    @dataclass
     class Pasted(Message):
-        """A text was pasted here."""
+        """A text was pasted while the list had the focus."""
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
+        text: str
 
     ranking: reactive[Ranking | None] = reactive(None)
-    """The hits, nearest first."""
     by_image: reactive[bool] = reactive(False)
-    """Whether each image is shown once, where captions have images."""
+    """Whether each image is shown once; without effect if the captions have no images."""
     cursor: reactive[int] = reactive(0)
-    """The line under the cursor."""
     query_row: reactive[int | None] = reactive(None)
-    """The caption that the query is: its line is marked."""
+    """The caption that is the query, drawn in italics; None for typed text."""
     scale: reactive[float] = reactive(1.0)
-    """The distance that a full bar stands for; of scores it is the best."""
+    """The distance of a full bar. For scores, the best score is a full bar."""
     closer_than: reactive[Callable[[float], float] | None] = reactive(None)
-    """Gives the share of random captions that are farther than a distance; None when that is not known."""
+    """Function from a distance to the share of random captions that are farther; None when unknown."""
     notice: reactive[str] = reactive("")
-    """What stands in place of hits where there are none."""
+    """The text shown when there are no hits."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.texts: Sequence[str] = ()
         self.copies: Sequence[int] | NDArray[np.int64] = ()
-        """How many captions have a row's text."""
+        """The number of captions with the text of each row."""
         self.sibling_counts: Sequence[int] | NDArray[np.int64] | None = None
-        """How many other captions describe a row's image; None where the captions have no images."""
+        """The number of other captions of each row's image; None if the captions have no images."""
         self._folding: Folding | None = None
 
     def __len__(self) -> int:
@@ -105,7 +94,7 @@ class HitList(ScrollView, can_focus=True):
 
     @property
     def place(self) -> int | None:
-        """The place in the ranking that is under the cursor, from 0."""
+        """The place in the ranking under the cursor, from 0; None when the list is empty."""
         if self._fold is None or not 0 <= self.cursor < len(self):
             return None
         return int(self._fold.places[self.cursor])
@@ -117,19 +106,19 @@ class HitList(ScrollView, can_focus=True):
         return self._folding.images if self.by_image and self._folding.images else self._folding.texts
 
     def show(self, ranking: Ranking, folding: Folding) -> None:
-        """Show hits, which fold in the given ways."""
+        """Show a ranking with its folding."""
         self._folding = folding
         self.ranking = ranking
 
     def watch_ranking(self) -> None:
-        """Show the new hits."""
+        """Draw the new ranking and keep the cursor within it."""
         self._measure()
         self.cursor = self.validate_cursor(self.cursor)
         self.post_message(self.CursorMoved(self.row))
         self.refresh()
 
     def fold(self, by_image: bool) -> None:
-        """Fold images or unfold them; the cursor stays on its caption, or goes to the one that stands for it."""
+        """Fold or unfold images. The cursor stays on its caption, or goes to the line that represents it."""
         place = self.place
         self.by_image = by_image
         self._measure()
@@ -138,31 +127,31 @@ class HitList(ScrollView, can_focus=True):
         self.post_message(self.CursorMoved(self.row))
 
     def validate_cursor(self, cursor: int) -> int:
-        """Keep the cursor in the list."""
+        """Keep the cursor within the list."""
         return max(0, min(cursor, len(self) - 1))
 
     def watch_cursor(self) -> None:
-        """Keep the cursor in sight."""
+        """Scroll to the cursor and report its move."""
         self._scroll_to_cursor()
         self.refresh()
         self.post_message(self.CursorMoved(self.row))
 
     def go(self, line: int) -> None:
-        """Put the cursor on a line and bring it into sight, even when it was there before."""
+        """Move the cursor to a line and scroll to it, even if the cursor is there already."""
         self.cursor = line
         self._scroll_to_cursor()
 
     def go_to(self, place: int) -> None:
-        """Put the cursor on the line that shows a place of the ranking, or stands for it."""
+        """Move the cursor to the line that shows or represents a place of the ranking."""
         if self._fold is not None and len(self):
             self.go(int(self._fold.line_of[min(place, len(self._fold.line_of) - 1)]))
 
     def on_resize(self, event: Resize) -> None:
-        """Lines are as wide as the window."""
+        """Keep the virtual size, as lines are as wide as the widget."""
         self._measure()
 
     def on_click(self, event: Click) -> None:
-        """Move the cursor to the clicked line; a second click follows it."""
+        """Move the cursor to the clicked line; a double click follows the hit."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
@@ -173,7 +162,7 @@ class HitList(ScrollView, can_focus=True):
             self.cursor = clicked
 
     def on_paste(self, event: Paste) -> None:
-        """Hand a pasted text on."""
+        """Report a pasted text."""
         event.stop()
         self.post_message(self.Pasted(event.text))
 
@@ -182,7 +171,7 @@ class HitList(ScrollView, can_focus=True):
         self.cursor += lines
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by windows."""
+        """Move the cursor by screen pages."""
         self.cursor += pages * max(1, self.size.height - 1)
 
     def action_go(self, line: int) -> None:
@@ -195,13 +184,13 @@ class HitList(ScrollView, can_focus=True):
             self.post_message(self.Followed(self.row))
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line: rank, distance or score as number and bar, caption, and how many others it stands for."""
+        """Draw one line: rank, distance or score as number and bar, caption, and the number of folded captions."""
         width = self.scrollable_content_region.width
         at = y + round(self.scroll_offset.y)
         plain = self.visual_style.rich_style
         if self.ranking is None or self._fold is None or at >= len(self):
-            said = textwrap.wrap(self.notice, max(20, width - 8)) if not len(self) else []
-            text = fit(f"    {said[y]}", width) if y < len(said) else ""
+            notice = textwrap.wrap(self.notice, max(20, width - 8)) if not len(self) else []
+            text = fit(f"    {notice[y]}", width) if y < len(notice) else ""
             return Strip([Segment(text, plain)]).adjust_cell_length(width, plain)
         place = int(self._fold.places[at])
         row = int(self.ranking.rows[place])
@@ -232,17 +221,17 @@ class HitList(ScrollView, can_focus=True):
 
     @property
     def shows_closer(self) -> bool:
-        """Whether there is a column for the share of random captions that are farther."""
+        """Whether the list has the column for the share of random captions that are farther."""
         scored = self.ranking is not None and self.ranking.scores is not None
         return self.closer_than is not None and not scored and self.size.width >= _WIDE_CELLS
 
     def _closer(self, distance: float) -> str:
         if self.closer_than is None or not self.shows_closer:
             return ""
-        return f"{int(10_000 * self.closer_than(distance)) / 100:6.2f}%"  # cut, so that it never reads as all
+        return f"{int(10_000 * self.closer_than(distance)) / 100:6.2f}%"  # rounded down: 100 % means all
 
     def _others(self, row: int) -> str:
-        """What a line says about the captions that it stands for: ` ×4` of the same text, ` +3` of the same image."""
+        """Describe the captions folded into a line: ` ×4` have the same text, ` +3` more have the same image."""
         copies = f" ×{self.copies[row]}" if self.copies[row] > 1 else ""
         folded = self.by_image and self.sibling_counts is not None and self.sibling_counts[row] > 0
         return f"{copies} +{self.sibling_counts[row]}" if folded and self.sibling_counts is not None else copies

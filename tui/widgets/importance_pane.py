@@ -1,4 +1,4 @@
-"""ImportancePane: which words made the query's embedding."""
+"""ImportancePane: how much each word contributes to the query's embedding."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ if TYPE_CHECKING:
 
 
 class ImportancePane(Widget):
-    """The share of the features that each word won in max pooling."""
+    """The share of the features whose maximum, in max pooling, falls on each word of the query."""
 
     asked: reactive[Query | None] = reactive(None, layout=True)
-    """What is shown; None before the first answer."""
-
+    """The query; None before the first answer."""
     most_words: reactive[int] = reactive(20, layout=True)
-    """How many words there is room for."""
+    """The number of bars that fit."""
 
     def render(self) -> RenderResult:
-        """Draw a bar a word, in the order of the sentence, the two marks last; a sum term by term."""
+        """Draw a bar per word, in sentence order, then one for the sentence marks; a sum term by term."""
         title = Content.styled("WORD IMPORTANCE", "bold")
         query = self.asked
         if query is None or not (query.tokens or query.terms):
@@ -35,7 +34,7 @@ class ImportancePane(Widget):
             bars = importance_lines(query.tokens, query.marks_importance, most_words=self.most_words)
             return Content("\n").join([title, *bars])
         lines = [Content.styled("SUM OF", "bold")]
-        each = (self.most_words + 1) // len(query.terms) - 2  # a line names the term, one shows the marks
+        each = (self.most_words + 1) // len(query.terms) - 2  # minus the name of the term and the sentence marks
         for term in query.terms:
             lines.append(Content.styled(f"{term.weight:+g} × {visible(term.text)}", "bold"))
             if each > 1:

@@ -1,4 +1,4 @@
-"""What stands in place of the list: slow work with its progress, or an error that the person can mend."""
+"""The panes shown in place of the list: progress while loading, or an error that the person can fix."""
 
 from __future__ import annotations
 
@@ -19,43 +19,40 @@ if TYPE_CHECKING:
 
 
 class LoadingPane(Vertical):
-    """The progress of slow work: what, how much, how fast, how long still."""
+    """The progress of loading: stage, amount, rate and time left."""
 
     def compose(self) -> ComposeResult:
-        """A line of text over a bar."""
+        """Yield the stage, the progress bar and a hint."""
         yield Static("starting", id="stage", markup=False)
         yield ProgressBar(show_eta=False, id="bar")
-        yield Static(
-            "What is finished is kept: leave with q (ctrl+c from the box), and the next start goes on from here.",
-            id="hint",
-        )
+        hint = "You can quit at any time (q, or ctrl+c from the box): the next start continues from the finished part."
+        yield Static(hint, id="hint")
 
     def show(self, progress: Progress, line: str) -> None:
-        """Show a step of the work, described by `line`."""
+        """Show the progress, with `line` as its description."""
         self.query_one("#stage", Static).update(visible(line))
         self.query_one(ProgressBar).update(total=progress.total or None, progress=progress.done)
 
 
 class ErrorPane(Widget):
-    """An error with what was found, what was expected, and what to do."""
+    """An error: what was found, what was expected, and what to do."""
 
     error: reactive[AssetError | None] = reactive(None, layout=True)
-    """What is shown."""
     can_go_on: reactive[bool] = reactive(False, layout=True)
-    """Whether something else can still be asked."""
+    """Whether other queries are still possible."""
 
     def render(self) -> RenderResult:
         """Draw the error as labelled lines."""
         if self.error is None:
             return ""
-        lines = [Content.styled("This cannot be used", "bold $text-error"), Content(visible(self.error.path))]
-        for label, text in (
-            ("found", self.error.found),
-            ("expected", self.error.expected),
-            ("what to do", self.error.advice),
-        ):
+        lines = [
+            Content.styled("This file or setting cannot be used", "bold $text-error"),
+            Content(visible(self.error.path)),
+        ]
+        error = self.error
+        for label, text in (("found", error.found), ("expected", error.expected), ("what to do", error.advice)):
             if text:
                 lines.append(Content.assemble((f"{label:<11}", "bold"), visible(text)))
-        leave = "r asks a random caption, / another text, q leaves" if self.can_go_on else "q leaves"
-        lines += [Content(""), Content.styled(leave, "$text-muted")]
+        keys = "r: random caption · /: type another text · q: quit" if self.can_go_on else "q: quit"
+        lines += [Content(""), Content.styled(keys, "$text-muted")]
         return Content("\n").join(lines)

@@ -1,4 +1,4 @@
-"""SearchBox: the line where a query is typed."""
+"""SearchBox: the input line for the query."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tui.text import one_line
 
 
 class SearchBox(Input):
-    """A one-line input in which every printable key types; the app decides which keys leave it."""
+    """A one-line input in which every printable key types. The screen binds the keys that leave it."""
 
     class Left(Message):
-        """The person is done typing."""
+        """The person has finished typing."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="type a sentence, as in a caption")
 
     def _on_paste(self, event: Paste) -> None:
-        """Insert pasted text, of all its lines."""
+        """Insert all lines of the pasted text as one line."""
         self.insert_text_at_cursor(one_line(event.text))
         event.stop()
         event.prevent_default()
 
     def show(self, text: str) -> None:
-        """Put a text in place; typing replaces it, and of a long one the beginning is seen."""
+        """Show a text from its beginning, selected, so that typing replaces it."""
         self.value = text
         self.select_text()
 
@@ -35,5 +35,5 @@ class SearchBox(Input):
         self.selection = Selection(len(self.value), 0)
 
     def action_leave(self) -> None:
-        """Hand over to the list."""
+        """Report that typing has finished."""
         self.post_message(self.Left())

@@ -1,4 +1,4 @@
-"""VerdictPane: how far to trust the hits, and why."""
+"""VerdictPane: how reliable the hits are, and why."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 
 
 class VerdictPane(Widget):
-    """The verdict with its reasons, and where the query's length stands on the measured curve."""
+    """The verdict with its reasons, and the measured success by query length."""
 
     answer: reactive[Answer | None] = reactive(None, layout=True)
-    """What is shown; None before the first answer."""
+    """None before the first answer."""
     calibration: reactive[Calibration | None] = reactive(None, layout=True)
-    """What was measured; None before that."""
+    """None until the corpus is calibrated."""
     measuring: reactive[str] = reactive("", layout=True)
-    """What is being measured, a phrase; empty when nothing is."""
+    """Description of the running calibration; empty when none is running."""
     brief: reactive[bool] = reactive(False, layout=True)
-    """Whether there is only room for what matters most."""
+    """Whether there is no room for the curve."""
 
     def render(self) -> RenderResult:
-        """Draw sign, level, chance, curve and reasons."""
+        """Draw the level, the probability of success, the curve and the reasons."""
         verdict = self.answer.verdict if self.answer else None
         if self.answer is None or verdict is None:
-            return Content.styled("How far a query can be trusted is told here.", "$foreground-muted")
+            return Content.styled("The verdict on the query appears here.", "$foreground-muted")
         method = self.answer.method
         if verdict.level is None:
             lines = [Content.styled(f"BY {method.upper()}", "bold")]
@@ -56,24 +56,18 @@ class VerdictPane(Widget):
 
 
 def curve(calibration: Calibration, content: int, method: Method) -> list[Content]:
-    """Draw how often queries of each number of content words succeed, the query's own length in brackets.
-
-    Args:
-        calibration: What was measured.
-        content: The query's known content words.
-        method: The method whose success is drawn.
-    """
+    """Draw the success rate by number of content words, with the query's number, `content`, in brackets."""
     cells = [(str(cell.length), cell) for cell in calibration.curve if cell.kind == "words"]
     here = max((i for i, (_, cell) in enumerate(cells) if cell.length <= content), default=None)
     cells += [("all", cell) for cell in calibration.curve if cell.kind == "whole"]
-    most = max((cell.by_method[method][0] for _, cell in cells), default=0) or 1.0
+    highest = max((cell.by_method[method][0] for _, cell in cells), default=0) or 1.0
     heights, names = [], []
     for i, (name, cell) in enumerate(cells):
         left, right = "[]" if i == here else "  "
         share = cell.by_method[method][0]
-        heights.append(f"{left}{_LEVELS[round(share / most * (len(_LEVELS) - 1))] * len(name)}{right}")
+        heights.append(f"{left}{_LEVELS[round(share / highest * (len(_LEVELS) - 1))] * len(name)}{right}")
         names.append(f" {name} ")
     return [
-        Content.assemble(("".join(heights), "$primary"), f" {most:.0%}"),
+        Content.assemble(("".join(heights), "$primary"), f" {highest:.0%}"),
         Content.styled("".join(names) + " words", "$foreground-muted"),
     ]
