@@ -15,7 +15,7 @@ LIST_KEYS: list[BindingType] = [
 ]
 
 KEYS = [
-    ("/ or i", "go to the search box, where every key types"),
+    ("/ or i", "go to the search box; there, every key types"),
     ("enter ↓ esc", "go from the box to the list"),
     ("↑ ↓ k j", "move the cursor; also page keys, g (first), G (last)"),
     ("enter", "follow: make the caption under the cursor the query"),
@@ -23,7 +23,7 @@ KEYS = [
     ("r", "search with a random caption (ctrl+r from anywhere)"),
     ("tab", "rank by the next method (shift+tab: the previous one)"),
     ("c", "compare: show the lists of several methods side by side"),
-    ("s", "fold: show each image once, at its nearest caption, or all"),
+    ("s", "fold: show each image once, or all captions again"),
     ("ctrl+p", "open the command palette, which also has themes"),
     ("?", "show this help"),
     ("q ctrl+c", "quit (ctrl+c from anywhere)"),

@@ -104,7 +104,7 @@ class Progressed(Message):
 
     progress: Progress
     line: str
-    """The progress in readable form, with rate and time left."""
+    """The progress as text, with rate and time left."""
 
 
 @dataclass

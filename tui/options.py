@@ -112,7 +112,7 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--cache-dir", _FILE, "Folder for computed files."),
     ("--text-column", str, "Column of a table that contains the captions."),
     ("--id-column", str, "Column that contains the caption ids."),
-    ("--group-column", str, "Column with the image id; captions of one image have the same."),
+    ("--group-column", str, "Column that contains the image ids, equal for captions of one image."),
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 
 import click
 
@@ -55,7 +54,8 @@ def search(
     from core.explorer import Explorer
 
     explorer, found = Explorer(opened), False
-    for query in _lines() if from_stdin else [" ".join(text)]:
+    lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in sys.stdin.buffer) if from_stdin else None
+    for query in [" ".join(text)] if lines is None else lines:
         answer = explorer.ask(query, method=method, k=k)
         found = found or len(answer.hits) > 0
         if as_json or jsonl:
@@ -77,7 +77,7 @@ def search(
     "methods",
     type=click.Choice(METHODS),
     multiple=True,
-    help="Use only this method; give the option several times.",
+    help="Compare only this method; repeat the option for others.",
 )
 @as_json
 @quiet
@@ -101,8 +101,3 @@ def compare(
     else:
         print_comparison(opened.captions, comparison, k)
     context.exit(0 if any(comparison.lists.values()) else 1)
-
-
-def _lines() -> Iterator[str]:
-    for line in sys.stdin.buffer:
-        yield line.decode("utf-8", "replace").rstrip("\r\n")

@@ -79,7 +79,8 @@ class AnswerView(Container):
         before, self.answer, hits = self.answer, answer, self.hit_list
         same = before is not None and _about(before) == _about(answer)
         hits.query_row = answer.query.row
-        hits.scale = _scale(answer)
+        median = answer.found.median_distance if answer.found else None
+        hits.scale = 1.0 if median is None else max(median, 1e-6)
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, folding)
         hits.closer_than = self._closer_than(answer)
@@ -130,12 +131,6 @@ class AnswerView(Container):
 def _about(answer: Answer) -> tuple[str, int | None, Method]:
     """Return what was asked: text, row and method."""
     return answer.query.text, answer.query.row, answer.method
-
-
-def _scale(answer: Answer) -> float:
-    """Return the distance of a full bar."""
-    median = answer.found.median_distance if answer.found else None
-    return 1.0 if median is None else max(median, 1e-6)
 
 
 def _begins_with(ranking: Ranking, hits: Ranking) -> bool:

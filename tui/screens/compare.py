@@ -60,10 +60,6 @@ class CompareScreen(ModalScreen[int | None]):
         """Focus the lists."""
         self.table.focus()
 
-    def on_resize(self, event: Resize) -> None:
-        """Show as many lists as fit."""
-        self._show_methods()
-
     def watch_comparison(self) -> None:
         """Show the lists."""
         self.table.comparison = self.comparison
@@ -89,6 +85,7 @@ class CompareScreen(ModalScreen[int | None]):
         """Close the screen, with the caption as its result."""
         self.dismiss(message.row)
 
+    @on(Resize)
     def _show_methods(self) -> None:
         shown = tuple(self._order[: 1 + sum(self.size.width >= width for width in _WIDTHS)])
         self.table.methods = shown

@@ -18,11 +18,16 @@ Every caption is a point in the space of the sentence encoder. The list ranks al
 to the query, where 0 is the same direction. A full bar is the distance of the median caption. “closer 99.2%” means: \
 this hit is closer to the query than 99.2% of random captions are to queries of the same length.
 
-Methods: infersent uses the encoder alone. words compares means of word vectors, weighted by rarity. bm25 compares \
-word stems and gives scores instead of distances. context moves the encoded query towards captions that contain its \
-words. fused combines the ranks of the first three methods. auto uses the method that the calibration found best for \
-the query's length. A comparison underlines the words that a hit shares with the query and shows the ranks of the hit \
-by the other methods. overlap@10 is the number of captions that are among the first ten of both lists.
+Methods of ranking:
+· infersent: the distance of sentence embeddings
+· words: the distance of mean word vectors, weighted by rarity
+· bm25: the BM25 score of word stems, which is not a distance
+· context: infersent, with the query moved towards captions that contain its words
+· fused: the ranks by infersent, words and bm25 combined
+· auto: the method that the calibration found best for the query's length
+
+A comparison underlines the words that a hit shares with the query, and shows the ranks of the hit by the other \
+methods. The value overlap@10 is the number of captions that are among the first ten of both lists.
 
 A query succeeds when another caption of the same image is among its first ten hits. The verdict is the worse of two \
 ratings: whether queries of this length succeed at least half as often as whole captions do, and the probability that \

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import on
 from textual.binding import BindingType
 from textual.events import Click, Paste, Resize
 from textual.geometry import Region, Size
@@ -88,9 +89,7 @@ class HitList(ScrollView, can_focus=True):
     @property
     def row(self) -> int | None:
         """The caption under the cursor."""
-        if self.ranking is None or self.place is None:
-            return None
-        return int(self.ranking.rows[self.place])
+        return None if self.ranking is None or self.place is None else int(self.ranking.rows[self.place])
 
     @property
     def place(self) -> int | None:
@@ -145,10 +144,6 @@ class HitList(ScrollView, can_focus=True):
         """Move the cursor to the line that shows or represents a place of the ranking."""
         if self._fold is not None and len(self):
             self.go(int(self._fold.line_of[min(place, len(self._fold.line_of) - 1)]))
-
-    def on_resize(self, event: Resize) -> None:
-        """Keep the virtual size, as lines are as wide as the widget."""
-        self._measure()
 
     def on_click(self, event: Click) -> None:
         """Move the cursor to the clicked line; a double click follows the hit."""
@@ -242,5 +237,6 @@ class HitList(ScrollView, can_focus=True):
     def _scroll_to_cursor(self) -> None:
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
 
+    @on(Resize)
     def _measure(self) -> None:
         self.virtual_size = Size(0, len(self))
