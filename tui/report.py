@@ -18,7 +18,7 @@ def report(calibration: Calibration) -> str:
     lines = [
         f"{calibration.captions:,} captions; success: {calibration.measure}, without the query's own caption",
         "",
-        f"{'queries':20}{'asked':>6}" + "".join(f"{method:>12}" for method in METHODS) + "   infersent's 95 %",
+        f"{'queries':20}{'count':>6}" + "".join(f"{method:>12}" for method in METHODS) + "   infersent's 95 %",
     ]
     for cell in calibration.curve:
         shares = "".join(f"{cell.by_method[method][0]:12.3f}" for method in METHODS)

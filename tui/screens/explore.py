@@ -63,7 +63,7 @@ class ExploreScreen(Screen[None]):
         self.session = Session()
         self.asker = Asker(self.post_message)
         self._explorer: Explorer | None = None
-        self._explained: tuple[int, int | None] | None = None  # question serial and row last asked about
+        self._explained: tuple[int, int | None] | None = None  # question serial and row of the last explanation request
         self._shown_problems: set[str] = set()
         self._settling: Timer | None = None
 
