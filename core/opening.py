@@ -1,8 +1,4 @@
-"""Opening: the one order in which files become an opened corpus; callers say what they need.
-
-Two steps can be had alone: `locate` tells where what is computed from the files lies and computes nothing;
-`open_text_encoder` opens what turns texts into embeddings, without a corpus.
-"""
+"""Opening: open a corpus from its files, in the one correct order."""
 
 from __future__ import annotations
 
@@ -37,27 +33,26 @@ from core.store.progress import Progress, Steps
 from core.store.whole import is_whole
 from core.trust.calibration import Calibration
 from core.trust.learning import calibrate
-from core.trust.probing import LEAST_CAPTIONS, probe
+from core.trust.probing import MIN_CAPTIONS, probe
 from core.trust.signals import SignalMeter
 from core.trust.verdict import Judge
 
 Need = Literal["matrix", "methods", "calibration"]
-"""What `open_` opens: `matrix` is what the encoder's neighbours need; `methods` adds the other methods; `calibration`
-adds what an earlier run measured, where there is such a thing."""
+"""What `open_` opens: `matrix` suffices for `infersent`; `methods` adds the other methods; `calibration` adds the saved
+calibration, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """The files and settings that decide every answer. `choose` makes one from what a person asked for."""
+    """The files and settings that determine every answer; `choose` resolves `auto`."""
 
     assets: Assets
-    """Which files."""
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:N`."""
     dtype: str = "float32"
-    """What captions are encoded in, `float32` or `bfloat16`."""
+    """Dtype in which captions are encoded, `float32` or `bfloat16`."""
     vocab_size: int | None = None
-    """Only so many words of the vector file are known; None for all."""
+    """Number of leading words of the vector file that are used; None for all."""
     columns: Columns = field(default_factory=Columns)
     """Column names, where the captions are a table."""
 
@@ -71,10 +66,10 @@ class Setup:
         vocab_size: int | None = None,
         columns: Columns | None = None,
     ) -> Setup:
-        """Resolve `auto` to what the machine has.
+        """Make a setup, with `auto` resolved to what the machine supports.
 
         Raises:
-            AssetError: The device is not there.
+            AssetError: The device is not available.
         """
         device = choose_device(device)
         dtype = choose_dtype(dtype, device)
@@ -82,11 +77,11 @@ class Setup:
 
     @property
     def model_name(self) -> str:
-        """What to call the encoder on the screen."""
+        """Display name of the encoder."""
         return "demo encoder" if self.assets.is_demo_encoder else self.assets.weights.stem
 
     def load_encoder(self, word_dim: int) -> SentenceEncoder:
-        """Load the sentence encoder, for word vectors of a width.
+        """Load the sentence encoder for word vectors of width `word_dim`.
 
         Raises:
             AssetError: The weights cannot be used, or were trained with vectors of another width.
@@ -104,20 +99,19 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The captions, and where what is computed from the files lies, whether it is there or not."""
+    """The captions, and the folders of the results computed from the files, which may not exist yet."""
 
     captions: Captions
-    """As read."""
     recipe: Recipe
-    """What the matrix is made from."""
+    """Everything that determines the matrix."""
     vectors: Path
-    """The folder of the converted word vectors."""
+    """Folder of the converted word vectors."""
     matrix: Path
-    """The folder of the matrix."""
+    """Folder of the matrix."""
 
 
 def locate(setup: Setup, cache: Cache) -> Steps[Places]:
-    """Read the captions and hash the other files; converts, loads and encodes nothing.
+    """Read the captions and hash the other files, without converting, loading or encoding.
 
     Raises:
         AssetError: A file cannot be read or used.
@@ -140,13 +134,13 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
 
 
 def _locate_vectors(setup: Setup, cache: Cache) -> Steps[tuple[str, Path]]:
-    """Return the vector file's SHA-256, and the folder of the converted vectors."""
+    """Return the SHA-256 of the vector file and the folder of the converted vectors."""
     digest = yield from cache.sha256(setup.assets.vectors)
     return digest, cache.folder("vectors", f"{digest[:32]}-{VECTORS_FORMAT}")
 
 
 def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
-    """Open what turns texts into embeddings: word vectors (converting new ones), tokenizer and, when needed, weights.
+    """Open word vectors (converting new ones) and tokenizer; the weights are loaded when first needed.
 
     Raises:
         AssetError: The vectors cannot be used, or belong to another version of InferSent.
@@ -170,15 +164,10 @@ def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
 
 
 def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]:
-    """Open a corpus; encode its captions unless that was done before.
-
-    Args:
-        setup: Which files, and how they are read.
-        cache: Where computed things are kept.
-        need: What else to open. The rest can follow: `Opened.open_methods`, `Opened.open_calibration`.
+    """Open a corpus and what `need` names; encode its captions unless the cache holds their matrix.
 
     Raises:
-        AssetError: A file cannot be used, two do not belong together, or the cache cannot be written.
+        AssetError: A file cannot be used, two files do not match, or the cache cannot be written.
     """
     text_encoder = yield from open_text_encoder(setup, cache)
     start = time.perf_counter()
@@ -198,8 +187,8 @@ def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]
     if setup.device == "cpu" and RowCodes.supported():
         try:
             yield from matrix.open_codes()
-        except AssetError as error:  # a full or read-only disk: search then reads the whole rows
-            cache.problems.append(f"search is slower, as it could not be prepared: {error.found}")
+        except AssetError as error:  # a full or read-only disk: search then reads the float16 rows
+            cache.problems.append(f"search is slower, since its index could not be saved: {error.found}")
     report = replace(report, seconds=time.perf_counter() - start)
     opened = Opened(setup, cache, captions=captions, text_encoder=text_encoder, matrix=matrix, report=report)
     if need == "methods":
@@ -210,17 +199,9 @@ def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]
 
 
 class Opened:
-    """An opened corpus with its encoder. Several may be open at once.
+    """An opened corpus with its encoder: N captions and their matrix (N, D); `report` tells how the matrix was opened.
 
-    What is opened later, `rankers` and `judge`, is None until then. Several threads may open and read.
-
-    Args:
-        setup: Which files, and how they are read.
-        cache: Where computed things are kept.
-        captions: N captions.
-        text_encoder: Encodes texts.
-        matrix: The captions' embeddings.
-        report: What opening the matrix took.
+    Several corpora may be open at once, and several threads may use one.
     """
 
     def __init__(
@@ -233,29 +214,25 @@ class Opened:
         matrix: EmbeddingMatrix,
         report: BuildReport,
     ) -> None:
-        self.setup = setup
-        self.cache = cache
-        self.captions = captions
-        self.text_encoder = text_encoder
-        self.matrix = matrix
-        self.report = report
+        self.setup, self.cache, self.report = setup, cache, report
+        self.captions, self.text_encoder, self.matrix = captions, text_encoder, matrix
         self.searcher = MatrixSearcher(matrix, device=setup.device)
         self.folds = Folds(captions)
         self.rankers: Rankers | None = None
-        """Every method; None before `open_methods`."""
+        """All methods; None before `open_methods`."""
         self.calibration: Calibration | None = None
-        """How far answers can be trusted; None before it is measured."""
+        """How far answers can be trusted; None before it is loaded or measured."""
         self.judge: Judge | None = None
-        """Judges by the calibration; None before that."""
+        """Judges answers by `calibration`; None without it."""
         self._lock = threading.Lock()
 
     @property
     def captions_name(self) -> str:
-        """What to call the corpus on the screen."""
+        """Display name of the corpus."""
         return _captions_name(self.setup, self.captions)
 
     def open_methods(self) -> Steps[Rankers]:
-        """Open what the methods beside `infersent` need; index the captions' words unless that was done before.
+        """Open the methods other than `infersent`; index the words of the captions unless the cache holds the index.
 
         Raises:
             AssetError: The cache cannot be written.
@@ -271,21 +248,20 @@ class Opened:
             return self.rankers
 
     def open_calibration(self) -> Steps[None]:
-        """Open what an earlier `calibrate` measured, where there is such a thing. Verdicts rest on it from then on.
+        """Load the calibration that an earlier `calibrate` saved, if there is one, and judge by it from now on.
 
         Raises:
             AssetError: The cache cannot be written.
         """
-        known = Calibration.load(self._calibration_file)
-        if known is not None:
+        saved = Calibration.load(self._calibration_file)
+        if saved is not None:
             rankers = yield from self.open_methods()
-            self._trust(known, self._meter(rankers))
+            self._judge_by(saved, self._meter(rankers))
 
     def calibrate(self, *, again: bool = False) -> Steps[None]:
-        """Measure how far answers can be trusted, unless that was done before; too small a corpus is not measured.
+        """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
 
-        Args:
-            again: Measure even so.
+        A corpus of fewer than `MIN_CAPTIONS` captions with known words is left unmeasured.
 
         Raises:
             AssetError: The cache cannot be written, or the device has too little memory for even one query.
@@ -293,35 +269,35 @@ class Opened:
         if not again:
             yield from self.open_calibration()
         with_words = len(self.matrix) - len(self.matrix.sentences.wordless())
-        if (self.calibration is not None and not again) or with_words < LEAST_CAPTIONS:
+        if (self.calibration is not None and not again) or with_words < MIN_CAPTIONS:
             return
         rankers = yield from self.open_methods()
         meter = self._meter(rankers)
         measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
         calibration = yield from calibrate(measured)
-        self._trust(calibration, meter)
+        self._judge_by(calibration, meter)
         try:
             calibration.save(self._calibration_file)
-        except AssetError as error:  # it holds for now, and is measured again next time
-            self.cache.problems.append(f"what was measured could not be kept: {error.found}")
+        except AssetError as error:  # the calibration stays in use until the program ends
+            self.cache.problems.append(f"the calibration could not be saved: {error.found}")
 
     @cached_property
     def images(self) -> Images | None:
-        """The captions' image groups, where enough images have several captions."""
+        """Image groups of the captions; None where too few images have several captions."""
         if self.captions.groups is None:
             return None
         images = Images(self.captions.groups, leave_out=self.matrix.sentences.wordless())
         return images if images.suffice else None
 
     def problems(self) -> list[str]:
-        """List what a person should know about the opened files, a sentence each."""
+        """List what the user should know about the opened files, one sentence each."""
         problems, vectors, assets = self.problems_of_asking(), self.text_encoder.vocabulary.vectors, self.setup.assets
         if vectors.broken_lines:
-            problems.append(f"{vectors.broken_lines:,} lines of {assets.vectors.name} are broken: left out")
+            problems.append(f"{vectors.broken_lines:,} broken lines of {assets.vectors.name} were skipped")
         if vectors.missing_lines:
             problems.append(
-                f"{assets.vectors.name} is cut off: {vectors.missing_lines:,} words that its first line "
-                "promises are not there; copy or download it again"
+                f"{assets.vectors.name} is cut off: {vectors.missing_lines:,} words that its first line announces are "
+                "missing; copy or download it again"
             )
         if wordless := len(self.matrix.sentences.wordless()):
             problems.append(f"{wordless:,} captions have no known word: only bm25 and fused can find them")
@@ -330,7 +306,7 @@ class Opened:
         return problems
 
     def problems_of_asking(self) -> list[str]:
-        """List those of `problems` that can come up later, while queries are answered."""
+        """List those of `problems` that can arise while queries are answered."""
         problems, device = list(self.cache.problems), self.setup.device
         if device != "cpu" and (self.searcher.device == "cpu" or self.text_encoder.ran_out_of_memory):
             problems.append(f"{device} has too little free memory: queries are answered on the CPU, more slowly")
@@ -338,21 +314,21 @@ class Opened:
 
     @cached_property
     def _calibration_file(self) -> Path:
-        """Its place: beside the matrix, which does not depend on the image groups, under a name that does."""
+        """Its name depends on the image groups, since its folder, that of the matrix, does not."""
         groups = b"" if self.images is None else self.images.of.tobytes()
         return self.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
 
     def _meter(self, rankers: Rankers) -> SignalMeter:
         key = f"{self.matrix.folder.name}:{self.setup.device}:marks"
-        known = self.cache.recall_answer(key)
-        if known is None or len(known) != 4 * self.matrix.dim:
-            known = self.text_encoder.encode(self.text_encoder.vocabulary.marks).embedding.tobytes()
-            self.cache.remember_answer(key, known)
-        marks = np.frombuffer(known, np.float32)  # (D,)
+        cached = self.cache.recall_answer(key)
+        if cached is None or len(cached) != 4 * self.matrix.dim:
+            cached = self.text_encoder.encode(self.text_encoder.vocabulary.marks).embedding.tobytes()
+            self.cache.remember_answer(key, cached)
+        marks = np.frombuffer(cached, np.float32)  # (D,)
         unit = marks / np.linalg.norm(marks)  # (D,)
         return SignalMeter(self.matrix.rows, marks=unit, bm25=rankers.lexical.bm25, images=self.images)
 
-    def _trust(self, calibration: Calibration, meter: SignalMeter) -> None:
+    def _judge_by(self, calibration: Calibration, meter: SignalMeter) -> None:
         with self._lock:
             self.calibration, self.judge = calibration, Judge(calibration, meter)
 

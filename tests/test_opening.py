@@ -181,4 +181,4 @@ def test_a_calibration_that_cannot_be_kept_holds_and_is_told(calibrated, files):
     opened = files.explorer().opened
     finish(opened.calibrate())
     assert opened.calibration is not None
-    assert "could not be kept: Is a directory" in opened.problems()[0]
+    assert "could not be saved: Is a directory" in opened.problems()[0]

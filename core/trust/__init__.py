@@ -1,1 +1,1 @@
-"""How far an answer can be believed: signals, what was measured, the verdict."""
+"""Estimate how far an answer can be trusted: signals, calibration and verdict."""

@@ -1,4 +1,4 @@
-"""Calibration: how far answers can be trusted, measured on the encoder and the captions in use; and its file."""
+"""Calibration: how far answers can be trusted, as measured on one encoder and corpus, and its JSON file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from core.trust.predictor import Predictor
 from core.trust.signals import NAMES
 
 FORMAT = 3
-"""Version of the file's layout and of the way in which it is measured."""
+"""Version of the file layout and of the measurement."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
-"""The shares at which quantiles of random distances are kept, close together near 0 and 1."""
+"""Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,72 +30,69 @@ class Recall:
     kind: str
     """One of `KINDS`."""
     length: int
-    """In known tokens (span) or content words (words); 0 for whole captions."""
+    """Known tokens (span) or content words (words); 0 for whole captions."""
     count: int
-    """How many queries were asked."""
+    """Number of test queries."""
     by_method: dict[str, tuple[float, float, float]]
-    """Success, and its 95 % bootstrap interval, 0..1, by method."""
+    """Rate of success, 0..1, and its 95 % bootstrap interval, by method."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was measured on one encoder and one corpus."""
+    """All figures measured on one encoder and one corpus."""
 
     captions: int
-    """N."""
+    """Number of captions, N."""
     measure: str
-    """What success is, a phrase."""
+    """Definition of success, a phrase."""
     chance: float
-    """How often ten captions drawn at random would be a success."""
+    """Probability that ten random captions are a success."""
     curve: tuple[Recall, ...]
-    """By kind and length."""
+    """Success by kind and length."""
     least_content: int | None
-    """Fewer content words than this are too short, since success is below half of that of whole captions; None when
-    even whole captions succeed no more often than chance."""
+    """Least number of content words that is not too short: queries with fewer succeed less than half as often as whole
+    captions. None when even whole captions succeed no more often than chance."""
     predictor: Predictor
-    """Of success."""
     reliable_from: float
-    """From this probability on a query is reliable; more than 1 when none is."""
+    """Least probability of success of a reliable query; above 1 when there is no threshold."""
     distributions: Mapping[str, tuple[float, ...]]
-    """101 quantiles among whole captions by `DISTRIBUTIONS`."""
+    """101 quantiles over whole captions of each signal in `DISTRIBUTIONS`; empty where not measured."""
     random_distances: Mapping[str, tuple[float, ...]]
-    """Quantiles of the distances between queries and random captions, by length in tokens; 0 for whole captions."""
+    """Quantiles at `TAIL` of the distances between queries and random captions, by length in tokens; 0 for whole
+    captions."""
     hubs: NDArray[np.int32]
-    """Captions that are among the first ten of far more captions than others are, ascending."""
+    """Captions that far more captions than usual have among their first ten hits, ascending."""
     auroc: Mapping[str, float]
-    """Of the verdict, of the number of words alone, of the nearest distance alone, on the held-out half."""
+    """Held-out AUROC of the verdict, of the number of words alone, and of the nearest distance alone."""
     auroc_lead: tuple[float, float, float]
-    """The verdict's lead over the better of the two, and its 95 % paired bootstrap interval."""
+    """AUROC of the verdict minus the better of the other two, and its 95 % paired bootstrap interval."""
     auroc_within_length: float
-    """The mean over lengths 2, 3, 4 and 6 of the AUROC among queries of that length."""
+    """Mean AUROC among held-out queries of equal length, over lengths 2, 3, 4 and 6."""
     false_alarm: float
-    """Of held-out whole captions that succeed, the share not called reliable."""
+    """Share of the succeeding held-out whole captions that are not called reliable."""
     caught: float
-    """Of held-out queries of one to three words that fail, the share not called reliable."""
+    """Share of the failing held-out queries of one to three words that are not called reliable."""
     reliability: tuple[tuple[float, float, int], ...]
-    """Of the held-out queries by tenths of probability: mean probability, share of successes, how many."""
+    """Held-out queries by tenths of probability: mean probability, rate of success, number of queries."""
 
     def recall(self, content: int, method: Method = "infersent") -> float:
-        """How often queries of so many content words succeed, between the lengths that were measured."""
+        """Return the rate of success at a number of content words, interpolated between the measured lengths."""
         cells = [cell for cell in self.curve if cell.kind == "words"]
         lengths = [cell.length for cell in cells]
         return float(np.interp(content, lengths, [cell.by_method[method][0] for cell in cells])) if cells else 0.0
 
     @property
     def learned_too_little(self) -> bool:
-        """Whether whole captions do succeed, but too few of those that were learned from to find a threshold."""
+        """Whether whole captions succeed more often than chance, but too few of them succeeded to find a threshold."""
         return self.reliable_from > 1 and self.least_content is not None
 
     @property
     def whole_recall(self) -> float:
-        """How often whole captions succeed."""
+        """Rate of success of whole captions."""
         return next((cell.by_method["infersent"][0] for cell in self.curve if cell.kind == "whole"), 0.0)
 
     def best_method(self, content: int) -> Method:
-        """The method that succeeds most often at a length; `infersent` unless another is clearly ahead.
-
-        Clearly: its success is above the upper end of infersent's interval.
-        """
+        """Return the method with the highest rate of success at a length, if it exceeds the interval of `infersent`."""
         cells = [cell for cell in self.curve if cell.kind == "words"]
         if not cells:
             return "infersent"
@@ -104,15 +101,14 @@ class Calibration:
         return best if cell.by_method[best][0] > cell.by_method["infersent"][2] else "infersent"
 
     def is_too_short(self, content: int) -> bool:
-        """Whether a query of so many known content words is too short, whatever it says."""
+        """Tell whether a query has too few known content words to be reliable."""
         return self.least_content is None or content < self.least_content
 
     def closer_than(self, distances: NDArray[np.floating] | float, known: int) -> NDArray[np.float64]:
-        """The share of random captions that are farther from a query than each distance, 0..1; the same shape.
+        """Return the share of random captions that are farther from a query than each distance, 0..1; same shape.
 
-        Args:
-            distances: Cosine distances.
-            known: The query's known tokens.
+        `known` is the query's number of known tokens; the distances are cosine distances. nan where nothing was
+        measured.
         """
         lengths = sorted(int(length) for length in self.random_distances if length != "0")
         if not lengths:
@@ -120,36 +116,32 @@ class Calibration:
         length = min(lengths, key=lambda length: abs(np.log(length / max(1, known))))
         if known > max(lengths):
             length = 0
-        nearer: NDArray[np.float64] = np.interp(distances, self.random_distances[str(length)], TAIL)
-        return 1 - nearer
+        return np.asarray(1 - np.interp(distances, self.random_distances[str(length)], TAIL))
 
     def share_below(self, signal: str, value: float) -> float:
-        """The share of whole captions whose signal is below a value, equal ones half, 0..1; 0.5 if not measured."""
-        quantiles = np.array(self.distributions[signal])
+        """Return the share of whole captions with a lower signal, ties counted half, 0..1; 0.5 if not measured."""
+        quantiles = np.array(self.distributions[signal])  # (101,)
         if not len(quantiles):
             return 0.5
-        shares = np.linspace(0, 1, len(quantiles))
+        shares = np.linspace(0, 1, len(quantiles))  # (101,)
         at_most, above = np.interp(value, quantiles, shares), np.interp(-value, -quantiles[::-1], shares)
         return float(at_most + 1 - above) / 2
 
     @cached_property
     def hub_set(self) -> frozenset[int]:
-        """The hubs."""
+        """The hubs as a set."""
         return frozenset(self.hubs.tolist())
 
     def save(self, path: Path) -> None:
-        """Write a JSON file that appears whole or not at all.
-
-        Args:
-            path: Its place, in the folder of the matrix that was measured.
+        """Write a JSON file to the folder of the matrix; it appears whole or not at all.
 
         Raises:
-            AssetError: It cannot be written.
+            AssetError: The file cannot be written.
         """
         write_json(path, self._plain() | {"hubs": self.hubs.tolist(), "made_from": path.parent.name})
 
     def document(self) -> dict[str, Any]:
-        """Return everything but the list of hubs, for JSON; None for figures that could not be measured."""
+        """Return everything but the list of hubs as JSON values; None for figures that could not be measured."""
         document: dict[str, Any] = _without_nan(self._plain())
         return document
 
@@ -159,7 +151,7 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path) -> Calibration | None:
-        """Read what `save` wrote; None when there is nothing, or nothing of this format and matrix."""
+        """Read the file of `save`; return None when it is missing, damaged, or of another format or matrix."""
         try:
             plain = json.loads(path.read_text(encoding="utf-8"))
             if plain.pop("format") != FORMAT or plain.pop("signals") != list(NAMES):
@@ -180,7 +172,7 @@ class Calibration:
 
 
 def _without_nan(value: Any) -> Any:
-    """Write nan, which JSON does not have, as None."""
+    """Replace nan, which JSON lacks, by None."""
     if isinstance(value, dict):
         return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
@@ -189,7 +181,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _tupled(value: Any) -> Any:
-    """Read JSON's lists as tuples."""
+    """Replace lists by tuples."""
     if isinstance(value, dict):
         return {name: _tupled(item) for name, item in value.items()}
     return tuple(map(_tupled, value)) if isinstance(value, list) else value

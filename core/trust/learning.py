@@ -1,10 +1,10 @@
-"""Learning: what queries with known success teach about all others.
+"""Learning: turn test queries with known success into a calibration.
 
-Queries are cut from captions: runs of tokens and sets of content words, of several lengths, and whole captions. Each is
-answered without the caption that it comes from. It succeeds when a sibling caption is among the first ten hits; where a
-corpus has no image groups, when at least half of the first ten are also among the first ten of the whole caption. From
-the signals of one half of these queries a logistic regression learns to predict success; all figures about it are taken
-on the other half, whose images it has not seen.
+Test queries are cut from captions: runs of tokens, sets of content words, and whole captions. Each is answered without
+its source caption. It succeeds when a sibling caption is among the first ten hits or, in a corpus without image groups,
+when half of the first ten hits are also among the first ten of the whole caption. A logistic regression learns to
+predict success from the signals of one half of the queries; all figures are measured on the other half, whose images it
+has not seen.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from core.trust.probes import KINDS, LENGTHS
 from core.trust.signals import NAMES
 
 DISTRIBUTIONS = ("nearest", "from_marks", "marks")
-"""What has its distribution among whole captions kept."""
-_MOST_FALSE_ALARMS = 0.02  # of succeeding whole captions, on the half that is learned from; 5 % is promised
-_WITHIN = (2, 3, 4, 6)  # lengths at which the predictor is judged among queries of equal length
+"""Signals whose distribution over whole captions is stored."""
+_MAX_FALSE_ALARM = 0.02  # on the learning half, so that the held-out rate stays below 5 %
+_WITHIN_LENGTHS = (2, 3, 4, 6)  # for the AUROC among queries of equal length
 _BOOTSTRAPS = 1000
 _SIBLING = "another caption of the same image among the first ten"
 _SAME_HITS = "half of the whole caption's first ten"
@@ -33,58 +33,53 @@ _SAME_HITS = "half of the whole caption's first ten"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What asking all queries gave; the raw material of a calibration. Q queries."""
+    """Signals and success of Q test queries, from which a calibration is learned."""
 
     kinds: NDArray[np.str_]
-    """One of `KINDS` each, (Q,)."""
+    """Kind of each query, one of `KINDS`, (Q,)."""
     lengths: NDArray[np.int64]
-    """The length that was cut, 0 for whole captions, (Q,)."""
+    """Length that was cut, 0 for whole captions, (Q,)."""
     known: NDArray[np.int64]
-    """Known tokens, (Q,)."""
+    """Number of known tokens, (Q,)."""
     content: NDArray[np.int64]
-    """Known content words, (Q,)."""
+    """Number of known content words, (Q,)."""
     extra: NDArray[np.bool_]
-    """Whole captions beyond the number that every length has, (Q,): they serve thresholds and false alarms alone."""
+    """Whole captions beyond the number per length, (Q,); they serve only thresholds and false alarms."""
     held_out: NDArray[np.bool_]
-    """Whether the query is judged, not learned from, (Q,)."""
+    """Whether the query is used to measure, not to learn, (Q,)."""
     signals: NDArray[np.float64]
-    """(Q, S)."""
+    """Signals, (Q, S)."""
     marks: NDArray[np.float64]
-    """Share of the maxima that the two marks won, (Q,); nan where it was not looked at: in all but whole captions."""
+    """Share of the maxima on the two sentence marks, (Q,); nan for all but some whole captions."""
     success: Mapping[Method, NDArray[np.bool_]]
-    """By method, (Q,)."""
+    """Success by method, (Q,)."""
     random_distances: NDArray[np.float32]
-    """Distances to R captions drawn at random, (Q, R); nan to the caption that the query comes from."""
+    """Distances to R random captions, (Q, R); nan for the source caption."""
     hubs: NDArray[np.int32]
-    """The captions that are near everything."""
+    """Captions that are near many unrelated captions, ascending."""
     captions: int
-    """N."""
+    """Number of captions, N."""
     chance: float
-    """How often ten captions drawn at random would be a success."""
+    """Probability that ten random captions are a success."""
     by_images: bool
-    """Whether success is a sibling caption among the first ten."""
+    """Whether success means a sibling caption among the first ten hits."""
 
 
 def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
-    """Learn from one half of the measured queries, and judge on the other.
-
-    Args:
-        measured: What asking them gave.
-        seed: Of the bootstraps.
-    """
+    """Learn from one half of the measured queries and measure on the other; `seed` determines the bootstraps."""
     random = np.random.default_rng(seed)
-    success = measured.success["infersent"]
-    equal = ~measured.extra
+    success = measured.success["infersent"]  # (Q,)
+    equal = ~measured.extra  # (Q,)
     curve = yield from _curve(measured, random)
     least = _least_content(curve, measured.chance)
-    learn = ~measured.held_out
+    learn = ~measured.held_out  # (Q,)
     predictor = Predictor.fit(measured.signals[learn & equal], success[learn & equal])
-    probability = predictor.probability(measured.signals)
-    short = measured.content < (least if least is not None else np.inf)
-    whole = measured.kinds == "whole"
+    probability = predictor.probability(measured.signals)  # (Q,)
+    short = measured.content < (least if least is not None else np.inf)  # (Q,)
+    whole = measured.kinds == "whole"  # (Q,)
     threshold = _threshold(probability, short, learn & whole & success)
-    alarm = short | (probability < threshold)
-    judged = measured.held_out & equal
+    alarm = short | (probability < threshold)  # (Q,)
+    judged = measured.held_out & equal  # (Q,)
     alternatives = {
         "words": np.log(np.maximum(measured.known, 1)),
         "nearest_distance": -measured.signals[:, NAMES.index("nearest")],
@@ -94,10 +89,10 @@ def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
     best = max(alternatives, key=lambda name: auroc[name])
     within = [
         auroc_of(probability[cell], success[cell])
-        for length in _WITHIN
+        for length in _WITHIN_LENGTHS
         for cell in [judged & (measured.lengths == length)]
     ]
-    few = measured.held_out & (measured.known <= 3)
+    few = measured.held_out & (measured.known <= 3)  # (Q,)
     lead = yield from _lead(probability[judged], alternatives[best][judged], success[judged], random)
     return Calibration(
         captions=measured.captions,
@@ -128,11 +123,11 @@ def _curve(measured: Measured, random: np.random.Generator) -> Steps[tuple[Recal
     cells = []
     for kind in KINDS:
         for length in sorted(set(measured.lengths[measured.kinds == kind].tolist())):
-            cell = (measured.kinds == kind) & (measured.lengths == length)
-            draws = random.integers(0, cell.sum(), size=(_BOOTSTRAPS, cell.sum()))
+            cell = (measured.kinds == kind) & (measured.lengths == length)  # (Q,)
+            draws = random.integers(0, cell.sum(), size=(_BOOTSTRAPS, cell.sum()))  # (_BOOTSTRAPS, cell queries)
             by_method: dict[str, tuple[float, float, float]] = {}
             for method in METHODS:
-                values = measured.success[method][cell]
+                values = measured.success[method][cell]  # (cell queries,)
                 low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
                 by_method[method] = (float(values.mean()), float(low), float(high))
             cells.append(Recall(kind, length, int(cell.sum()), by_method))
@@ -141,13 +136,13 @@ def _curve(measured: Measured, random: np.random.Generator) -> Steps[tuple[Recal
 
 
 def _least_content(curve: Sequence[Recall], chance: float) -> int | None:
-    """Find the least number of content words from which on success is at least half of that of whole captions.
+    """Find the least number of content words from which on success is at least half that of whole captions.
 
-    One more than the longest that was measured when even those fail; None when even whole captions do, by chance.
+    It is one more than the longest measured length when that fails too; None when whole captions do not beat chance.
     """
     recalls = {(cell.kind, cell.length): cell.by_method["infersent"] for cell in curve}
     whole = recalls.get(("whole", 0), (0.0, 0.0, 0.0))
-    if whole[1] <= min(3 * chance, (1 + chance) / 2):  # as far from chance as from certainty, where chance is high
+    if whole[1] <= min(3 * chance, (1 + chance) / 2):  # where chance is high, halfway to certainty
         return None
     lengths = sorted(length for kind, length in recalls if kind == "words")
     least = lengths[-1] + 1 if lengths else 1
@@ -159,12 +154,10 @@ def _least_content(curve: Sequence[Recall], chance: float) -> int | None:
 
 
 def _threshold(probability: NDArray[np.float64], short: NDArray[np.bool_], good: NDArray[np.bool_]) -> float:
-    """Find the probability below which an alarm is raised, so that few good queries get one for it or their length."""
-    allowed = int(_MOST_FALSE_ALARMS * good.sum()) - int((good & short).sum())
-    ranked = np.sort(probability[good & ~short])
-    if len(ranked) < 10:
-        return 2.0
-    return float(ranked[max(0, allowed)])
+    """Find the least probability of a reliable query such that few good queries are below it or too short; 2 for none."""
+    allowed = int(_MAX_FALSE_ALARM * good.sum()) - int((good & short).sum())
+    ranked = np.sort(probability[good & ~short])  # (good and not short,)
+    return float(ranked[max(0, allowed)]) if len(ranked) >= 10 else 2.0
 
 
 def _lead(
@@ -174,7 +167,7 @@ def _lead(
     for number in range(_BOOTSTRAPS):
         if number % 50 == 0:
             yield Progress("calibrating: figures", number, _BOOTSTRAPS, "")
-        draw = random.integers(0, len(success), size=len(success))
+        draw = random.integers(0, len(success), size=len(success))  # (judged,)
         leads.append(auroc_of(verdict[draw], success[draw]) - auroc_of(other[draw], success[draw]))
     low, high = np.nanquantile(leads, [0.025, 0.975]) if np.isfinite(leads).any() else (np.nan, np.nan)
     return auroc_of(verdict, success) - auroc_of(other, success), float(low), float(high)
@@ -183,12 +176,12 @@ def _lead(
 def _distributions(measured: Measured) -> dict[str, tuple[float, ...]]:
     values = {name: measured.signals[:, NAMES.index(name)] for name in DISTRIBUTIONS if name in NAMES}
     values["marks"] = measured.marks
-    found: dict[str, tuple[float, ...]] = {}
+    quantiles: dict[str, tuple[float, ...]] = {}
     for name in DISTRIBUTIONS:
-        there = values[name][measured.kinds == "whole"]
-        there = there[np.isfinite(there)]
-        found[name] = tuple(np.quantile(there, np.linspace(0, 1, 101)).tolist()) if len(there) else ()
-    return found
+        whole = values[name][measured.kinds == "whole"]  # (whole captions,)
+        finite = whole[np.isfinite(whole)]  # (measured,)
+        quantiles[name] = tuple(np.quantile(finite, np.linspace(0, 1, 101)).tolist()) if len(finite) else ()
+    return quantiles
 
 
 def _share(event: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
@@ -196,7 +189,7 @@ def _share(event: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
 
 
 def _reliability(probability: NDArray[np.float64], success: NDArray[np.bool_]) -> tuple[tuple[float, float, int], ...]:
-    bins = np.minimum((probability * 10).astype(int), 9)
+    bins = np.minimum((probability * 10).astype(int), 9)  # (judged,)
     return tuple(
         (float(probability[bins == i].mean()), float(success[bins == i].mean()), int((bins == i).sum()))
         for i in range(10)

@@ -1,4 +1,4 @@
-"""Probes: test queries, cut from the corpus's own captions."""
+"""Probes: test queries cut from the captions of the corpus."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from core.corpus.vocabulary import Vocabulary
 from core.query import Token
 
 LENGTHS = (1, 2, 3, 4, 6, 8, 12)
-"""Lengths of the queries that are cut from captions."""
+"""Lengths of the test queries."""
 Kind = Literal["span", "words", "whole"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""A run of tokens; content words in their order; the whole caption, whose length is written as 0."""
+"""`span`: consecutive tokens; `words`: content words in order; `whole`: the whole caption, of length 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A query that was cut from a caption."""
+    """A test query cut from a caption."""
 
     kind: Kind
-    """How it was cut."""
     length: int
-    """In tokens (span) or content words (words); 0 for a whole caption."""
+    """Tokens (span) or content words (words); 0 for a whole caption."""
     source: int
-    """The caption that it is cut from."""
+    """Row of the source caption."""
     tokens: tuple[str, ...]
-    """Its tokens, all of them known."""
+    """Tokens, all of them known."""
     ids: tuple[int, ...]
-    """Of the tokens, without marks."""
+    """Ids of the tokens, without sentence marks."""
     extra: bool = False
-    """Whether it is beyond the number that every length has."""
+    """Whether it exceeds the number per length."""
 
     @property
     def content(self) -> int:
-        """How many of its tokens are content words."""
+        """Number of content words."""
         return sum(Token(token, True, 0.0).is_content for token in self.tokens)
 
 
@@ -52,20 +51,15 @@ def cut_probes(
     most_sources: int,
     most: int,
 ) -> list[Probe]:
-    """Cut queries: equally many of each kind and length, as far as there are captions long enough.
+    """Cut test queries, equally many of each kind and length where enough captions are long enough.
 
-    Args:
-        sentences: The captions' token ids, N of them.
-        vocabulary: What the ids stand for.
-        images: The captions' image groups; then only captions with siblings are cut from. None where there are none.
-        random: Makes every choice.
-        most_sources: At most how many captions are cut from.
-        most: At most how many queries of a kind and length, whole captions beyond that being `extra`.
+    At most `most_sources` captions are cut; only captions with siblings where there are image groups. There are at most
+    `most` queries per kind and length; further whole captions are marked `extra`. `random` determines every choice.
     """
     usable = np.diff(sentences.starts) > 2  # (N,) at least one known word
     if images is not None:
         usable &= images.have_siblings()
-    sources = random.permutation(np.flatnonzero(usable))[:most_sources].tolist()
+    sources = random.permutation(np.flatnonzero(usable))[:most_sources].tolist()  # up to most_sources rows
     ids = {row: sentences[row][1:-1].tolist() for row in sources}
     words = {row: vocabulary.words(ids[row]) for row in sources}
     content = {
@@ -85,9 +79,9 @@ def cut_probes(
     for length in LENGTHS:
         long = [row for row in sources if len(content[row]) >= length]
         if len(long) < min(most, len(sources)) // 2:
-            break  # too few captions are as long
+            break  # longer captions are even fewer
         for row in random.permutation(long)[:most].tolist():
-            chosen = np.sort(random.choice(len(content[row]), length, replace=False))
+            chosen = np.sort(random.choice(len(content[row]), length, replace=False))  # (length,)
             probes.append(cut("words", length, row, [content[row][i] for i in chosen]))
     for number, row in enumerate(sources):
         probes.append(cut("whole", 0, row, range(len(ids[row])), extra=number >= most))

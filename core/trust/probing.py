@@ -1,4 +1,4 @@
-"""Probing: ask the corpus queries whose answers are known, cut from its own captions, for a calibration."""
+"""Probing: ask the corpus test queries with known answers, as the data for a calibration."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from core.trust.learning import Measured
 from core.trust.probes import Probe, cut_probes
 from core.trust.signals import HITS, NAMES, SignalMeter
 
-LEAST_CAPTIONS = 50
-"""Captions with known words that it takes to measure anything."""
+MIN_CAPTIONS = 50
+"""Least number of captions with known words for a calibration."""
 _SOURCES = 1200  # source captions, each also asked whole: enough to estimate a false-alarm rate of 2 %
-_EACH = 320  # queries of a kind and length
-_LOOKED_AT = 48  # whole captions whose maxima are looked at, one by one
-_SAMPLED = 1000  # captions whose first ten hits are counted, to find the hubs
-_RANDOM = 512  # captions drawn at random, to which the distance of every query is measured
-_HUB_DEVIATIONS = 3.0  # standard deviations above the mean number of first tens that a caption is in
-_HUB_LEAST = 5  # first tens that a hub is in at least: in a large corpus two happen by chance
-_QUERIES_PER_STEP = 16  # between two reports of progress
+_PER_LENGTH = 320  # queries per kind and length
+_MARKS_SAMPLE = 48  # whole captions whose maxima are measured, one encoding each
+_HUB_SAMPLE = 1000  # captions whose first ten hits are counted to find the hubs
+_RANDOM_CAPTIONS = 512  # random captions to which the distance of every query is measured
+_HUB_DEVIATIONS = 3.0  # a hub's count of first tens is this many standard deviations above the mean
+_HUB_LEAST = 5  # and at least this: in a large corpus a count of two happens by chance
+_QUERIES_PER_STEP = 16  # between two progress reports
 
 
 class AnsweredProbes(NamedTuple):
-    """Q test queries, and what every method found for them without their own captions."""
+    """Q test queries, and the hits of every method without the source captions."""
 
     probes: list[Probe]
-    """The queries as they were cut."""
+    """The queries as cut."""
     queries: list[Query]
-    """The same, ready for every method."""
+    """The same queries, ready for every method."""
     sources: NDArray[np.int64]
-    """The caption that each is cut from, (Q,)."""
+    """Source caption of each query, (Q,)."""
     embeddings: NDArray[np.float32]
-    """Unit rows, (Q, D)."""
+    """Unit embeddings, (Q, D)."""
     lists: Lists
-    """What was found."""
+    """Hits by method."""
 
 
 def answer_probes(
@@ -60,16 +60,9 @@ def answer_probes(
     most_sources: int,
     most: int,
 ) -> Steps[AnsweredProbes]:
-    """Cut queries from captions and answer them by every method without their caption.
+    """Cut test queries from at most `most_sources` captions and answer each by every method without its source caption.
 
-    Args:
-        matrix: The captions' embeddings, (N, D).
-        rankers: The methods.
-        text_encoder: Encodes the queries.
-        images: The captions' image groups; None where there are none, or too few (`Images.suffice`).
-        random: Makes every choice.
-        most_sources: At most how many captions queries are cut from.
-        most: At most how many queries of a kind and length.
+    `most` limits the queries per kind and length; `images` is None where there are too few (`Images.suffice`).
 
     Raises:
         AssetError: The device has too little memory for even one query.
@@ -83,7 +76,7 @@ def answer_probes(
     yield from embed_sentences(
         *(sentences, vocabulary.vectors, encoder, embeddings), stage="calibrating: encoding queries", unit="queries"
     )
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (Q, D)
     queries = [
         Query(text=text, literal=text, ids=sentences[i], embedding=embeddings[i])
         for i, text in enumerate(" ".join(each.tokens) for each in probes)
@@ -101,34 +94,28 @@ def probe(
     images: Images | None,
     seed: int = 0,
 ) -> Steps[Measured]:
-    """Ask queries whose answers are known, and note whether the answers are right.
+    """Ask test queries and measure their signals and success; `seed` determines every choice.
 
-    Args:
-        matrix: The captions' embeddings, (N, D).
-        rankers: The methods.
-        text_encoder: Encodes the queries.
-        meter: Measures their signals.
-        images: The captions' image groups; None where there are none, or too few (`Images.suffice`).
-        seed: Decides every choice.
+    `images` is None where the captions have no image groups, or too few (`Images.suffice`).
 
     Raises:
         AssetError: The device has too little memory for even one query.
     """
     random = np.random.default_rng(seed)
     answered = yield from answer_probes(
-        *(matrix, rankers, text_encoder), images=images, random=random, most_sources=_SOURCES, most=_EACH
+        *(matrix, rankers, text_encoder), images=images, random=random, most_sources=_SOURCES, most=_PER_LENGTH
     )
     probes, queries, sources, embeddings, lists = answered
     signals = np.empty((len(probes), len(NAMES)))  # (Q, S)
     for i, each in enumerate(probes):
-        hits = lists.rows["infersent"][i, :HITS]  # (20,)
-        there = hits >= 0
+        hits = lists.rows["infersent"][i, :HITS]  # (HITS,)
+        found = hits >= 0  # (HITS,)
         signals[i] = meter.measure(
             embeddings[i],
             known=queries[i].known,
             stems=lists.stems[i],
-            hits=hits[there],
-            cosines=lists.cosines[i, :HITS][there],
+            hits=hits[found],
+            cosines=lists.cosines[i, :HITS][found],
             leave_out=each.source,
         ).array()
         if i % _QUERIES_PER_STEP == 0:
@@ -137,12 +124,12 @@ def probe(
     device = text_encoder.sentence_encoder.device
     hubs = yield from _hubs(matrix, random, device)
     shares = yield from _marks_shares(probes, queries, text_encoder)
-    drawn = _draw(matrix, _RANDOM, random)
+    drawn = _draw(matrix, _RANDOM_CAPTIONS, random)  # (R,)
     distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
-    distances[sources[:, None] == drawn] = np.nan
+    distances[sources[:, None] == drawn] = np.nan  # (Q, R)
     yield Progress("calibrating: random pairs", len(probes), len(probes), "queries")
     _, groups = np.unique(images.of[sources] if images is not None else sources, return_inverse=True)  # (Q,)
-    half = random.permutation(int(groups.max()) + 1) % 2  # whole images are held out, a half of them
+    half = random.permutation(int(groups.max()) + 1) % 2  # (images,); an image is held out as a whole
     return Measured(
         kinds=np.array([each.kind for each in probes]),
         lengths=np.array([each.length for each in probes]),
@@ -164,7 +151,7 @@ def probe(
 def _success(
     lists: dict[Method, NDArray[np.int64]], sources: NDArray[np.int64], probes: list[Probe], images: Images | None
 ) -> Steps[dict[Method, NDArray[np.bool_]]]:
-    """Tell which queries succeeded, by method; (Q,)."""
+    """Determine by method which queries succeeded, (Q,)."""
     success = {}
     whole = {each.source: i for i, each in enumerate(probes) if each.kind == "whole"}
     for method in METHODS:
@@ -180,9 +167,9 @@ def _success(
 
 
 def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: torch.device) -> Steps[NDArray[np.int32]]:
-    """Find the captions that are among the first ten of far more captions than others are (Radovanovic et al. 2010)."""
-    sample = _draw(matrix, _SAMPLED, random)  # (S,)
-    queries = matrix.rows[sample].astype(np.float32)  # (S, D)
+    """Find the captions that far more captions than usual have among their first ten hits (Radovanovic et al. 2010)."""
+    sample = _draw(matrix, _HUB_SAMPLE, random)  # (n,)
+    queries = matrix.rows[sample].astype(np.float32)  # (n, D)
     excluded = matrix.sentences.wordless()
     nearest = yield from follow(
         nearest_together(queries, matrix.rows, k=FIRST, leave_out=sample, excluded=excluded, device=device),
@@ -190,28 +177,28 @@ def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: torch.de
     )
     counts = np.bincount(nearest.rows.ravel(), minlength=len(matrix))  # (N,)
     usual = counts.mean() + _HUB_DEVIATIONS * counts.std()
-    return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)
+    return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)  # (hubs,)
 
 
 def _draw(matrix: EmbeddingMatrix, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Draw captions with known words, ascending; (count,), or all there are."""
-    known = np.setdiff1d(np.arange(len(matrix)), matrix.sentences.wordless())
+    """Draw `count` random captions with known words, or all if there are fewer; ascending."""
+    known = np.setdiff1d(np.arange(len(matrix)), matrix.sentences.wordless())  # (captions with known words,)
     return np.sort(random.permutation(known)[:count])
 
 
 def _marks_shares(probes: list[Probe], queries: list[Query], text_encoder: TextEncoder) -> Steps[NDArray[np.float64]]:
-    """Measure the marks' share of the maxima for some whole captions; nan for all other queries; (Q,)."""
-    shares = np.full(len(probes), np.nan)
-    looked_at = [i for i, each in enumerate(probes) if each.kind == "whole"][:_LOOKED_AT]
-    for done, i in enumerate(looked_at):
+    """Measure the sentence marks' share of the maxima for some whole captions; nan for other queries; (Q,)."""
+    shares = np.full(len(probes), np.nan)  # (Q,)
+    sample = [i for i, each in enumerate(probes) if each.kind == "whole"][:_MARKS_SAMPLE]
+    for done, i in enumerate(sample):
         importance = text_encoder.encode(queries[i].ids).importance  # (T,)
         shares[i] = importance[0] + importance[-1]
-        yield Progress("calibrating: sentence marks", done, len(looked_at), "queries")
+        yield Progress("calibrating: sentence marks", done, len(sample), "queries")
     return shares
 
 
 def _chance(n: int, images: Images | None, sources: NDArray[np.int64]) -> float:
-    """Compute how often ten captions drawn at random would be a success."""
+    """Compute the probability that ten random captions are a success."""
     if images is None:
         return 0.0
     siblings = images.sizes[images.of[sources]] - 1  # (Q,)

@@ -250,13 +250,13 @@ def test_unknown_words_are_named_unless_still_typed():
     ("signals", "more", "reason"),
     [
         (replace(PLAIN, nearest=0.99), {}, "hit 1 is farther away than for 99% of whole captions"),
-        (replace(PLAIN, matches=0.0), {}, "no caption has all of its words"),
-        (replace(PLAIN, matches=np.log1p(1500)), {}, "1,500 captions have all of its words"),
+        (replace(PLAIN, matches=0.0), {}, "no caption has all of the query's words"),
+        (replace(PLAIN, matches=np.log1p(1500)), {}, "too general: 1,500 captions have all of the query's words"),
         (replace(PLAIN, same_image=0), {}, "20 different images"),
-        (replace(PLAIN, from_marks=0.01), {}, "nearer to the embedding of no words than 99% of whole captions"),
-        (PLAIN, {}, "usually failed in the calibration"),
+        (replace(PLAIN, from_marks=0.01), {}, "nearer to the embedding of an empty text than 99% of whole captions"),
+        (PLAIN, {}, "often failed in the calibration"),
         (PLAIN, {"marks": 0.97}, "marks won 97% of the features, more than in 97% of whole captions"),
-        (PLAIN, {"hubs": 3}, "3 of the first 10 are hubs"),
+        (PLAIN, {"hubs": 3}, "3 of the first 10 hits are hubs"),
     ],
 )
 def test_a_doubt_is_explained(signals, more, reason):

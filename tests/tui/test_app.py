@@ -1168,8 +1168,8 @@ async def test_a_comparison_survives_every_size(files):
 def measured(files, monkeypatch):
     """The files of a corpus that is calibrated already, with fewer queries than usual."""
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
-    monkeypatch.setattr("core.trust.probing._EACH", 30)
-    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
+    monkeypatch.setattr("core.trust.probing._MARKS_SAMPLE", 2)
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     finish(files.explorer().opened.calibrate())
     return files
@@ -1238,8 +1238,8 @@ def test_the_first_line_and_a_hint_never_wrap(level):
 
 async def test_a_calibration_ends_with_a_verdict_on_the_shown_query(files, monkeypatch):
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
-    monkeypatch.setattr("core.trust.probing._EACH", 30)
-    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
+    monkeypatch.setattr("core.trust.probing._MARKS_SAMPLE", 2)
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     app = make_app(files)
     stages = set()

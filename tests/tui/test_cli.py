@@ -198,8 +198,8 @@ def test_an_unknown_method_is_refused(run, files):
 def quick(monkeypatch) -> None:
     """Make calibrations use fewer queries."""
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
-    monkeypatch.setattr("core.trust.probing._EACH", 30)
-    monkeypatch.setattr("core.trust.probing._LOOKED_AT", 2)
+    monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
+    monkeypatch.setattr("core.trust.probing._MARKS_SAMPLE", 2)
 
 
 def test_calibrate_json_is_one_valid_document(run, files, monkeypatch):
