@@ -1,1 +1,1 @@
-"""Which captions are near a query: exact search, the older methods, and what is shown of a ranking."""
+"""Rank captions by nearness to a query: exact search, the older methods, and how a ranking is displayed."""

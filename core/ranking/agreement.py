@@ -1,4 +1,4 @@
-"""Agreement: which tokens of two sentences make their embeddings alike."""
+"""Agreement: which tokens of two sentences make their embeddings similar."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A token of the query and one of the hit, with the features that both won in max pooling."""
+    """A query token and a hit token, with the features whose maximum falls on both."""
 
     query: str
     hit: str
     share: float
-    """Share of the cosine that these features contribute; all shares sum to 1, single ones may be negative."""
+    """Share of the cosine that these features contribute; all shares sum to 1, and a share may be negative."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The cosine of two sentences, by the tokens that it comes from."""
+    """The cosine of two sentences, split by pairs of tokens."""
 
     cosine: float
-    """-1..1."""
+    """Cosine, 0.001..1."""
     pairs: tuple[Pair, ...]
-    """Pairs of words, equal texts together, the largest share first."""
+    """Pairs of words, largest share first; tokens with equal texts are merged."""
     marks: float
-    """The share of the features where a sentence mark won on either side."""
+    """Share of the cosine from features that a sentence mark won on either side; may be negative."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """One of two sentences."""
+    """One of the two sentences."""
 
     embedding: NDArray[np.floating]
-    """(D,), of any length but 0."""
+    """Embedding, (D,), not normalized, never 0."""
     winners: NDArray[np.int32]
-    """Which token each feature's maximum falls on, (D,)."""
+    """Index of the token on which each feature's maximum falls, (D,)."""
     tokens: Sequence[str]
-    """The T tokens that were encoded, the sentence marks first and last."""
+    """The T encoded tokens, with the sentence marks first and last."""
 
 
 def agree(query: Side, hit: Side) -> Agreement | None:
-    """Split the cosine of two sentences by (query token, hit token); None when they are (nearly) orthogonal or opposed.
+    """Split the cosine of two sentences by (query token, hit token); return None when it is below 0.001.
 
-    A feature contributes the product of both unit embeddings' values to the pair of tokens that won it.
+    A feature contributes the product of its values in the two unit embeddings to the pair of tokens that won it.
     """
     products = _unit(query.embedding) * _unit(hit.embedding)  # (D,)
     cosine = float(products.sum())
@@ -55,11 +55,11 @@ def agree(query: Side, hit: Side) -> Agreement | None:
     names_q, codes_q = _codes(query.tokens)
     names_h, codes_h = _codes(hit.tokens)
     cells = codes_q[query.winners] * len(names_h) + codes_h[hit.winners]  # (D,)
-    shares = np.bincount(cells, products, minlength=len(names_q) * len(names_h)) / cosine  # (distinct * distinct,)
-    table = shares.reshape(len(names_q), len(names_h))
-    words = table[1:, 1:]  # the marks have code 0
-    order = np.argsort(-words, axis=None, kind="stable")
-    order = order[words.ravel()[order] != 0]
+    shares = np.bincount(cells, products, minlength=len(names_q) * len(names_h)) / cosine  # (names_q * names_h,)
+    table = shares.reshape(len(names_q), len(names_h))  # (names_q, names_h); code 0 is the marks
+    words = table[1:, 1:]  # (words_q, words_h)
+    order = np.argsort(-words, axis=None, kind="stable")  # (words_q * words_h,)
+    order = order[words.ravel()[order] != 0]  # (pairs,)
     pairs = tuple(
         Pair(names_q[1 + at // words.shape[1]], names_h[1 + at % words.shape[1]], float(words.flat[at]))
         for at in order.tolist()
@@ -68,12 +68,12 @@ def agree(query: Side, hit: Side) -> Agreement | None:
 
 
 def _unit(embedding: NDArray[np.floating]) -> NDArray[np.float64]:
-    wide = embedding.astype(np.float64)
+    wide = embedding.astype(np.float64)  # (D,)
     return np.asarray(wide / np.linalg.norm(wide))
 
 
 def _codes(tokens: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """Number the distinct tokens from 1, the two marks being 0; return their names by number, and each token's."""
+    """Number the distinct tokens from 1 and the two marks 0; return texts by number, and each token's number, (T,)."""
     numbers: dict[str, int] = {}
     codes = [numbers.setdefault(token, len(numbers) + 1) for token in tokens[1:-1]]
-    return ["", *numbers], np.array([0, *codes, 0])
+    return ["", *numbers], np.array([0, *codes, 0])  # (T,)

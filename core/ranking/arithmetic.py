@@ -1,4 +1,4 @@
-"""Query arithmetic: a typed text such as `a dog on a beach - a dog + a horse` as terms with weights."""
+"""Arithmetic: parse a typed text such as `a dog on a beach - a dog + a horse` as a weighted sum of texts."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SIGNS = {"+": 1.0, "-": -1.0}
-_PIECE = re.compile(r'"[^"]*"(?!\S)|\S+')  # what stands in quotes, or else between blanks
+_PIECE = re.compile(r'"[^"]*"(?!\S)|\S+')  # a quoted text, or else a run without blanks
 _WEIGHT = re.compile(r"\d{1,6}(\.\d{0,6})?|\.\d{1,6}", re.ASCII)
-_CANCELLED = 1e-3  # of the sum of absolute weights: a shorter vector is made of rounding errors
+_CANCELLED = 1e-3  # relative to the sum of absolute weights; a shorter vector is mostly rounding error
 
 
 @dataclass(frozen=True, slots=True)
 class Summand:
-    """One summand of a query."""
+    """One term as parsed; `core.query.Term` adds its tokens."""
 
     weight: float
-    """What its unit embedding is multiplied by."""
+    """Factor of its unit embedding."""
     text: str
-    """A text of its own, without quotes."""
+    """Text of the term, without quotes."""
 
 
 def parse(text: str) -> tuple[Summand, ...] | None:
-    """Read a text as a sum. Operators stand between blanks; a weight is a number before ` * `; quotes make it literal.
+    """Parse a text as a sum of at least two terms; return None for a plain text.
 
-    Signs that follow each other are multiplied; one at the end waits for its term.
-
-    Returns:
-        At least two terms; None for a plain text, where no operator stands between two terms.
+    Operators stand between blanks; a weight is a number before ` * `; quotes make a text literal. Consecutive signs are
+    multiplied; a sign at the end is ignored.
     """
     terms: list[Summand] = []
     sign, pieces = 1.0, list[str]()
@@ -47,23 +45,26 @@ def parse(text: str) -> tuple[Summand, ...] | None:
 
 
 def unquoted(text: str) -> str:
-    """Take off the quotes that keep a whole text from being read as a sum; other texts stay as they are."""
+    """Remove the quotes that prevent a whole text from being parsed as a sum; return other texts unchanged."""
     match = _PIECE.fullmatch(text.strip())
     inner = _without_quotes(match[0]) if match else text
     return text if parse(inner) is None else inner
 
 
 def weighted_sum(weights: Sequence[float], embeddings: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | None:
-    """Add unit embeddings, (D,) of any length but 0 each, times their weights; None when they cancel out."""
+    """Add weighted unit embeddings and return (D,), or None when they cancel out.
+
+    The embeddings, (D,) each, are normalized here; none is 0.
+    """
     total = np.zeros(len(embeddings[0]))  # (D,)
     for weight, embedding in zip(weights, embeddings, strict=True):
-        wide = embedding.astype(np.float64)
-        total += weight * wide / np.linalg.norm(wide)
+        wide = embedding.astype(np.float64)  # (D,)
+        total += weight * wide / np.linalg.norm(wide)  # (D,)
     return total if np.linalg.norm(total) > _CANCELLED * sum(map(abs, weights)) else None
 
 
 def _term(sign: float, pieces: list[str]) -> list[Summand]:
-    """The term that some pieces make, if any."""
+    """Make the term of some pieces; none for a blank text."""
     weight = 1.0
     if len(pieces) > 1 and pieces[1] == "*" and _WEIGHT.fullmatch(pieces[0]):
         weight, pieces = float(pieces[0]), pieces[2:]

@@ -1,4 +1,4 @@
-"""Comparison: the same query answered by several methods, side by side."""
+"""Comparison: the rankings of one query by several methods, side by side."""
 
 from __future__ import annotations
 
@@ -10,50 +10,49 @@ from itertools import combinations
 from core.ranking.methods import Method
 from core.ranking.ranking import FIRST, Ranking
 
-_WORD = re.compile(r"\w\w+")  # as BM25 reads them
+_WORD = re.compile(r"\w\w+")  # the token pattern of bm25s
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedHit:
-    """One hit of one list."""
+    """One hit in the list of one method."""
 
     row: int
-    """The caption."""
     rank: int
     """From 1."""
     distance: float | None
-    """None for methods that have scores."""
+    """Cosine distance; None for methods with scores."""
     score: float | None
-    """None for methods that have distances."""
+    """Score; None for methods with distances."""
     ranks: Mapping[Method, int | None]
-    """Its rank by each of the other methods; None where it is not among their leading hits."""
+    """Rank by each other method; None where the caption is not among its leading hits."""
     shared: tuple[str, ...]
-    """Its words, as written, whose stem the query has too."""
+    """Words of the caption, as written, whose stem occurs in the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How far two lists agree."""
+    """Number of hits that two methods share."""
 
     methods: tuple[Method, Method]
     hits: int
-    """How many captions are among the first ten hits of both, the query itself left out."""
+    """Number of captions among the first ten hits of both, without the query itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Lists of hits by method."""
+    """The leading hits of each method and the overlap of every two."""
 
     query: str
     row: int | None
-    """The caption that the query is, None when it is none."""
+    """Row of the caption that equals the query; None when there is none."""
     lists: Mapping[Method, tuple[ComparedHit, ...]]
-    """Leading hits, best first."""
+    """Leading hits by method, best first."""
     overlaps: tuple[Overlap, ...]
-    """Every two methods."""
+    """One entry for every two methods."""
 
     def overlap(self, one: Method, other: Method) -> int:
-        """How many of the first ten hits two methods share."""
+        """Return the number of first ten hits that two methods share."""
         return next(each.hits for each in self.overlaps if set(each.methods) == {one, other})
 
 
@@ -66,15 +65,9 @@ def compare(
     stems: Collection[str],
     stem: Callable[[str], str],
 ) -> Comparison:
-    """Lay rankings of one query side by side.
+    """Compare the leading hits of several methods for one query, which is the caption `row` unless that is None.
 
-    Args:
-        query: As asked.
-        row: The caption that it is, if any.
-        rankings: The leading hits by each method.
-        texts: The captions.
-        stems: The query's stems, stop words left out.
-        stem: Gives a word's stem.
+    `stems` are the stems of the query without stop words, and `stem` returns the stem of a word.
     """
     ranks = {name: {hit: at for at, hit in enumerate(ranking.rows.tolist(), 1)} for name, ranking in rankings.items()}
     shared = {
@@ -100,5 +93,5 @@ def compare(
 
 
 def shared_words(text: str, stems: Collection[str], stem: Callable[[str], str]) -> tuple[str, ...]:
-    """The distinct words of a text, as written and in order, whose stem is among some."""
+    """Return the distinct words of a text, as written and in order, whose stem is in `stems`."""
     return tuple(dict.fromkeys(word for word in _WORD.findall(text) if stem(word) in stems))

@@ -1,4 +1,4 @@
-"""Folds: a ranking with equal texts, and on demand all captions of an image, shown once."""
+"""Folds: display equal texts once in a ranking and, on request, all captions of an image once."""
 
 from __future__ import annotations
 
@@ -13,70 +13,66 @@ from core.corpus.images import Images
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """Which hits of a ranking are shown."""
+    """Which hits of a ranking are displayed."""
 
     places: NDArray[np.int32]
-    """The places in the ranking that are shown, from 0, ascending, (L,)."""
+    """Displayed places of the ranking, from 0, ascending, (L,)."""
     line_of: NDArray[np.int32]
-    """The line, 0..L-1, that shows each place or stands for it, (K,)."""
+    """For each place, the line 0..L-1 that displays it or the hit it is folded into, (K,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folding:
-    """Both ways to show a ranking."""
+    """Both folds of a ranking."""
 
     texts: Fold
-    """Each text once."""
+    """Each text once, at its nearest caption."""
     images: Fold | None
-    """Each image once, at its nearest caption, and each text once; None where the captions have no images."""
+    """Each image and each text once, at its nearest caption; None where the captions have no images."""
 
 
 class Folds:
-    """The captions' copies and sibling captions.
-
-    Args:
-        captions: N of them.
-    """
+    """Folds rankings of N captions by equal texts and by images."""
 
     def __init__(self, captions: Captions) -> None:
         numbers = {text: number for number, text in enumerate(dict.fromkeys(captions.texts))}
         texts = np.fromiter(map(numbers.__getitem__, captions.texts), np.int32, len(captions))  # (N,)
-        self._texts = texts if len(numbers) < len(texts) else None
+        self._texts = texts if len(numbers) < len(texts) else None  # None where all texts differ
         self.copies: NDArray[np.int64] = np.bincount(texts)[texts]
-        """How many captions have the same text, itself included, (N,)."""
+        """Number of captions with the same text, including itself, (N,)."""
         self._images: NDArray[np.int32] | None = None
         self.sibling_counts: NDArray[np.int64] | None = None
-        """How many other captions describe the same image, (N,); None where the captions have no images."""
+        """Number of sibling captions, (N,); None where the captions have no images."""
         if captions.groups is not None:
             images = Images(captions.groups)
             self._images, self.sibling_counts = images.of, images.sizes[images.of] - 1
 
     def fold(self, rows: NDArray[np.int32]) -> Folding:
-        """Fold a ranking: what is nearest stands for what equals it."""
+        """Fold a ranking, rows (K,): the nearest caption of a group represents it."""
         every = np.arange(len(rows), dtype=np.int32)  # (K,)
-        texts = every if self._texts is None else _first_of(every, self._texts[rows])
+        texts = every if self._texts is None else _first_of(every, self._texts[rows])  # (K,)
         if self._images is None:
             return Folding(_shown(texts), None)
-        images = _first_of(every, self._images[rows])
+        images = _first_of(every, self._images[rows])  # (K,)
         return Folding(_shown(texts), _shown(images if self._texts is None else _first_of(images, self._texts[rows])))
 
 
 def _first_of(stands_for: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Let the first place with a code stand for all with that code.
+    """Let the first representative with a code represent every place with that code.
 
     Args:
-        stands_for: The place that stands for each place so far, (K,); one that stands for others stands for itself.
-        codes: What is to be shown once, by place, (K,).
+        stands_for: Current representative of each place, (K,); a representative represents itself.
+        codes: Group of each place, (K,), from 0.
 
     Returns:
-        The place that stands for each place now, (K,).
+        New representative of each place, (K,).
     """
-    kept = np.flatnonzero(stands_for == np.arange(len(codes), dtype=np.int32)).astype(np.int32)
-    first = np.empty(codes.max(initial=-1) + 1, np.int32)  # by code; only codes that occur are ever looked up
-    first[codes[kept[::-1]]] = kept[::-1]  # of equal codes the last assignment stays: the nearest
-    return np.asarray(first[codes[stands_for]])
+    kept = np.flatnonzero(stands_for == np.arange(len(codes), dtype=np.int32)).astype(np.int32)  # (kept,)
+    first = np.empty(codes.max(initial=-1) + 1, np.int32)  # (codes,); only codes that occur are read
+    first[codes[kept[::-1]]] = kept[::-1]  # in reverse, so that the nearest of equal codes is assigned last
+    return np.asarray(first[codes[stands_for]])  # (K,)
 
 
 def _shown(stands_for: NDArray[np.int32]) -> Fold:
-    shown = stands_for == np.arange(len(stands_for), dtype=np.int32)
+    shown = stands_for == np.arange(len(stands_for), dtype=np.int32)  # (K,)
     return Fold(np.flatnonzero(shown).astype(np.int32), (np.cumsum(shown, dtype=np.int32) - 1)[stands_for])

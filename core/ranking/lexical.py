@@ -1,4 +1,4 @@
-"""Lexical: the two older ways to find captions by the words of a query, BM25 and mean word vectors."""
+"""Lexical: the two older methods, BM25 and mean word vectors, which compare the words of query and captions."""
 
 from __future__ import annotations
 
@@ -17,17 +17,11 @@ from core.store.progress import Progress, Steps
 from core.store.whole import Origin, make_folder
 
 _FORMAT = 1  # version of the files, and of how they are computed
-_CHUNK = 4096  # captions between two looks at whether to stop
+_CHUNK = 4096  # captions per step; a cancelled build stops after a step
 
 
 class Lexical:
-    """Both methods over one corpus, in a folder that `build` makes once; opened memory-mapped.
-
-    Args:
-        folder: Where `build` put it.
-        sentences: The captions' token ids, N of them.
-        vectors: What the ids index.
-    """
+    """Both methods over one corpus, opened memory-mapped from the folder that `build` wrote."""
 
     def __init__(self, folder: Path, *, sentences: Sentences, vectors: WordVectors) -> None:
         self.bm25 = BM25(folder / "bm25")
@@ -35,13 +29,9 @@ class Lexical:
 
     @staticmethod
     def build(folder: Path, texts: Sequence[str], *, sentences: Sentences, vectors: WordVectors) -> Steps[None]:
-        """Index the captions, unless that was done; the folder appears whole or not at all.
+        """Index N captions, given as texts and as token ids of `vectors`, unless that was done before.
 
-        Args:
-            folder: Where to put it, in the folder of the captions' matrix.
-            texts: The captions, N.
-            sentences: Their token ids.
-            vectors: What the ids index.
+        The folder belongs in that of the captions' matrix; it appears whole or not at all.
 
         Raises:
             AssetError: The cache cannot be written.
@@ -57,11 +47,7 @@ class Lexical:
 
 
 class BM25:
-    """BM25 over word stems, English stop words left out (bm25s's default, Lucene's variant; k1 = 1.5, b = 0.75).
-
-    Args:
-        folder: An index that `build` made.
-    """
+    """BM25 over word stems without English stop words (bm25s's default, Lucene's variant; k1 = 1.5, b = 0.75)."""
 
     def __init__(self, folder: Path) -> None:
         import bm25s
@@ -71,14 +57,14 @@ class BM25:
 
     @staticmethod
     def build(folder: Path, texts: Sequence[str]) -> None:
-        """Index texts."""
+        """Index texts into `folder`."""
         import bm25s
 
         index = bm25s.BM25()
         tokens = bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), show_progress=False)
         folder.mkdir(mode=0o700)
         np.save(folder / "counts.npy", [len(texts), len(tokens.vocab)])
-        if tokens.vocab:  # bm25s takes no corpus without any
+        if tokens.vocab:  # bm25s raises on an empty vocabulary
             index.index(tokens, show_progress=False)
             index.save(folder, show_progress=False)
 
@@ -87,19 +73,19 @@ class BM25:
         return count
 
     def stems(self, text: str) -> list[str]:
-        """The distinct stems of a text's words, in order, stop words left out."""
+        """Return the distinct stems of a text in order, without stop words."""
         import bm25s
 
         tokens = bm25s.tokenize([text], stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False)
         return list(dict.fromkeys(tokens[0]))
 
     def stem(self, word: str) -> str:
-        """The stem of a single word."""
+        """Return the stem of a word."""
         stem: str = self._stemmer.stemWord(word.lower())
         return stem
 
     def scores(self, stems: Sequence[str]) -> NDArray[np.float32]:
-        """Score every caption for a query's stems; 0 for those that have none of them; (N,)."""
+        """Score every caption for the stems of a query; (N,), at least 0, and 0 for captions without any of them."""
         ids = self._index.get_tokens_ids(list(stems)) if self._index is not None else []
         if not ids:
             return np.zeros(self._count, np.float32)
@@ -108,7 +94,7 @@ class BM25:
         return scores
 
     def rows_with(self, stem: str) -> NDArray[np.int32]:
-        """The captions that have a stem, ascending, as bm25s keeps them; (n,)."""
+        """Return the captions that contain a stem, ascending, (n,)."""
         word = self._index.vocab_dict.get(stem) if self._index is not None else None
         if word is None:
             return np.empty(0, np.int32)
@@ -122,14 +108,9 @@ class BM25:
 
 
 class MeanWordVectors:
-    """Each text as the mean of its word vectors, weighted by idf = log(1 + N / captions that have the word).
+    """Each caption as the mean of its word vectors, weighted by idf = log(1 + N / number of captions with the word).
 
-    It can be searched like a matrix.
-
-    Args:
-        folder: Where `build` put it.
-        sentences: The captions' token ids, N of them.
-        vectors: What the ids index, E numbers each.
+    `MatrixSearcher` can search it, as it can a matrix.
     """
 
     def __init__(self, folder: Path, *, sentences: Sentences, vectors: WordVectors) -> None:
@@ -138,33 +119,33 @@ class MeanWordVectors:
         self.sentences = sentences
         self.codes: RowCodes | None = None
         self._vectors = vectors
-        # (U + 1,) ids that captions have, ascending, and (U + 1,) their idf; the last stands for every other id, and
-        # counts as if one caption had it.
-        self._words = np.append(np.load(folder / "words.npy"), np.int32(np.iinfo(np.int32).max))
-        self._idf = np.append(np.load(folder / "idf.npy"), np.log1p(np.float32(len(self.rows))))
+        # Ids that occur in captions, ascending, and their idf. The last entry serves all other ids, as if each occurred
+        # in one caption.
+        self._words = np.append(np.load(folder / "words.npy"), np.int32(np.iinfo(np.int32).max))  # (U + 1,)
+        self._idf = np.append(np.load(folder / "idf.npy"), np.log1p(np.float32(len(self.rows))))  # (U + 1,)
 
     @staticmethod
     def build(folder: Path, *, sentences: Sentences, vectors: WordVectors) -> Steps[None]:
-        """Compute the captions' means, unit rows in float16."""
+        """Compute the means of the captions, unit rows in float16."""
         from scipy.sparse import csr_array
 
         n = len(sentences)
         lengths = np.diff(sentences.starts)  # (N,)
-        inside = np.ones(len(sentences.ids), bool)  # (tokens,) the marks left out
+        inside = np.ones(len(sentences.ids), bool)  # (tokens,); False at the marks
         inside[sentences.starts[:-1]] = inside[sentences.starts[1:] - 1] = False
-        ids = sentences.ids[inside].astype(np.int64)
-        starts = np.concatenate([[0], np.cumsum(lengths - 2)])  # (N + 1,) of each caption in `ids`
+        ids = sentences.ids[inside].astype(np.int64)  # (words,)
+        starts = np.concatenate([[0], np.cumsum(lengths - 2)])  # (N + 1,); offsets into `ids`
         yield Progress("counting words", 0, 0, "")
-        words, places = np.unique(ids, return_inverse=True)  # (U,), (tokens,)
+        words, places = np.unique(ids, return_inverse=True)  # (U,), (words,)
         yield Progress("counting words", 0, 0, "")
-        pairs = np.unique(places * n + np.repeat(np.arange(n), lengths - 2))  # each word once a caption
-        captions = np.bincount(pairs // max(1, n), minlength=len(words))  # (U,) that have it
-        idf = np.log1p(n / captions).astype(np.float32)
+        pairs = np.unique(places * n + np.repeat(np.arange(n), lengths - 2))  # (P,); a word counts once per caption
+        captions = np.bincount(pairs // max(1, n), minlength=len(words))  # (U,)
+        idf = np.log1p(n / captions).astype(np.float32)  # (U,)
         np.save(folder / "words.npy", words.astype(np.int32))
         np.save(folder / "idf.npy", idf)
         table = np.asarray(vectors.rows[words], np.float32) * idf[:, None]  # (U, E)
         means = np.lib.format.open_memmap(folder / "means.npy", mode="w+", dtype="<f2", shape=(n, vectors.dim))
-        norms = np.empty(n, np.float32)
+        norms = np.empty(n, np.float32)  # (N,)
         for start in range(0, n, _CHUNK):
             end = min(start + _CHUNK, n)
             part = slice(starts[start], starts[end])
@@ -173,28 +154,25 @@ class MeanWordVectors:
                 shape=(end - start, len(words)),
             )
             sums = counts @ table  # (b, E)
-            lengths_of = np.linalg.norm(sums, axis=1, keepdims=True)
-            means[start:end] = sums / np.maximum(lengths_of, np.finfo(np.float32).tiny)
-            norms[start:end] = np.linalg.norm(means[start:end].astype(np.float64), axis=1)
+            lengths_of = np.linalg.norm(sums, axis=1, keepdims=True)  # (b, 1)
+            means[start:end] = sums / np.maximum(lengths_of, np.finfo(np.float32).tiny)  # (b, E)
+            norms[start:end] = np.linalg.norm(means[start:end].astype(np.float64), axis=1)  # (b,)
             yield Progress("averaging word vectors", end, n, "captions")
         means.flush()
-        # A caption whose word vectors cancel is at distance 1 from everything.
+        # A caption whose word vectors cancel out gets norm 1, and with it distance 1 from every query.
         np.save(folder / "mean_norms.npy", np.where(norms > 0, norms, 1).astype(np.float32))
 
     def embed(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """The weighted sum of a query's word vectors.
-
-        Args:
-            ids: Token ids, the marks around them.
+        """Sum the idf-weighted word vectors of token ids between the sentence marks, (T,).
 
         Returns:
             (E,), not normalized; zeros when no word is known.
         """
-        ids = ids[1:-1]
-        places = np.searchsorted(self._words, ids)  # (T,)
+        ids = ids[1:-1]  # (T - 2,)
+        places = np.searchsorted(self._words, ids)  # (T - 2,)
         places[self._words[places] != ids] = len(self._words) - 1
-        weighted = np.asarray(self._vectors.rows[ids]) * self._idf[places, None]  # (T, E)
-        vector: NDArray[np.float32] = weighted.sum(axis=0, dtype=np.float32)
+        weighted = np.asarray(self._vectors.rows[ids]) * self._idf[places, None]  # (T - 2, E)
+        vector: NDArray[np.float32] = weighted.sum(axis=0, dtype=np.float32)  # (E,)
         return vector
 
 

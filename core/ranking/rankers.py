@@ -1,4 +1,4 @@
-"""Rankers: one implementation of each method, for a query that a person asks and for many that are measured."""
+"""Rankers: rank captions by any method, for one query or for many calibration queries."""
 
 from __future__ import annotations
 
@@ -18,50 +18,39 @@ from core.ranking.search import MatrixSearcher, Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
 
 CONTEXT = 20
-"""How many captions with the query's words `context` takes the mean of."""
-_QUERY_WEIGHT = 2.0  # beside that mean; weight 1, and templates such as "a photo of ...", found fewer siblings
-_FUSION = 60  # added to every rank: Cormack, Clarke and Buettcher 2009, Reciprocal Rank Fusion
+"""Number of captions whose mean `context` uses."""
+_QUERY_WEIGHT = (
+    2.0  # relative to that mean; weight 1 and templates such as "a photo of ..." found fewer sibling captions
+)
+_FUSION = 60  # constant added to every rank, from Cormack, Clarke and Buettcher 2009, Reciprocal Rank Fusion
 _FUSED: tuple[Method, ...] = ("infersent", "words", "bm25")
-_QUERIES_PER_STEP = 16  # between two reports of progress: soon done, so that a question need not wait for long
+_QUERIES_PER_STEP = 16  # few, so that a user's question can run soon
 
 
 class Lists(NamedTuple):
-    """What every method finds for Q queries."""
+    """The hits of every method for Q queries."""
 
     rows: dict[Method, NDArray[np.int64]]
-    """By method, (Q, LEADING), best first, -1 where there are fewer."""
+    """Rows by method, (Q, LEADING), best first, padded with -1."""
     cosines: NDArray[np.float32]
-    """Of what `infersent` finds, (Q, up to LEADING)."""
+    """Cosines of the `infersent` hits, (Q, up to LEADING)."""
     stems: list[list[str]]
-    """The word stems of each query."""
+    """Word stems of each query."""
 
 
 class Rankers:
-    """Ranks the captions by any method.
-
-    Args:
-        matrix: The captions' embeddings.
-        searcher: Over that matrix.
-        lexical: The captions' words.
-    """
+    """Ranks the captions by any method. `searcher` searches the embeddings in `matrix`."""
 
     def __init__(self, matrix: EmbeddingMatrix, searcher: Searcher, lexical: Lexical) -> None:
-        self._matrix = matrix
-        self._searcher = searcher
+        self._matrix, self._searcher, self.lexical = matrix, searcher, lexical
         self._word_searcher = MatrixSearcher(lexical.words)
-        self.lexical = lexical
 
     def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found | None:
-        """Rank the captions for a query.
-
-        Args:
-            method: How to compare the captions.
-            query: Not a sum.
-            k: How many leading hits.
+        """Rank the captions for a query that is not a sum.
 
         Returns:
             None where the method cannot compare the query with any caption: `infersent`, `words` and `context` need a
-            word that has a vector, `bm25` and `fused` one that a caption has, too.
+            word with a vector; `bm25` needs a word that occurs in a caption; `fused` needs one or the other.
         """
         if method in ("bm25", "fused"):
             scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
@@ -82,12 +71,12 @@ class Rankers:
     def find_many(
         self, queries: Sequence[Query], embeddings: NDArray[np.float32], sources: NDArray[np.int64], *, device: str
     ) -> Steps[Lists]:
-        """Answer many queries by every method, each without one caption.
+        """Answer many queries by every method, each without its source caption.
 
         Args:
             queries: Q queries.
-            embeddings: Theirs, unit rows, (Q, D).
-            sources: The caption that each query is cut from, which is not found, (Q,).
+            embeddings: Their unit embeddings, (Q, D).
+            sources: The caption that each query was cut from, which is excluded from its hits, (Q,).
             device: Where to compare them with all rows.
 
         Raises:
@@ -96,33 +85,33 @@ class Rankers:
         rows: dict[Method, NDArray[np.int64]] = {}
         rows["infersent"], cosines = yield from self._nearest(embeddings, self._matrix, sources, device, "infersent")
         means = np.stack([self.lexical.words.embed(query.ids) for query in queries])  # (Q, E)
-        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)
+        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)  # (Q, E)
         rows["words"], _ = yield from self._nearest(means, self.lexical.words, sources, device, "words")
         scored: dict[Method, list[NDArray[np.int32]]] = {"bm25": [], "fused": []}
         mixed = np.empty_like(embeddings)  # (Q, D)
         bm25, stems = self.lexical.bm25, list[list[str]]()
         for i, query in enumerate(queries):
-            lists = [_there(rows[method][i]) for method in ("infersent", "words")]
+            lists = [_without_padding(rows[method][i]) for method in ("infersent", "words")]
             stems.append(bm25.stems(query.literal))
             scores = bm25.scores(stems[i])  # (N,)
             scores[sources[i]] = 0
-            by_bm25 = _best(scores)
+            by_bm25 = _best(scores)  # (K,)
             scored["bm25"].append(by_bm25)
             scored["fused"].append(_best(fuse([*lists, by_bm25], len(self._matrix))))
             near = (by_bm25 if len(by_bm25) else lists[1])[:CONTEXT]  # (C,)
-            mixed[i] = mix(embeddings[i], self._matrix.rows[near])
+            mixed[i] = mix(embeddings[i], self._matrix.rows[near])  # (D,)
             if i % _QUERIES_PER_STEP == 0:
                 yield Progress("calibrating: bm25", i, len(queries), "queries")
         for method, found in scored.items():
-            rows[method] = np.full((len(queries), LEADING), -1, np.int64)
+            rows[method] = np.full((len(queries), LEADING), -1, np.int64)  # (Q, LEADING)
             for i, best in enumerate(found):
                 rows[method][i, : len(best)] = best
-        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)  # (Q, D)
         rows["context"], _ = yield from self._nearest(mixed, self._matrix, sources, device, "context")
         return Lists(rows, cosines, stems)
 
     def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
-        """Return the rows that a method finds first, the query's own row left out; (k,) or fewer."""
+        """Return the first rows that a method finds, without the query's own row; at most k."""
         found = self.find(method, query, k=k + 1)
         rows: NDArray[np.int32] = np.empty(0, np.int32) if found is None else found.leading.rows
         others: NDArray[np.int32] = rows[rows != query.row][:k]
@@ -133,7 +122,7 @@ class Rankers:
         return self.lexical.bm25.scores(self.lexical.bm25.stems(query.literal))
 
     def _fused(self, query: Query) -> NDArray[np.float32]:
-        """Score every caption by its ranks in three lists; the query's own row as if it were first in all; (N,)."""
+        """Score every caption by its ranks in the fused lists, (N,); the query's own row gets the highest score."""
         scores = fuse([self._rows(method, query, LEADING) for method in _FUSED], len(self._matrix))
         if query.row is not None:
             scores[query.row] = len(_FUSED) / (_FUSION + 1)
@@ -147,7 +136,7 @@ class Rankers:
         device: str,
         name: str,
     ) -> Steps[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Find the leading rows of unit queries (Q, D); (Q, LEADING), -1 where there are fewer, and their cosines."""
+        """Find the leading rows of unit queries (Q, D); return (Q, LEADING), padded with -1, and their cosines."""
         nearest: Nearest = yield from follow(
             nearest_together(
                 queries,
@@ -159,36 +148,32 @@ class Rankers:
             ),
             lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries"),
         )
-        found = np.full((len(queries), LEADING), -1, np.int64)
+        found = np.full((len(queries), LEADING), -1, np.int64)  # (Q, LEADING)
         found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), nearest.rows, -1)
         return found, nearest.cosines
 
 
 def mix(embedding: NDArray[np.floating], captions: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Move a query's embedding (D,) towards captions (C, D), which may be none: twice its unit vector plus their mean.
-
-    Returns:
-        (D,), not normalized.
-    """
+    """Add captions' mean, (C, D) where C may be 0, to twice a query's unit embedding; (D,), not normalized."""
     mixed = _QUERY_WEIGHT * embedding.astype(np.float32) / np.linalg.norm(embedding.astype(np.float64))  # (D,)
     if len(captions):
-        mixed = mixed + captions.astype(np.float32).mean(axis=0)
+        mixed = mixed + captions.astype(np.float32).mean(axis=0)  # (D,)
     return mixed.astype(np.float32)
 
 
 def fuse(lists: Sequence[NDArray[np.integer]], n: int) -> NDArray[np.float32]:
-    """Fuse rankings: each row gets the sum of 1 / (60 + its rank) over the lists that have it; (n,)."""
-    scores = np.zeros(n, np.float32)
+    """Fuse rankings of n rows: a row gets the sum of 1 / (60 + rank) over the lists that contain it; (n,)."""
+    scores = np.zeros(n, np.float32)  # (n,)
     for rows in lists:
         scores[rows] += 1 / (_FUSION + np.arange(1, len(rows) + 1, dtype=np.float32))
     return scores
 
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return the rows of the leading scores, the highest first."""
+    """Return the rows with the leading scores, highest first."""
     return Found.by_score(scores, k=LEADING, own_row=None).leading.rows
 
 
-def _there(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows of a list that may end with -1."""
+def _without_padding(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Drop the padding of a list."""
     return rows[rows >= 0]

@@ -1,4 +1,4 @@
-"""Ranking: captions in the order of their nearness to a query, as values."""
+"""Ranking: captions ordered by nearness to a query."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEADING = 100
-"""How many hits a search ranks unless told otherwise."""
+"""Default number of hits that a search ranks."""
 FIRST = 10
-"""The hits that a person sees first."""
+"""Number of hits on which success and overlap are measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """Hits, nearest first; equal distances by row number, but the query's own row leads."""
+    """Hits, nearest first; equal distances by row number, except that the query's own row leads."""
 
     rows: NDArray[np.int32]
-    """Caption rows, (K,)."""
+    """Rows of the captions, (K,)."""
     distances: NDArray[np.floating]
-    """Cosine distances, 0..2, ascending, (K,): float64 and exact among the leading, float32 in the whole order. Empty
-    for methods that have scores instead."""
+    """Cosine distances, 0..2, ascending, (K,): exact float64 among the leading hits, float32 in the complete order.
+    Empty for methods with scores."""
     scores: NDArray[np.float32] | None = None
-    """The scores of a method that has no distances, descending after the query's own row, (K,)."""
+    """Scores, descending after the query's own row, (K,); None for methods with distances."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def at(self, places: NDArray[np.int32]) -> Ranking:
-        """The hits at some places, ascending."""
+        """Return the hits at some places, ascending."""
         scores = None if self.scores is None else self.scores[places]
         return Ranking(self.rows[places], self.distances[places] if scores is None else self.distances, scores)
 
     @classmethod
     def empty(cls) -> Ranking:
-        """No hits."""
+        """Return a ranking without hits."""
         return cls(np.empty(0, np.int32), np.empty(0, np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What a query found by any method."""
+    """The result of a search by any method."""
 
     leading: Ranking
-    """The best hits; by distance they equal the full float64 ranking."""
+    """The best hits; by distance they equal those of a complete float64 ranking."""
     order: Callable[[], Ranking] | None
-    """Ranks every caption that the method ranks, the leading ones first; by distance this reads the whole matrix. None
-    where the captions are too many for that."""
+    """Ranks all captions, leading hits first; by distance it reads the whole matrix. None where there are too many
+    captions."""
     median_distance: float | None
-    """The distance that half of all captions are nearer than, to two decimals at least; None for scores."""
+    """Median distance of all captions, accurate to at least two decimals; None for scores."""
 
     def page(self, start: int, stop: int) -> Ranking:
-        """Return the hits from one place of the order, counted from 0, to before another; fewer where it ends."""
+        """Return the hits at places start..stop-1, counted from 0; fewer where the ranking ends."""
         ranking = self.leading
         if stop > len(ranking) and self.order is not None:
             ranking = self.order()
@@ -64,21 +64,18 @@ class Found:
     def by_distance(
         cls, leading: Ranking, similarities: Callable[[], NDArray[np.float32]], *, median_distance: float
     ) -> Found:
-        """Put together what a search by distance found.
+        """Make the result of a search by distance.
 
-        Args:
-            leading: The nearest.
-            similarities: Computes the cosine to every row, (N,); -inf for rows that are never ranked.
-            median_distance: The distance that half of all captions are nearer than.
+        `similarities` computes the cosine to every row, (N,), with -inf for rows that are never ranked.
         """
 
         def order() -> Ranking:
             cosines = similarities()  # (N,)
             rest = np.isfinite(cosines)  # (N,)
             rest[leading.rows] = False
-            rows = np.flatnonzero(rest).astype(np.int32)
-            distances = 1 - cosines[rows]
-            ascending = np.argsort(distances, kind="stable")
+            rows = np.flatnonzero(rest).astype(np.int32)  # (R,)
+            distances = 1 - cosines[rows]  # (R,)
+            ascending = np.argsort(distances, kind="stable")  # (R,)
             floor = leading.distances[-1] if len(leading) else 0
             return Ranking(
                 np.concatenate([leading.rows, rows[ascending]]),
@@ -89,31 +86,28 @@ class Found:
 
     @classmethod
     def by_score(cls, scores: NDArray[np.float32], *, k: int, own_row: int | None) -> Found:
-        """Rank rows by their scores, equal ones by row number; those of score 0 are not ranked.
+        """Rank rows by their scores, (N,), at least 0; rows of score 0 are left out.
 
-        Args:
-            scores: One a row, (N,), at least 0.
-            k: How many leading hits.
-            own_row: The row that the query is; it leads.
+        Equal scores are ordered by row number; `own_row`, the caption that equals the query, leads.
         """
         weights = scores  # (N,)
         if own_row is not None:
-            weights = scores.copy()
+            weights = scores.copy()  # (N,)
             weights[own_row] = np.inf
-        rows = np.flatnonzero(weights).astype(np.int32)
+        rows = np.flatnonzero(weights).astype(np.int32)  # (R,)
 
         def ranked(rows: NDArray[np.int32], k: int) -> Ranking:
-            best = rows[np.argsort(-weights[rows], kind="stable")[:k]]
+            best = rows[np.argsort(-weights[rows], kind="stable")[:k]]  # (k,)
             return Ranking(best, np.empty(0), scores[best])
 
         leading = rows
         if len(rows) > k:
-            leading = rows[weights[rows] >= np.partition(weights[rows], -k)[-k]]
+            leading = rows[weights[rows] >= np.partition(weights[rows], -k)[-k]]  # at least k rows
         return cls(ranked(leading, k), lambda: ranked(rows, len(rows)), None)
 
 
 class Searcher(Protocol):
-    """What finds the captions nearest to an embedding: a matrix in memory, or a store that is larger."""
+    """Finds the captions nearest to an embedding, in a matrix in memory or in a larger store."""
 
     def nearest(
         self,
@@ -126,8 +120,8 @@ class Searcher(Protocol):
         """Find the nearest captions by cosine distance.
 
         Args:
-            query: (D,), of any length but 0.
-            k: How many leading hits, fewer where fewer captions are allowed.
-            own_row: The caption that the query is; it leads, at distance exactly 0, allowed or not.
-            allowed: Which captions may be found, (N,); None for all. Those without known words never are.
+            query: Embedding, (D,), not normalized, never 0.
+            k: Number of leading hits; fewer where fewer captions are allowed.
+            own_row: The caption that equals the query; it leads, at distance exactly 0, even where not allowed.
+            allowed: Which captions may be found, (N,); None for all. Captions without known words are never found.
         """

@@ -1,4 +1,4 @@
-"""Search: the exact cosine neighbours of one query, and those of many queries together, among all captions."""
+"""Search: exact cosine neighbours of one query, and float32 neighbours of many queries at once."""
 
 from __future__ import annotations
 
@@ -18,32 +18,28 @@ from core.encoding.threads import in_slices
 from core.ranking.ranking import LEADING, Found, Ranking
 
 _FLOAT32_UNIT = 2.0**-24  # unit roundoff
-_BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once: they stay in the processor's cache
-_SPARE_CUDA_BYTES = 2 << 30
-_ROWS_PER_STEP = 768  # compared with many queries: soon done, so that a question need not wait for long
+_BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once; they fit in the processor's cache
+_SPARE_CUDA_BYTES = 2 << 30  # GPU memory that must stay free
+_ROWS_PER_STEP = 768  # few, so that a user's question can run soon
 
 
 class Rows(Protocol):
-    """What can be searched."""
+    """A matrix that can be searched."""
 
     rows: NDArray[np.float16]
     """Unit rows, (N, D)."""
     row_norms: NDArray[np.float32]
-    """Their lengths, near 1, (N,)."""
+    """Norms of the rows, near 1, (N,)."""
     sentences: Sentences
-    """The captions' token ids: those without words are never found."""
+    """Token ids of the captions; captions without known words are never found."""
     codes: RowCodes | None
-    """The rows in 8 bits a feature, where they are worth having."""
+    """The rows in 8 bits per feature; None where they are not used."""
 
 
 class MatrixSearcher:
-    """Cosine search over a matrix, on the GPU when it fits there, else on the CPU.
+    """Cosine search over a matrix, on the GPU when `device` is one and the matrix fits there, else on the CPU.
 
-    Rows without any known word are all the same point; they are never ranked.
-
-    Args:
-        matrix: What to search.
-        device: `cpu` or a CUDA device.
+    Captions without any known word all have the same embedding; they are never ranked.
     """
 
     def __init__(self, matrix: Rows, *, device: str = "cpu") -> None:
@@ -52,14 +48,14 @@ class MatrixSearcher:
         self._ranked[matrix.sentences.wordless()] = False
         self._rows = torch.from_numpy(matrix.rows)  # (N, D)
         if device.startswith("cuda") and self._rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
-            # If another process takes the memory between this look and the copy, the rows stay on the CPU.
+            # If another process takes the memory before the copy, the rows stay on the CPU.
             with suppress(torch.OutOfMemoryError):
                 self._rows = self._rows.to(device)
         self._codes = self._usable_codes()
 
     @property
     def device(self) -> str:
-        """Where the matrix is read. It becomes `cpu` when the memory of the GPU runs out."""
+        """Device that holds the matrix; it becomes `cpu` when the GPU runs out of memory."""
         return str(self._rows.device)
 
     def nearest(
@@ -72,17 +68,12 @@ class MatrixSearcher:
     ) -> Found:
         """Rank the k nearest rows exactly.
 
-        A sieve in three steps; each keeps every row that its proven error bound cannot exclude from the first k. The
-        codes, a half of the matrix's size, leave some thousands (`RowCodes`). Of those, or of all rows where there are
-        no codes, cosines are accumulated in float32, whose error for D products of unit vectors is at most
-        D u / (1 - D u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). What that leaves is
-        ranked in float64 by scipy's `cdist`.
-
-        Args:
-            query: (D,), of any length but 0.
-            k: How many hits, fewer where the corpus is smaller.
-            own_row: The row that the query is; it leads, at distance exactly 0.
-            allowed: Which rows may be found, (N,); None for all.
+        The search narrows the candidates in three steps; each keeps every row that its proven error bound cannot
+        exclude from the first k. The 8-bit codes, half the size of the matrix, leave some thousands of rows
+        (`RowCodes`). For these, or for all rows where there are no codes, cosines are accumulated in float32, whose
+        error for D products of unit vectors is at most D u / (1 - D u) (Higham 2002, Accuracy and Stability of
+        Numerical Algorithms, section 3.1). The rows that remain are ranked in float64 by scipy's `cdist`.
+        `Searcher.nearest` describes the arguments.
         """
         ranked = self._ranked if allowed is None else self._ranked & allowed  # (N,)
         wide = query.astype(np.float64)  # (D,)
@@ -90,7 +81,7 @@ class MatrixSearcher:
         n = len(self._matrix.rows)
         k = min(k, int(ranked.sum()))
         if k <= 0:
-            nothing = np.full(n, -np.inf, np.float32)
+            nothing = np.full(n, -np.inf, np.float32)  # (N,)
             return Found.by_distance(Ranking.empty(), lambda: nothing, median_distance=1.0)
         if self._codes is None:
             candidates, cosines = np.arange(n), self._similarities(unit, ranked)  # (N,), (N,)
@@ -99,23 +90,25 @@ class MatrixSearcher:
             coarse, errors = self._codes.scan(unit)  # (N,), (N,)
             coarse[~ranked] = -np.inf
             seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
-            # k rows are at least as near as this
+            # at least k rows have a true cosine of `floor` or more
             floor = self._similarities(unit, ranked, seeds).min() - _error_bound(len(unit))
             candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
             median = float(np.median(coarse[ranked]))
             cosines = self._similarities(unit, ranked, candidates)  # (C,)
         kth = np.partition(cosines, -k)[-k]
-        candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # ascending
+        candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # (C,), ascending
         if own_row is not None and own_row not in candidates:
-            candidates = np.union1d(candidates, [own_row])
+            candidates = np.union1d(candidates, [own_row])  # (C,), ascending
         distances = cosine_distances(wide, self._matrix.rows, candidates)  # (C,)
         if own_row is not None:
-            distances[candidates == own_row] = -1  # before every other
-        best = np.argsort(distances, kind="stable")[:k]
+            distances[candidates == own_row] = -1  # ranks first; becomes 0 below
+        best = np.argsort(distances, kind="stable")[:k]  # (k,)
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
-        known = cosines if self._codes is None else None
+        complete = cosines if self._codes is None else None  # (N,)
         return Found.by_distance(
-            leading, lambda: self._similarities(unit, ranked) if known is None else known, median_distance=1 - median
+            leading,
+            lambda: self._similarities(unit, ranked) if complete is None else complete,
+            median_distance=1 - median,
         )
 
     def _similarities(
@@ -123,19 +116,19 @@ class MatrixSearcher:
     ) -> NDArray[np.float32]:
         """Compute the cosines of a unit query (D,) to some rows, None for all; -inf for rows that are not ranked."""
         everything = slice(None) if which is None else which
-        cosines = self._products(unit, which)
+        cosines = self._products(unit, which)  # (n,)
         cosines /= self._matrix.row_norms[everything]
         cosines[~ranked[everything]] = -np.inf
         return cosines
 
     def _products(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        """Multiply rows with a query; on the CPU from now on when the memory of the GPU runs out."""
+        """Multiply rows with a query; when the GPU runs out of memory, move the matrix to the CPU and retry."""
         try:
             return self._multiply(unit, which)
         except RuntimeError as error:
             if self.device == "cpu" or not is_out_of_memory(error):
                 raise
-        self._rows = torch.from_numpy(self._matrix.rows)  # outside `except`: there the traceback holds the tensors
+        self._rows = torch.from_numpy(self._matrix.rows)  # outside `except`, whose traceback keeps the tensors alive
         self._codes = self._usable_codes()
         torch.cuda.empty_cache()
         return self._multiply(unit, which)
@@ -146,33 +139,33 @@ class MatrixSearcher:
     @torch.inference_mode()
     def _multiply(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
         vector = torch.from_numpy(unit.astype(np.float32)).to(self._rows.device)  # (D,)
-        out = torch.empty(len(self._rows) if which is None else len(which), device=self._rows.device)
+        out = torch.empty(len(self._rows) if which is None else len(which), device=self._rows.device)  # (n,)
         chosen = None if which is None else torch.from_numpy(which)
         size = max(1, _BLOCK_BYTES // (4 * len(unit))) if self.device == "cpu" else 1 << 16
 
         def multiply(start: int, end: int) -> None:
-            block = torch.empty((min(size, end - start), len(unit)), device=self._rows.device)
+            block = torch.empty((min(size, end - start), len(unit)), device=self._rows.device)  # (b, D)
             for at in range(start, end, size):
                 part = slice(at, min(at + size, end))
-                rows = self._rows[part if chosen is None else chosen[part]]
-                torch.mv(block[: len(rows)].copy_(rows), vector, out=out[part])
+                rows = self._rows[part if chosen is None else chosen[part]]  # (b, D)
+                torch.mv(block[: len(rows)].copy_(rows), vector, out=out[part])  # (b,)
 
         if self.device == "cpu":
             in_slices(multiply, len(out))
         else:
             multiply(0, len(out))
-        products: NDArray[np.float32] = out.cpu().numpy()
+        products: NDArray[np.float32] = out.cpu().numpy()  # (n,)
         return products
 
 
 def cosine_distances(
     query: NDArray[np.float64], rows: NDArray[np.float16], which: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Cosine distances in float64, as scipy defines them, from a query (D,) to some rows of a matrix; (len(which),).
+    """Compute float64 cosine distances from a query (D,) to some rows, as scipy defines them; (len(which),).
 
-    A row of zeros, for which scipy has no number, is at distance 1.
+    A row of zeros, for which scipy returns nan, gets distance 1.
     """
-    distances = np.empty(len(which))
+    distances = np.empty(len(which))  # (n,)
     for at in range(0, len(which), 4096):
         part = which[at : at + 4096]
         distances[at : at + 4096] = cdist(query[None], rows[part].astype(np.float64), "cosine")[0]
@@ -180,7 +173,7 @@ def cosine_distances(
 
 
 def _error_bound(dim: int) -> float:
-    """Bound the error of a float32 cosine of D products: the sum's, and five roundings of norms and query."""
+    """Bound the error of a float32 cosine of D products: that of the sum, and five roundings of norms and query."""
     products = dim * _FLOAT32_UNIT
     return products / (1 - products) + 5 * _FLOAT32_UNIT
 
@@ -189,9 +182,9 @@ class Nearest(NamedTuple):
     """The nearest rows of many queries."""
 
     rows: NDArray[np.int64]
-    """(Q, K), nearest first."""
+    """Rows, (Q, K), nearest first."""
     cosines: NDArray[np.float32]
-    """(Q, K)."""
+    """Cosines, (Q, K)."""
 
 
 def nearest_together(
@@ -208,9 +201,9 @@ def nearest_together(
     Args:
         queries: Unit rows, (Q, D).
         rows: Unit rows, (N, D).
-        k: How many, fewer where there are fewer rows.
-        leave_out: A row for each query that is not found, (Q,); -1 for none. It gets the cosine -inf.
-        excluded: Rows that no query finds, (X,).
+        k: Number of neighbours; fewer where there are fewer rows.
+        leave_out: One row per query that gets the cosine -inf, (Q,); -1 for none.
+        excluded: Rows that get the cosine -inf for every query, (X,).
         device: Where to compute.
 
     Yields:
@@ -226,7 +219,7 @@ def nearest_together(
         wanted = torch.from_numpy(queries[part]).to(device)  # (q, D)
         own = torch.from_numpy(leave_out[part]).to(device)  # (q,)
         best = torch.empty((len(wanted), 0), device=device)  # (q, up to K)
-        which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)
+        which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)  # (q, up to K)
         for start in range(0, len(rows), _ROWS_PER_STEP):
             block = torch.from_numpy(rows[start : start + _ROWS_PER_STEP].astype(np.float32)).to(device)  # (b, D)
             hidden = excluded[(excluded >= start) & (excluded < start + len(block))] - start  # (x,)
@@ -235,9 +228,9 @@ def nearest_together(
                 inside = (own >= start) & (own < start + len(block))  # (q,)
                 cosines[inside, own[inside] - start] = -torch.inf
                 cosines[:, torch.from_numpy(hidden).to(device)] = -torch.inf
-                values, places = cosines.topk(min(k, len(block)), dim=1)
+                values, places = cosines.topk(min(k, len(block)), dim=1)  # (q, up to k) each
                 best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)
-                which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]
+                which = torch.cat([which, places + start], dim=1).gather(1, order)[:, :k]  # (q, up to k)
                 best = best[:, :k]
             yield (start + len(block)) / len(rows)
         found.rows[part], found.cosines[part] = which.cpu().numpy(), best.cpu().numpy()
