@@ -1,4 +1,4 @@
-"""Vocabulary: how a text becomes token ids, by a tokenizer, the word vectors and the two sentence marks."""
+"""Vocabulary: turn texts into token ids, with a tokenizer, the word vectors and the two sentence marks."""
 
 from __future__ import annotations
 
@@ -15,44 +15,39 @@ from core.store.progress import Steps
 
 
 class LookedUp(NamedTuple):
-    """A text's tokens, and which of them have a word vector."""
+    """The tokens of a text, and which of them have a word vector."""
 
     words: list[str]
-    """The tokens, without the sentence marks."""
+    """Tokens without the sentence marks."""
     rows: NDArray[np.int32]
-    """The row of each among the vectors, -1 where it has none, (words,)."""
+    """Row of each token in the word vectors, -1 where it has none, (words,)."""
     ids: NDArray[np.int32]
-    """What is encoded: the known ones, with the marks around them, (T,)."""
+    """The rows to encode: those of the known tokens between the sentence marks, (T,)."""
 
 
 class Vocabulary:
-    """Turns texts into token ids.
-
-    Args:
-        tokenizer: Splits texts, and names the marks.
-        vectors: What the ids index.
+    """Turns texts into token ids, which are rows of `vectors`.
 
     Raises:
-        ValueError: The vectors lack the marks.
+        ValueError: The vectors lack the sentence marks.
     """
 
     def __init__(self, tokenizer: Tokenizer, vectors: WordVectors) -> None:
-        self.tokenizer = tokenizer
-        self.vectors = vectors
+        self.tokenizer, self.vectors = tokenizer, vectors
         self.marks: NDArray[np.int32] = vectors.find(tokenizer.marks, always=tokenizer.marks)  # (2,)
         if (self.marks < 0).any():
             raise ValueError(f"no vectors for the sentence marks {' '.join(tokenizer.marks)}")
 
     def look_up(self, text: str) -> LookedUp:
-        """Split a text into tokens and look each up."""
+        """Split a text into tokens and look up the row of each."""
         words = self.tokenizer.tokenize(text)
         rows = self.vectors.find(words, always=self.tokenizer.marks)  # (words,)
         return LookedUp(words, rows, np.concatenate([self.marks[:1], rows[rows >= 0], self.marks[1:]]))
 
     def sentences(self, texts: Sequence[str]) -> Steps[Sentences]:
-        """Turn texts into token ids, the marks around each; unknown tokens are dropped."""
+        """Turn texts into token ids between sentence marks; unknown tokens are dropped."""
         return Sentences.of(texts, tokenizer=self.tokenizer, vectors=self.vectors)
 
     def words(self, ids: Iterable[int]) -> list[str]:
-        """Return the words that some ids stand for."""
+        """Return the words of some token ids."""
         return [self.vectors.word(word) for word in ids]

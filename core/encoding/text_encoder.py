@@ -1,4 +1,4 @@
-"""TextEncoder: texts to embeddings, by a vocabulary and a sentence encoder that is loaded when it is first needed."""
+"""TextEncoder: encode texts with a vocabulary and a sentence encoder that is loaded when first needed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ from core.store.progress import Steps
 
 
 class TextEncoder:
-    """Encodes texts. Several threads may use it.
-
-    Args:
-        vocabulary: Turns texts into token ids.
-        load: Loads the sentence encoder; called once.
-    """
+    """Encodes texts with a sentence encoder that `load` loads once, when first needed. Thread-safe."""
 
     def __init__(self, vocabulary: Vocabulary, load: Callable[[], SentenceEncoder]) -> None:
         self.vocabulary = vocabulary
@@ -30,10 +25,10 @@ class TextEncoder:
 
     @property
     def sentence_encoder(self) -> SentenceEncoder:
-        """The sentence encoder. The first access loads the weights.
+        """The sentence encoder; the first access loads the weights.
 
         Raises:
-            AssetError: The weights cannot be used, or do not belong to the word vectors.
+            AssetError: The weights cannot be used, or do not match the word vectors.
         """
         with self._lock:
             if self._loaded is None:
@@ -47,11 +42,11 @@ class TextEncoder:
 
     @property
     def ran_out_of_memory(self) -> bool:
-        """Whether single sentences are encoded on the CPU because the memory of the GPU ran out."""
+        """Whether single sentences are encoded on the CPU because the GPU ran out of memory."""
         return self._loaded is not None and self._loaded.ran_out_of_memory
 
     def warm_up(self) -> None:
-        """Load the weights and NLTK now, so that the first typed text need not wait for them.
+        """Load the weights and NLTK now, so that the first typed text is answered without delay.
 
         Raises:
             AssetError: The weights cannot be used.
@@ -60,20 +55,18 @@ class TextEncoder:
         self.vocabulary.tokenizer.warm_up()
 
     def encode(self, ids: NDArray[np.int32], *, cancelled: Callable[[], bool] = not_cancelled) -> EncodedSentence:
-        """Encode one sentence, given as token ids (T,), the marks around them.
+        """Encode one sentence, given as token ids between the sentence marks, (T,).
 
         Raises:
             AssetError: The weights cannot be used.
-            Cancelled: `cancelled` said so.
+            Cancelled: `cancelled` returned True.
         """
         return self.sentence_encoder.encode(np.asarray(self.vocabulary.vectors.rows[ids]), cancelled=cancelled)
 
     def embed(self, texts: Sequence[str], out: NDArray[np.float32]) -> Steps[None]:
-        """Encode many texts.
+        """Encode N texts into `out`, (N, D), not normalized.
 
-        Args:
-            texts: N texts. One without known words gets the embedding of the two marks.
-            out: Where the embeddings go, (N, D), not normalized.
+        A text without known words gets the embedding of the two sentence marks.
 
         Raises:
             AssetError: The weights cannot be used, or not even one sentence fits on the device.

@@ -1,4 +1,4 @@
-"""Weights: reads the encoder's state dict; settles on which device and in which dtype it computes."""
+"""Weights: read the encoder's state dict, and choose the device and dtype of the encoder."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ KEYS = [
     for direction in ("", "_reverse")
     for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 ]
-"""The tensors of the two directions, in torch's LSTM layout."""
+"""Tensor names of the two LSTM directions, in torch's layout."""
 
 
 def choose_device(name: str) -> str:
     """Resolve `auto` to the best available device.
 
     Raises:
-        AssetError: The name is not that of a device, or the device is not available.
+        AssetError: The name is not a device name, or the device is not available.
     """
     if not is_device_name(name):
         raise AssetError(f"--device {name}", "there is no such device", expected=f"one of {DEVICE_NAMES}")
@@ -36,7 +36,7 @@ def choose_device(name: str) -> str:
 
 
 def choose_dtype(name: str, device: str) -> str:
-    """Resolve `auto` to bfloat16 if the device computes with it in hardware, else to float32."""
+    """Resolve `auto` to bfloat16 if the device supports it in hardware, else to float32."""
     if name != "auto":
         return name
     is_cuda = device.startswith("cuda")
@@ -45,10 +45,10 @@ def choose_dtype(name: str, device: str) -> str:
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read an official-format state dict, a legacy or zip pickle of tensors, of any size; checks keys and shapes.
+    """Read a state dict in the official format, a legacy or zip pickle of tensors, and check keys, shapes and values.
 
     Raises:
-        AssetError: The file is missing, damaged, something else, or holds other keys or shapes.
+        AssetError: The file is missing, damaged or something else, or its keys, shapes or values are wrong.
     """
     expected = "InferSent's state dict, a pickle of tensors"
     advice = f"download it again: {ADDRESSES['weights']}"
@@ -71,7 +71,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     weights = {str(key).removeprefix("encoder."): value for key, value in loaded.items()}
     if missing := [key for key in KEYS if not isinstance(weights.get(key), torch.Tensor)]:
         raise AssetError(path, f"lacks {', '.join(missing[:3])}", expected=expected, advice=advice)
-    rows, dim = (*weights[KEYS[0]].shape, 0, 0)[:2]  # a tensor of any rank: the check below names what is wrong
+    rows, dim = (*weights[KEYS[0]].shape, 0, 0)[:2]  # padded for lower ranks: the shape check below reports them
     hidden = rows // 4
     shapes = {"weight_ih": (4 * hidden, dim), "weight_hh": (4 * hidden, hidden), "bias_ih": (4 * hidden,)}
     shapes["bias_hh"] = shapes["bias_ih"]
