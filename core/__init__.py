@@ -1,1 +1,1 @@
-"""From files to answers: load the encoder, encode captions, search them. Knows nothing of the screen."""
+"""Load the encoder, encode captions and search them. Nothing in this package imports the terminal interface."""

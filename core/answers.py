@@ -1,4 +1,4 @@
-"""Answers: everything that a screen or `--json` shows about a query, or about a hit; values without torch."""
+"""Answers: values, free of torch, with all that the screen or `--json` shows about a query or a hit."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a hit is near."""
+    """Why a hit is near the query."""
 
     row: int
-    """The caption explained."""
+    """Row of the explained caption."""
     tokens: tuple[Token, ...]
-    """The caption's tokens, without the sentence marks."""
+    """Tokens without the sentence marks."""
     marks_importance: float
-    """Share of its features whose maximum falls on the two sentence marks, 0..1."""
+    """Share of the features whose maximum falls on the two sentence marks, 0..1."""
     agreement: Agreement | None
-    """Which words it shares features with; None for sums, and for what is not alike at all."""
+    """Cosine split by pairs of words; None for sums and where the cosine is not clearly positive."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Answer:
-    """Everything that a screen or `--json` shows about one query."""
+    """All that the screen or `--json` shows about one query."""
 
     query: Query
-    """What was asked."""
     method: Method
-    """How the captions were compared."""
     found: Found | None = None
-    """What the query found; None when the method cannot compare it with any caption."""
+    """The result of the search; None when the method cannot compare the query with any caption."""
     verdict: Verdict | None = None
-    """How far the hits can be trusted; None for an empty query, and for what `Explorer.neighbours` has left open."""
+    """How far the hits can be trusted; None for an empty query, and for `Explorer.neighbours` until
+    `Explorer.complete`."""
     closer_than: NDArray[np.float64] | None = None
-    """For each leading hit, the share of captions drawn at random that are farther, 0..1; None before a calibration,
-    and for other methods than `infersent`."""
+    """For each leading hit, the share of random captions that are farther from the query, 0..1, (K,). None before a
+    calibration, for sums, and for other methods than `infersent`."""
     timings_ms: dict[str, float]
     """Milliseconds by step: `tokenize`, `encode`, `search`, `total`."""
 
@@ -57,11 +56,7 @@ class Answer:
 
 
 class Stopwatch:
-    """Times the steps of one question.
-
-    Args:
-        earlier: The times of steps that were done before, which are added to.
-    """
+    """Measures the steps that answer one question, and adds them to the times of `earlier` steps."""
 
     def __init__(self, earlier: dict[str, float] | None = None) -> None:
         self._start = self._last = time.perf_counter()
@@ -69,12 +64,12 @@ class Stopwatch:
         self._earlier = self._laps.pop("total", 0.0)
 
     def lap(self, step: str) -> None:
-        """End a step."""
+        """End a step and store its time."""
         now = time.perf_counter()
         self._laps[step] = round((now - self._last) * 1000, 3)
         self._last = now
 
     def timings(self) -> dict[str, float]:
-        """Return milliseconds by step, and their `total`."""
+        """Return the milliseconds of each step and their `total`."""
         total = self._earlier + (time.perf_counter() - self._start) * 1000
         return self._laps | {"total": round(total, 3)}

@@ -1,4 +1,4 @@
-"""Assets: which weights, word vectors and captions are used, and where they are found."""
+"""Assets: find the weights, word vectors and captions to use."""
 
 from __future__ import annotations
 
@@ -30,24 +30,20 @@ _CAPTIONS_NAMES = tuple(
 )
 _SEARCH_DEPTH = 4
 
-
 DEVICE_NAMES = "auto, cpu, cuda, cuda:N"
-"""What a device may be called."""
+"""The device names that `--device` accepts."""
 
 
 def is_device_name(name: str) -> bool:
-    """Tell whether a text names a device, whether it is there or not."""
+    """Tell whether a text has the form of a device name; the device may be absent."""
     return re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name) is not None
 
 
 class AssetError(Exception):
-    """A user's file that cannot be used because it is missing, wrong, empty or damaged.
+    """A user's file that is missing, wrong, empty or damaged.
 
-    Args:
-        path: The file or folder.
-        found: What is wrong with it.
-        expected: What was expected; may be empty.
-        advice: What the user can do now; may be empty.
+    `found` says what is wrong with it, `expected` what it should be and `advice` what the user can do; either of the
+    last two may be empty.
     """
 
     def __init__(self, path: str | Path, found: str, *, expected: str = "", advice: str = "") -> None:
@@ -55,12 +51,8 @@ class AssetError(Exception):
         self.found = found
         self.expected = expected
         self.advice = advice
-        lines = [f"{self.path}: {found}"]
-        if expected:
-            lines.append(f"expected: {expected}")
-        if advice:
-            lines.append(f"what to do: {advice}")
-        super().__init__("\n".join(lines))
+        parts = {"": f"{self.path}: {found}", "expected: ": expected, "what to do: ": advice}
+        super().__init__("\n".join(label + text for label, text in parts.items() if text))
 
     @classmethod
     def from_os_error(cls, path: str | Path, error: OSError) -> AssetError:
@@ -79,11 +71,11 @@ class Assets:
     """The three files that determine every answer."""
 
     weights: Path
-    """The encoder's state dict."""
+    """State dict of the encoder."""
     vectors: Path
-    """The word vectors, a `.vec` text file that may be compressed."""
+    """Word vectors, a `.vec` text file that may be compressed."""
     captions: Path
-    """The corpus; `-` is standard input."""
+    """Corpus; `-` is standard input."""
     version: int
     """InferSent version, 1 or 2."""
 
@@ -107,19 +99,19 @@ class Assets:
         captions: Path | None = None,
         version: int | None = None,
     ) -> Assets:
-        """Choose the files to use: those named, else those under `data_dir`, else the bundled demo.
+        """Choose the named files, else those in `data_dir`, else the bundled demo.
 
-        The demo's weights and vectors are used only together.
+        The weights and vectors of the demo are used only together.
 
         Args:
-            data_dir: Folder that holds files under their official names, up to four folders deep.
+            data_dir: Folder that holds files under their official names, up to four levels deep.
             weights: State dict.
             vectors: Word vectors.
             captions: Corpus.
-            version: InferSent version; None reads it from the weights' name (the first separate `1` or `2`, else 2).
+            version: InferSent version; None takes the first separate `1` or `2` in the name of the weights, else 2.
 
         Raises:
-            AssetError: A named file is missing, or only one of weights and vectors could be found.
+            AssetError: A named file is missing, or only one of weights and vectors was found.
         """
         for named in (weights, vectors, captions):
             if named is not None and str(named) != "-":
@@ -170,7 +162,7 @@ def _check_file(path: Path) -> None:
 
 
 class _Folder:
-    """The files below a folder by name, down to a limited depth."""
+    """Files in a folder by name, searched to a limited depth; of equal names the first in sorted order counts."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
@@ -186,7 +178,7 @@ class _Folder:
 
     def _walk(self) -> Iterator[Path]:
         root_depth = len(self.path.parts)
-        for folder, folders, files in os.walk(self.path, followlinks=True):  # the depth limit ends loops of links
+        for folder, folders, files in os.walk(self.path, followlinks=True):  # the depth limit breaks link cycles
             folders.sort()
             if len(Path(folder).parts) - root_depth >= _SEARCH_DEPTH:
                 folders.clear()

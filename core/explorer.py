@@ -1,4 +1,4 @@
-"""Explorer: answers questions about an opened corpus."""
+"""Explorer: answer questions about an opened corpus."""
 
 from __future__ import annotations
 
@@ -25,11 +25,7 @@ from core.trust.verdict import Verdict, describe_method, describe_nothing, judge
 
 
 class Explorer:
-    """Turns each query into one `Answer`. One thread uses it.
-
-    Args:
-        opened: The corpus. Other methods than `infersent` need `Opened.open_methods`.
-    """
+    """Turns queries into `Answer`s; methods other than `infersent` need `Opened.open_methods`. Not thread-safe."""
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
@@ -48,13 +44,13 @@ class Explorer:
 
         Args:
             text: The query.
-            method: How to compare the captions. Sums are always compared by `infersent`.
-            settled: False while it is being typed: then the last word is not judged yet, unless a blank follows it.
-            k: How many leading hits.
-            cancelled: Looked at while a very long query is encoded.
+            method: Ranking method; sums always use `infersent`.
+            settled: False while the user types: an unknown last word is then ignored unless a blank follows it.
+            k: Number of leading hits.
+            cancelled: Polled while a very long query is encoded.
 
         Raises:
-            Cancelled: It said so.
+            Cancelled: `cancelled` returned True.
         """
         watch = Stopwatch()
         query = self.queries.of_text(text, settled=settled, watch=watch, cancelled=cancelled)
@@ -63,14 +59,7 @@ class Explorer:
     def answer(
         self, query: Query, *, method: Choice = "infersent", k: int = LEADING, watch: Stopwatch | None = None
     ) -> Answer:
-        """Answer a complete query: find and judge.
-
-        Args:
-            query: A typed query, or a caption with its tokens.
-            method: How to compare the captions.
-            k: How many leading hits.
-            watch: Where its making was timed.
-        """
+        """Search for a typed query, or for a caption with its tokens, and judge the hits."""
         watch = watch or Stopwatch()
         chosen = self._choose(method, query)
         found = self._find(query, chosen, k=max(k, HITS + 1))
@@ -78,17 +67,11 @@ class Explorer:
         verdict = self._judge(query, found, chosen)
         if found is not None and k < len(found.leading):
             found = replace(found, leading=found.page(0, k))
-        return Answer(
-            query=query,
-            method=chosen,
-            found=found,
-            verdict=verdict,
-            closer_than=self._closer_than(query, found, chosen),
-            timings_ms=watch.timings(),
-        )
+        closer, timings = self._closer_than(query, found, chosen), watch.timings()
+        return Answer(query=query, method=chosen, found=found, verdict=verdict, closer_than=closer, timings_ms=timings)
 
     def neighbours(self, row: int, *, method: Choice = "infersent") -> Answer:
-        """Answer with the neighbours of a caption alone: tokens and verdict are left for `complete`."""
+        """Find the neighbours of a caption; `complete` adds tokens and verdict later, since these need the encoder."""
         watch, query = Stopwatch(), self.queries.of_row(row)
         chosen = self._choose(method, query)
         found = self._find(query, chosen, k=LEADING)
@@ -100,7 +83,7 @@ class Explorer:
         """Add tokens, their importance and the verdict to the neighbours of a caption.
 
         Raises:
-            Cancelled: `cancelled` said so.
+            Cancelled: `cancelled` returned True.
         """
         watch = Stopwatch(answer.timings_ms)
         query = self.queries.complete(answer.query, watch=watch, cancelled=cancelled)
@@ -115,18 +98,18 @@ class Explorer:
         k: int = LEADING,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Comparison:
-        """Rank a query by several methods, without judging; needs `Opened.open_methods`.
+        """Rank a query by several methods, without a verdict; `Opened.open_methods` must have run.
 
-        Equal texts count once, so that copies neither fill the lists nor make them agree.
+        Equal texts count once, so that copies neither fill the lists nor raise the overlap.
 
         Args:
-            query: Not a sum, which has one place only: its comparison has no lists.
-            methods: Which methods, in order.
-            k: How many leading hits of each.
-            cancelled: Looked at between the methods.
+            query: The query; for a sum, which only `infersent` can rank, the comparison has no lists.
+            methods: The methods, in the order of the lists.
+            k: Number of leading hits per method.
+            cancelled: Polled before each method.
 
         Raises:
-            Cancelled: It said so.
+            Cancelled: `cancelled` returned True.
         """
         rankers, captions = self.opened.rankers, self.opened.captions
         if rankers is None:
@@ -143,10 +126,10 @@ class Explorer:
         return compare(query.text, query.row, rankings, texts=captions.texts, stems=stems, stem=bm25.stem)
 
     def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = not_cancelled) -> Explanation:
-        """Say which words made a hit's embedding, and which it shares with the query of an answer.
+        """Compute which words shaped a hit's embedding and which it shares with the query of an answer.
 
         Raises:
-            Cancelled: `cancelled` said so.
+            Cancelled: `cancelled` returned True.
         """
         opened, query = self.opened, answer.query
         vocabulary, ids = opened.text_encoder.vocabulary, opened.matrix.sentences[row]
@@ -162,14 +145,14 @@ class Explorer:
         return Explanation(row, tokens, marks_importance(encoded), agreement)
 
     def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
-        """Draw a caption that has at least one known word.
+        """Draw a random caption that has at least one known word.
 
         Args:
-            rng: Where chance comes from.
-            other_than: A caption that is not drawn, unless it is the only one.
+            rng: Source of randomness; None for a new one.
+            other_than: A row to avoid, unless it is the only candidate.
 
         Raises:
-            AssetError: No caption has one.
+            AssetError: No caption has a known word.
         """
         matrix = self.opened.matrix
         never_drawn = set(matrix.sentences.wordless().tolist())
@@ -187,7 +170,7 @@ class Explorer:
         return row
 
     def _choose(self, method: Choice, query: Query) -> Method:
-        """Settle what `auto` means for a query; without a calibration it is `infersent`."""
+        """Resolve `auto` for a query; without a calibration it is `infersent`."""
         if query.terms:
             return "infersent"
         if method != "auto":
@@ -205,7 +188,7 @@ class Explorer:
         return self.opened.rankers.find(method, query, k=k)
 
     def _judge(self, query: Query, found: Found | None, method: Method) -> Verdict | None:
-        """Judge by the calibration, or by rules of thumb as long as there is none."""
+        """Judge by the calibration, or by rules of thumb before there is one."""
         if query.terms:
             return judge_sum(query)
         if query.is_unfinished:
@@ -217,7 +200,7 @@ class Explorer:
         return judge_by_rules(query.tokens) if method == "infersent" else describe_method(query, method, None)
 
     def _closer_than(self, query: Query, found: Found | None, method: Method) -> NDArray[np.float64] | None:
-        """Tell how many random captions are farther than each hit; measured for the encoder's own distances only."""
+        """Compute `Answer.closer_than`, which was measured for distances of the encoder only."""
         calibration = self.opened.calibration
         if calibration is None or found is None or method != "infersent" or query.terms:
             return None

@@ -1,4 +1,4 @@
-"""Queries: a typed text or a caption as one `Query`, encoded once, with the latest embeddings remembered."""
+"""Queries: make a `Query` from a typed text or a caption, and remember recent embeddings."""
 
 from __future__ import annotations
 
@@ -19,21 +19,17 @@ from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
 if TYPE_CHECKING:
     from core.opening import Opened
 
-_RECENT = 64  # encoded sentences kept: the terms of a sum are asked at each keystroke, and hits on the way down a list
+_RECENT = 64  # sentences kept: each keystroke asks for all terms of a sum, each cursor movement for a hit
 
 
 class Queries:
-    """Makes queries over an opened corpus. One thread uses it.
-
-    Args:
-        opened: The corpus.
-    """
+    """Makes queries over an opened corpus. Not thread-safe: call it from one thread."""
 
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self._vocabulary = opened.text_encoder.vocabulary
-        self._recent: dict[str, EncodedSentence] = {}  # by key; the latest last
-        self._unwritten: dict[str, EncodedSentence] = {}  # of settled queries
+        self._recent: dict[str, EncodedSentence] = {}  # by key, latest last
+        self._unwritten: dict[str, EncodedSentence] = {}  # settled queries that `remember` writes
 
     def of_text(
         self,
@@ -45,16 +41,16 @@ class Queries:
     ) -> Query:
         """Make the query of a typed text, which may be a sum such as `a dog on a beach - a dog + a horse`.
 
-        A text that is a caption is that caption, and never read as a sum.
+        A text that equals a caption becomes the query of that caption and is never read as a sum.
 
         Args:
             text: The text.
-            settled: False while it is being typed: then the last word is unfinished, unless a blank follows it.
+            settled: False while the user types: the last word counts as unfinished unless a blank follows it.
             watch: Times `tokenize` and `encode`.
-            cancelled: Looked at while a very long text is encoded.
+            cancelled: Polled while a very long text is encoded.
 
         Raises:
-            Cancelled: It said so.
+            Cancelled: `cancelled` returned True.
         """
         watch = watch or Stopwatch()
         terms, literal = parse(text), unquoted(text)
@@ -71,28 +67,24 @@ class Queries:
         encoded = self.encode(ids, cancelled=cancelled, settled=settled)
         watch.lap("encode")
         row = next(iter(same), None)
+        embedding = encoded.embedding if row is None else self._opened.matrix.rows[row]  # (D,)
+        tokens, marks = tokens_of(looked_up, encoded, unfinished=unfinished), marks_importance(encoded)
         return Query(
-            text=text,
-            literal=literal,
-            row=row,
-            ids=ids,
-            embedding=encoded.embedding if row is None else self._opened.matrix.rows[row],
-            tokens=tokens_of(looked_up, encoded, unfinished=unfinished),
-            marks_importance=marks_importance(encoded),
+            text=text, literal=literal, row=row, ids=ids, embedding=embedding, tokens=tokens, marks_importance=marks
         )
 
     def of_row(self, row: int) -> Query:
-        """Make the query of a caption, without tokens: it needs no encoder and no tokenizer."""
+        """Make the query of a caption without tokens, which needs neither encoder nor tokenizer."""
         text, ids = self._opened.captions.texts[row], self._opened.matrix.sentences[row]
-        embedding = self._opened.matrix.rows[row] if len(ids) > 2 else None
+        embedding = self._opened.matrix.rows[row] if len(ids) > 2 else None  # (D,)
         marks = 0.0 if len(ids) > 2 else 1.0
         return Query(text=text, literal=text, row=row, ids=ids, embedding=embedding, marks_importance=marks)
 
     def complete(self, query: Query, *, watch: Stopwatch, cancelled: Callable[[], bool] = not_cancelled) -> Query:
-        """Add the tokens and their importance to the query of a caption.
+        """Add tokens and their importance to the query of a caption.
 
         Raises:
-            Cancelled: `cancelled` said so.
+            Cancelled: `cancelled` returned True.
         """
         looked_up = self._vocabulary.look_up(query.text)
         watch.lap("tokenize")
@@ -103,28 +95,28 @@ class Queries:
         return replace(query, tokens=tokens_of(looked_up, encoded), marks_importance=marks_importance(encoded))
 
     def content_words(self, query: Query) -> int:
-        """Count the content words that have a vector."""
+        """Count the known content words of a query."""
         return sum(Token(word, True, 0.0).counts for word in self._vocabulary.words(query.ids[1:-1].tolist()))
 
     def encode(
         self, ids: NDArray[np.int32], *, cancelled: Callable[[], bool] = not_cancelled, settled: bool = False
     ) -> EncodedSentence:
-        """Encode token ids, unless that was done lately.
+        """Encode token ids, or return the remembered result.
 
         Args:
-            ids: The ids, the marks around them, (T,).
-            cancelled: Looked at while a very long sentence is encoded.
-            settled: Whether the result is also looked up in the cache, and kept for `remember`.
+            ids: Token ids between the sentence marks, (T,).
+            cancelled: Polled while a very long sentence is encoded.
+            settled: Whether to read the result from the disk cache too, and keep a new one for `remember`.
 
         Raises:
-            Cancelled: It said so.
+            Cancelled: `cancelled` returned True.
         """
         opened = self._opened
         digest = hashlib.sha256(ids.tobytes()).hexdigest()
         key = f"{opened.matrix.folder.name}:{opened.setup.device}:winners:{digest}"
         encoded, is_written = self._recent.pop(key, None), False
-        if encoded is None and settled and (known := opened.cache.recall_answer(key)):
-            encoded = _encoded_from(known, opened.matrix.dim, len(ids))
+        if encoded is None and settled and (cached := opened.cache.recall_answer(key)):
+            encoded = _encoded_from(cached, opened.matrix.dim, len(ids))
             is_written = encoded is not None
         if encoded is None:
             encoded = opened.text_encoder.encode(ids, cancelled=cancelled)
@@ -136,7 +128,7 @@ class Queries:
         return encoded
 
     def remember(self) -> None:
-        """Write the embeddings of settled queries to the cache; to be called once their answers are shown."""
+        """Write the embeddings of settled queries to the cache. Call it after their answers are shown."""
         while self._unwritten:
             key, encoded = self._unwritten.popitem()
             self._opened.cache.remember_answer(key, encoded.embedding.tobytes() + encoded.winners.tobytes())
@@ -154,7 +146,7 @@ class Queries:
         watch: Stopwatch,
         cancelled: Callable[[], bool],
     ) -> Query:
-        """Make the query of a sum. A last term that may still be typed counts once it has a known word."""
+        """Make the query of a sum. An unfinished last term is left out until it has a known word."""
         terms: list[Term] = []
         weights: list[float] = []
         embeddings: list[NDArray[np.float32]] = []
@@ -173,18 +165,18 @@ class Queries:
         return Query(text=text, ids=self._vocabulary.marks, embedding=embedding, terms=tuple(terms))
 
 
-def _encoded_from(known: bytes, dim: int, length: int) -> EncodedSentence | None:
-    """Read a remembered embedding, with what won its features; None where it is damaged."""
-    if len(known) != 8 * dim:
+def _encoded_from(cached: bytes, dim: int, length: int) -> EncodedSentence | None:
+    """Decode a cached embedding with the token that won each feature; None when the bytes are damaged."""
+    if len(cached) != 8 * dim:
         return None
-    winners = np.frombuffer(known, np.int32, offset=4 * dim)  # (D,)
+    winners = np.frombuffer(cached, np.int32, offset=4 * dim)  # (D,)
     if winners.min() < 0 or winners.max() >= length:
         return None
-    return EncodedSentence(np.frombuffer(known, np.float32, dim), winners, length)
+    return EncodedSentence(np.frombuffer(cached, np.float32, dim), winners, length)  # (D,), (D,)
 
 
 def tokens_of(looked_up: LookedUp, encoded: EncodedSentence | None, *, unfinished: bool = False) -> tuple[Token, ...]:
-    """Give each word its share of the maxima; `unfinished` says that the last one may still be typed."""
+    """Make tokens with their importance; `unfinished` marks the last one as possibly incomplete."""
     shares = iter([] if encoded is None else encoded.importance[1:-1].tolist())
     last = len(looked_up.words) - 1
     return tuple(
@@ -194,5 +186,5 @@ def tokens_of(looked_up: LookedUp, encoded: EncodedSentence | None, *, unfinishe
 
 
 def marks_importance(encoded: EncodedSentence) -> float:
-    """Add up the share of the maxima that fall on the two marks, 0..1."""
+    """Return the share of the features whose maximum falls on the two sentence marks, 0..1."""
     return float(encoded.importance[0] + encoded.importance[-1])

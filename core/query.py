@@ -1,4 +1,4 @@
-"""Query: what is asked, as values: tokens, the terms of a sum, and a text ready for every method."""
+"""Query: values that describe a question: tokens, the terms of a sum, and a query that every method can rank."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# English function words: known to every vector file, but they do not say what a picture shows.
+# English function words: every vector file has them, but they do not describe an image.
 _FUNCTION_WORDS = frozenset(
     """
     's 't 'm 're 've 'll 'd a about above across after again against all along also am among an and another any are
@@ -30,76 +30,75 @@ class Token:
     """One token of a query."""
 
     text: str
-    """As the tokenizer made it."""
+    """Text as the tokenizer returned it."""
     known: bool
-    """Whether it has a word vector; others are dropped before encoding."""
+    """Whether it has a word vector; unknown tokens are dropped before encoding."""
     importance: float
     """Share of the features whose maximum falls on it, 0..1; 0 when unknown."""
     unfinished: bool = False
-    """True for the last word while it may still be typed: being unknown is not held against it yet."""
+    """True for the last word while the user may still be typing it; verdicts then do not count it as unknown."""
 
     @property
     def is_word(self) -> bool:
-        """Whether it is more than punctuation."""
+        """Whether it contains a letter or digit."""
         return any(char.isalnum() for char in self.text)
 
     @property
     def is_content(self) -> bool:
-        """Whether it is a word that says something: neither punctuation nor a function word."""
+        """Whether it is a word other than a function word."""
         return self.is_word and self.text.lower() not in _FUNCTION_WORDS
 
     @property
     def counts(self) -> bool:
-        """Whether it is a known content word: their number is a query's length."""
+        """Whether it is a known content word, which query lengths count."""
         return self.known and self.is_content
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One term of a query that is a sum."""
+    """One term of a sum."""
 
     weight: float
-    """What its unit embedding is multiplied by."""
+    """Factor of its unit embedding."""
     text: str
-    """Its text."""
     tokens: tuple[Token, ...]
-    """Its tokens, without the sentence marks."""
+    """Tokens, without the sentence marks."""
     marks_importance: float
-    """Share of its features whose maximum falls on the two sentence marks, 0..1."""
+    """Share of the features whose maximum falls on the two sentence marks, 0..1."""
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it has no known word, and none that may still be typed: there is nothing to add."""
+        """Whether it has neither a known nor an unfinished word, so that it cannot be added."""
         return not any(token.known or token.unfinished for token in self.tokens)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Query:
-    """What is asked, ready for every method. It is made once, and travels in the answer."""
+    """A query that every method can rank. It is made once and kept in its answer."""
 
     text: str
-    """As asked."""
+    """Text as typed, or the caption."""
     literal: str = ""
-    """The text without quotes that only keep it from being read as a sum; empty for a sum."""
+    """Text without the quotes that prevent its reading as a sum; empty for a sum."""
     row: int | None = None
-    """The caption that the query is; it leads its own ranking. None when it is no caption."""
+    """Row of the caption that equals the query, which then ranks first; None when there is none."""
     ids: NDArray[np.int32]
-    """Token ids, the marks around them, (T,); the marks alone where no word is known, and for a sum."""
+    """Token ids between the sentence marks, (T,); the marks alone where no word is known, and for a sum."""
     embedding: NDArray[np.floating] | None = None
-    """Its sentence embedding, (D,), of any length but 0; None where no word is known, or the terms of a sum cancel."""
+    """Embedding, (D,), not normalized, never 0; None where no word is known or the terms of a sum cancel out."""
     tokens: tuple[Token, ...] = ()
-    """Its tokens, without the marks; none for a sum, whose terms have their own, and for an uncompleted caption."""
+    """Tokens, without the marks; empty for a sum, and for a caption until `Queries.complete` adds them."""
     marks_importance: float = 0.0
     """Share of the features whose maximum falls on the two sentence marks, 0..1."""
     terms: tuple[Term, ...] = ()
-    """The terms of a sum; none for other queries."""
+    """Terms of a sum; empty for other queries."""
 
     @property
     def known(self) -> int:
-        """The number of its tokens that have a word vector."""
+        """Number of tokens that have a word vector."""
         return len(self.ids) - 2
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it is one word that may still be typed and has no word vector yet, or nothing at all."""
+        """Whether it is empty, or one unknown word that the user may still be typing."""
         return not self.terms and not self.known and all(token.unfinished for token in self.tokens)
