@@ -19,9 +19,7 @@ from core.store.progress import Progress, Steps, follow
 
 CONTEXT = 20
 """Number of captions whose mean `context` uses."""
-_QUERY_WEIGHT = (
-    2.0  # relative to that mean; weight 1 and templates such as "a photo of ..." found fewer sibling captions
-)
+_QUERY_WEIGHT = 2.0  # relative to that mean; 1, and templates like "a photo of ...", found fewer sibling captions
 _FUSION = 60  # constant added to every rank, from Cormack, Clarke and Buettcher 2009, Reciprocal Rank Fusion
 _FUSED: tuple[Method, ...] = ("infersent", "words", "bm25")
 _QUERIES_PER_STEP = 16  # few, so that a user's question can run soon

@@ -107,8 +107,7 @@ class Calibration:
     def closer_than(self, distances: NDArray[np.floating] | float, known: int) -> NDArray[np.float64]:
         """Return the share of random captions that are farther from a query than each distance, 0..1; same shape.
 
-        `known` is the query's number of known tokens; the distances are cosine distances. nan where nothing was
-        measured.
+        `known` is the query's number of known tokens; the result is nan where nothing was measured.
         """
         lengths = sorted(int(length) for length in self.random_distances if length != "0")
         if not lengths:

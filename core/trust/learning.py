@@ -154,7 +154,7 @@ def _least_content(curve: Sequence[Recall], chance: float) -> int | None:
 
 
 def _threshold(probability: NDArray[np.float64], short: NDArray[np.bool_], good: NDArray[np.bool_]) -> float:
-    """Find the least probability of a reliable query such that few good queries are below it or too short; 2 for none."""
+    """Find the least probability of a reliable query, so that few good queries are below it or short; 2 for none."""
     allowed = int(_MAX_FALSE_ALARM * good.sum()) - int((good & short).sum())
     ranked = np.sort(probability[good & ~short])  # (good and not short,)
     return float(ranked[max(0, allowed)]) if len(ranked) >= 10 else 2.0

@@ -26,7 +26,7 @@ class Predictor:
     def contributions(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what each signal adds to the log odds; same shape as `signals`, (..., S)."""
         standardized = (signals - np.array(self.means)) / np.array(self.scales)  # (..., S)
-        return standardized * np.array(self.weights)  # (..., S)
+        return np.asarray(standardized * np.array(self.weights))  # (..., S)
 
     def probability(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of success, (...,), for signals, (..., S)."""

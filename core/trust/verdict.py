@@ -192,7 +192,7 @@ def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
 
 
 def _join(words: Sequence[str]) -> str:
-    """List the first five words."""
+    """Join the first five words."""
     return ", ".join(words[:5]) + (" ..." if len(words) > 5 else "")
 
 
