@@ -25,7 +25,10 @@ from core.trust.verdict import Verdict, describe_method, describe_nothing, judge
 
 
 class Explorer:
-    """Turns queries into `Answer`s; methods other than `infersent` need `Opened.open_methods`. Not thread-safe."""
+    """Turns queries into `Answer`s; methods other than `infersent` need `Opened.open_methods`.
+
+    One thread at a time may use it, except for `random_row`.
+    """
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened

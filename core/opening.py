@@ -220,11 +220,14 @@ class Opened:
         self.folds = Folds(captions)
         self.rankers: Rankers | None = None
         """All methods; None before `open_methods`."""
-        self.calibration: Calibration | None = None
-        """How far answers can be trusted; None before it is loaded or measured."""
         self.judge: Judge | None = None
-        """Judges answers by `calibration`; None without it."""
+        """Judges answers by a calibration; None before one is loaded or measured."""
         self._lock = threading.Lock()
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How far answers can be trusted; None before it is loaded or measured."""
+        return None if self.judge is None else self.judge.calibration
 
     @property
     def captions_name(self) -> str:
@@ -256,7 +259,7 @@ class Opened:
         saved = Calibration.load(self._calibration_file)
         if saved is not None:
             rankers = yield from self.open_methods()
-            self._judge_by(saved, self._meter(rankers))
+            self.judge = Judge(saved, self._meter(rankers))
 
     def calibrate(self, *, again: bool = False) -> Steps[None]:
         """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
@@ -275,7 +278,7 @@ class Opened:
         meter = self._meter(rankers)
         measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
         calibration = yield from calibrate(measured)
-        self._judge_by(calibration, meter)
+        self.judge = Judge(calibration, meter)
         try:
             calibration.save(self._calibration_file)
         except AssetError as error:  # the calibration stays in use until the program ends
@@ -300,7 +303,8 @@ class Opened:
                 "missing; copy or download it again"
             )
         if wordless := len(self.matrix.sentences.wordless()):
-            problems.append(f"{wordless:,} captions have no known word: only bm25 and fused can find them")
+            have = "caption has" if wordless == 1 else "captions have"
+            problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems
@@ -327,10 +331,6 @@ class Opened:
         marks = np.frombuffer(cached, np.float32)  # (D,)
         unit = marks / np.linalg.norm(marks)  # (D,)
         return SignalMeter(self.matrix.rows, marks=unit, bm25=rankers.lexical.bm25, images=self.images)
-
-    def _judge_by(self, calibration: Calibration, meter: SignalMeter) -> None:
-        with self._lock:
-            self.calibration, self.judge = calibration, Judge(calibration, meter)
 
 
 def _captions_name(setup: Setup, captions: Captions) -> str:

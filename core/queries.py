@@ -30,6 +30,7 @@ class Queries:
         self._vocabulary = opened.text_encoder.vocabulary
         self._recent: dict[str, EncodedSentence] = {}  # by key, latest last
         self._unwritten: dict[str, EncodedSentence] = {}  # settled queries that `remember` writes
+        self._written: set[str] = set()  # keys that are in the cache
 
     def of_text(
         self,
@@ -114,16 +115,16 @@ class Queries:
         opened = self._opened
         digest = hashlib.sha256(ids.tobytes()).hexdigest()
         key = f"{opened.matrix.folder.name}:{opened.setup.device}:winners:{digest}"
-        encoded, is_written = self._recent.pop(key, None), False
+        encoded = self._recent.pop(key, None)
         if encoded is None and settled and (cached := opened.cache.recall_answer(key)):
             encoded = _encoded_from(cached, opened.matrix.dim, len(ids))
-            is_written = encoded is not None
+            self._written |= set() if encoded is None else {key}
         if encoded is None:
             encoded = opened.text_encoder.encode(ids, cancelled=cancelled)
         self._recent[key] = encoded
         if len(self._recent) > _RECENT:
             del self._recent[next(iter(self._recent))]
-        if settled and not is_written:
+        if settled and key not in self._written:
             self._unwritten[key] = encoded
         return encoded
 
@@ -132,6 +133,7 @@ class Queries:
         while self._unwritten:
             key, encoded = self._unwritten.popitem()
             self._opened.cache.remember_answer(key, encoded.embedding.tobytes() + encoded.winners.tobytes())
+            self._written.add(key)
 
     def _is_text_of(self, row: int, words: list[str]) -> bool:
         return self._vocabulary.tokenizer.tokenize(self._opened.captions.texts[row]) == words

@@ -98,6 +98,10 @@ class Query:
         """Number of tokens that have a word vector."""
         return len(self.ids) - 2
 
+    def count_content_words(self, *, without_vector: bool = False) -> int:
+        """Count the content words that have a vector, or all of them."""
+        return sum(token.is_content if without_vector else token.counts for token in self.tokens)
+
     @property
     def is_unfinished(self) -> bool:
         """Whether it is empty, or one unknown word that the user may still be typing."""

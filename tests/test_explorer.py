@@ -325,13 +325,12 @@ def test_any_text_is_answered_after_a_calibration(calibrated, method, text):
 
 def test_auto_is_the_method_that_was_measured_to_be_best_at_the_querys_length(calibrated):
     best = {1: "bm25", 3: "infersent"}
-    calibrated.opened.calibration = replace(
-        calibrated.opened.calibration,
-        curve=tuple(
-            replace(cell, by_method={name: (float(name == best.get(cell.length)),) * 3 for name in METHODS})
-            for cell in calibrated.opened.calibration.curve
-        ),
+    calibration = calibrated.opened.calibration
+    curve = tuple(
+        replace(cell, by_method={name: (float(name == best.get(cell.length)),) * 3 for name in METHODS})
+        for cell in calibration.curve
     )
+    calibrated.opened.judge.calibration = replace(calibration, curve=curve)
     assert calibrated.ask("a dog", method="auto").method == "bm25"
     assert calibrated.ask("a dog near a window in the snow", method="auto").method == "infersent"
     assert calibrated.ask("a dog", method="words").method == "words"

@@ -71,7 +71,9 @@ def test_only_so_many_words_of_the_vectors_are_known(files):
 
 def test_captions_without_a_known_word_are_told(files):
     write_coco(files.captions, ["xylograph", "a dog"])
-    assert files.explorer().opened.problems() == ["1 captions have no known word: only bm25 and fused can find them"]
+    assert files.explorer().opened.problems() == [
+        "1 caption has no known word: only bm25 and fused can find such captions"
+    ]
 
 
 def test_vectors_that_were_cut_off_are_told(files):

@@ -101,7 +101,6 @@ class ExplorerApp(App[None]):
     @on(messages.BackgroundFailed)
     def show_failure(self, message: messages.BackgroundFailed) -> None:
         """Log the error and notify the person; the list stays."""
-        self.explore.view.show_measuring(None)
         self.log.error("".join(traceback.format_exception(message.error)))
         self.explore.show_problems([f"{message.what}: {one_line(str(message.error)) or type(message.error).__name__}"])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.assets import AssetError
 from core.store.progress import Cancelled
 from tui import messages
-from tui.messages import ComparisonRequest, ExplanationRequest, Question, Request
+from tui.messages import ExplanationRequest, Question, Request
 
 if TYPE_CHECKING:
     from textual.message import Message
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from core.store.progress import Steps
 
 _IDLE_SECONDS = 1.0  # time without a request before the calibration continues
-_PRIORITY: tuple[type[Request], ...] = (Question, ComparisonRequest, ExplanationRequest)  # the most urgent first
 
 
 class Asker:
@@ -79,7 +78,7 @@ class Asker:
                 with self._changed:
                     while not self._stopped and not self._waiting and (delay := self._idle_delay()) != 0:
                         self._changed.wait(delay)
-                    request = next((self._waiting[kind] for kind in _PRIORITY if kind in self._waiting), None)
+                    request = min(self._waiting.values(), key=lambda each: each.urgency, default=None)
                 if self._stopped:
                     break
                 if request is not None:
@@ -100,35 +99,37 @@ class Asker:
 
     def _run_request(self, request: Request, explorer: Explorer) -> None:
         """Run a request until it is done or cancelled."""
-        kind, has_result = type(request), False
+        has_result = False
 
         def cancelled() -> bool:
-            urgent = any(other in self._waiting for other in _PRIORITY[: _PRIORITY.index(kind)])
-            return self._stopped or urgent or self._waiting.get(kind) is not request
+            urgent = any(other.urgency < request.urgency for other in tuple(self._waiting.values()))
+            return self._stopped or urgent or self._waiting.get(type(request)) is not request
 
         results = request.run(explorer, cancelled)
         try:
-            while not cancelled() and (message := next(results, None)) is not None:
+            while (message := next(results, None)) is not None:
                 self._post(message)
                 has_result = True
+                if cancelled():
+                    return
         except Cancelled:
             return
         except AssetError as error:
-            if kind is Question and not has_result:
-                self._post(messages.Refused(error))
-            else:
-                self._post(messages.BackgroundFailed("a part of the answer is missing", error))
+            if cancelled():
+                return
+            self._post(messages.Failed(request, error, has_result))
         with self._changed:
-            if not cancelled():
-                del self._waiting[kind]
+            if self._waiting.get(type(request)) is request:
+                del self._waiting[type(request)]
 
     def _run_step(self, calibration: Steps[None]) -> None:
         try:
             self._post(messages.Measured(next(calibration)))
             return
         except StopIteration:
-            self._post(messages.Measured(None))
+            pass
         except Exception as error:  # background work may fail in any way: the list stays usable
             what = "the calibration failed and will be tried again at the next start"
             self._post(messages.BackgroundFailed(what, error))
+        self._post(messages.Measured(None))
         self._calibration = None

@@ -1,20 +1,21 @@
 """Messages: the requests of the screen to core, and the messages from the threads to the screen.
 
 `Asker` iterates the `run` method of a request on its thread and posts each message that it yields. To add a kind of
-request, add its class and message here, its place in the priorities of `Asker`, and a handler on the screen.
+request, add its class and message here, and a handler on the screen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.message import Message
 
+from core.assets import AssetError
+
 if TYPE_CHECKING:
     from core.answers import Answer, Explanation
-    from core.assets import AssetError
     from core.explorer import Explorer
     from core.query import Query
     from core.ranking.comparison import Comparison
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 class Request(Protocol):
     """Work that the screen asks core to do."""
+
+    urgency: ClassVar[int]
+    """Requests with a smaller number are run first."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Do the work and yield messages to post. The caller stops the iteration once `cancelled` returns True.
@@ -40,6 +44,7 @@ class Request(Protocol):
 class Question:
     """A request for the hits of a text or caption."""
 
+    urgency: ClassVar[int] = 0
     serial: int
     """Serial number; it increases with each question."""
     text: str
@@ -61,21 +66,29 @@ class Question:
             answer = explorer.neighbours(self.row, method=self.method)
             if not explorer.opened.text_encoder.is_loaded:
                 yield self._answered(explorer, answer)
-            answer = explorer.complete(answer, cancelled=cancelled)
+            try:
+                answer = explorer.complete(answer, cancelled=cancelled)
+            except AssetError:  # the list needs no encoder
+                yield from self._ordered(explorer, answer)
+                raise
         yield self._answered(explorer, answer)
-        if answer.found is not None and answer.found.order is not None:
-            ranking = answer.found.order()
-            yield Ordered(self, ranking, explorer.opened.folds.fold(ranking.rows))
+        yield from self._ordered(explorer, answer)
         explorer.queries.remember()
 
     def _answered(self, explorer: Explorer, answer: Answer) -> Answered:
         return Answered(self, answer, explorer.opened.folds.fold(answer.hits.rows))
+
+    def _ordered(self, explorer: Explorer, answer: Answer) -> Iterator[Ordered]:
+        if answer.found is not None and answer.found.order is not None:
+            ranking = answer.found.order()
+            yield Ordered(self, ranking, explorer.opened.folds.fold(ranking.rows))
 
 
 @dataclass(frozen=True, slots=True)
 class ExplanationRequest:
     """A request to explain why a hit is near."""
 
+    urgency: ClassVar[int] = 2
     serial: int
     """Serial number of the question whose answer contains the hit."""
     answer: Answer
@@ -91,6 +104,7 @@ class ExplanationRequest:
 class ComparisonRequest:
     """A request for the hits of every method, side by side."""
 
+    urgency: ClassVar[int] = 1
     query: Query
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
@@ -121,9 +135,19 @@ class Warmed(Message):
 
 @dataclass
 class Refused(Message):
-    """A file that the corpus or the question needs cannot be used."""
+    """A file that the corpus needs cannot be used."""
 
     error: AssetError
+
+
+@dataclass
+class Failed(Message):
+    """A file that a request needs cannot be used, or the device failed."""
+
+    request: Request
+    error: AssetError
+    has_result: bool
+    """Whether a part of the result was posted before."""
 
 
 @dataclass

@@ -120,7 +120,7 @@ class Session:
         return wanted if place == self._cursor_meanwhile else None
 
     def _save_cursor(self, cursor: int) -> None:
-        if self.here is not None and not self.is_typing:
+        if self.here is not None and not self.is_typing and self.is_shown:  # else it is the cursor of another list
             self.here.cursor = cursor
 
     def _present(self, visit: Visit) -> Question:

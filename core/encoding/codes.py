@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from core.encoding.processor import multiplies_int8
 from core.encoding.threads import in_slices
 from core.store.progress import Progress, Steps
-from core.store.whole import Origin, is_whole, make_folder
+from core.store.whole import Origin, is_whole, make_folder, new_array
 
 _FORMAT = 1  # version of the files and of how they are computed
 _FILES = ("codes", "direction", "along", "scales", "sizes", "lost")
@@ -96,7 +96,7 @@ class RowCodes(NamedTuple):
 
     @classmethod
     def _write(cls, work: Path, rows: NDArray[np.float16]) -> Steps[None]:
-        codes = np.lib.format.open_memmap(work / "codes.npy", mode="w+", dtype=np.int8, shape=rows.shape)  # (N, D)
+        codes = new_array(work / "codes.npy", rows.shape, "i1")  # (N, D)
         made = cls.empty_like(rows, codes)
         for start in range(0, len(rows), _ROWS_PER_STEP):
             made.fill(rows, start, min(start + _ROWS_PER_STEP, len(rows)))

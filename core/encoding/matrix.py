@@ -20,7 +20,7 @@ from core.encoding.building import CHUNK, EncodedChunk, encode_sentences
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.store.progress import Steps
-from core.store.whole import Origin, is_whole, only_one, seal, unseal, write_json
+from core.store.whole import Origin, is_whole, new_array, only_one, seal, unseal, write_json
 
 _FORMAT = 2
 _PROGRESS = "progress.json"  # exists while a matrix is unfinished
@@ -223,19 +223,6 @@ def _write_empty(
 
 def _arrays(folder: Path) -> list[np.memmap[Any, Any]]:
     return [np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _ARRAYS]
-
-
-def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
-    """Make a memory-mapped `.npy` file of zeros and reserve its disk space, so that a full disk fails early.
-
-    Raises:
-        OSError: The disk is full, or the file cannot be written.
-    """
-    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array.flush()
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    return array
 
 
 class _UnitRows(NamedTuple):

@@ -14,7 +14,7 @@ from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.encoding.codes import RowCodes
 from core.store.progress import Progress, Steps
-from core.store.whole import Origin, make_folder
+from core.store.whole import Origin, make_folder, new_array
 
 _FORMAT = 1  # version of the files, and of how they are computed
 _CHUNK = 4096  # captions per step; a cancelled build stops after a step
@@ -144,7 +144,7 @@ class MeanWordVectors:
         np.save(folder / "words.npy", words.astype(np.int32))
         np.save(folder / "idf.npy", idf)
         table = np.asarray(vectors.rows[words], np.float32) * idf[:, None]  # (U, E)
-        means = np.lib.format.open_memmap(folder / "means.npy", mode="w+", dtype="<f2", shape=(n, vectors.dim))
+        means = new_array(folder / "means.npy", (n, vectors.dim), "<f2")
         norms = np.empty(n, np.float32)  # (N,)
         for start in range(0, n, _CHUNK):
             end = min(start + _CHUNK, n)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from core.encoding.matrix import EmbeddingMatrix
 from core.query import Query
 from core.ranking.lexical import Lexical, MeanWordVectors
-from core.ranking.methods import Method
+from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import LEADING, Found, Searcher
 from core.ranking.search import MatrixSearcher, Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
@@ -50,7 +51,7 @@ class Rankers:
             None where the method cannot compare the query with any caption: `infersent`, `words` and `context` need a
             word with a vector; `bm25` needs a word that occurs in a caption; `fused` needs one or the other.
         """
-        if method in ("bm25", "fused"):
+        if method in BY_WORDS:
             scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
             return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
         if query.embedding is None:
@@ -60,10 +61,8 @@ class Rankers:
         if method == "words":
             vector = self.lexical.words.embed(query.ids)  # (E,)
             return self._word_searcher.nearest(vector, k=k, own_row=query.row) if vector.any() else None
-        rows = self._rows("bm25", query, CONTEXT)
-        if not len(rows):
-            rows = self._rows("words", query, CONTEXT)
-        mixed = mix(query.embedding, self._matrix.rows[rows])  # (D,)
+        by_bm25 = self._rows("bm25", query, CONTEXT)
+        mixed = self._context(query.embedding, by_bm25, lambda: self._rows("words", query, CONTEXT))  # (D,)
         return self._searcher.nearest(mixed, k=k, own_row=query.row)
 
     def find_many(
@@ -96,8 +95,7 @@ class Rankers:
             by_bm25 = _best(scores)  # (K,)
             scored["bm25"].append(by_bm25)
             scored["fused"].append(_best(fuse([*lists, by_bm25], len(self._matrix))))
-            near = (by_bm25 if len(by_bm25) else lists[1])[:CONTEXT]  # (C,)
-            mixed[i] = mix(embeddings[i], self._matrix.rows[near])  # (D,)
+            mixed[i] = self._context(embeddings[i], by_bm25, partial(_without_padding, rows["words"][i]))
             if i % _QUERIES_PER_STEP == 0:
                 yield Progress("calibrating: bm25", i, len(queries), "queries")
         for method, found in scored.items():
@@ -114,6 +112,16 @@ class Rankers:
         rows: NDArray[np.int32] = np.empty(0, np.int32) if found is None else found.leading.rows
         others: NDArray[np.int32] = rows[rows != query.row][:k]
         return others
+
+    def _context(
+        self,
+        embedding: NDArray[np.floating],
+        by_bm25: NDArray[np.integer],
+        by_words: Callable[[], NDArray[np.integer]],
+    ) -> NDArray[np.float32]:
+        """Mix an embedding (D,) with the first captions by BM25, or by word vectors when BM25 finds none; (D,)."""
+        rows = by_bm25 if len(by_bm25) else by_words()
+        return mix(embedding, self._matrix.rows[rows[:CONTEXT]])
 
     def _bm25(self, query: Query) -> NDArray[np.float32]:
         """Score every caption by BM25; (N,)."""

@@ -15,12 +15,15 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import filelock
 
 from core.assets import AssetError
 from core.store.progress import Progress, Steps
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MANIFEST = "whole.json"
 _CHECKED_BYTES = 1 << 16  # bytes at the start of a file that its checksum covers
@@ -168,6 +171,21 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
+def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
+    """Make a memory-mapped `.npy` file of zeros and reserve its disk space: writing to it would else end the process.
+
+    Raises:
+        OSError: The disk is full, or the file cannot be written.
+    """
+    import numpy as np
+
+    array: np.memmap[Any, Any] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array.flush()
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return array
+
+
 @contextmanager
 def only_one(folder: Path, *, doing: str = "uses this folder") -> Iterator[Steps[None]]:
     """Hold a folder's lock while writing the folder, which need not exist yet.
@@ -235,7 +253,8 @@ def _part_of(path: Path) -> Path:
 
 
 def _cannot_write(path: Path, error: OSError, advice: str) -> AssetError:
-    return AssetError(error.filename or path, error.strerror or str(error), advice=advice)
+    named = str(error.filename or path)
+    return AssetError(path if named.endswith(".part") else named, error.strerror or str(error), advice=advice)
 
 
 def _sync(path: Path) -> None:

@@ -19,6 +19,8 @@ from core.trust.signals import NAMES
 
 FORMAT = 3
 """Version of the file layout and of the measurement."""
+DISTRIBUTIONS = ("nearest", "from_marks", "marks")
+"""The signals, and the share of the marks, whose distribution among whole captions is kept."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
 """Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
 
@@ -165,9 +167,20 @@ class Calibration:
             intercept = float(learned.pop("intercept"))
             predictor = Predictor(**{name: tuple(values) for name, values in learned.items()}, intercept=intercept)
             hubs = np.array(plain.pop("hubs"), np.int32)
-            return cls(**_tupled(plain), curve=curve, predictor=predictor, hubs=hubs)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            loaded = cls(**_tupled(plain), curve=curve, predictor=predictor, hubs=hubs)
+            loaded._try_out()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
+        return loaded
+
+    def _try_out(self) -> None:
+        """Use every part once; a damaged file makes one of them raise."""
+        for cell in self.curve:
+            _ = [cell.by_method[method][0] for method in METHODS]
+        self.predictor.probability(np.zeros(len(NAMES)))
+        self.closer_than(0.5, 1)
+        for signal in DISTRIBUTIONS:
+            self.share_below(signal, 0.5)
 
 
 def _without_nan(value: Any) -> Any:

@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 
 from core.ranking.methods import METHODS, Method
 from core.store.progress import Progress, Steps
-from core.trust.calibration import TAIL, Calibration, Recall
+from core.trust.calibration import DISTRIBUTIONS, TAIL, Calibration, Recall
 from core.trust.predictor import Predictor, auroc_of
 from core.trust.probes import KINDS, LENGTHS
 from core.trust.signals import NAMES
 
-DISTRIBUTIONS = ("nearest", "from_marks", "marks")
-"""Signals whose distribution over whole captions is stored."""
 _MAX_FALSE_ALARM = 0.02  # on the learning half, so that the held-out rate stays below 5 %
 _WITHIN_LENGTHS = (2, 3, 4, 6)  # for the AUROC among queries of equal length
 _BOOTSTRAPS = 1000

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from core.query import Query, Token
-from core.ranking.methods import Method
+from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found
 from core.trust.calibration import Calibration
 from core.trust.signals import HITS, SignalMeter, Signals
@@ -41,12 +41,12 @@ class Judge:
     """Judges answers by a calibration of their encoder and corpus; `meter` measures the signals of a query."""
 
     def __init__(self, calibration: Calibration, meter: SignalMeter) -> None:
-        self._calibration, self._meter = calibration, meter
+        self.calibration, self._meter = calibration, meter
 
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
         """Judge what `method` found for a complete query that is not a sum. Its own caption does not count as a hit."""
         if method != "infersent":
-            return describe_method(query, method, self._calibration)
+            return describe_method(query, method, self.calibration)
         others = found.leading.rows != query.row  # (K,)
         hits = found.leading.rows[others][:HITS]
         if query.embedding is None or not len(hits):
@@ -59,17 +59,16 @@ class Judge:
             cosines=1 - found.leading.distances[others][:HITS],
             leave_out=-1 if query.row is None else query.row,
         )
-        hubs = sum(row in self._calibration.hub_set for row in hits[:FIRST].tolist())
+        hubs = sum(row in self.calibration.hub_set for row in hits[:FIRST].tolist())
         marks = query.marks_importance
-        return judge(query.tokens, signals, self._calibration, marks_importance=marks, hubs=hubs)
+        return judge(query.tokens, signals, self.calibration, marks_importance=marks, hubs=hubs)
 
 
 def describe_method(query: Query, method: Method, calibration: Calibration | None) -> Verdict:
     """Report how often a method succeeds at the query's length; only `infersent` has levels and probabilities."""
     if calibration is None:
         return Verdict(None, (f"how far {method} can be trusted is not measured yet",), "no calibration")
-    by_words = method in ("bm25", "fused")  # which need no word vectors
-    content = sum(token.is_content if by_words else token.counts for token in query.tokens)
+    content = query.count_content_words(without_vector=method in BY_WORDS)
     words, shares = _count(content, "content word"), [calibration.recall(content, method), calibration.recall(content)]
     found = f"find {calibration.measure} {shares[0]:.0%} of the time, with infersent {shares[1]:.0%}"
     return Verdict(None, (f"{words}: with {method} such queries {found}",), _measured_on(calibration))
@@ -77,8 +76,8 @@ def describe_method(query: Query, method: Method, calibration: Calibration | Non
 
 def describe_nothing(query: Query, method: Method) -> Verdict:
     """Explain why a method finds nothing for a query."""
-    if query.embedding is None and method not in ("bm25", "fused"):
-        return NOTHING_KNOWN
+    if query.embedding is None and method not in BY_WORDS:
+        return NOTHING_KNOWN if method == "infersent" else replace(NOTHING_KNOWN, level=None)
     return Verdict(None, (f"by {method}, no caption has anything in common with the query",), "nothing in common")
 
 

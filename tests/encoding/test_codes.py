@@ -1,5 +1,9 @@
 """The codes of rows: no true cosine lies outside their bound, and they come whole or not at all."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,3 +84,30 @@ def test_whole_codes_are_left_as_they_are(tmp_path):
     stamp = (tmp_path / "codes" / "codes.npy").stat().st_mtime_ns
     finish(RowCodes.make(tmp_path / "codes", rows))
     assert (tmp_path / "codes" / "codes.npy").stat().st_mtime_ns == stamp
+
+
+def test_codes_that_the_disk_has_no_room_for_are_an_error_and_not_the_end_of_the_process(small_disk):
+    program = """
+import sys
+import numpy as np
+from pathlib import Path
+from core.assets import AssetError
+from core.encoding.codes import RowCodes
+from core.store.progress import finish
+
+rows = np.random.default_rng(0).normal(size=(3000, 1024)).astype(np.float16)
+try:
+    finish(RowCodes.make(Path(sys.argv[1]) / "matrix" / "codes", rows))
+except AssetError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, small_disk],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stdout
+    assert not list(small_disk.rglob("*.part"))

@@ -147,3 +147,20 @@ def test_the_report_names_every_length_and_figure(calibration):
     assert "whole captions" in text
     assert f"{calibration.auroc['verdict']:.3f}" in text
     assert all(method in text for method in METHODS)
+
+
+@pytest.mark.parametrize("damage", ["weights", "method", "distribution", "length"])
+def test_a_file_with_a_part_missing_is_no_calibration(calibration, tmp_path, damage):
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    plain = json.loads(path.read_text())
+    if damage == "weights":
+        plain["predictor"]["weights"] = plain["predictor"]["weights"][1:]
+    elif damage == "method":
+        del plain["curve"][0]["by_method"]["bm25"]
+    elif damage == "distribution":
+        del plain["distributions"]["nearest"]
+    else:
+        plain["random_distances"]["many"] = [0.1, 0.2]
+    path.write_text(json.dumps(plain))
+    assert Calibration.load(path) is None

@@ -6,14 +6,16 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from conftest import ask_caption, write_coco
+from conftest import ask_caption, demo_texts, write_coco
 from rich.cells import cell_len
 from textual.events import Key, Paste
 
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
 from core.encoding.matrix import unfinished_rows
+from core.query import Query
 from core.store.progress import Progress, finish
 from core.trust.verdict import Verdict
 from tui.app import ExplorerApp
@@ -659,14 +661,14 @@ async def test_weights_that_vanish_leave_the_list_and_are_named_when_a_text_is_t
         await until(pilot, lambda: "no such file" in notices(app), what="the notice")
         assert "typed queries cannot be answered" in notices(app)
         assert app.explore.body.current == "answer"
-        assert len(app.explore.hit_list) == 100
+        await until(pilot, lambda: len(app.explore.hit_list) == 300, what="the whole ranking, which needs no encoder")
         await pilot.press("slash")
         await type_text(pilot, "a dog")
         await until(pilot, lambda: app.explore.body.current == "error", what="the error")
         assert "no such file" in str(app.explore.error_pane.render())
         await pilot.press("escape", "r")
         await until(pilot, lambda: app.explore.body.current == "answer", what="the list")
-        assert len(app.explore.hit_list) == 100
+        await until(pilot, lambda: len(app.explore.hit_list) == 300, what="the whole ranking")
         await pilot.press("q")
     assert app.return_code == 0
 
@@ -686,6 +688,60 @@ async def test_words_that_cannot_be_indexed_are_a_notice_and_the_list_stays(file
         assert app.explore.body.current == "answer"
         await pilot.press("tab")
         assert app.explore.session.method == "infersent"
+
+
+async def test_a_comparison_that_fails_closes_and_says_why(files, monkeypatch):
+    def fail(self, query, **how):
+        raise AssetError("--device cuda", "out of memory")
+
+    monkeypatch.setattr("core.explorer.Explorer.compare", fail)
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await with_methods(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: "out of memory" in notices(app), what="the notice")
+        await until(pilot, lambda: app.screen is app.explore, what="the main screen")
+
+
+async def test_a_text_submitted_while_loading_leaves_the_keys_to_the_list(files):
+    app = make_app(files)
+    open_corpus, gate = app._loader._open_corpus, threading.Event()
+    app._loader._open_corpus = lambda: gate.wait(10) and open_corpus()
+    async with app.run_test() as pilot:
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("enter")
+        gate.set()
+        await until(pilot, lambda: app.explore.view.answer is not None, what="the answer")
+        await settle(pilot)
+        assert app.explore.view.answer.query.text == "a dog"
+        assert app.explore.hit_list.has_focus
+        await pilot.press("r")
+        await until(pilot, lambda: app.explore.search_box.value != "a dog", what="a random caption")
+        assert app.explore.session.here.row is not None
+
+
+async def test_a_caption_of_stop_words_is_shown_by_bm25_too(files):
+    write_coco(files.captions, ["the on a", *demo_texts(150)])
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "the on a")
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: app.explore.view.answer.method == "bm25", what="bm25")
+        await settle(pilot)
+        assert "the on a" in line(app, 0)
+
+
+async def test_a_hit_followed_twice_in_a_burst_is_one_step_of_the_trail(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        for _ in range(2):
+            app.post_message(Key("enter", None))
+        await until(pilot, lambda: len(app.explore.session.trail) > 1, what="the followed hit")
+        await settle(pilot)
+        assert len(app.explore.session.trail) == 2
 
 
 def notices(app) -> str:
@@ -1232,7 +1288,7 @@ async def test_level_probability_and_first_reason_are_visible_in_a_small_window(
 def test_the_first_line_and_a_hint_never_wrap(level):
     pane = VerdictPane()
     verdict = Verdict(level, ("why",), "measured", probability=1.0, too_short=False, better="context")
-    pane.answer = SimpleNamespace(verdict=verdict, query=SimpleNamespace(tokens=()), method="infersent")
+    pane.answer = SimpleNamespace(verdict=verdict, query=Query(text="", ids=np.arange(2)), method="infersent")
     assert all(cell_len(line) <= 35 for line in pane.render().plain.splitlines())
 
 

@@ -17,10 +17,10 @@ from tui.messages import (
     ComparisonRequest,
     Explained,
     ExplanationRequest,
+    Failed,
     Measured,
     Ordered,
     Question,
-    Refused,
 )
 
 
@@ -161,7 +161,7 @@ def test_a_calibration_that_raises_is_reported_and_questions_are_still_answered(
     log.wait_for(lambda names: (BackgroundFailed, None) in names)
     asker.ask(Question(1, "a dog"))
     log.wait_for(lambda names: (Ordered, 1) in names)
-    assert not any(isinstance(event, Measured) and event.progress is None for event in log.events)
+    assert log.names.index((BackgroundFailed, None)) < len(log.names) - 2
 
 
 def test_questions_are_answered_after_the_calibration_has_ended(asker, log):
@@ -177,9 +177,57 @@ def test_a_question_that_cannot_be_answered_is_refused_and_the_next_is_answered(
 
     monkeypatch.setattr(explorer, "ask", refuse)
     asker.ask(Question(1, "a dog"))
-    log.wait_for(lambda names: (Refused, None) in names)
+    log.wait_for(lambda names: (Failed, None) in names)
+    assert not log.events[-1].has_result
     asker.ask(Question(2, "a dog", row=3))
     log.wait_for(lambda names: (Ordered, 2) in names)
+
+
+def test_the_error_of_a_question_that_was_replaced_is_not_posted(asker, explorer, log, monkeypatch):
+    held, release, ask = threading.Event(), threading.Event(), explorer.ask
+
+    def refuse(text, **how):
+        if text == "a cat":
+            held.set()
+            release.wait(10)
+            raise AssetError("weights.pkl", "no such file")
+        return ask(text, **how)
+
+    monkeypatch.setattr(explorer, "ask", refuse)
+    asker.ask(Question(1, "a cat"))
+    assert held.wait(10)
+    asker.ask(Question(2, "a dog"))
+    release.set()
+    log.wait_for(lambda names: (Ordered, 2) in names)
+    assert log.names == [(Answered, 2), (Ordered, 2)]
+
+
+def test_a_withdrawn_comparison_is_not_begun_and_an_interrupted_one_is_begun_again(asker, explorer, log, monkeypatch):
+    for _ in explorer.opened.open_methods():
+        pass
+    query, begun, compare = explorer.ask("a dog").query, [], explorer.compare
+    held, release = threading.Event(), threading.Event()
+
+    def slow(query, **how):
+        begun.append(query)
+        if len(begun) == 1:
+            held.set()
+            release.wait(10)
+        return compare(query, **how)
+
+    monkeypatch.setattr(explorer, "compare", slow)
+    asker.ask(ComparisonRequest(query))
+    assert held.wait(10)
+    asker.ask(Question(1, "a cat"))
+    release.set()
+    log.wait_for(lambda names: (Compared, None) in names)
+    assert log.names == [(Answered, 1), (Ordered, 1), (Compared, None)]
+    assert len(begun) == 2
+    asker.ask(Question(2, "a dog near the window"))
+    asker.ask(ComparisonRequest(query))
+    asker.withdraw(ComparisonRequest)
+    log.wait_for(lambda names: (Ordered, 2) in names)
+    assert len(begun) == 2
 
 
 def test_a_comparison_and_an_explanation_come_after_the_question_in_that_order(asker, explorer, log, monkeypatch):

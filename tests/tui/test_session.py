@@ -23,7 +23,7 @@ def test_only_the_latest_question_is_current():
 
 def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_them():
     session = Session()
-    session.go(Visit("a caption", 7), cursor=0)
+    shown(session, session.go(Visit("a caption", 7), cursor=0))
     session.type("d", cursor=4)
     session.type("do", cursor=0)
     assert [visit.text for visit in session.trail] == ["a caption"]
@@ -35,18 +35,27 @@ def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_th
 
 def test_back_returns_to_each_query_with_its_cursor_and_ends_at_the_first():
     session = Session()
-    session.go(Visit("one", 1), cursor=0)
-    session.go(Visit("two", 2), cursor=11)
+    shown(session, session.go(Visit("one", 1), cursor=0))
+    shown(session, session.go(Visit("two", 2), cursor=11))
     session.go(Visit("three", 3), cursor=22)
     assert (session.back().text, session.cursor_wanted) == ("two", 22)
     assert (session.back().text, session.cursor_wanted) == ("one", 11)
     assert session.back() is None
 
 
+def test_the_cursor_of_a_list_is_not_kept_for_a_query_whose_answer_was_never_shown():
+    session = Session()
+    shown(session, session.go(Visit("one", 1), cursor=0))
+    session.go(Visit("two", 2), cursor=5)
+    session.go(Visit("three", 3), cursor=5)
+    assert (session.back().text, session.cursor_wanted) == ("two", None)
+    assert (session.back().text, session.cursor_wanted) == ("one", 5)
+
+
 def test_a_wanted_place_among_the_leading_hits_is_reached_with_them():
     session = Session()
-    session.go(Visit("one", 1), cursor=0)
-    session.go(Visit("two", 2), cursor=50)
+    shown(session, session.go(Visit("one", 1), cursor=0))
+    shown(session, session.go(Visit("two", 2), cursor=50))
     session.back()
     assert session.place_for_answer(100) == 50
     session.note_cursor(50)
@@ -56,8 +65,8 @@ def test_a_wanted_place_among_the_leading_hits_is_reached_with_them():
 def test_a_wanted_place_beyond_the_leading_hits_is_reached_with_the_ranking_unless_the_cursor_was_moved():
     for moved_to, expected in ((99, 150), (98, None)):
         session = Session()
-        session.go(Visit("one", 1), cursor=0)
-        session.go(Visit("two", 2), cursor=150)
+        shown(session, session.go(Visit("one", 1), cursor=0))
+        shown(session, session.go(Visit("two", 2), cursor=150))
         session.back()
         assert session.place_for_answer(100) == 150
         session.note_cursor(99)
@@ -67,8 +76,8 @@ def test_a_wanted_place_beyond_the_leading_hits_is_reached_with_the_ranking_unle
 
 def test_another_question_forgets_the_wanted_place():
     session = Session()
-    session.go(Visit("one", 1), cursor=0)
-    session.go(Visit("two", 2), cursor=150)
+    shown(session, session.go(Visit("one", 1), cursor=0))
+    shown(session, session.go(Visit("two", 2), cursor=150))
     session.back()
     session.type("x", cursor=0)
     assert session.place_for_answer(100) is None

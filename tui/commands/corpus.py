@@ -83,17 +83,16 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
     setup = options.setup()
 
     from core.corpus.captions import read_lines
-    from core.encoding.matrix import new_array
     from core.opening import open_text_encoder
-    from core.store.whole import whole_file
+    from core.store.whole import new_array, whole_file
 
-    lines = read_lines(file)
-    text_encoder = run_steps(open_text_encoder(setup, options.open_cache()), quiet=quiet)
-    shape = (len(lines), text_encoder.sentence_encoder.dim)
-    if str(output) == "-" or not output.parent.is_dir():
+    if str(output) == "-" or output.is_dir() or not output.parent.is_dir():
         raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
     if output.exists() and str(file) != "-" and output.samefile(file):
         raise AssetError(output, "is the file that is read", advice="choose another output file")
+    lines = read_lines(file)
+    text_encoder = run_steps(open_text_encoder(setup, options.open_cache()), quiet=quiet)
+    shape = (len(lines), text_encoder.sentence_encoder.dim)
     with whole_file(output, advice="check the path and the disk") as work:
         out = new_array(work, shape, "<f4")
         run_steps(text_encoder.embed(lines, out), quiet=quiet)

@@ -91,9 +91,11 @@ def compare(
     print_problems(opened, quiet=quiet)
 
     from core.explorer import Explorer
+    from core.ranking.ranking import LEADING
 
     explorer = Explorer(opened)
-    comparison = explorer.compare(explorer.queries.of_text(" ".join(text)), methods=methods or METHODS)
+    query = explorer.queries.of_text(" ".join(text))
+    comparison = explorer.compare(query, methods=methods or METHODS, k=max(k, LEADING))
     if not comparison.lists:
         raise click.UsageError("TEXT is a sum, which only infersent can rank; put it in quotes to make it plain text")
     if as_json:

@@ -98,17 +98,27 @@ class ExploreScreen(Screen[None]):
         self.body.current = "answer"
         self.show_problems(explorer.opened.problems())
         self.asker.start(explorer)
-        if self.search_box.value.strip():
-            self.set_focus(self.search_box)
-        else:
-            if not self.search_box.has_focus:
-                self.hit_list.focus()
+        if self.focused is not self.search_box:
+            self.hit_list.focus()
+        if not self.search_box.value.strip():
             self.action_random()
 
     def show_error(self, error: AssetError) -> None:
         """Show an error in place of the list until another question is answered."""
         self.error_pane.error, self.error_pane.can_go_on = error, self._explorer is not None
         self.body.current = "error"
+
+    @on(messages.Failed)
+    def show_failure(self, message: messages.Failed) -> None:
+        """Show the error in place of the list if a question has no answer; else notify the person."""
+        request, error = message.request, message.error
+        if isinstance(request, Question) and not message.has_result:
+            if self.session.is_current(request):
+                self.show_error(error)
+            return
+        if isinstance(request, ComparisonRequest) and isinstance(self.app.screen, CompareScreen):
+            self.app.pop_screen()
+        self.show_problems([f"a part of the answer is missing: {one_line(str(error))}"])
 
     def show_problems(self, problems: list[str]) -> None:
         """Notify the person of problems, each only once."""
@@ -172,8 +182,9 @@ class ExploreScreen(Screen[None]):
 
     @on(HitList.Followed)
     def follow(self, message: HitList.Followed) -> None:
-        """Make the chosen hit the query."""
-        self._go_to_caption(message.row)
+        """Make the chosen hit the query, unless it was chosen just before."""
+        if self.session.here is None or self.session.here.row != message.row or self.session.is_typing:
+            self._go_to_caption(message.row)
 
     def action_random(self) -> None:
         """Search with a random caption."""

@@ -16,7 +16,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from core.ranking.methods import Method
+from core.ranking.methods import SHORT_NAMES, Method
 from tui.keys import LIST_KEYS
 from tui.text import fit, visible
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.ranking.comparison import ComparedHit, Comparison
 
 _LINES = 2  # screen lines per hit
-_SHORT: dict[Method, str] = {"infersent": "inf", "words": "wrd", "bm25": "bm25", "context": "ctx", "fused": "fus"}
 _WORD = re.compile(r"\w\w+")
 
 
@@ -134,7 +133,7 @@ class CompareTable(ScrollView, can_focus=True):
             if y == 0:
                 here = column == self.column
                 style = plain + self._style("compare--head" if here else "compare--muted")
-                short = f" ({_SHORT[method]})" if len(self.methods) > 3 and _SHORT[method] != method else ""
+                short = f" ({SHORT_NAMES[method]})" if len(self.methods) > 3 and SHORT_NAMES[method] != method else ""
                 segments.append(Segment(fit(f"{'›' if here else ' '}{method}{short}", each), style))
                 continue
             at, part = divmod(y - 1 + round(self.scroll_offset.y), _LINES)
@@ -151,7 +150,7 @@ class CompareTable(ScrollView, can_focus=True):
         muted = base if here else base + self._style("compare--muted")
         if part:
             value = hit.distance if hit.score is None else hit.score
-            names = _SHORT if len(self.methods) > 3 else {method: method for method in self.methods}
+            names = SHORT_NAMES if len(self.methods) > 3 else {method: method for method in self.methods}
             ranks = [f"{names[other]} {rank or '–'}" for other, rank in hit.ranks.items() if other in self.methods]
             return [Segment(fit(f"     {value or 0:.4f}"[:11] + "  " + "  ".join(ranks), width), muted)]
         if self.comparison is not None and hit.row == self.comparison.row:

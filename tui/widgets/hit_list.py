@@ -193,7 +193,7 @@ class HitList(ScrollView, can_focus=True):
             value, share = float(self.ranking.distances[place]), float(self.ranking.distances[place]) / self.scale
         else:
             value = float(self.ranking.scores[place])
-            share = value / float(self.ranking.scores[0])
+            share = value / (float(self.ranking.scores[0]) or 1.0)
         here = at == self.cursor
         base = plain + self._style("hit-list--cursor") if here else plain
         muted = base if here else base + self._style("hit-list--rank")

@@ -9,11 +9,11 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from core.ranking.methods import BY_WORDS, Method
 from tui.text import visible
 
 if TYPE_CHECKING:
     from core.answers import Answer
-    from core.ranking.methods import Method
     from core.trust.calibration import Calibration
 
 _SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
@@ -48,7 +48,7 @@ class VerdictPane(Widget):
         if verdict.better is not None:
             lines.append(Content.styled(f"tab: {verdict.better} does better here", "$text-accent"))
         if self.calibration is not None and not self.brief:
-            content = sum(token.counts for token in self.answer.query.tokens)
+            content = self.answer.query.count_content_words(without_vector=method in BY_WORDS)
             lines += curve(self.calibration, content, method)
         lines += [Content(f"· {visible(reason)}") for reason in verdict.reasons]
         lines.append(Content.styled(f"({self.measuring or verdict.basis})", "$foreground-muted"))
@@ -61,13 +61,13 @@ def curve(calibration: Calibration, content: int, method: Method) -> list[Conten
     here = max((i for i, (_, cell) in enumerate(cells) if cell.length <= content), default=None)
     cells += [("all", cell) for cell in calibration.curve if cell.kind == "whole"]
     highest = max((cell.by_method[method][0] for _, cell in cells), default=0) or 1.0
-    heights, names = [], []
+    heights, names, share = [], [], 0.0
     for i, (name, cell) in enumerate(cells):
         left, right = "[]" if i == here else "  "
         share = cell.by_method[method][0]
         heights.append(f"{left}{_LEVELS[round(share / highest * (len(_LEVELS) - 1))] * len(name)}{right}")
         names.append(f" {name} ")
     return [
-        Content.assemble(("".join(heights), "$primary"), f" {highest:.0%}"),
+        Content.assemble(("".join(heights), "$primary"), f" {share:.0%}"),  # of the last column, whole captions
         Content.styled("".join(names) + " words", "$foreground-muted"),
     ]

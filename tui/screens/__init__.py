@@ -1,0 +1,1 @@
+"""Screens: the main one, the comparison and the help."""
