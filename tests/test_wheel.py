@@ -50,7 +50,13 @@ def installed(wheel: Path, tmp_path_factory) -> Path:
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {Path(name).parts[0] for name in names if ".dist-info/" not in name} == {"core", "tui"}
-    assert {"core/demo/captions.json", "core/demo/README.md", "tui/app.tcss", "tui/widgets/hit_list.py"} <= names
+    assert {
+        "core/demo/captions.json",
+        "core/demo/foreign.txt",
+        "core/demo/README.md",
+        "tui/app.tcss",
+        "tui/widgets/hit_list.py",
+    } <= names
     modules = {str(path.relative_to(ROOT)) for name in ("core", "tui") for path in (ROOT / name).rglob("*.py")}
     assert modules <= names
     assert not [name for name in names if "planted" in name or name.endswith(".pyc")]

@@ -38,6 +38,9 @@ def report(calibration: Calibration) -> str:
         f"among queries of one length, AUROC {_figure(calibration.auroc_within_length)}",
         f"false alarms on whole captions that succeed {_figure(calibration.false_alarm, '.1%')}; "
         f"failing queries of one to three words caught {_figure(calibration.caught, '.1%')}",
+        f"of foreign sentences {_figure(calibration.foreign_found, '.1%')} are found not to be of this corpus, "
+        f"{_figure(calibration.foreign_reliable, '.1%')} are called reliable; of whole captions "
+        f"{_figure(calibration.captions_lost, '.1%')} are taken for foreign",
         "predicted probability -> share that succeeded: "
         + "  ".join(f"{predicted:.2f} -> {found:.2f}" for predicted, found, _ in calibration.reliability),
         f"hubs: {len(calibration.hubs):,} captions are among the nearest of unusually many captions",

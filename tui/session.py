@@ -70,7 +70,7 @@ class Session:
         """Append a query to the trail and ask it; `cursor` is the place of the cursor in the list shown so far."""
         self._save_cursor(cursor)
         self.trail.append(visit)
-        return self._present(visit)
+        return self._question_of(visit)
 
     def back(self) -> Question | None:
         """Return to the previous query and its cursor place; None when there is no previous query."""
@@ -78,7 +78,7 @@ class Session:
             if len(self.trail) < 2:
                 return None
             self.trail.pop()
-        return None if self.here is None else self._present(self.here)
+        return None if self.here is None else self._question_of(self.here)
 
     def again(self, answer: Answer | None, typed: str) -> Question | None:
         """Ask the shown answer's query, or the typed text, again; None when there is neither."""
@@ -123,7 +123,7 @@ class Session:
         if self.here is not None and not self.is_typing and self.is_shown:  # else it is the cursor of another list
             self.here.cursor = cursor
 
-    def _present(self, visit: Visit) -> Question:
+    def _question_of(self, visit: Visit) -> Question:
         self.is_typing = False
         question = self._question(visit.text, row=visit.row)
         self.cursor_wanted = visit.cursor

@@ -17,12 +17,13 @@ from core.store.whole import write_json
 from core.trust.predictor import Predictor
 from core.trust.signals import NAMES
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file layout and of the measurement."""
 DISTRIBUTIONS = ("nearest", "from_marks", "marks")
 """The signals, and the share of the marks, whose distribution among whole captions is kept."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
 """Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
+_MIN_CUTS = 50  # of either kind, to tell them apart by distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,18 @@ class Recall:
     """Number of test queries."""
     by_method: dict[str, tuple[float, float, float]]
     """Rate of success, 0..1, and its 95 % bootstrap interval, by method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Distances of hit 1 for queries of one length: some cut from captions, some from foreign sentences."""
+
+    captions: tuple[int, float, float]
+    """Of caption cuts: their number, mean and standard deviation."""
+    foreign: tuple[int, float, float]
+    """Of foreign cuts, likewise."""
+    farthest: float
+    """99 % of the caption cuts are nearer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +75,8 @@ class Calibration:
     random_distances: Mapping[str, tuple[float, ...]]
     """Quantiles at `TAIL` of the distances between queries and random captions, by length in tokens; 0 for whole
     captions."""
+    nearest: Mapping[str, Nearest]
+    """Distances of hit 1 by length in tokens; 0 for whole captions and sentences."""
     hubs: NDArray[np.int32]
     """Captions that far more captions than usual have among their first ten hits, ascending."""
     auroc: Mapping[str, float]
@@ -74,6 +89,12 @@ class Calibration:
     """Share of the succeeding held-out whole captions that are not called reliable."""
     caught: float
     """Share of the failing held-out queries of one to three words that are not called reliable."""
+    foreign_found: float
+    """Share of the held-out foreign sentences that are found not to be of this corpus."""
+    foreign_reliable: float
+    """Share of the held-out foreign sentences that are called reliable all the same."""
+    captions_lost: float
+    """Share of the held-out whole captions that are taken for foreign."""
     reliability: tuple[tuple[float, float, int], ...]
     """Held-out queries by tenths of probability: mean probability, rate of success, number of queries."""
 
@@ -111,13 +132,14 @@ class Calibration:
 
         `known` is the query's number of known tokens; the result is nan where nothing was measured.
         """
-        lengths = sorted(int(length) for length in self.random_distances if length != "0")
-        if not lengths:
+        length = _measured_length(self.random_distances, known)
+        if length is None:
             return np.full(np.shape(distances), np.nan)
-        length = min(lengths, key=lambda length: abs(np.log(length / max(1, known))))
-        if known > max(lengths):
-            length = 0
-        return np.asarray(1 - np.interp(distances, self.random_distances[str(length)], TAIL))
+        return np.asarray(1 - np.interp(distances, self.random_distances[length], TAIL))
+
+    def in_corpus(self, nearest: float, known: int) -> bool | None:
+        """Tell whether a query of `known` tokens is about what the corpus is about, by the distance of its hit 1."""
+        return is_in_corpus(self.nearest, nearest, known)
 
     def share_below(self, signal: str, value: float) -> float:
         """Return the share of whole captions with a lower signal, ties counted half, 0..1; 0.5 if not measured."""
@@ -167,7 +189,8 @@ class Calibration:
             intercept = float(learned.pop("intercept"))
             predictor = Predictor(**{name: tuple(values) for name, values in learned.items()}, intercept=intercept)
             hubs = np.array(plain.pop("hubs"), np.int32)
-            loaded = cls(**_tupled(plain), curve=curve, predictor=predictor, hubs=hubs)
+            nearest = {length: Nearest(**_tupled(cell)) for length, cell in plain.pop("nearest").items()}
+            loaded = cls(**_tupled(plain), curve=curve, predictor=predictor, hubs=hubs, nearest=nearest)
             loaded._try_out()
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
@@ -179,8 +202,44 @@ class Calibration:
             _ = [cell.by_method[method][0] for method in METHODS]
         self.predictor.probability(np.zeros(len(NAMES)))
         self.closer_than(0.5, 1)
+        self.in_corpus(0.5, 1)
         for signal in DISTRIBUTIONS:
             self.share_below(signal, 0.5)
+
+
+def is_in_corpus(by_length: Mapping[str, Nearest], nearest: float, known: int) -> bool | None:
+    """Tell whether a query is about what the corpus is about.
+
+    It is not when hit 1 is farther than for 99 % of the caption cuts of its length, and that distance is likelier among
+    foreign cuts, by normal densities.
+
+    Args:
+        by_length: What was measured.
+        nearest: Distance of the query's hit 1.
+        known: Its number of known tokens.
+
+    Returns:
+        None when too few cuts of either kind were measured.
+    """
+    length = _measured_length(by_length, known)
+    cell = None if length is None else by_length[length]
+    if cell is None or min(cell.captions[0], cell.foreign[0]) < _MIN_CUTS:
+        return None
+    return nearest <= cell.farthest or _log_density(nearest, cell.captions) >= _log_density(nearest, cell.foreign)
+
+
+def _measured_length(by_length: Mapping[str, Any], known: int) -> str | None:
+    """Return the key of the measured length next to a number of tokens, 0 beyond the longest; None without any."""
+    lengths = [int(length) for length in by_length if length != "0"]
+    if not lengths:
+        return None
+    return "0" if known > max(lengths) else str(min(lengths, key=lambda length: abs(np.log(length / max(1, known)))))
+
+
+def _log_density(value: float, normal: tuple[int, float, float]) -> float:
+    """Return the logarithm of a normal density, given as number, mean and standard deviation; up to a constant."""
+    _, mean, deviation = normal
+    return -(((value - mean) / max(deviation, 1e-3)) ** 2) / 2 - float(np.log(max(deviation, 1e-3)))
 
 
 def _without_nan(value: Any) -> Any:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from core.ranking.methods import METHODS, Method
 from core.store.progress import Progress, Steps
-from core.trust.calibration import DISTRIBUTIONS, TAIL, Calibration, Recall
+from core.trust.calibration import DISTRIBUTIONS, TAIL, Calibration, Nearest, Recall, is_in_corpus
 from core.trust.predictor import Predictor, auroc_of
 from core.trust.probes import KINDS, LENGTHS
 from core.trust.signals import NAMES
@@ -27,6 +27,22 @@ _WITHIN_LENGTHS = (2, 3, 4, 6)  # for the AUROC among queries of equal length
 _BOOTSTRAPS = 1000
 _SIBLING = "another caption of the same image among the first ten"
 _SAME_HITS = "half of the whole caption's first ten"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreign:
+    """Signals of F queries cut from foreign sentences."""
+
+    lengths: NDArray[np.int64]
+    """Length that was cut, 0 for whole sentences, (F,)."""
+    known: NDArray[np.int64]
+    """Number of known tokens, (F,)."""
+    content: NDArray[np.int64]
+    """Number of known content words, (F,)."""
+    held_out: NDArray[np.bool_]
+    """Whether the query is used to measure, not to learn, (F,)."""
+    signals: NDArray[np.float64]
+    """Signals, (F, S)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +77,8 @@ class Measured:
     """Probability that ten random captions are a success."""
     by_images: bool
     """Whether success means a sibling caption among the first ten hits."""
+    foreign: Foreign
+    """What was measured of queries that have nothing to do with the corpus."""
 
 
 def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
@@ -92,6 +110,12 @@ def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
     ]
     few = measured.held_out & (measured.known <= 3)  # (Q,)
     lead = yield from _lead(probability[judged], alternatives[best][judged], success[judged], random)
+    nearest, foreign = _nearest(measured), measured.foreign
+    whole_foreign = foreign.held_out & (foreign.lengths == 0)  # (F,)
+    found = _are_foreign(nearest, foreign.signals, foreign.known)  # (F,)
+    called = ~found & (foreign.content >= (least if least is not None else np.inf))  # (F,) reliable
+    called &= predictor.probability(foreign.signals) >= threshold
+    lost = _are_foreign(nearest, measured.signals, measured.known)  # (Q,)
     return Calibration(
         captions=measured.captions,
         measure=(_SIBLING if measured.by_images else _SAME_HITS),
@@ -107,14 +131,46 @@ def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
             for cell in [(measured.lengths == length) & (measured.kinds != "words")]
             if cell.any()
         },
+        nearest=nearest,
         hubs=measured.hubs,
         auroc=auroc,
         auroc_lead=lead,
         auroc_within_length=float(np.nanmean(within)) if np.isfinite(within).any() else float("nan"),
         false_alarm=_share(alarm, measured.held_out & whole & success),
         caught=_share(alarm, few & ~success),
+        foreign_found=_share(found, whole_foreign),
+        foreign_reliable=_share(called, whole_foreign),
+        captions_lost=_share(lost, measured.held_out & whole),
         reliability=_reliability(probability[judged], success[judged]),
     )
+
+
+def _nearest(measured: Measured) -> dict[str, Nearest]:
+    """Summarize the distances of hit 1 by length, of the caption cuts and foreign cuts that are not held out."""
+    at, foreign = NAMES.index("nearest"), measured.foreign
+    found = {}
+    for length in (*LENGTHS, 0):
+        cuts = (measured.lengths == length) & (measured.kinds != "words") & ~measured.held_out  # (Q,)
+        distances = measured.signals[cuts, at]
+        others = foreign.signals[(foreign.lengths == length) & ~foreign.held_out, at]
+        if len(distances):
+            farthest = float(np.quantile(distances, 0.99))
+            found[str(length)] = Nearest(_normal(distances), _normal(others), farthest)
+    return found
+
+
+def _normal(values: NDArray[np.float64]) -> tuple[int, float, float]:
+    """Return number, mean and standard deviation; zeros for the last two without values."""
+    return len(values), *((float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0))
+
+
+def _are_foreign(
+    nearest: Mapping[str, Nearest], signals: NDArray[np.float64], known: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Tell which queries are not about the corpus; the length of `known`."""
+    distances = signals[:, NAMES.index("nearest")].tolist()
+    pairs = zip(distances, known.tolist(), strict=True)
+    return np.array([is_in_corpus(nearest, distance, count) is False for distance, count in pairs], bool)
 
 
 def _curve(measured: Measured, random: np.random.Generator) -> Steps[tuple[Recall, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST
 from core.ranking.search import nearest_together
 from core.store.progress import Progress, Steps, follow
-from core.trust.learning import Measured
+from core.trust.foreign import cut_foreign
+from core.trust.learning import Foreign, Measured
 from core.trust.probes import Probe, cut_probes
 from core.trust.signals import HITS, NAMES, SignalMeter
 
@@ -67,21 +69,16 @@ def answer_probes(
     Raises:
         AssetError: The device has too little memory for even one query.
     """
-    vocabulary, encoder = text_encoder.vocabulary, text_encoder.sentence_encoder
+    vocabulary = text_encoder.vocabulary
     probes = cut_probes(matrix.sentences, vocabulary, images, random, most_sources=most_sources, most=most)
     sources = np.array([each.source for each in probes])  # (Q,)
-    first, last = vocabulary.marks.tolist()
-    sentences = Sentences.joined([np.array([first, *each.ids, last], np.int32) for each in probes])
-    embeddings = np.empty((len(probes), encoder.dim), np.float32)  # (Q, D)
-    yield from embed_sentences(
-        *(sentences, vocabulary.vectors, encoder, embeddings), stage="calibrating: encoding queries", unit="queries"
-    )
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (Q, D)
+    sentences, embeddings = yield from _encode(probes, text_encoder)  # (Q, D)
     queries = [
         Query(text=text, literal=text, ids=sentences[i], embedding=embeddings[i])
         for i, text in enumerate(" ".join(each.tokens) for each in probes)
     ]
-    lists = yield from rankers.find_many(queries, embeddings, sources, device=str(encoder.device))
+    device = str(text_encoder.sentence_encoder.device)
+    lists = yield from rankers.find_many(queries, embeddings, sources, device=device)
     return AnsweredProbes(probes, queries, sources, embeddings, lists)
 
 
@@ -120,6 +117,7 @@ def probe(
         ).array()
         if i % _QUERIES_PER_STEP == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
+    foreign = yield from _foreign(matrix, rankers, text_encoder, meter=meter, random=np.random.default_rng(seed))
     success = yield from _success(lists.rows, sources, probes, images)
     device = text_encoder.sentence_encoder.device
     hubs = yield from _hubs(matrix, random, device)
@@ -145,7 +143,62 @@ def probe(
         captions=len(matrix),
         chance=_chance(len(matrix), images, sources),
         by_images=images is not None,
+        foreign=foreign,
     )
+
+
+def _foreign(
+    matrix: EmbeddingMatrix,
+    rankers: Rankers,
+    text_encoder: TextEncoder,
+    *,
+    meter: SignalMeter,
+    random: np.random.Generator,
+) -> Steps[Foreign]:
+    """Ask queries that have nothing to do with the corpus, and measure their signals."""
+    probes = cut_foreign(matrix.sentences, text_encoder.vocabulary, random)
+    signals = np.empty((len(probes), len(NAMES)))  # (F, S)
+    if probes:
+        _, embeddings = yield from _encode(probes, text_encoder)  # (F, D)
+        nearest = yield from follow(
+            nearest_together(
+                *(embeddings, matrix.rows),
+                k=HITS,
+                leave_out=np.full(len(probes), -1),
+                excluded=matrix.sentences.wordless(),
+                device=text_encoder.sentence_encoder.device,
+            ),
+            lambda step: Progress("calibrating: foreign sentences", step.done, len(probes), "queries"),
+        )
+        for i, each in enumerate(probes):
+            found = np.isfinite(nearest.cosines[i])  # (HITS,)
+            stems, hits = rankers.lexical.bm25.stems(" ".join(each.tokens)), nearest.rows[i][found]
+            cosines = nearest.cosines[i][found]
+            signals[i] = meter.measure(
+                embeddings[i], known=len(each.ids), stems=stems, hits=hits, cosines=cosines
+            ).array()
+            if i % _QUERIES_PER_STEP == 0:
+                yield Progress("calibrating: foreign sentences", i, len(probes), "queries")
+    return Foreign(
+        lengths=np.array([each.length for each in probes], np.int64),
+        known=np.array([len(each.ids) for each in probes], np.int64),
+        content=np.array([each.content for each in probes], np.int64),
+        held_out=np.array([each.source % 2 == 1 for each in probes], bool),
+        signals=signals,
+    )
+
+
+def _encode(probes: Sequence[Probe], text_encoder: TextEncoder) -> Steps[tuple[Sentences, NDArray[np.float32]]]:
+    """Encode Q test queries; return their token ids, and their unit embeddings, (Q, D)."""
+    vocabulary, encoder = text_encoder.vocabulary, text_encoder.sentence_encoder
+    first, last = vocabulary.marks.tolist()
+    sentences = Sentences.joined([np.array([first, *each.ids, last], np.int32) for each in probes])
+    embeddings = np.empty((len(probes), encoder.dim), np.float32)  # (Q, D)
+    yield from embed_sentences(
+        *(sentences, vocabulary.vectors, encoder, embeddings), stage="calibrating: encoding queries", unit="queries"
+    )
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (Q, D)
+    return sentences, embeddings
 
 
 def _success(

@@ -33,6 +33,8 @@ class Verdict:
     """Predicted probability of success; None without a calibration or level."""
     too_short: bool | None = None
     """Whether the query has too few content words; None without a calibration or level."""
+    in_corpus: bool | None = None
+    """Whether the query is about what the corpus is about, by the distance of hit 1; None when that is not known."""
     better: Method | None = None
     """Method that succeeds clearly more often at this length; None when there is none."""
 
@@ -59,9 +61,23 @@ class Judge:
             cosines=1 - found.leading.distances[others][:HITS],
             leave_out=-1 if query.row is None else query.row,
         )
+        in_corpus = query.row is not None or self.calibration.in_corpus(signals.nearest, query.known)
+        if in_corpus is False:
+            return _judge_foreign(query, signals, self.calibration)
         hubs = sum(row in self.calibration.hub_set for row in hits[:FIRST].tolist())
         marks = query.marks_importance
-        return judge(query.tokens, signals, self.calibration, marks_importance=marks, hubs=hubs)
+        verdict = judge(query.tokens, signals, self.calibration, marks_importance=marks, hubs=hubs)
+        return replace(verdict, in_corpus=in_corpus)
+
+
+def _judge_foreign(query: Query, signals: Signals, calibration: Calibration) -> Verdict:
+    """Judge a query that has nothing to do with the corpus; a probability would contradict that."""
+    reasons = [f"nearest {signals.nearest:.2f}, farther than for 99% of captions: nothing here is about this"]
+    if unknown := [token.text for token in query.tokens if token.is_word and not token.known and not token.unfinished]:
+        reasons.append(f"unknown and dropped: {_join(unknown)}")
+    too_short = calibration.is_too_short(query.count_content_words())
+    basis = _measured_on(calibration)
+    return Verdict("unreliable", tuple(reasons), basis, too_short=too_short, in_corpus=False)
 
 
 def describe_method(query: Query, method: Method, calibration: Calibration | None) -> Verdict:
@@ -160,7 +176,7 @@ def judge(
         reasons.append(f"{hubs} of the first {FIRST} hits are hubs, which many unrelated queries find")
     best = calibration.best_method(content)
     better = best if best != "infersent" and level != "reliable" else None
-    return Verdict(level, tuple(reasons), _measured_on(calibration), probability, too_short, better)
+    return Verdict(level, tuple(reasons), _measured_on(calibration), probability, too_short, better=better)
 
 
 _UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason

@@ -147,12 +147,16 @@ def calibration_of(
         "reliable_from": threshold,
         "distributions": dict.fromkeys(DISTRIBUTIONS, quantiles),
         "random_distances": {"1": quantiles, "0": quantiles},
+        "nearest": {},
         "hubs": np.array([5], np.int32),
         "auroc": {"verdict": 0.9, "words": 0.8, "nearest_distance": 0.7},
         "auroc_lead": (0.1, 0.05, 0.15),
         "auroc_within_length": 0.7,
         "false_alarm": 0.03,
         "caught": 0.9,
+        "foreign_found": 0.9,
+        "foreign_reliable": 0.05,
+        "captions_lost": 0.01,
         "reliability": ((0.5, 0.5, 10),),
     }
     return Calibration(**(parts | changes))

@@ -1272,6 +1272,19 @@ async def test_the_curve_of_success_fits_the_pane_with_the_querys_length_in_brac
         assert f"(measured on {300} captions)" in lines
 
 
+async def test_the_verdict_is_whole_again_after_the_window_was_too_low_for_it(measured):
+    app = make_app(measured)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask_measured(pilot, "dog")
+        before = drawn(app.explore.view.verdict_pane)
+        await pilot.resize_terminal(40, 10)
+        await pilot.pause(0.2)
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause(0.2)
+        assert drawn(app.explore.view.verdict_pane) == before
+
+
 @pytest.mark.parametrize("text", ["dog", "a dog near the window", "bicycle dog"])
 async def test_level_probability_and_first_reason_are_visible_in_a_small_window(measured, text):
     app = make_app(measured)

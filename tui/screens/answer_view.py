@@ -112,8 +112,12 @@ class AnswerView(Container):
         line = columns_line(hits.ranking, hits.place, method, images=images, closer=hits.shows_closer)
         self.columns_line.update(line)
 
-    def on_resize(self, event: Resize) -> None:
-        """Fit the panes to the screen."""
+    @on(Resize)
+    def resize_panes(self) -> None:
+        """Fit the panes once they are displayed: Textual does not measure them again for changes before that."""
+        self.call_after_refresh(self._fit_panes)
+
+    def _fit_panes(self) -> None:
         width, height = self.screen.size
         narrow = width < WIDE_CELLS
         self.importance_pane.most_words = 5 if narrow else max(5, height - 32)

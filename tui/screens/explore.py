@@ -144,7 +144,7 @@ class ExploreScreen(Screen[None]):
         if question is not None:
             self.asker.ask(question)
 
-    def _present(self, question: Question | None) -> None:
+    def _ask_step(self, question: Question | None) -> None:
         """Ask a query of the trail and put its text into the search box."""
         if question is not None:
             with self.search_box.prevent(Input.Changed):
@@ -152,7 +152,7 @@ class ExploreScreen(Screen[None]):
             self._ask(question)
 
     def _go(self, visit: Visit) -> None:
-        self._present(self.session.go(visit, cursor=self.hit_list.place or 0))
+        self._ask_step(self.session.go(visit, cursor=self.hit_list.place or 0))
 
     def _go_to_caption(self, row: int) -> None:
         if self._explorer is not None:
@@ -199,7 +199,7 @@ class ExploreScreen(Screen[None]):
 
     def action_go_back(self) -> None:
         """Return to the previous query and its cursor place."""
-        self._present(self.session.back())
+        self._ask_step(self.session.back())
 
     def action_next_method(self, steps: int = 1) -> None:
         """Rank the captions by another method from now on."""

@@ -1,0 +1,113 @@
+"""Queries that have nothing to do with the corpus: how they are cut, and that they are told from the others."""
+
+import numpy as np
+import pytest
+from measurements import made, measured
+
+from core.assets import Assets
+from core.corpus.vocabulary import Vocabulary
+from core.explorer import Explorer
+from core.opening import Setup, open_
+from core.store.cache import Cache
+from core.store.progress import finish
+from core.trust.calibration import Nearest, is_in_corpus
+from core.trust.foreign import cut_foreign, foreign_sentences
+from core.trust.probes import LENGTHS
+from core.trust.signals import NAMES
+
+NORMAL = Nearest(captions=(100, 0.3, 0.1), foreign=(100, 0.7, 0.05), farthest=0.5)
+
+
+def test_there_are_four_hundred_different_foreign_sentences():
+    sentences = foreign_sentences()
+    assert len(set(sentences)) == len(sentences) == 400
+    assert all(len(sentence.split()) >= 4 for sentence in sentences)
+
+
+def test_foreign_queries_are_runs_of_known_words_not_all_of_them_in_the_captions(demo_explorer):
+    opened = demo_explorer.opened
+    vocabulary: Vocabulary = opened.text_encoder.vocabulary
+    probes = cut_foreign(opened.matrix.sentences, vocabulary, np.random.default_rng(0))
+    in_captions, texts = set(opened.matrix.sentences.ids.tolist()), foreign_sentences()
+    assert {each.length for each in probes} == {*LENGTHS, 0}
+    for each in probes:
+        assert vocabulary.words(each.ids) == list(each.tokens)
+        assert set(each.ids) - in_captions
+        if each.length:
+            assert len(each.ids) == each.length
+        else:
+            assert list(each.ids) == vocabulary.look_up(texts[each.source]).ids[1:-1].tolist()
+
+
+def test_a_query_as_near_as_captions_are_is_in_the_corpus_and_one_as_far_as_foreign_ones_is_not():
+    cells = {"4": NORMAL, "0": NORMAL}
+    assert is_in_corpus(cells, 0.3, 4) is True
+    assert is_in_corpus(cells, 0.5, 4) is True
+    assert is_in_corpus(cells, 0.7, 4) is False
+    assert is_in_corpus(cells, 0.7, 40) is False
+
+
+def test_a_far_query_is_in_the_corpus_as_long_as_foreign_ones_are_farther_still():
+    cells = {"4": Nearest(captions=(100, 0.3, 0.2), foreign=(100, 1.5, 0.05), farthest=0.5)}
+    assert is_in_corpus(cells, 0.6, 4) is True
+
+
+@pytest.mark.parametrize(("captions", "foreign"), [(49, 100), (100, 49)])
+def test_with_too_few_cuts_of_either_kind_nothing_is_known(captions, foreign):
+    cell = Nearest((captions, 0.3, 0.1), (foreign, 0.7, 0.05), 0.5)
+    assert is_in_corpus({"4": cell}, 0.9, 4) is None
+    assert is_in_corpus({}, 0.9, 4) is None
+
+
+def test_a_calibration_tells_foreign_queries_and_says_how_often():
+    data = measured(each=240, whole=240)
+    calibration = made(data)
+    assert calibration.foreign_found == 1
+    assert calibration.foreign_reliable == 0
+    assert calibration.captions_lost <= 0.05
+    far = float(data.foreign.signals[:, NAMES.index("nearest")].mean())
+    assert calibration.in_corpus(far, 4) is False
+    assert calibration.in_corpus(0.0, 4) is True
+
+
+@pytest.fixture(scope="module")
+def demo_explorer(tmp_path_factory):
+    setup = Setup.choose(Assets.find(), device="cpu", dtype="float32")
+    opened = finish(open_(setup, Cache(tmp_path_factory.mktemp("foreign")), need="methods"))
+    finish(opened.calibrate())
+    return Explorer(opened)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The senator denied all allegations of corruption.",
+        "the president signed the new law",
+        "I love programming in Python every day",
+        "The committee postponed its decision on interest rates until the autumn.",
+    ],
+)
+def test_on_the_demo_a_foreign_sentence_is_unreliable_and_no_chance_contradicts_that(demo_explorer, text):
+    verdict = demo_explorer.ask(text).verdict
+    assert verdict.level == "unreliable"
+    assert verdict.in_corpus is False
+    assert verdict.probability is None
+    assert "nothing here is about this" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("text", ["a dog runs on the beach", "pizza", "somebody is about to get married", "train"])
+def test_on_the_demo_a_query_about_what_captions_show_is_in_the_corpus(demo_explorer, text):
+    assert demo_explorer.ask(text).verdict.in_corpus is True
+
+
+def test_a_caption_is_in_its_corpus_however_far_the_others_are(demo_explorer):
+    for row in range(0, len(demo_explorer.opened.captions), 90):
+        answer = demo_explorer.complete(demo_explorer.neighbours(row))
+        assert answer.verdict.in_corpus is True
+
+
+def test_most_foreign_sentences_are_found_on_the_demo_and_few_captions_are_lost(demo_explorer):
+    calibration = demo_explorer.opened.calibration
+    assert calibration.foreign_found >= 0.8
+    assert calibration.foreign_reliable <= 0.1
+    assert calibration.captions_lost <= 0.05
