@@ -280,7 +280,9 @@ def test_the_verdict_on_another_method_is_what_was_measured_of_it_at_the_querys_
     for text, length in (("dog", 1), ("a dog near the window", 2)):
         verdict = calibrated.ask(text, method=method, k=3).verdict
         assert (verdict.level, verdict.probability) == (None, None)
-        (sentence,) = verdict.reasons
+        seen, sentence = verdict.reasons
+        assert seen.startswith(f"{verdict.confirmed} of ")
+        assert "another caption of the same image has all of the query's words" in seen
         assert sentence.startswith(f"{length} content word")
         assert f"with {method} such queries find {calibration.measure}" in sentence
         assert f"{calibration.recall(length, method):.0%} of the time" in sentence

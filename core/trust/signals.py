@@ -61,7 +61,7 @@ class SignalMeter:
     def __init__(
         self, rows: NDArray[np.float16], *, marks: NDArray[np.float32], bm25: BM25, images: Images | None
     ) -> None:
-        self._rows, self._marks, self._images = rows, marks, images
+        self._rows, self._marks, self.images = rows, marks, images
         self.bm25 = bm25
 
     def measure(
@@ -119,10 +119,10 @@ class SignalMeter:
         cosines: NDArray[np.floating],
         leave_out: int,
     ) -> tuple[float, float, float]:
-        if self._images is None:
+        if self.images is None:
             return 0.0, float(cosines[:FIRST].mean()), 0.0
-        images = np.unique(self._images.of[hits])  # (I,)
-        captions = [self._images.captions(image) for image in images]
+        images = np.unique(self.images.of[hits])  # (I,)
+        captions = [self.images.captions(image) for image in images]
         captions = [rows[rows != leave_out] for rows in captions]
         similar = self._rows[np.concatenate(captions)].astype(np.float32) @ query  # (captions of the I images,)
         ends = np.cumsum([len(rows) for rows in captions])  # (I,)

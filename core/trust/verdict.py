@@ -12,6 +12,7 @@ from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found
 from core.trust.calibration import Calibration
+from core.trust.confirmation import Confirmed, confirm
 from core.trust.signals import HITS, SignalMeter, Signals
 
 Level = Literal["reliable", "doubtful", "unreliable"]
@@ -35,6 +36,10 @@ class Verdict:
     """Whether the query has too few content words; None without a calibration or level."""
     in_corpus: bool | None = None
     """Whether the query is about what the corpus is about, by the distance of hit 1; None when that is not known."""
+    confirmed: int | None = None
+    """How many of the first ten hits are confirmed, see `Confirmed`; None when that was not counted."""
+    attainable: int | None = None
+    """How many captions of the corpus would be confirmed; None likewise."""
     better: Method | None = None
     """Method that succeeds clearly more often at this length; None when there is none."""
 
@@ -47,8 +52,25 @@ class Judge:
 
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
         """Judge what `method` found for a complete query that is not a sum. Its own caption does not count as a hit."""
+        confirmed = confirm(
+            *(self._meter.bm25.stems(query.literal), found.leading.rows),
+            bm25=self._meter.bm25,
+            images=self._meter.images,
+            leave_out=-1 if query.row is None else query.row,
+        )
+        verdict = self._judge(query, found, method, confirmed)
+        if confirmed is None:
+            return verdict
+        return replace(verdict, confirmed=confirmed.hits, attainable=confirmed.attainable)
+
+    def _judge(self, query: Query, found: Found, method: Method, confirmed: Confirmed | None) -> Verdict:
         if method != "infersent":
-            return describe_method(query, method, self.calibration)
+            verdict = describe_method(query, method, self.calibration)
+            if confirmed is None:
+                return verdict
+            says = "another caption of the same image has" if self._meter.images is not None else "they have"
+            seen = f"{confirmed.hits} of {confirmed.of} hits confirmed: {says} all of the query's words"
+            return replace(verdict, reasons=(seen, *verdict.reasons))
         others = found.leading.rows != query.row  # (K,)
         hits = found.leading.rows[others][:HITS]
         if query.embedding is None or not len(hits):
