@@ -118,7 +118,8 @@ class Queries:
         encoded = self._recent.pop(key, None)
         if encoded is None and settled and (cached := opened.cache.recall_answer(key)):
             encoded = _encoded_from(cached, opened.matrix.dim, len(ids))
-            self._written |= set() if encoded is None else {key}
+            if encoded is not None:
+                self._written.add(key)
         if encoded is None:
             encoded = opened.text_encoder.encode(ids, cancelled=cancelled)
         self._recent[key] = encoded

@@ -41,15 +41,18 @@ def confirm(
     """
     if not stems:
         return None
-    confirmed: NDArray[np.bool_] | None = None  # (N,)
-    for rows in (bm25.rows_with(stem) for stem in stems):
-        has = np.zeros(len(bm25), bool)  # (N,)
-        has[rows[rows != leave_out]] = True
-        if images is not None:
-            counts = np.bincount(images.of[has], minlength=len(images.sizes))  # (I,) captions with the stem
-            has = counts[images.of] - has > 0  # (N,) another caption of the image has it
-        confirmed = has if confirmed is None else confirmed & has
-    assert confirmed is not None
+    lists = [rows[rows != leave_out] for rows in map(bm25.rows_with, stems)]  # of captions, one list a stem
+    if images is None:
+        confirmed = np.bincount(np.concatenate(lists), minlength=len(bm25)) == len(lists)  # (N,)
+    else:
+        shared, alone = np.ones(len(images.sizes), bool), []  # (I,) images that have every stem
+        for rows in lists:
+            of = images.of[rows]
+            counts = np.bincount(of, minlength=len(shared))  # (I,) captions with the stem
+            shared &= counts > 0
+            alone.append(rows[counts[of] == 1])  # no other caption of their image has it
+        confirmed = shared[images.of]  # (N,)
+        confirmed[np.concatenate(alone)] = False
     if leave_out >= 0:
         confirmed[leave_out] = False
     first = hits[hits != leave_out][:FIRST]  # (10,)

@@ -29,40 +29,30 @@ _SIBLING = "another caption of the same image among the first ten"
 _SAME_HITS = "half of the whole caption's first ten"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Foreign:
-    """Signals of F queries cut from foreign sentences."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Asked:
+    """Signals of Q test queries."""
 
     lengths: NDArray[np.int64]
-    """Length that was cut, 0 for whole sentences, (F,)."""
-    known: NDArray[np.int64]
-    """Number of known tokens, (F,)."""
-    content: NDArray[np.int64]
-    """Number of known content words, (F,)."""
-    held_out: NDArray[np.bool_]
-    """Whether the query is used to measure, not to learn, (F,)."""
-    signals: NDArray[np.float64]
-    """Signals, (F, S)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Signals and success of Q test queries, from which a calibration is learned."""
-
-    kinds: NDArray[np.str_]
-    """Kind of each query, one of `KINDS`, (Q,)."""
-    lengths: NDArray[np.int64]
-    """Length that was cut, 0 for whole captions, (Q,)."""
+    """Length that was cut, 0 for whole captions or sentences, (Q,)."""
     known: NDArray[np.int64]
     """Number of known tokens, (Q,)."""
     content: NDArray[np.int64]
     """Number of known content words, (Q,)."""
-    extra: NDArray[np.bool_]
-    """Whole captions beyond the number per length, (Q,); they serve only thresholds and false alarms."""
     held_out: NDArray[np.bool_]
     """Whether the query is used to measure, not to learn, (Q,)."""
     signals: NDArray[np.float64]
     """Signals, (Q, S)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Measured(Asked):
+    """Signals and success of Q test queries cut from captions, from which a calibration is learned."""
+
+    kinds: NDArray[np.str_]
+    """Kind of each query, one of `KINDS`, (Q,)."""
+    extra: NDArray[np.bool_]
+    """Whole captions beyond the number per length, (Q,); they serve only thresholds and false alarms."""
     marks: NDArray[np.float64]
     """Share of the maxima on the two sentence marks, (Q,); nan for all but some whole captions."""
     success: Mapping[Method, NDArray[np.bool_]]
@@ -77,8 +67,8 @@ class Measured:
     """Probability that ten random captions are a success."""
     by_images: bool
     """Whether success means a sibling caption among the first ten hits."""
-    foreign: Foreign
-    """What was measured of queries that have nothing to do with the corpus."""
+    foreign: Asked
+    """Queries that have nothing to do with the corpus."""
 
 
 def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
@@ -112,10 +102,10 @@ def calibrate(measured: Measured, *, seed: int = 0) -> Steps[Calibration]:
     lead = yield from _lead(probability[judged], alternatives[best][judged], success[judged], random)
     nearest, foreign = _nearest(measured), measured.foreign
     whole_foreign = foreign.held_out & (foreign.lengths == 0)  # (F,)
-    found = _are_foreign(nearest, foreign.signals, foreign.known)  # (F,)
+    found = _are_foreign(nearest, foreign)  # (F,)
     called = ~found & (foreign.content >= (least if least is not None else np.inf))  # (F,) reliable
     called &= predictor.probability(foreign.signals) >= threshold
-    lost = _are_foreign(nearest, measured.signals, measured.known)  # (Q,)
+    lost = _are_foreign(nearest, measured)  # (Q,)
     return Calibration(
         captions=measured.captions,
         measure=(_SIBLING if measured.by_images else _SAME_HITS),
@@ -164,13 +154,11 @@ def _normal(values: NDArray[np.float64]) -> tuple[int, float, float]:
     return len(values), *((float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0))
 
 
-def _are_foreign(
-    nearest: Mapping[str, Nearest], signals: NDArray[np.float64], known: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Tell which queries are not about the corpus; the length of `known`."""
-    distances = signals[:, NAMES.index("nearest")].tolist()
-    pairs = zip(distances, known.tolist(), strict=True)
-    return np.array([is_in_corpus(nearest, distance, count) is False for distance, count in pairs], bool)
+def _are_foreign(nearest: Mapping[str, Nearest], asked: Asked) -> NDArray[np.bool_]:
+    """Tell which queries are not about the corpus, (Q,)."""
+    distances = asked.signals[:, NAMES.index("nearest")].tolist()
+    pairs = zip(distances, asked.known.tolist(), strict=True)
+    return np.array([is_in_corpus(nearest, distance, known) is False for distance, known in pairs], bool)
 
 
 def _curve(measured: Measured, random: np.random.Generator) -> Steps[tuple[Recall, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,10 @@ from core.query import Query
 from core.ranking.methods import METHODS, Method
 from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST
-from core.ranking.search import nearest_together
+from core.ranking.search import Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
 from core.trust.foreign import cut_foreign
-from core.trust.learning import Foreign, Measured
+from core.trust.learning import Asked, Measured
 from core.trust.probes import Probe, cut_probes
 from core.trust.signals import HITS, NAMES, SignalMeter
 
@@ -103,21 +103,9 @@ def probe(
         *(matrix, rankers, text_encoder), images=images, random=random, most_sources=_SOURCES, most=_PER_LENGTH
     )
     probes, queries, sources, embeddings, lists = answered
-    signals = np.empty((len(probes), len(NAMES)))  # (Q, S)
-    for i, each in enumerate(probes):
-        hits = lists.rows["infersent"][i, :HITS]  # (HITS,)
-        found = hits >= 0  # (HITS,)
-        signals[i] = meter.measure(
-            embeddings[i],
-            known=queries[i].known,
-            stems=lists.stems[i],
-            hits=hits[found],
-            cosines=lists.cosines[i, :HITS][found],
-            leave_out=each.source,
-        ).array()
-        if i % _QUERIES_PER_STEP == 0:
-            yield Progress("calibrating: signals", i, len(probes), "queries")
-    foreign = yield from _foreign(matrix, rankers, text_encoder, meter=meter, random=np.random.default_rng(seed))
+    nearest = Nearest(lists.rows["infersent"], lists.cosines)
+    signals = yield from _signals(probes, embeddings, nearest, lists.stems.__getitem__, meter=meter, leave_out=sources)
+    foreign = yield from _foreign(matrix, text_encoder, meter=meter, random=np.random.default_rng(seed))
     success = yield from _success(lists.rows, sources, probes, images)
     device = text_encoder.sentence_encoder.device
     hubs = yield from _hubs(matrix, random, device)
@@ -147,39 +135,71 @@ def probe(
     )
 
 
-def _foreign(
-    matrix: EmbeddingMatrix,
-    rankers: Rankers,
-    text_encoder: TextEncoder,
+def _signals(
+    probes: Sequence[Probe],
+    embeddings: NDArray[np.float32],
+    nearest: Nearest,
+    stems: Callable[[int], list[str]],
     *,
     meter: SignalMeter,
-    random: np.random.Generator,
-) -> Steps[Foreign]:
+    leave_out: NDArray[np.int64],
+) -> Steps[NDArray[np.float64]]:
+    """Measure the signals of Q test queries by their nearest captions; (Q, S). `leave_out` has -1 for none, (Q,).
+
+    `stems` returns the stems of a query by its number.
+    """
+    signals = np.empty((len(probes), len(NAMES)))  # (Q, S)
+    for i, each in enumerate(probes):
+        cosines = nearest.cosines[i, :HITS]  # (HITS,)
+        found = np.isfinite(cosines)  # (HITS,)
+        signals[i] = meter.measure(
+            embeddings[i],
+            known=len(each.ids),
+            stems=stems(i),
+            hits=nearest.rows[i, : len(cosines)][found],
+            cosines=cosines[found],
+            leave_out=int(leave_out[i]),
+        ).array()
+        if i % _QUERIES_PER_STEP == 0:
+            yield Progress("calibrating: signals", i, len(probes), "queries")
+    return signals
+
+
+def _search(
+    queries: NDArray[np.float32],
+    matrix: EmbeddingMatrix,
+    *,
+    k: int,
+    leave_out: NDArray[np.int64],
+    device: torch.device,
+    name: str,
+) -> Steps[Nearest]:
+    """Find the k nearest captions of unit queries, (Q, D)."""
+    work = nearest_together(
+        queries, matrix.rows, k=k, leave_out=leave_out, excluded=matrix.sentences.wordless(), device=device
+    )
+    return (yield from follow(work, lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries")))
+
+
+def _foreign(
+    matrix: EmbeddingMatrix, text_encoder: TextEncoder, *, meter: SignalMeter, random: np.random.Generator
+) -> Steps[Asked]:
     """Ask queries that have nothing to do with the corpus, and measure their signals."""
     probes = cut_foreign(matrix.sentences, text_encoder.vocabulary, random)
-    signals = np.empty((len(probes), len(NAMES)))  # (F, S)
+    signals = np.empty((0, len(NAMES)))  # (F, S)
     if probes:
+        nobody = np.full(len(probes), -1)  # (F,)
         _, embeddings = yield from _encode(probes, text_encoder)  # (F, D)
-        nearest = yield from follow(
-            nearest_together(
-                *(embeddings, matrix.rows),
-                k=HITS,
-                leave_out=np.full(len(probes), -1),
-                excluded=matrix.sentences.wordless(),
-                device=text_encoder.sentence_encoder.device,
-            ),
-            lambda step: Progress("calibrating: foreign sentences", step.done, len(probes), "queries"),
+        device = text_encoder.sentence_encoder.device
+        nearest = yield from _search(
+            embeddings, matrix, k=HITS, leave_out=nobody, device=device, name="foreign sentences"
         )
-        for i, each in enumerate(probes):
-            found = np.isfinite(nearest.cosines[i])  # (HITS,)
-            stems, hits = rankers.lexical.bm25.stems(" ".join(each.tokens)), nearest.rows[i][found]
-            cosines = nearest.cosines[i][found]
-            signals[i] = meter.measure(
-                embeddings[i], known=len(each.ids), stems=stems, hits=hits, cosines=cosines
-            ).array()
-            if i % _QUERIES_PER_STEP == 0:
-                yield Progress("calibrating: foreign sentences", i, len(probes), "queries")
-    return Foreign(
+
+        def stems(i: int) -> list[str]:
+            return meter.bm25.stems(" ".join(probes[i].tokens))
+
+        signals = yield from _signals(probes, embeddings, nearest, stems, meter=meter, leave_out=nobody)
+    return Asked(
         lengths=np.array([each.length for each in probes], np.int64),
         known=np.array([len(each.ids) for each in probes], np.int64),
         content=np.array([each.content for each in probes], np.int64),
@@ -223,11 +243,7 @@ def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: torch.de
     """Find the captions that far more captions than usual have among their first ten hits (Radovanovic et al. 2010)."""
     sample = _draw(matrix, _HUB_SAMPLE, random)  # (n,)
     queries = matrix.rows[sample].astype(np.float32)  # (n, D)
-    excluded = matrix.sentences.wordless()
-    nearest = yield from follow(
-        nearest_together(queries, matrix.rows, k=FIRST, leave_out=sample, excluded=excluded, device=device),
-        lambda step: Progress("calibrating: hubs", step.done, len(queries), "queries"),
-    )
+    nearest = yield from _search(queries, matrix, k=FIRST, leave_out=sample, device=device, name="hubs")
     counts = np.bincount(nearest.rows.ravel(), minlength=len(matrix))  # (N,)
     usual = counts.mean() + _HUB_DEVIATIONS * counts.std()
     return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)  # (hubs,)

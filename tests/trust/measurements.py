@@ -8,7 +8,7 @@ import numpy as np
 from core.ranking.methods import METHODS
 from core.store.progress import finish
 from core.trust.calibration import Calibration
-from core.trust.learning import Foreign, Measured, calibrate
+from core.trust.learning import Asked, Measured, calibrate
 from core.trust.probes import KINDS, LENGTHS
 from core.trust.signals import NAMES
 
@@ -46,13 +46,13 @@ def measured(*, each: int = 40, whole: int = 120, seed: int = 0, chance: float =
     )
 
 
-def foreign(random: np.random.Generator, *, each: int = 120) -> Foreign:
+def foreign(random: np.random.Generator, *, each: int = 120) -> Asked:
     """Made-up foreign queries, half of each length held out; the nearest hit is far from that of any caption cut."""
     lengths = np.repeat([*LENGTHS, 0], each)
     signals = random.normal(size=(len(lengths), len(NAMES)))
     signals[:, NAMES.index("nearest")] += 20
     known = np.where(lengths == 0, 10, lengths)
-    return Foreign(
+    return Asked(
         lengths=lengths, known=known, content=known, held_out=np.arange(len(lengths)) % 2 == 1, signals=signals
     )
 
