@@ -68,8 +68,9 @@ class Judge:
             verdict = describe_method(query, method, self.calibration)
             if confirmed is None:
                 return verdict
-            says = "another caption of the same image has" if self._meter.images is not None else "they have"
-            seen = f"{confirmed.hits} of {confirmed.of} hits confirmed: {says} all of the query's words"
+            by_images = self._meter.images is not None
+            says = "are confirmed by other captions of their image" if by_images else "have all of the query's words"
+            seen = f"{confirmed.hits} of {confirmed.of} hits {says}"
             return replace(verdict, reasons=(seen, *verdict.reasons))
         others = found.leading.rows != query.row  # (K,)
         hits = found.leading.rows[others][:HITS]
@@ -94,9 +95,8 @@ class Judge:
 
 def _judge_foreign(query: Query, signals: Signals, calibration: Calibration) -> Verdict:
     """Judge a query that has nothing to do with the corpus; a probability would contradict that."""
-    reasons = [f"nearest {signals.nearest:.2f}, farther than for 99% of captions: nothing here is about this"]
-    if unknown := [token.text for token in query.tokens if token.is_word and not token.known and not token.unfinished]:
-        reasons.append(f"unknown and dropped: {_join(unknown)}")
+    reason = f"nearest {signals.nearest:.2f}, farther than for 99% of captions: nothing here is about this"
+    reasons = [reason, *_dropped(query.tokens)]
     too_short = calibration.is_too_short(query.count_content_words())
     basis = _measured_on(calibration)
     return Verdict("unreliable", tuple(reasons), basis, too_short=too_short, in_corpus=False)
@@ -184,9 +184,7 @@ def judge(
     else:
         found = f"find {calibration.measure} {recall:.0%} of the time, whole captions {whole:.0%}"
         length = f"{words}{', too short' if too_short else ''}: such queries {found}"
-    reasons = [length]
-    if unknown := [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]:
-        reasons.append(f"unknown and dropped: {_join(unknown)}")
+    reasons = [length, *_dropped(tokens)]
     reasons += _good_signs(signals) if by_signals == "reliable" else _bad_signs(signals, calibration)
     share = calibration.share_below("marks", marks_importance)
     if share > _UNUSUAL:
@@ -226,6 +224,12 @@ def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
     if nearer > _UNUSUAL:
         signs.append(f"nearer to the embedding of an empty text than {_percent(nearer)} of whole captions")
     return signs or ["queries with signals like these often failed in the calibration"]
+
+
+def _dropped(tokens: Sequence[Token]) -> list[str]:
+    """Name the unknown words, if there are any."""
+    unknown = [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]
+    return [f"unknown and dropped: {_join(unknown)}"] if unknown else []
 
 
 def _join(words: Sequence[str]) -> str:
