@@ -249,7 +249,8 @@ def _out_of_memory_batch_search(setting: Setting) -> Check:
     difference = float(np.abs(unlimited.cosines - limited.cosines).max())
     value = {"refused": refusals.count, "peak_mb": peak / 1e6, "largest_difference": difference}
     value["same_rows"] = float((unlimited.rows == limited.rows).mean())
-    return Check(refusals.count > 0 and difference <= 1e-6 and value["same_rows"] > 0.99, value)  # ties may differ
+    # float32 products of other shapes sum in another order: 2e-6 on an H100; rows that nearly tie change places
+    return Check(refusals.count > 0 and difference <= 1e-5 and value["same_rows"] > 0.99, value)
 
 
 def _out_of_memory_calibration(setting: Setting) -> Check:
