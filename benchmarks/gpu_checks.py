@@ -238,7 +238,7 @@ def _out_of_memory_batch_search(setting: Setting) -> Check:
     search = partial(
         *(nearest_together, queries, matrix.rows),
         k=LEADING,
-        leave_out=own,
+        leave_out=np.column_stack([np.arange(len(own)), own]),
         excluded=np.empty(0, np.int64),
         device=torch.device(setting.device),
     )

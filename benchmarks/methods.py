@@ -25,11 +25,12 @@ from core.ranking.methods import METHODS
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.trust.probes import KINDS
-from core.trust.probing import answer_probes
+from core.trust.probing import AnsweredProbes, answer_probes
 
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
 _PLOT = Path(__file__).parent / "methods.png"
 _HITS = 10
+_BANK, _SHARPNESS = 1000, 10.0  # of `unhubbed`; 7 to 20, and 500 to 3,000 captions, found no more
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
@@ -53,7 +54,8 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         )
         found: dict[str, NDArray[np.int64]] = {name: rows[:, :_HITS] for name, rows in answered.lists.rows.items()}
         queries = [query.literal for query in answered.queries]
-        found["tf-idf"] = _tf_idf(opened.captions.texts, queries, answered.sources)
+        found["unhubbed"] = _unhubbed(opened.matrix.rows, answered, images)
+        found["tf-idf"] = _tf_idf(opened.captions.texts, queries, answered.leave_out, answered.among)
         kinds = np.array([probe.kind for probe in answered.probes])
         lengths = np.array([probe.length for probe in answered.probes])
         recall: dict[str, dict[str, float]] = {}
@@ -79,15 +81,44 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def _tf_idf(texts: Any, queries: list[str], sources: NDArray[np.int64]) -> NDArray[np.int64]:
+def _unhubbed(rows: NDArray[np.float16], answered: AnsweredProbes, images: Images) -> NDArray[np.int64]:
+    """Find the ten captions that queries are near to beyond what other captions are to them; (Q, 10), unordered.
+
+    An inverted softmax (QB-Norm, Bogolin et al. 2022) lowers each row by its mean nearness to a bank of captions, which
+    leaves out those of the row's own image: otherwise images in the bank would be put at a disadvantage.
+    """
+    bank = np.random.default_rng(0).permutation(len(rows))[:_BANK]  # (B,)
+    wide = rows.astype(np.float32)  # (N, D)
+    nearness = np.exp(_SHARPNESS * (wide[bank] @ wide.T))  # (B, N)
+    other = images.of[bank][:, None] != images.of  # (B, N)
+    offsets = np.log((nearness * other).sum(axis=0) / other.sum(axis=0)) / _SHARPNESS  # (N,)
+    if answered.among is not None:
+        offsets[~np.isin(np.arange(len(rows)), answered.among)] = np.inf
+    found = np.empty((len(answered.embeddings), _HITS), np.int64)
+    for start in range(0, len(found), 256):
+        values = answered.embeddings[start : start + 256] @ wide.T - offsets  # (b, N)
+        for row, own in zip(values, answered.leave_out[start : start + 256], strict=True):
+            row[own] = -np.inf
+        found[start : start + 256] = np.argpartition(-values, _HITS, axis=1)[:, :_HITS]
+    return found
+
+
+def _tf_idf(
+    texts: Any, queries: list[str], leave_out: list[NDArray[np.int64]], among: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
     """Find the ten nearest captions by TF-IDF cosine without stop words; (Q, 10), unordered, -1 where none matches."""
     vectorizer = TfidfVectorizer(stop_words="english", dtype=np.float32)
     captions = vectorizer.fit_transform(list(texts))  # (N, F)
     query_rows = vectorizer.transform(queries)  # (Q, F)
     found = np.empty((len(queries), _HITS), np.int64)
+    hidden = np.zeros(len(texts), bool)  # (N,)
+    if among is not None:
+        hidden = ~np.isin(np.arange(len(texts)), among)  # (N,)
     for start in range(0, len(queries), 256):
         cosines = (query_rows[start : start + 256] @ captions.T).toarray()  # (b, N)
-        cosines[np.arange(len(cosines)), sources[start : start + 256]] = -1  # not the query's own caption
+        cosines[:, hidden] = -1
+        for row, own in zip(cosines, leave_out[start : start + 256], strict=True):
+            row[own] = -1  # not the query's own caption
         best = np.argpartition(-cosines, _HITS, axis=1)[:, :_HITS]  # (b, 10)
         matches = np.take_along_axis(cosines, best, 1) > 0  # (b, 10)
         found[start : start + 256] = np.where(matches, best, -1)
@@ -120,7 +151,7 @@ def _plot(recall: dict[str, dict[str, float]]) -> None:
     for axis, kind, label in ((axes[0], "span", "consecutive tokens"), (axes[1], "words", "content words")):
         lengths = [name for name in recall if name.startswith(f"{kind} ")] + ["whole 0"]
         positions = range(len(lengths))
-        for method in (*METHODS, "tf-idf"):
+        for method in (*METHODS, "unhubbed", "tf-idf"):
             values = [recall[name][method] for name in lengths]
             axis.plot(positions, values, marker="o", label=method, linewidth=2.5 if method == "infersent" else 1.2)
         axis.set(

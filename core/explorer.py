@@ -21,7 +21,7 @@ from core.ranking.methods import METHODS, Choice, Method
 from core.ranking.ranking import LEADING, Found, Ranking
 from core.store.progress import Cancelled
 from core.trust.signals import HITS
-from core.trust.verdict import Verdict, describe_method, describe_nothing, judge_by_rules, judge_sum
+from core.trust.verdict import Verdict, describe_method, describe_no_sum, describe_nothing, judge_by_rules
 
 
 class Explorer:
@@ -192,15 +192,13 @@ class Explorer:
 
     def _judge(self, query: Query, found: Found | None, method: Method) -> Verdict | None:
         """Judge by the calibration, or by rules of thumb before there is one."""
-        if query.terms:
-            return judge_sum(query)
         if query.is_unfinished:
             return None
         if found is None:
-            return describe_nothing(query, method)
+            return describe_no_sum(query) if query.terms else describe_nothing(query, method)
         if self.opened.judge is not None:
             return self.opened.judge.judge(query, found, method)
-        return judge_by_rules(query.tokens) if method == "infersent" else describe_method(query, method, None)
+        return judge_by_rules(query) if method == "infersent" else describe_method(query, method, None)
 
     def _closer_than(self, query: Query, found: Found | None, method: Method) -> NDArray[np.float64] | None:
         """Compute `Answer.closer_than`, which was measured for distances of the encoder only."""

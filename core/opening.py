@@ -10,8 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from core.assets import AssetError, Assets
 from core.corpus.captions import Captions, Columns
 from core.corpus.images import Images
@@ -32,7 +30,7 @@ from core.store.cache import Cache
 from core.store.progress import Progress, Steps
 from core.store.whole import is_whole
 from core.trust.calibration import Calibration
-from core.trust.learning import calibrate
+from core.trust.figures import calibrate_and_measure
 from core.trust.probing import MIN_CAPTIONS, probe
 from core.trust.signals import SignalMeter
 from core.trust.verdict import Judge
@@ -259,7 +257,7 @@ class Opened:
         saved = Calibration.load(self._calibration_file)
         if saved is not None:
             rankers = yield from self.open_methods()
-            self.judge = Judge(saved, self._meter(rankers))
+            self.judge = Judge(saved, self._meter(rankers), self.matrix.sentences)
 
     def calibrate(self, *, again: bool = False) -> Steps[None]:
         """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
@@ -277,8 +275,8 @@ class Opened:
         rankers = yield from self.open_methods()
         meter = self._meter(rankers)
         measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
-        calibration = yield from calibrate(measured)
-        self.judge = Judge(calibration, meter)
+        calibration = yield from calibrate_and_measure(measured)
+        self.judge = Judge(calibration, meter, self.matrix.sentences)
         try:
             calibration.save(self._calibration_file)
         except AssetError as error:  # the calibration stays in use until the program ends
@@ -323,14 +321,7 @@ class Opened:
         return self.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
 
     def _meter(self, rankers: Rankers) -> SignalMeter:
-        key = f"{self.matrix.folder.name}:{self.setup.device}:marks"
-        cached = self.cache.recall_answer(key)
-        if cached is None or len(cached) != 4 * self.matrix.dim:
-            cached = self.text_encoder.encode(self.text_encoder.vocabulary.marks).embedding.tobytes()
-            self.cache.remember_answer(key, cached)
-        marks = np.frombuffer(cached, np.float32)  # (D,)
-        unit = marks / np.linalg.norm(marks)  # (D,)
-        return SignalMeter(self.matrix.rows, marks=unit, bm25=rankers.lexical.bm25, images=self.images)
+        return SignalMeter(self.matrix.rows, bm25=rankers.lexical.bm25, images=self.images)
 
 
 def _captions_name(setup: Setup, captions: Captions) -> str:

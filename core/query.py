@@ -98,9 +98,18 @@ class Query:
         """Number of tokens that have a word vector."""
         return len(self.ids) - 2
 
+    @property
+    def subject(self) -> tuple[Token, ...]:
+        """Tokens that the hits should be about: all, or for a sum those of its positive terms that no negative has."""
+        if not self.terms:
+            return self.tokens
+        negative = {token.text.lower() for term in self.terms if term.weight < 0 for token in term.tokens}
+        positive = [token for term in self.terms if term.weight > 0 for token in term.tokens]
+        return tuple(token for token in positive if token.text.lower() not in negative)
+
     def count_content_words(self, *, without_vector: bool = False) -> int:
-        """Count the content words that have a vector, or all of them."""
-        return sum(token.is_content if without_vector else token.counts for token in self.tokens)
+        """Count the content words of its subject that have a vector, or all of them."""
+        return sum(token.is_content if without_vector else token.counts for token in self.subject)
 
     @property
     def is_unfinished(self) -> bool:

@@ -148,7 +148,6 @@ def few_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probing that is quick: fewer queries."""
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
-    monkeypatch.setattr("core.trust.probing._MARKS_SAMPLE", 2)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from reference import rank_slowly
 from core.assets import AssetError
 from core.ranking.methods import METHODS
 from core.ranking.search import MatrixSearcher
+from core.trust.verdict import Verdict
 
 
 def test_a_typed_query_is_ranked_like_its_embedding(files):
@@ -162,10 +163,32 @@ def test_a_sum_is_ranked_by_its_weighted_unit_embeddings_whatever_the_method(fil
         np.testing.assert_allclose(answer.hits.distances, distances[:100], atol=1e-12)
 
 
-def test_the_weakest_term_gives_the_verdict_on_a_sum(files):
-    answer = files.explorer().ask("a dog near the window of a red bus - dog")
-    assert answer.verdict.level == "unreliable"
-    assert "“dog”" in answer.verdict.reasons[0]
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ("a dog near the window of a red bus - dog", "doubtful"),  # window, red and bus
+        ("a dog near the window of a red bus - man", "reliable"),
+        ("a dog near the window - window", "unreliable"),
+        ("a dog - a man + a red bus + window", "reliable"),
+    ],
+)
+def test_before_anything_is_measured_a_sum_is_judged_by_the_words_that_it_leaves(files, text, level):
+    verdict = files.explorer().ask(text).verdict
+    assert (verdict.level, verdict.probability) == (level, None)
+    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured yet"
+
+
+def test_a_sum_is_judged_by_what_was_measured(calibrated):
+    verdict = calibrated.ask("a dog on the street - a dog + a man").verdict
+    bm25 = calibrated.opened.rankers.lexical.bm25
+    hits = calibrated.ask("a dog on the street - a dog + a man").hits.rows[:10].tolist()
+    texts, stems = calibrated.opened.captions.texts, [bm25.stem("street"), bm25.stem("man")]
+    others = {row: {r for r in range(row // 5 * 5, row // 5 * 5 + 5) if r != row} for row in range(300)}
+    said = {row: {stem for r in others[row] for stem in bm25.stems(texts[r])} for row in others}
+    confirmed = {row for row, found in said.items() if found.issuperset(stems)}
+    assert (verdict.attainable, verdict.confirmed) == (len(confirmed), len(confirmed.intersection(hits)))
+    assert verdict.attainable > 0
+    assert verdict.whole == calibrated.opened.calibration.whole_recall
 
 
 @pytest.mark.parametrize(
@@ -259,12 +282,14 @@ def test_before_anything_is_measured_auto_is_the_encoder(files):
 def test_before_anything_is_measured_other_methods_are_said_to_be_unmeasured(files, method):
     explorer = files.explorer(need="methods")
     for answer in (explorer.ask("a dog near the window", method=method), ask_caption(explorer, 17, method=method)):
-        assert (answer.verdict.level, answer.verdict.basis) == (None, "no calibration")
-        assert answer.verdict.reasons == (f"how far {method} can be trusted is not measured yet",)
-    assert explorer.ask("a dog near the window").verdict.level == "doubtful"  # by rules of thumb
+        assert answer.verdict == Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
+    verdict = explorer.ask("a dog near the window").verdict
+    assert verdict.level == "doubtful"
+    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured yet"
 
 
 def test_the_verdict_is_on_the_query_however_many_hits_are_asked_for(calibrated):
+    calibrated.opened.judge.calibration = replace(calibrated.opened.calibration, least_content=1)
     text = "a dog near the window"
     verdict = calibrated.ask(text).verdict
     assert verdict.probability is not None
@@ -280,14 +305,13 @@ def test_the_verdict_on_another_method_is_what_was_measured_of_it_at_the_querys_
     for text, length in (("dog", 1), ("a dog near the window", 2)):
         verdict = calibrated.ask(text, method=method, k=3).verdict
         assert (verdict.level, verdict.probability) == (None, None)
-        seen, sentence = verdict.reasons
+        seen, measured = verdict.reasons
         looked_at = min(10, len(calibrated.ask(text, method=method).hits))
-        assert seen == f"{verdict.confirmed} of {looked_at} hits are confirmed by other captions of their image"
-        assert sentence.startswith(f"{length} content word")
-        assert f"with {method} such queries find {calibration.measure}" in sentence
-        assert f"{calibration.recall(length, method):.0%} of the time" in sentence
-        assert f"with infersent {calibration.recall(length):.0%}" in sentence
-        assert verdict.basis == "measured on 300 captions"
+        sign = "+" if verdict.confirmed >= 5 else "−"
+        assert seen == f"{sign} {verdict.confirmed} of {looked_at} confirmed by another caption of the image"
+        shares = [f"{100 * calibration.recall(length, each):.0f}" for each in (method, "infersent")]
+        assert measured.startswith(f"· {length} content word")
+        assert f"by {method} {shares[0]} of 100 such queries find their image, by infersent {shares[1]}" in measured
     caption = calibrated.opened.captions.texts[17]
     assert calibrated.ask(caption, method=method).verdict == ask_caption(calibrated, 17, method=method).verdict
 
@@ -322,7 +346,7 @@ def test_any_text_is_answered_after_a_calibration(calibrated, method, text):
     assert answer.query.text == text
     assert (answer.verdict is None) == (text == "")
     if text == "bicycle dog" and method == "infersent":
-        assert "unknown and dropped: bicycle" in answer.verdict.reasons
+        assert "− unknown and left out: bicycle" in answer.verdict.reasons
 
 
 def test_auto_is_the_method_that_was_measured_to_be_best_at_the_querys_length(calibrated):

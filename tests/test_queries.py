@@ -85,6 +85,55 @@ def test_a_sum_has_terms_in_place_of_tokens_and_the_sum_of_their_unit_embeddings
     assert (query.tokens, query.row, query.literal, query.known) == ((), None, "", 0)
 
 
+# What it is about
+
+
+def subject(query) -> list[str]:
+    return [token.text for token in query.subject]
+
+
+def test_a_text_is_about_all_its_tokens(files):
+    query = typed(files.explorer(), "a bicycle near the dog")  # bicycle has no vector
+    assert query.subject == query.tokens
+    assert (query.count_content_words(), query.count_content_words(without_vector=True)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("a dog + a cat", ["a", "dog", "a", "cat"]),
+        ("a dog - a cat", ["dog"]),
+        ("a dog near the window - a dog + a man", ["near", "the", "window", "man"]),
+        ("a man - a dog + a dog", ["man"]),
+        ("2 * a dog - 0.5 * the dog", ["a"]),
+        ("a Dog - the dOG + a cat", ["a", "a", "cat"]),
+        ("a dog + a cat - a dog - a cat", []),
+        ("0 * a dog + a cat", ["a", "cat"]),
+        ("0 * a cat + a cat near the window - 0 * the window", ["a", "cat", "near", "the", "window"]),
+    ],
+)
+def test_a_sum_is_about_what_is_added_and_not_subtracted(files, text, about):
+    query = typed(files.explorer(), text)
+    assert query.terms
+    assert subject(query) == about
+
+
+def test_a_sum_counts_the_content_words_of_its_subject(files):
+    explorer = files.explorer()
+    query = typed(explorer, "a dog near the window - a dog + a man")
+    assert query.count_content_words() == 2  # window and man; not near, a function word, or dog
+    query = typed(explorer, "a dog on a bicycle - a man")  # bicycle has no vector
+    assert (query.count_content_words(), query.count_content_words(without_vector=True)) == (1, 2)
+    query = typed(explorer, "a man - a dog with a man")
+    assert (query.count_content_words(), query.count_content_words(without_vector=True)) == (0, 0)
+
+
+def test_a_subtracted_word_without_a_vector_is_no_part_of_the_subject_either(files):
+    query = typed(files.explorer(), "a dog on a bicycle - a man on a bicycle")
+    assert subject(query) == ["dog"]
+    assert query.count_content_words(without_vector=True) == 1
+
+
 # Of a caption
 
 

@@ -17,7 +17,7 @@ from textual.screen import Screen
 
 from tui import messages
 from tui.loader import Loader
-from tui.screens.answer_view import WIDE_CELLS
+from tui.screens.answer_view import HIGH_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
 from tui.text import one_line
@@ -36,7 +36,7 @@ class ExplorerApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "infersent-tui"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE_CELLS, "-wide")]  # noqa: RUF012 - as Textual declares it
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012 - as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (HIGH_CELLS, "-high")]  # noqa: RUF012 - as Textual declares it
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,16 +56,18 @@ def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[
 
 
 def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
-    """Print the hits on stdout, and the query and verdict on stderr."""
+    """Print the verdict and the hits on stdout, and the query on stderr."""
     query, verdict, captions = answer.query, answer.verdict, opened.captions
     if not quiet:
         source = f"{opened.setup.model_name} · {opened.captions_name} ({len(captions):,} captions)"
         click.echo(visible(f"{query.text}   [{source}]"), err=True)
         for term in query.terms:
             click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)
-        if verdict:
-            level = answer.method if verdict.level is None else verdict.level
-            click.echo(f"{level.upper()}: {'; '.join(map(visible, verdict.reasons))}", err=True)
+    if verdict:
+        click.echo((answer.method if verdict.level is None else verdict.level).upper())
+        width = shutil.get_terminal_size((100, 0)).columns
+        for reason in (*verdict.reasons, *([f"→ {verdict.advice}"] if verdict.advice else [])):
+            click.echo(fill(visible(reason), width, initial_indent="  ", subsequent_indent="    "))
     for hit in _hits(captions, answer):
         click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
     if not len(answer.hits):

@@ -10,44 +10,67 @@ from core.ranking.methods import METHODS
 if TYPE_CHECKING:
     from core.trust.calibration import Calibration
 
-_NAMES = {"span": "a run of {} tokens", "words": "{} content words", "whole": "whole captions"}
+_NAMES = {"span": "a run of {} token{}", "words": "{} content word{}", "whole": "whole captions"}
 
 
 def report(calibration: Calibration) -> str:
     """Describe a calibration: success by length and method, then the quality of the verdict."""
+    by_images = "another caption of the same image among the first ten"
+    success = by_images if calibration.by_images else "half of the whole caption's first ten"
     lines = [
-        f"{calibration.captions:,} captions; success: {calibration.measure}, without the query's own caption",
+        f"{calibration.captions:,} captions; success: {success}, without the query's own caption",
         "",
         f"{'queries':20}{'count':>6}" + "".join(f"{method:>12}" for method in METHODS) + "   infersent's 95 %",
     ]
     for cell in calibration.curve:
         shares = "".join(f"{cell.by_method[method][0]:12.3f}" for method in METHODS)
         _, low, high = cell.by_method["infersent"]
-        lines.append(f"{_NAMES[cell.kind].format(cell.length):20}{cell.count:6}{shares}   {low:.2f} to {high:.2f}")
-    least = calibration.least_content
-    auroc, (lead, low, high) = calibration.auroc, calibration.auroc_lead
-    lines += [
+        name = _NAMES[cell.kind].format(cell.length, _plural(cell.length))
+        lines.append(f"{name:20}{cell.count:6}{shares}   {low:.2f} to {high:.2f}")
+    return "\n".join([*lines, "", *_quality(calibration)])
+
+
+def _plural(number: int) -> str:
+    return "" if number == 1 else "s"
+
+
+def _quality(calibration: Calibration) -> list[str]:
+    """Describe how good the verdict is."""
+    least, figures = calibration.least_content, calibration.figures
+
+    def show(name: str, value: float, form: str = ".3f") -> str:
+        """Format a figure with its interval; a dash means that it could not be measured."""
+        if isnan(value):
+            return "–"
+        low, high = figures.intervals.get(name, (value, value))
+        return f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+    auroc = {name: show(f"auroc {name}", value) for name, value in figures.auroc.items()}
+    short = figures.short["auroc"].items()
+    five = ", ".join(
+        f"{length} word{_plural(int(length))} {show(f'short auroc {length}', value)}" for length, value in short
+    )
+    condemned, trusted = (
+        show(f"short {name}", figures.short[name], ".1%") for name in ("condemned_though_right", "trusted_though_wrong")
+    )
+    alarm, found, lost = (
+        show(name, getattr(figures, name), ".1%") for name in ("false_alarm", "foreign_found", "captions_lost")
+    )
+    return [
+        "too short for one scene: " + ("any length" if least is None else f"fewer than {least} content words"),
         "",
-        "too short: " + ("any length" if least is None else f"fewer than {least} content words"),
-        f"reliable: a predicted probability of {calibration.reliable_from:.2f} or more"
-        if calibration.reliable_from <= 1
-        else "reliable: never, too few whole captions succeed",
-        f"on held-out queries, AUROC of the verdict {_figure(auroc['verdict'])}, of the number of words alone "
-        f"{_figure(auroc['words'])}, of the nearest distance alone {_figure(auroc['nearest_distance'])}",
-        f"lead over the better of these {_figure(lead)}, 95 % {_figure(low)} to {_figure(high)}; "
-        f"among queries of one length, AUROC {_figure(calibration.auroc_within_length)}",
-        f"false alarms on whole captions that succeed {_figure(calibration.false_alarm, '.1%')}; "
-        f"failing queries of one to three words caught {_figure(calibration.caught, '.1%')}",
-        f"of foreign sentences {_figure(calibration.foreign_found, '.1%')} are found not to be of this corpus, "
-        f"{_figure(calibration.foreign_reliable, '.1%')} are called reliable; of whole captions "
-        f"{_figure(calibration.captions_lost, '.1%')} are taken for foreign",
-        "predicted probability -> share that succeeded: "
-        + "  ".join(f"{predicted:.2f} -> {found:.2f}" for predicted, found, _ in calibration.reliability),
+        "on images that it has not learned from, means of ten splits with 95 % intervals:",
+        f"- AUROC of the chance: {auroc['verdict']}; of the number of words alone {auroc['words']}, of the distance of "
+        f"hit 1 alone {auroc['nearest_distance']}; lead over the better {show('auroc_lead', figures.auroc_lead)}",
+        f"- among queries of one length: {show('auroc_within_length', figures.auroc_within_length)}; calibration "
+        f"error {show('ece', figures.ece)}",
+        f"- whole captions that succeed without being called reliable: {alarm}",
+        f"- short queries: AUROC for five confirmed hits: {five or '–'}; with five confirmed hits but unreliable "
+        f"{condemned}; without, but reliable {trusted}",
+        f"- foreign sentences found not to be of this corpus: {found}; called reliable "
+        f"{show('foreign_reliable', figures.foreign_reliable, '.1%')}; whole captions taken for foreign {lost}",
+        "- predicted chance -> share that succeeded: "
+        + "  ".join(f"{predicted:.2f} -> {succeeded:.2f}" for predicted, succeeded, _ in figures.reliability),
+        "",
         f"hubs: {len(calibration.hubs):,} captions are among the nearest of unusually many captions",
     ]
-    return "\n".join(lines)
-
-
-def _figure(value: float, form: str = ".3f") -> str:
-    """Format a figure; a dash means that it could not be measured."""
-    return "–" if isnan(value) else f"{value:{form}}"

@@ -43,6 +43,15 @@ class Sentences:
             rows = rows[self.ids[self.starts[rows] + position] == word]
         return rows
 
+    def copies(self, rows: Sequence[int]) -> list[NDArray[np.int64]]:
+        """Return for each of some rows all rows with the same token ids, itself included, ascending."""
+        keys = [self[row].tobytes() for row in range(len(self))]
+        of: dict[bytes, list[int]] = {keys[row]: [] for row in rows}
+        for row, key in enumerate(keys):
+            if key in of:
+                of[key].append(row)
+        return [np.array(of[keys[row]]) for row in rows]
+
     @classmethod
     def joined(cls, sequences: Sequence[NDArray[np.int32]]) -> Sentences:
         """Concatenate sequences of token ids."""

@@ -66,32 +66,43 @@ class Rankers:
         return self._searcher.nearest(mixed, k=k, own_row=query.row)
 
     def find_many(
-        self, queries: Sequence[Query], embeddings: NDArray[np.float32], sources: NDArray[np.int64], *, device: str
+        self,
+        queries: Sequence[Query],
+        embeddings: NDArray[np.float32],
+        leave_out: Sequence[NDArray[np.int64]],
+        *,
+        device: str,
+        among: NDArray[np.int64] | None = None,
     ) -> Steps[Lists]:
-        """Answer many queries by every method, each without its source caption.
+        """Answer many queries by every method.
 
         Args:
             queries: Q queries.
             embeddings: Their unit embeddings, (Q, D).
-            sources: The caption that each query was cut from, which is excluded from its hits, (Q,).
-            device: Where to compare them with all rows.
+            leave_out: Rows that are excluded from the hits of each query: the caption that it was cut from, and copies.
+            device: Where to compare them with the rows.
+            among: The rows that may be found, ascending; None for all.
 
         Raises:
             AssetError: Not even one query fits on the device.
         """
         rows: dict[Method, NDArray[np.int64]] = {}
-        rows["infersent"], cosines = yield from self._nearest(embeddings, self._matrix, sources, device, "infersent")
+        asked = (leave_out, device, among)
+        rows["infersent"], cosines = yield from self._nearest("infersent", embeddings, self._matrix, *asked)
         means = np.stack([self.lexical.words.embed(query.ids) for query in queries])  # (Q, E)
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)  # (Q, E)
-        rows["words"], _ = yield from self._nearest(means, self.lexical.words, sources, device, "words")
+        rows["words"], _ = yield from self._nearest("words", means, self.lexical.words, *asked)
         scored: dict[Method, list[NDArray[np.int32]]] = {"bm25": [], "fused": []}
         mixed = np.empty_like(embeddings)  # (Q, D)
         bm25, stems = self.lexical.bm25, list[list[str]]()
+        hidden = np.zeros(len(self._matrix), bool)  # (N,)
+        if among is not None:
+            hidden = ~np.isin(np.arange(len(self._matrix)), among)  # (N,)
         for i, query in enumerate(queries):
             lists = [_without_padding(rows[method][i]) for method in ("infersent", "words")]
             stems.append(bm25.stems(query.literal))
             scores = bm25.scores(stems[i])  # (N,)
-            scores[sources[i]] = 0
+            scores[hidden] = scores[leave_out[i]] = 0
             by_bm25 = _best(scores)  # (K,)
             scored["bm25"].append(by_bm25)
             scored["fused"].append(_best(fuse([*lists, by_bm25], len(self._matrix))))
@@ -103,7 +114,7 @@ class Rankers:
             for i, best in enumerate(found):
                 rows[method][i, : len(best)] = best
         mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)  # (Q, D)
-        rows["context"], _ = yield from self._nearest(mixed, self._matrix, sources, device, "context")
+        rows["context"], _ = yield from self._nearest("context", mixed, self._matrix, *asked)
         return Lists(rows, cosines, stems)
 
     def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
@@ -136,27 +147,37 @@ class Rankers:
 
     def _nearest(
         self,
+        name: str,
         queries: NDArray[np.float32],
         matrix: EmbeddingMatrix | MeanWordVectors,
-        sources: NDArray[np.int64],
+        leave_out: Sequence[NDArray[np.int64]],
         device: str,
-        name: str,
+        among: NDArray[np.int64] | None,
     ) -> Steps[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Find the leading rows of unit queries (Q, D); return (Q, LEADING), padded with -1, and their cosines."""
+        every = np.arange(len(matrix.rows)) if among is None else among  # (M,)
+        pairs = pairs_of(leave_out)  # (P, 2)
+        pairs = pairs[np.isin(pairs[:, 1], every)]  # (p, 2)
         nearest: Nearest = yield from follow(
             nearest_together(
                 queries,
-                matrix.rows,
+                matrix.rows if among is None else matrix.rows[among],
                 k=LEADING,
-                leave_out=sources,
-                excluded=self._matrix.sentences.wordless(),
+                leave_out=np.column_stack([pairs[:, 0], np.searchsorted(every, pairs[:, 1])]),
+                excluded=np.flatnonzero(np.isin(every, self._matrix.sentences.wordless())),
                 device=torch.device(device),
             ),
             lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries"),
         )
         found = np.full((len(queries), LEADING), -1, np.int64)  # (Q, LEADING)
-        found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), nearest.rows, -1)
+        found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), every[nearest.rows], -1)
         return found, nearest.cosines
+
+
+def pairs_of(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Pair the number of each query with each of its rows, (P, 2)."""
+    queries = np.repeat(np.arange(len(rows)), [len(each) for each in rows])  # (P,)
+    return np.column_stack([queries, np.concatenate([np.empty(0, np.int64), *rows])])
 
 
 def mix(embedding: NDArray[np.floating], captions: NDArray[np.float16]) -> NDArray[np.float32]:

@@ -202,7 +202,7 @@ def nearest_together(
         queries: Unit rows, (Q, D).
         rows: Unit rows, (N, D).
         k: Number of neighbours; fewer where there are fewer rows.
-        leave_out: One row per query that gets the cosine -inf, (Q,); -1 for none.
+        leave_out: Pairs of a query and a row that get the cosine -inf, (P, 2).
         excluded: Rows that get the cosine -inf for every query, (X,).
         device: Where to compute.
 
@@ -217,7 +217,7 @@ def nearest_together(
 
     def search(part: slice) -> Iterator[float]:
         wanted = torch.from_numpy(queries[part]).to(device)  # (q, D)
-        own = torch.from_numpy(leave_out[part]).to(device)  # (q,)
+        own = leave_out[(leave_out[:, 0] >= part.start) & (leave_out[:, 0] < part.stop)] - [part.start, 0]  # (p, 2)
         best = torch.empty((len(wanted), 0), device=device)  # (q, up to K)
         which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)  # (q, up to K)
         for start in range(0, len(rows), _ROWS_PER_STEP):
@@ -225,8 +225,8 @@ def nearest_together(
             hidden = excluded[(excluded >= start) & (excluded < start + len(block))] - start  # (x,)
             with torch.inference_mode():
                 cosines = wanted @ block.T  # (q, b)
-                inside = (own >= start) & (own < start + len(block))  # (q,)
-                cosines[inside, own[inside] - start] = -torch.inf
+                inside = own[(own[:, 1] >= start) & (own[:, 1] < start + len(block))] - [0, start]  # (pairs here, 2)
+                cosines[tuple(torch.from_numpy(inside.T).to(device))] = -torch.inf
                 cosines[:, torch.from_numpy(hidden).to(device)] = -torch.inf
                 values, places = cosines.topk(min(k, len(block)), dim=1)  # (q, up to k) each
                 best, order = torch.cat([best, values], dim=1).sort(dim=1, descending=True, stable=True)

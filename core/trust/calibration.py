@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,41 @@ from core.store.whole import write_json
 from core.trust.predictor import Predictor
 from core.trust.signals import NAMES
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file layout and of the measurement."""
-DISTRIBUTIONS = ("nearest", "from_marks", "marks")
-"""The signals, and the share of the marks, whose distribution among whole captions is kept."""
+SUMS = "sum"
+"""Key of the sums in `Calibration.nearest`."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
 """Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
 _MIN_CUTS = 50  # of either kind, to tell them apart by distance
+
+Level = Literal["reliable", "doubtful", "unreliable"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""Levels, best first."""
+LEAST_ATTAINABLE = 10
+"""A short query is judged by its confirmed hits only if at least this many captions could be confirmed."""
+LEAST_WHOLE = 0.4
+"""Nothing is reliable where whole captions succeed less often."""
+_RELIABLE, _UNRELIABLE = 0.7, 0.25  # of the success of whole captions
+SHORT_RELIABLE, _SHORT_UNRELIABLE = 0.5, 0.15  # probabilities
+
+
+def level_of(*, short: bool, probability: float | None, attainable: int, whole: float, by_images: bool) -> Level:
+    """Return the level of a query that may be about the corpus.
+
+    Args:
+        short: Whether it is too short to single out an image, or a sum.
+        probability: If short, that at least five of the first ten hits are confirmed; else that it succeeds.
+        attainable: How many captions could be confirmed.
+        whole: How often whole captions succeed.
+        by_images: Whether hits are confirmed by other captions than themselves.
+    """
+    if probability is None or (short and attainable < LEAST_ATTAINABLE):
+        return "doubtful"
+    best, worst = (SHORT_RELIABLE, _SHORT_UNRELIABLE) if short else (_RELIABLE * whole, _UNRELIABLE * whole)
+    if probability < worst:
+        return "unreliable"
+    return "reliable" if probability >= best and whole >= LEAST_WHOLE and (by_images or not short) else "doubtful"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,62 +80,85 @@ class Nearest:
     """99 % of the caption cuts are nearer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How good the verdict is on held-out queries: means over several splits of the images."""
+
+    auroc: Mapping[str, float]
+    """AUROC for success of the predicted probability (`verdict`), of the number of words (`words`) and of the distance
+    of hit 1 (`nearest_distance`)."""
+    auroc_lead: float
+    """AUROC of the probability minus the better of the other two."""
+    auroc_within_length: float
+    """Mean AUROC of the probability among queries of equal length, over lengths 2, 3, 4 and 6."""
+    ece: float
+    """Expected calibration error of the probability, over ten bins of equally many queries."""
+    false_alarm: float
+    """Share of the succeeding whole captions that are not called reliable."""
+    foreign_found: float
+    """Share of the foreign sentences that are found not to be of this corpus."""
+    foreign_reliable: float
+    """Share of the foreign sentences that are called reliable."""
+    captions_lost: float
+    """Share of the whole captions that are taken for foreign."""
+    short: Mapping[str, Any]
+    """Of short queries: `auroc` of their probability for "at least five confirmed" by number of content words; the
+    shares that are `condemned_though_right` and `trusted_though_wrong`."""
+    reliability: tuple[tuple[float, float, int], ...]
+    """Mean probability, rate of success and number of queries in each of the ten bins."""
+    intervals: Mapping[str, tuple[float, float]]
+    """95 % interval, from samples of half of the images, of each figure that has one."""
+
+    def try_out(self) -> None:
+        """Read every figure once; a damaged file makes one of them raise."""
+        named = [self.auroc[name] for name in ("verdict", "words", "nearest_distance")]
+        named += [self.short[name] for name in ("condemned_though_right", "trusted_though_wrong")]
+        alone = [getattr(self, name) for name in (*_SHARES, "auroc_lead", "auroc_within_length", "ece")]
+        np.array([*named, *alone, *self.short["auroc"].values()], np.float64)
+        np.array([*self.intervals.values()], np.float64).reshape(len(self.intervals), 2)
+        np.array(self.reliability, np.float64).reshape(len(self.reliability), 3)
+
+
+_SHARES = ("false_alarm", "foreign_found", "foreign_reliable", "captions_lost")
+
+
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """All figures measured on one encoder and one corpus."""
+    """All that was measured on one encoder and one corpus."""
 
     captions: int
-    """Number of captions, N."""
-    measure: str
-    """Definition of success, a phrase."""
+    """Number of captions among which success was measured: all, or a sample of whole images."""
+    by_images: bool
+    """Whether success means another caption of the same image among the first ten hits, and not half of the whole
+    caption's first ten."""
     chance: float
     """Probability that ten random captions are a success."""
     curve: tuple[Recall, ...]
     """Success by kind and length."""
     least_content: int | None
-    """Least number of content words that is not too short: queries with fewer succeed less than half as often as whole
+    """Least number of content words that is not short: queries with fewer succeed less than half as often as whole
     captions. None when even whole captions succeed no more often than chance."""
     predictor: Predictor
-    reliable_from: float
-    """Least probability of success of a reliable query; above 1 when there is no threshold."""
-    distributions: Mapping[str, tuple[float, ...]]
-    """101 quantiles over whole captions of each signal in `DISTRIBUTIONS`; empty where not measured."""
+    """Predicts success from signals."""
+    short_predictor: Predictor | None
+    """Predicts from `evidence` whether at least five hits are confirmed; None when too little was measured."""
+    whole_nearest: tuple[float, ...]
+    """101 quantiles of the distance of hit 1 over whole captions."""
     random_distances: Mapping[str, tuple[float, ...]]
     """Quantiles at `TAIL` of the distances between queries and random captions, by length in tokens; 0 for whole
     captions."""
     nearest: Mapping[str, Nearest]
-    """Distances of hit 1 by length in tokens; 0 for whole captions and sentences."""
+    """Distances of hit 1 by length in tokens; 0 for whole captions and sentences, `SUMS` for sums."""
     hubs: NDArray[np.int32]
     """Captions that far more captions than usual have among their first ten hits, ascending."""
-    auroc: Mapping[str, float]
-    """Held-out AUROC of the verdict, of the number of words alone, and of the nearest distance alone."""
-    auroc_lead: tuple[float, float, float]
-    """AUROC of the verdict minus the better of the other two, and its 95 % paired bootstrap interval."""
-    auroc_within_length: float
-    """Mean AUROC among held-out queries of equal length, over lengths 2, 3, 4 and 6."""
-    false_alarm: float
-    """Share of the succeeding held-out whole captions that are not called reliable."""
-    caught: float
-    """Share of the failing held-out queries of one to three words that are not called reliable."""
-    foreign_found: float
-    """Share of the held-out foreign sentences that are found not to be of this corpus."""
-    foreign_reliable: float
-    """Share of the held-out foreign sentences that are called reliable all the same."""
-    captions_lost: float
-    """Share of the held-out whole captions that are taken for foreign."""
-    reliability: tuple[tuple[float, float, int], ...]
-    """Held-out queries by tenths of probability: mean probability, rate of success, number of queries."""
+    figures: Figures
+    """How good the verdict is."""
 
     def recall(self, content: int, method: Method = "infersent") -> float:
         """Return the rate of success at a number of content words, interpolated between the measured lengths."""
         cells = [cell for cell in self.curve if cell.kind == "words"]
         lengths = [cell.length for cell in cells]
         return float(np.interp(content, lengths, [cell.by_method[method][0] for cell in cells])) if cells else 0.0
-
-    @property
-    def learned_too_little(self) -> bool:
-        """Whether whole captions succeed more often than chance, but too few of them succeeded to find a threshold."""
-        return self.reliable_from > 1 and self.least_content is not None
 
     @property
     def whole_recall(self) -> float:
@@ -123,8 +174,8 @@ class Calibration:
         best = max(METHODS, key=lambda method: cell.by_method[method][0])
         return best if cell.by_method[best][0] > cell.by_method["infersent"][2] else "infersent"
 
-    def is_too_short(self, content: int) -> bool:
-        """Tell whether a query has too few known content words to be reliable."""
+    def is_short(self, content: int) -> bool:
+        """Tell whether a query has too few known content words to single out an image."""
         return self.least_content is None or content < self.least_content
 
     def closer_than(self, distances: NDArray[np.floating] | float, known: int) -> NDArray[np.float64]:
@@ -137,18 +188,14 @@ class Calibration:
             return np.full(np.shape(distances), np.nan)
         return np.asarray(1 - np.interp(distances, self.random_distances[length], TAIL))
 
-    def in_corpus(self, nearest: float, known: int) -> bool | None:
-        """Tell whether a query of `known` tokens is about what the corpus is about, by the distance of its hit 1."""
+    def in_corpus(self, nearest: float, known: int | None) -> bool | None:
+        """Tell whether a query of `known` tokens, or a sum, None, is about what the corpus is about."""
         return is_in_corpus(self.nearest, nearest, known)
 
-    def share_below(self, signal: str, value: float) -> float:
-        """Return the share of whole captions with a lower signal, ties counted half, 0..1; 0.5 if not measured."""
-        quantiles = np.array(self.distributions[signal])  # (101,)
-        if not len(quantiles):
-            return 0.5
-        shares = np.linspace(0, 1, len(quantiles))  # (101,)
-        at_most, above = np.interp(value, quantiles, shares), np.interp(-value, -quantiles[::-1], shares)
-        return float(at_most + 1 - above) / 2
+    def share_nearer(self, distance: float) -> float:
+        """Return the share of whole captions whose hit 1 is nearer, 0..1; 0.5 if not measured."""
+        quantiles = self.whole_nearest
+        return float(np.interp(distance, quantiles, np.linspace(0, 1, len(quantiles)))) if quantiles else 0.5
 
     @cached_property
     def hub_set(self) -> frozenset[int]:
@@ -165,7 +212,8 @@ class Calibration:
 
     def document(self) -> dict[str, Any]:
         """Return everything but the list of hubs as JSON values; None for figures that could not be measured."""
-        document: dict[str, Any] = _without_nan(self._plain())
+        plain = self._plain()
+        document: dict[str, Any] = _without_nan(plain.pop("figures") | plain)
         return document
 
     def _plain(self) -> dict[str, Any]:
@@ -185,12 +233,15 @@ class Calibration:
                 Recall(**cell | {"by_method": {name: tuple(values) for name, values in cell["by_method"].items()}})
                 for cell in plain.pop("curve")
             )
-            learned = plain.pop("predictor")
-            intercept = float(learned.pop("intercept"))
-            predictor = Predictor(**{name: tuple(values) for name, values in learned.items()}, intercept=intercept)
             hubs = np.array(plain.pop("hubs"), np.int32)
             nearest = {length: Nearest(**_tupled(cell)) for length, cell in plain.pop("nearest").items()}
-            loaded = cls(**_tupled(plain), curve=curve, predictor=predictor, hubs=hubs, nearest=nearest)
+            predictor, short = Predictor(**_tupled(plain.pop("predictor"))), plain.pop("short_predictor")
+            loaded = cls(
+                **_tupled(plain)
+                | {"curve": curve, "hubs": hubs, "nearest": nearest, "predictor": predictor}
+                | {"short_predictor": short and Predictor(**_tupled(short))}
+                | {"figures": Figures(**_tupled(plain.pop("figures")))}
+            )
             loaded._try_out()
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
@@ -201,13 +252,17 @@ class Calibration:
         for cell in self.curve:
             _ = [cell.by_method[method][0] for method in METHODS]
         self.predictor.probability(np.zeros(len(NAMES)))
+        if self.short_predictor is not None:
+            self.short_predictor.probability(np.zeros(4))
         self.closer_than(0.5, 1)
         self.in_corpus(0.5, 1)
-        for signal in DISTRIBUTIONS:
-            self.share_below(signal, 0.5)
+        for near in self.nearest.values():
+            _ = near.farthest + _log_density(0.5, near.captions) + _log_density(0.5, near.foreign)
+        self.share_nearer(0.5)
+        self.figures.try_out()
 
 
-def is_in_corpus(by_length: Mapping[str, Nearest], nearest: float, known: int) -> bool | None:
+def is_in_corpus(by_length: Mapping[str, Nearest], nearest: float, known: int | None) -> bool | None:
     """Tell whether a query is about what the corpus is about.
 
     It is not when hit 1 is farther than for 99 % of the caption cuts of its length, and that distance is likelier among
@@ -216,13 +271,13 @@ def is_in_corpus(by_length: Mapping[str, Nearest], nearest: float, known: int) -
     Args:
         by_length: What was measured.
         nearest: Distance of the query's hit 1.
-        known: Its number of known tokens.
+        known: Its number of known tokens; None for a sum.
 
     Returns:
         None when too few cuts of either kind were measured.
     """
-    length = _measured_length(by_length, known)
-    cell = None if length is None else by_length[length]
+    length = SUMS if known is None else _measured_length(by_length, known)
+    cell = None if length is None else by_length.get(length)
     if cell is None or min(cell.captions[0], cell.foreign[0]) < _MIN_CUTS:
         return None
     return nearest <= cell.farthest or _log_density(nearest, cell.captions) >= _log_density(nearest, cell.foreign)
@@ -230,7 +285,7 @@ def is_in_corpus(by_length: Mapping[str, Nearest], nearest: float, known: int) -
 
 def _measured_length(by_length: Mapping[str, Any], known: int) -> str | None:
     """Return the key of the measured length next to a number of tokens, 0 beyond the longest; None without any."""
-    lengths = [int(length) for length in by_length if length != "0"]
+    lengths = [int(length) for length in by_length if length not in ("0", SUMS)]
     if not lengths:
         return None
     return "0" if known > max(lengths) else str(min(lengths, key=lambda length: abs(np.log(length / max(1, known)))))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.corpus.images import Images
 from core.ranking.lexical import BM25
 from core.ranking.ranking import FIRST
+from core.trust.signals import NOTHING, without
 
 
 class Confirmed(NamedTuple):
@@ -22,38 +23,57 @@ class Confirmed(NamedTuple):
     """How many hits were looked at, at most ten."""
     attainable: int
     """How many captions of the corpus would be confirmed."""
+    share: float
+    """Share of the stems that the captions of a hit's image have, 0..1, mean over these hits."""
 
 
 def confirm(
-    stems: Sequence[str], hits: NDArray[np.integer], *, bm25: BM25, images: Images | None, leave_out: int = -1
+    stems: Sequence[str],
+    hits: NDArray[np.integer],
+    *,
+    bm25: BM25,
+    images: Images | None,
+    leave_out: NDArray[np.int64] = NOTHING,
 ) -> Confirmed | None:
     """Count the confirmed hits of a query.
 
     Args:
         stems: The query's distinct word stems.
-        hits: Its hits, best first, (K,); the first ten are looked at.
+        hits: Its hits, best first, (K,), without those left out; the first ten are looked at.
         bm25: The captions' words.
         images: The captions' image groups; None where there are none: then a hit is confirmed by its own words.
-        leave_out: The caption that the query is; its words confirm nothing. -1 for none.
+        leave_out: Captions that the query equals or was cut from; their words confirm nothing.
 
     Returns:
         None for a query without stems.
     """
     if not stems:
         return None
-    lists = [rows[rows != leave_out] for rows in map(bm25.rows_with, stems)]  # of captions, one list a stem
+    first = hits[:FIRST]  # (10,)
+    lists = [without(bm25.rows_with(stem), leave_out) for stem in stems]  # of captions, one list a stem
     if images is None:
-        confirmed = np.bincount(np.concatenate(lists), minlength=len(bm25)) == len(lists)  # (N,)
+        having = np.bincount(np.concatenate(lists), minlength=len(bm25))  # (N,) number of the stems
+        confirmed, shares = having == len(lists), having[first] / len(lists)  # (N,), (10,)
     else:
         shared, alone = np.ones(len(images.sizes), bool), []  # (I,) images that have every stem
+        shares = np.zeros(len(first))  # (10,)
         for rows in lists:
             of = images.of[rows]
             counts = np.bincount(of, minlength=len(shared))  # (I,) captions with the stem
             shared &= counts > 0
+            shares += (counts[images.of[first]] > 0) / len(lists)
             alone.append(rows[counts[of] == 1])  # no other caption of their image has it
         confirmed = shared[images.of]  # (N,)
         confirmed[np.concatenate(alone)] = False
-    if leave_out >= 0:
-        confirmed[leave_out] = False
-    first = hits[hits != leave_out][:FIRST]  # (10,)
-    return Confirmed(int(confirmed[first].sum()), len(first), int(confirmed.sum()))
+    confirmed[leave_out] = False
+    share = float(shares.mean()) if len(first) else 0.0
+    return Confirmed(int(confirmed[first].sum()), len(first), int(confirmed.sum()), share)
+
+
+def evidence(confirmed: Confirmed, mean_distance: float, words: int) -> NDArray[np.float64]:
+    """Return what a short query is judged by, (4,).
+
+    These are the number of confirmed hits, the share of the words that their images have, the mean distance of the
+    first ten hits, and the number of content words.
+    """
+    return np.array([confirmed.hits, confirmed.share, mean_distance, words], float)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_RIDGE = 1.0  # weight of the squared coefficients, as in scikit-learn's default
-
 
 @dataclass(frozen=True, slots=True)
 class Predictor:
@@ -24,7 +22,13 @@ class Predictor:
     """Log odds at the mean signals."""
 
     def contributions(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what each signal adds to the log odds; same shape as `signals`, (..., S)."""
+        """Return what each signal adds to the log odds; same shape as `signals`, (..., S).
+
+        Raises:
+            ValueError: There are not as many weights as signals.
+        """
+        if not signals.shape[-1] == len(self.means) == len(self.scales) == len(self.weights):
+            raise ValueError("a predictor needs a weight for each signal")
         standardized = (signals - np.array(self.means)) / np.array(self.scales)  # (..., S)
         return np.asarray(standardized * np.array(self.weights))  # (..., S)
 
@@ -35,23 +39,26 @@ class Predictor:
         return np.asarray(expit(self.contributions(signals).sum(axis=-1) + self.intercept))  # (...,)
 
     @classmethod
-    def fit(cls, signals: NDArray[np.float64], success: NDArray[np.bool_]) -> Predictor:
-        """Fit to signals (Q, S) and success (Q,) by maximum likelihood with a ridge penalty."""
+    def fit(cls, signals: NDArray[np.float64], success: NDArray[np.bool_], *, ridge: float = 1.0) -> Predictor:
+        """Fit to signals (Q, S) and success (Q,) by maximum likelihood.
+
+        `ridge` is the weight of the squared coefficients (of standardized signals); 1 is also scikit-learn's default.
+        """
         from scipy.optimize import minimize
         from scipy.special import expit
 
         means, scales = signals.mean(axis=0), signals.std(axis=0)  # (S,), (S,)
         scales[scales < 1e-9] = 1.0
         inputs = np.column_stack([(signals - means) / scales, np.ones(len(signals))])  # (Q, S + 1)
-        ridge = np.full(inputs.shape[1], _RIDGE)  # (S + 1,)
-        ridge[-1] = 1e-6
+        penalty = np.full(inputs.shape[1], ridge)  # (S + 1,)
+        penalty[-1] = 1e-6
         signs = np.where(success, 1.0, -1.0)  # (Q,)
 
         def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             margins = signs * (inputs @ weights)  # (Q,)
             slope = -signs * expit(-margins)  # (Q,)
-            value = np.logaddexp(0, -margins).sum() + 0.5 * (ridge * weights**2).sum()
-            return float(value), inputs.T @ slope + ridge * weights
+            value = np.logaddexp(0, -margins).sum() + 0.5 * (penalty * weights**2).sum()
+            return float(value), inputs.T @ slope + penalty * weights
 
         weights = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x  # (S + 1,)
         return cls(tuple(means.tolist()), tuple(scales.tolist()), tuple(weights[:-1].tolist()), float(weights[-1]))

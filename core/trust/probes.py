@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
@@ -15,6 +16,7 @@ from core.query import Token
 
 LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 """Lengths of the test queries."""
+_SUM_LENGTHS, _TERM_LENGTHS = (4, 6, 8), (1, 2)  # of the first term of a sum in tokens, and of the other two
 Kind = Literal["span", "words", "whole"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """`span`: consecutive tokens; `words`: content words in order; `whole`: the whole caption, of length 0."""
@@ -48,15 +50,19 @@ def cut_probes(
     images: Images | None,
     random: np.random.Generator,
     *,
+    among: NDArray[np.int64] | None = None,
     most_sources: int,
     most: int,
 ) -> list[Probe]:
     """Cut test queries, equally many of each kind and length where enough captions are long enough.
 
-    At most `most_sources` captions are cut; only captions with siblings where there are image groups. There are at most
-    `most` queries per kind and length; further whole captions are marked `extra`. `random` determines every choice.
+    At most `most_sources` captions are cut, of those `among` or of all; only captions with siblings where there are
+    image groups. There are at most `most` queries per kind and length; further whole captions are marked `extra`.
+    `random` determines every choice.
     """
     usable = np.diff(sentences.starts) > 2  # (N,) at least one known word
+    if among is not None:
+        usable &= np.isin(np.arange(len(usable)), among)
     if images is not None:
         usable &= images.have_siblings()
     sources = random.permutation(np.flatnonzero(usable))[:most_sources].tolist()  # up to most_sources rows
@@ -86,3 +92,26 @@ def cut_probes(
     for number, row in enumerate(sources):
         probes.append(cut("whole", 0, row, range(len(ids[row])), extra=number >= most))
     return probes
+
+
+def cut_sums(probes: Sequence[Probe], random: np.random.Generator, *, most: int) -> list[tuple[Probe, Probe, Probe]]:
+    """Cut the terms of sums such as `a dog on a beach - a dog + a horse`.
+
+    Each has three terms: a run of tokens, a part of it to be subtracted, and a shorter run of another source. `random`
+    determines every choice; there are at most `most` sums.
+    """
+    runs = [each for each in probes if each.kind == "span" and each.length in _SUM_LENGTHS]
+    short = [each for each in probes if each.kind == "span" and each.length in _TERM_LENGTHS]
+    sums = []
+    for i in random.permutation(len(runs))[:most].tolist():
+        run = runs[i]
+        others = [each for each in short if each.source != run.source]
+        if not others:
+            continue
+        other = others[int(random.integers(len(others)))]
+        length = int(random.choice(_TERM_LENGTHS))
+        start = int(random.integers(run.length - length + 1))
+        part = slice(start, start + length)
+        taken = Probe("span", length, run.source, run.tokens[part], run.ids[part])
+        sums.append((run, taken, other))
+    return sums

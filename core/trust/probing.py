@@ -15,21 +15,25 @@ from core.encoding.building import embed_sentences
 from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
 from core.query import Query
+from core.ranking.arithmetic import weighted_sum
 from core.ranking.methods import METHODS, Method
-from core.ranking.rankers import Lists, Rankers
+from core.ranking.rankers import Lists, Rankers, pairs_of
 from core.ranking.ranking import FIRST
 from core.ranking.search import Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
+from core.trust.confirmation import confirm, evidence
 from core.trust.foreign import cut_foreign
-from core.trust.learning import Asked, Measured
-from core.trust.probes import Probe, cut_probes
-from core.trust.signals import HITS, NAMES, SignalMeter
+from core.trust.measured import Asked, Measured
+from core.trust.probes import Probe, cut_probes, cut_sums
+from core.trust.signals import HITS, NAMES, NOTHING, SignalMeter
 
 MIN_CAPTIONS = 50
 """Least number of captions with known words for a calibration."""
+MOST_CAPTIONS = 25_000
+"""Success is measured among at most this many captions, so that it does not sink as corpora grow."""
 _SOURCES = 1200  # source captions, each also asked whole: enough to estimate a false-alarm rate of 2 %
 _PER_LENGTH = 320  # queries per kind and length
-_MARKS_SAMPLE = 48  # whole captions whose maxima are measured, one encoding each
+_SUMS = 200
 _HUB_SAMPLE = 1000  # captions whose first ten hits are counted to find the hubs
 _RANDOM_CAPTIONS = 512  # random captions to which the distance of every query is measured
 _HUB_DEVIATIONS = 3.0  # a hub's count of first tens is this many standard deviations above the mean
@@ -38,7 +42,7 @@ _QUERIES_PER_STEP = 16  # between two progress reports
 
 
 class AnsweredProbes(NamedTuple):
-    """Q test queries, and the hits of every method without the source captions."""
+    """Q test queries, and the hits of every method without the source captions and their copies."""
 
     probes: list[Probe]
     """The queries as cut."""
@@ -46,10 +50,14 @@ class AnsweredProbes(NamedTuple):
     """The same queries, ready for every method."""
     sources: NDArray[np.int64]
     """Source caption of each query, (Q,)."""
+    leave_out: list[NDArray[np.int64]]
+    """Source caption and its copies of each query, which are not searched."""
     embeddings: NDArray[np.float32]
     """Unit embeddings, (Q, D)."""
     lists: Lists
     """Hits by method."""
+    among: NDArray[np.int64] | None
+    """The captions that were searched, ascending; None for all."""
 
 
 def answer_probes(
@@ -62,24 +70,27 @@ def answer_probes(
     most_sources: int,
     most: int,
 ) -> Steps[AnsweredProbes]:
-    """Cut test queries from at most `most_sources` captions and answer each by every method without its source caption.
+    """Cut test queries from at most `most_sources` captions and answer each by every method.
 
-    `most` limits the queries per kind and length; `images` is None where there are too few (`Images.suffice`).
+    In a corpus of more than `MOST_CAPTIONS` captions, a sample of whole images is searched. `most` limits the queries
+    per kind and length; `images` is None where there are too few (`Images.suffice`).
 
     Raises:
         AssetError: The device has too little memory for even one query.
     """
-    vocabulary = text_encoder.vocabulary
-    probes = cut_probes(matrix.sentences, vocabulary, images, random, most_sources=most_sources, most=most)
+    among = _sample(len(matrix), images, random)
+    parts = (matrix.sentences, text_encoder.vocabulary, images, random)
+    probes = cut_probes(*parts, among=among, most_sources=most_sources, most=most)
     sources = np.array([each.source for each in probes])  # (Q,)
+    leave_out = matrix.sentences.copies(sources.tolist())
     sentences, embeddings = yield from _encode(probes, text_encoder)  # (Q, D)
     queries = [
         Query(text=text, literal=text, ids=sentences[i], embedding=embeddings[i])
         for i, text in enumerate(" ".join(each.tokens) for each in probes)
     ]
     device = str(text_encoder.sentence_encoder.device)
-    lists = yield from rankers.find_many(queries, embeddings, sources, device=device)
-    return AnsweredProbes(probes, queries, sources, embeddings, lists)
+    lists = yield from rankers.find_many(queries, embeddings, leave_out, device=device, among=among)
+    return AnsweredProbes(probes, queries, sources, leave_out, embeddings, lists, among)
 
 
 def probe(
@@ -102,110 +113,167 @@ def probe(
     answered = yield from answer_probes(
         *(matrix, rankers, text_encoder), images=images, random=random, most_sources=_SOURCES, most=_PER_LENGTH
     )
-    probes, queries, sources, embeddings, lists = answered
-    nearest = Nearest(lists.rows["infersent"], lists.cosines)
-    signals = yield from _signals(probes, embeddings, nearest, lists.stems.__getitem__, meter=meter, leave_out=sources)
-    foreign = yield from _foreign(matrix, text_encoder, meter=meter, random=np.random.default_rng(seed))
-    success = yield from _success(lists.rows, sources, probes, images)
+    probes, sources, embeddings, lists = answered.probes, answered.sources, answered.embeddings, answered.lists
     device = text_encoder.sentence_encoder.device
+    nearest = Nearest(lists.rows["infersent"], lists.cosines)
+    if answered.among is not None:  # signals are those of a list of all captions, as the user sees it
+        parts = (embeddings, matrix, answered.leave_out)
+        nearest = yield from _search(*parts, k=HITS, device=device, name="all captions")
+    groups = images.of[sources] if images is not None else sources  # (Q,)
+    stems = lists.stems.__getitem__
+    asked = yield from _look(probes, groups, embeddings, nearest, stems, meter=meter, leave_out=answered.leave_out)
+    foreign, foreign_probes = yield from _foreign(matrix, text_encoder, meter=meter, random=_again(seed))
+    success = yield from _success(lists.rows, sources, probes, images)
     hubs = yield from _hubs(matrix, random, device)
-    shares = yield from _marks_shares(probes, queries, text_encoder)
     drawn = _draw(matrix, _RANDOM_CAPTIONS, random)  # (R,)
     distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
     distances[sources[:, None] == drawn] = np.nan  # (Q, R)
     yield Progress("calibrating: random pairs", len(probes), len(probes), "queries")
-    _, groups = np.unique(images.of[sources] if images is not None else sources, return_inverse=True)  # (Q,)
-    half = random.permutation(int(groups.max()) + 1) % 2  # (images,); an image is held out as a whole
+    sums = yield from _sums(probes, matrix, text_encoder, random=_again(seed), of_captions=True)
+    foreign_sums = yield from _sums(foreign_probes, matrix, text_encoder, random=_again(seed), of_captions=False)
+    captions = len(matrix) if answered.among is None else len(answered.among)
     return Measured(
+        **{name: getattr(asked, name) for name in Asked.__slots__},
         kinds=np.array([each.kind for each in probes]),
-        lengths=np.array([each.length for each in probes]),
-        known=np.array([query.known for query in queries]),
-        content=np.array([each.content for each in probes]),
         extra=np.array([each.extra for each in probes]),
-        held_out=half[groups] == 1,
-        signals=signals,
-        marks=shares,
         success=success,
         random_distances=distances,
         hubs=hubs,
-        captions=len(matrix),
-        chance=_chance(len(matrix), images, sources),
+        captions=captions,
+        chance=_chance(captions, images, sources),
         by_images=images is not None,
         foreign=foreign,
+        sums=sums,
+        foreign_sums=foreign_sums,
     )
 
 
-def _signals(
+def _again(seed: int) -> np.random.Generator:
+    """Start the random numbers anew, so that one part of the measurement does not depend on another."""
+    return np.random.default_rng(seed)
+
+
+def _sample(n: int, images: Images | None, random: np.random.Generator) -> NDArray[np.int64] | None:
+    """Draw whole images, or captions where there are none, up to `MOST_CAPTIONS`; None where all fit."""
+    if n <= MOST_CAPTIONS:
+        return None
+    if images is None:
+        return np.sort(random.permutation(n)[:MOST_CAPTIONS])
+    order = random.permutation(len(images.sizes))  # (I,)
+    order = order[np.argsort(images.sizes[order] < 2, kind="stable")]  # those that can be found by others first
+    sizes, chosen, left = np.bincount(images.of), np.zeros(len(order), bool), MOST_CAPTIONS  # (I,), (I,)
+    for image in order.tolist():
+        if sizes[image] <= left:
+            chosen[image] = True
+            left -= int(sizes[image])
+    return np.flatnonzero(chosen[images.of])
+
+
+def _look(
     probes: Sequence[Probe],
+    groups: NDArray[np.integer],
     embeddings: NDArray[np.float32],
     nearest: Nearest,
     stems: Callable[[int], list[str]],
     *,
     meter: SignalMeter,
-    leave_out: NDArray[np.int64],
-) -> Steps[NDArray[np.float64]]:
-    """Measure the signals of Q test queries by their nearest captions; (Q, S). `leave_out` has -1 for none, (Q,).
+    leave_out: Sequence[NDArray[np.int64]],
+) -> Steps[Asked]:
+    """Measure the signals of Q test queries by their nearest captions, and count confirmed ones.
 
-    `stems` returns the stems of a query by its number.
+    `stems` returns the stems of a query by its number. A query without hits, where all captions are copies, gets zeros.
     """
-    signals = np.empty((len(probes), len(NAMES)))  # (Q, S)
+    signals, seen = np.zeros((len(probes), len(NAMES))), np.zeros((len(probes), 4))  # (Q, S), (Q, 4)
+    attainable = np.zeros(len(probes), np.int64)  # (Q,)
     for i, each in enumerate(probes):
         cosines = nearest.cosines[i, :HITS]  # (HITS,)
         found = np.isfinite(cosines)  # (HITS,)
-        signals[i] = meter.measure(
-            embeddings[i],
-            known=len(each.ids),
-            stems=stems(i),
-            hits=nearest.rows[i, : len(cosines)][found],
-            cosines=cosines[found],
-            leave_out=int(leave_out[i]),
-        ).array()
+        hits, cosines = nearest.rows[i, : len(cosines)][found], cosines[found]  # (K,), (K,)
+        if len(hits):
+            words, own = stems(i), leave_out[i]
+            known = len(each.ids)
+            measured = meter.measure(embeddings[i], known=known, stems=words, hits=hits, cosines=cosines, leave_out=own)
+            signals[i] = measured.array()
+            confirmed = confirm(words, hits, bm25=meter.bm25, images=meter.images, leave_out=own)
+            if confirmed is not None:
+                seen[i] = evidence(confirmed, float(1 - cosines[:FIRST].mean()), each.content)
+                attainable[i] = confirmed.attainable
         if i % _QUERIES_PER_STEP == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
-    return signals
+    return Asked(
+        lengths=np.array([each.length for each in probes], np.int64),
+        known=np.array([len(each.ids) for each in probes], np.int64),
+        content=np.array([each.content for each in probes], np.int64),
+        groups=np.asarray(groups, np.int64),
+        signals=signals,
+        evidence=seen,
+        attainable=attainable,
+    )
 
 
 def _search(
     queries: NDArray[np.float32],
     matrix: EmbeddingMatrix,
+    leave_out: Sequence[NDArray[np.int64]],
     *,
     k: int,
-    leave_out: NDArray[np.int64],
     device: torch.device,
     name: str,
 ) -> Steps[Nearest]:
     """Find the k nearest captions of unit queries, (Q, D)."""
-    work = nearest_together(
-        queries, matrix.rows, k=k, leave_out=leave_out, excluded=matrix.sentences.wordless(), device=device
-    )
+    excluded = matrix.sentences.wordless()
+    pairs = pairs_of(leave_out)  # (P, 2)
+    work = nearest_together(queries, matrix.rows, k=k, leave_out=pairs, excluded=excluded, device=device)
     return (yield from follow(work, lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries")))
 
 
 def _foreign(
     matrix: EmbeddingMatrix, text_encoder: TextEncoder, *, meter: SignalMeter, random: np.random.Generator
-) -> Steps[Asked]:
-    """Ask queries that have nothing to do with the corpus, and measure their signals."""
+) -> Steps[tuple[Asked, list[Probe]]]:
+    """Ask queries that have nothing to do with the corpus, and look at their hits; return the queries too."""
     probes = cut_foreign(matrix.sentences, text_encoder.vocabulary, random)
-    signals = np.empty((0, len(NAMES)))  # (F, S)
+    nobody = [NOTHING] * len(probes)
+    embeddings = np.empty((0, text_encoder.sentence_encoder.dim), np.float32)  # (F, D)
+    nearest = Nearest(np.empty((0, HITS), np.int64), np.empty((0, HITS), np.float32))  # (F, HITS) each
     if probes:
-        nobody = np.full(len(probes), -1)  # (F,)
         _, embeddings = yield from _encode(probes, text_encoder)  # (F, D)
         device = text_encoder.sentence_encoder.device
-        nearest = yield from _search(
-            embeddings, matrix, k=HITS, leave_out=nobody, device=device, name="foreign sentences"
-        )
+        nearest = yield from _search(embeddings, matrix, nobody, k=HITS, device=device, name="foreign sentences")
 
-        def stems(i: int) -> list[str]:
-            return meter.bm25.stems(" ".join(probes[i].tokens))
+    def stems(i: int) -> list[str]:
+        return meter.bm25.stems(" ".join(probes[i].tokens))
 
-        signals = yield from _signals(probes, embeddings, nearest, stems, meter=meter, leave_out=nobody)
-    return Asked(
-        lengths=np.array([each.length for each in probes], np.int64),
-        known=np.array([len(each.ids) for each in probes], np.int64),
-        content=np.array([each.content for each in probes], np.int64),
-        held_out=np.array([each.source % 2 == 1 for each in probes], bool),
-        signals=signals,
-    )
+    groups = np.array([each.source for each in probes], np.int64)  # (F,)
+    asked = yield from _look(probes, groups, embeddings, nearest, stems, meter=meter, leave_out=nobody)
+    return asked, probes
+
+
+def _sums(
+    probes: Sequence[Probe],
+    matrix: EmbeddingMatrix,
+    text_encoder: TextEncoder,
+    *,
+    random: np.random.Generator,
+    of_captions: bool,
+) -> Steps[NDArray[np.float64]]:
+    """Measure the distance of hit 1 for sums of test queries, (U,), without the captions that these were cut from."""
+    sums = cut_sums(probes, random, most=_SUMS)
+    if not sums:
+        return np.empty(0)
+    _, embeddings = yield from _encode([term for terms in sums for term in terms], text_encoder)  # (3 U, D)
+    mixed = [weighted_sum([1, -1, 1], list(terms)) for terms in embeddings.reshape(len(sums), 3, -1)]  # (D,) each
+    clear = [each is not None for each in mixed]  # (U,) terms do not cancel out
+    queries = np.array([each / np.linalg.norm(each) for each in mixed if each is not None], np.float32)  # (u, D)
+    leave_out = [NOTHING] * len(queries)
+    if of_captions:
+        runs, others = (matrix.sentences.copies([terms[i].source for terms in sums]) for i in (0, 2))
+        leave_out = [np.union1d(*rows) for *rows, kept in zip(runs, others, clear, strict=True) if kept]
+    if not len(queries):
+        return np.empty(0)
+    device = text_encoder.sentence_encoder.device
+    nearest = yield from _search(queries, matrix, leave_out, k=1, device=device, name="sums")
+    distances = 1 - nearest.cosines[:, 0].astype(float)  # (u,)
+    return np.asarray(distances[np.isfinite(distances)])
 
 
 def _encode(probes: Sequence[Probe], text_encoder: TextEncoder) -> Steps[tuple[Sentences, NDArray[np.float32]]]:
@@ -243,7 +311,7 @@ def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: torch.de
     """Find the captions that far more captions than usual have among their first ten hits (Radovanovic et al. 2010)."""
     sample = _draw(matrix, _HUB_SAMPLE, random)  # (n,)
     queries = matrix.rows[sample].astype(np.float32)  # (n, D)
-    nearest = yield from _search(queries, matrix, k=FIRST, leave_out=sample, device=device, name="hubs")
+    nearest = yield from _search(queries, matrix, list(sample[:, None]), k=FIRST, device=device, name="hubs")
     counts = np.bincount(nearest.rows.ravel(), minlength=len(matrix))  # (N,)
     usual = counts.mean() + _HUB_DEVIATIONS * counts.std()
     return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)  # (hubs,)
@@ -253,17 +321,6 @@ def _draw(matrix: EmbeddingMatrix, count: int, random: np.random.Generator) -> N
     """Draw `count` random captions with known words, or all if there are fewer; ascending."""
     known = np.setdiff1d(np.arange(len(matrix)), matrix.sentences.wordless())  # (captions with known words,)
     return np.sort(random.permutation(known)[:count])
-
-
-def _marks_shares(probes: list[Probe], queries: list[Query], text_encoder: TextEncoder) -> Steps[NDArray[np.float64]]:
-    """Measure the sentence marks' share of the maxima for some whole captions; nan for other queries; (Q,)."""
-    shares = np.full(len(probes), np.nan)  # (Q,)
-    sample = [i for i, each in enumerate(probes) if each.kind == "whole"][:_MARKS_SAMPLE]
-    for done, i in enumerate(sample):
-        importance = text_encoder.encode(queries[i].ids).importance  # (T,)
-        shares[i] = importance[0] + importance[-1]
-        yield Progress("calibrating: sentence marks", done, len(sample), "queries")
-    return shares
 
 
 def _chance(n: int, images: Images | None, sources: NDArray[np.int64]) -> float:

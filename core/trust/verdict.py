@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
 from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
-from core.ranking.ranking import FIRST, Found
-from core.trust.calibration import Calibration
-from core.trust.confirmation import Confirmed, confirm
-from core.trust.signals import HITS, SignalMeter, Signals
-
-Level = Literal["reliable", "doubtful", "unreliable"]
-LEVELS: tuple[Level, ...] = get_args(Level)
-"""Levels, best first."""
+from core.ranking.ranking import FIRST, Found, Ranking
+from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level, level_of
+from core.trust.confirmation import Confirmed, confirm, evidence
+from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,242 +24,302 @@ class Verdict:
     level: Level | None
     """None for methods other than `infersent`, which get no level."""
     reasons: tuple[str, ...]
-    """Reasons, a phrase each: first the length of the query, then other findings."""
-    basis: str
-    """What the verdict is based on, a phrase."""
+    """Reasons, a phrase each, most important first: `+ ` speaks for the hits, `− ` against them, `· ` for neither."""
+    advice: str | None = None
+    """What would help; None when nothing is known to help."""
     probability: float | None = None
-    """Predicted probability of success; None without a calibration or level."""
-    too_short: bool | None = None
-    """Whether the query has too few content words; None without a calibration or level."""
+    """For a short query or a sum, predicted probability that at least five of the first ten hits are confirmed; for
+    others, that the query succeeds. None when it was not predicted."""
+    whole: float | None = None
+    """How often whole captions succeed, 0..1; None without a calibration or level."""
     in_corpus: bool | None = None
     """Whether the query is about what the corpus is about, by the distance of hit 1; None when that is not known."""
     confirmed: int | None = None
     """How many of the first ten hits are confirmed, see `Confirmed`; None when that was not counted."""
     attainable: int | None = None
     """How many captions of the corpus would be confirmed; None likewise."""
-    better: Method | None = None
-    """Method that succeeds clearly more often at this length; None when there is none."""
+    long_enough: bool | None = None
+    """Whether the query has enough content words to single out an image; None without a calibration or level."""
 
 
 class Judge:
     """Judges answers by a calibration of their encoder and corpus; `meter` measures the signals of a query."""
 
-    def __init__(self, calibration: Calibration, meter: SignalMeter) -> None:
-        self.calibration, self._meter = calibration, meter
+    def __init__(self, calibration: Calibration, meter: SignalMeter, sentences: Sentences) -> None:
+        self.calibration, self._meter, self._sentences = calibration, meter, sentences
 
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
-        """Judge what `method` found for a complete query that is not a sum. Its own caption does not count as a hit."""
-        confirmed = confirm(
-            *(self._meter.bm25.stems(query.literal), found.leading.rows),
-            bm25=self._meter.bm25,
-            images=self._meter.images,
-            leave_out=-1 if query.row is None else query.row,
-        )
-        verdict = self._judge(query, found, method, confirmed)
+        """Judge what `method` found for a complete query. Its own caption and copies of it do not count as hits."""
+        copies = self._copies(query)  # (C,)
+        hits = found.page(0, HITS + len(copies))
+        hits = hits.at(np.flatnonzero(~np.isin(hits.rows, copies)).astype(np.int32)[:HITS])
+        bm25 = self._meter.bm25
+        stems = bm25.stems(" ".join(token.text for token in query.subject) if query.terms else query.literal)
+        confirmed = confirm(stems, hits.rows, bm25=bm25, images=self._meter.images, leave_out=copies)
+        siblings = self._count_siblings(query, hits, copies)
+        if method != "infersent":
+            verdict = describe_method(query, method, self.calibration)
+            seen = [] if confirmed is None else [self._seen(confirmed)]
+            verdict = _with_siblings(replace(verdict, reasons=(*seen, *verdict.reasons)), siblings)
+        elif query.embedding is None or not len(hits):
+            verdict = judge_by_rules(query)
+        else:
+            verdict = _with_siblings(self._judge(query, hits, confirmed, copies), siblings)
         if confirmed is None:
             return verdict
         return replace(verdict, confirmed=confirmed.hits, attainable=confirmed.attainable)
 
-    def _judge(self, query: Query, found: Found, method: Method, confirmed: Confirmed | None) -> Verdict:
-        if method != "infersent":
-            verdict = describe_method(query, method, self.calibration)
-            if confirmed is None:
-                return verdict
-            by_images = self._meter.images is not None
-            says = "are confirmed by other captions of their image" if by_images else "have all of the query's words"
-            seen = f"{confirmed.hits} of {confirmed.of} hits {says}"
-            return replace(verdict, reasons=(seen, *verdict.reasons))
-        others = found.leading.rows != query.row  # (K,)
-        hits = found.leading.rows[others][:HITS]
-        if query.embedding is None or not len(hits):
-            return judge_by_rules(query.tokens)
+    def _copies(self, query: Query) -> NDArray[np.int64]:
+        """Return the caption that the query is and its copies, (C,); captions without a known word are no copies."""
+        if query.row is None:
+            return NOTHING
+        return self._sentences.find(query.ids) if query.known else np.array([query.row])
+
+    def _judge(self, query: Query, hits: Ranking, confirmed: Confirmed | None, copies: NDArray[np.int64]) -> Verdict:
+        """Judge by the first rule that fits: about something else, too short for one image, or long enough."""
+        calibration, content = self.calibration, query.count_content_words()
+        nearest = float(hits.distances[0])
+        in_corpus = query.row is not None or calibration.in_corpus(nearest, None if query.terms else query.known)
+        whole, short = calibration.whole_recall, calibration.is_short(content)
+        verdict = Verdict("unreliable", (), whole=whole, in_corpus=in_corpus, long_enough=not short)
+        if in_corpus is False:
+            reason = f"not in this corpus: hit 1 is at {nearest:.2f}, farther than for 99% of "
+            queries = "such sums" if query.terms else "captions"
+            return replace(verdict, reasons=(f"− {reason}{queries}; nothing here is about this", *_unknown(query)))
+        if not content:
+            nothing = "every word is subtracted again" if query.terms else "only function words, which fit any caption"
+            reasons = (f"− {nothing}", *_unknown(query))
+            return replace(verdict, reasons=reasons, advice="name what should be in the image")
+        if short or query.terms:
+            return self._judge_short(query, hits, confirmed, verdict)
+        return self._judge_long(query, hits, confirmed, copies, verdict)
+
+    def _judge_short(self, query: Query, hits: Ranking, confirmed: Confirmed | None, verdict: Verdict) -> Verdict:
+        """Judge a query too short to single out an image, or a sum, by what is seen of its hits."""
+        calibration, content = self.calibration, query.count_content_words()
+        probability = self._probability_of_five(query, hits, confirmed)
+        attainable = 0 if confirmed is None else confirmed.attainable
+        level = level_of(
+            short=True,
+            probability=probability,
+            attainable=attainable,
+            whole=0.0 if calibration.least_content is None else calibration.whole_recall,
+            by_images=calibration.by_images,
+        )
+        reasons = []
+        if confirmed is not None and attainable:
+            few = f"; only {_count(attainable, 'caption')} could be" if attainable < LEAST_ATTAINABLE else ""
+            reasons.append(f"{self._seen(confirmed)}{few}")
+        else:
+            reasons.append(f"· nothing to confirm the hits by: no {self._what()} of its words")
+        advice = None
+        if not query.terms and calibration.least_content is not None:
+            recall, whole = calibration.recall(content), calibration.whole_recall
+            reasons.append(f"− too short for one scene: {_of_100(recall)} {_find(calibration)}, {_whole(whole)}")
+            advice = self._longer(content) if level != "reliable" else None
+        reasons += [*_unknown(query), *self._nothing_reliable()]
+        return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
+
+    def _judge_long(
+        self,
+        query: Query,
+        hits: Ranking,
+        confirmed: Confirmed | None,
+        copies: NDArray[np.int64],
+        verdict: Verdict,
+    ) -> Verdict:
+        """Judge a query that is long enough by the chance that it succeeds, predicted from its signals."""
+        calibration, whole = self.calibration, self.calibration.whole_recall
+        assert query.embedding is not None
         signals = self._meter.measure(
             (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
             known=query.known,
             stems=self._meter.bm25.stems(" ".join(token.text for token in query.tokens if token.known)),
-            hits=hits,
-            cosines=1 - found.leading.distances[others][:HITS],
-            leave_out=-1 if query.row is None else query.row,
+            hits=hits.rows,
+            cosines=1 - hits.distances,
+            leave_out=copies,
         )
-        in_corpus = query.row is not None or self.calibration.in_corpus(signals.nearest, query.known)
-        if in_corpus is False:
-            return _judge_foreign(query, signals, self.calibration)
-        hubs = sum(row in self.calibration.hub_set for row in hits[:FIRST].tolist())
-        marks = query.marks_importance
-        verdict = judge(query.tokens, signals, self.calibration, marks_importance=marks, hubs=hubs)
-        return replace(verdict, in_corpus=in_corpus)
+        probability = float(calibration.predictor.probability(signals.array()))
+        level = level_of(short=False, probability=probability, attainable=0, whole=whole, by_images=True)
+        five = self._probability_of_five(query, hits, confirmed)
+        if level == "unreliable" and five is not None and five >= SHORT_RELIABLE:
+            level = "doubtful"  # the hits are about the query, if not about its image
+        sign = "+" if level == "reliable" else "−"
+        found = f"{_of_100(probability)} queries with such hits {_find(calibration)}, {_whole(whole)}"
+        reasons = [f"{sign} {found}"]
+        if confirmed is not None and confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
+            reasons.append(self._seen(confirmed))
+        reasons += [*_unknown(query), *self._nothing_reliable()]
+        advice = None
+        if level != "reliable":
+            reasons += self._doubts(signals, hits)[:2]
+            content = query.count_content_words()
+            best = calibration.best_method(content)
+            shares = [calibration.recall(content, best), calibration.recall(content)]
+            if shares[0] > shares[1]:
+                advice = f"{best} finds more at this length: {_of_100(shares[0])}, infersent {_hundred(shares[1])}"
+        return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
+
+    def _probability_of_five(self, query: Query, hits: Ranking, confirmed: Confirmed | None) -> float | None:
+        """Predict the probability that at least five of the first ten hits are confirmed."""
+        predictor = self.calibration.short_predictor
+        if confirmed is None or predictor is None:
+            return None
+        seen = evidence(confirmed, float(hits.distances[:FIRST].mean()), query.count_content_words())
+        return float(predictor.probability(seen))
+
+    def _what(self) -> str:
+        return "image's captions have all" if self._meter.images else "caption has all"
+
+    def _seen(self, confirmed: Confirmed) -> str:
+        """Say how many hits are confirmed."""
+        says = "confirmed by another caption of the image" if self._meter.images else "have all of the words"
+        return f"{_sign(confirmed.hits >= FIRST / 2)} {confirmed.hits} of {confirmed.of} {says}"
+
+    def _count_siblings(self, query: Query, hits: Ranking, copies: NDArray[np.int64]) -> tuple[int, int] | None:
+        """Count the other captions of a caption's image among the first ten hits, and all of them.
+
+        Returns:
+            None for other queries and where the image has no other caption.
+        """
+        images = self._meter.images
+        if query.row is None or images is None:
+            return None
+        others = without(images.captions(int(images.of[query.row])), copies)  # (s,)
+        return (int(np.isin(others, hits.rows[:FIRST]).sum()), len(others)) if len(others) else None
+
+    def _longer(self, content: int) -> str | None:
+        """Advise a longer sentence, with what that would bring; None where that is nothing."""
+        cells = [cell for cell in self.calibration.curve if cell.kind == "words" and cell.length > content]
+        cell = next((cell for cell in cells if not self.calibration.is_short(cell.length)), None)
+        if cell is None or cell.by_method["infersent"][0] <= self.calibration.recall(content):
+            return None
+        return f"add words: with {cell.length}, {_of_100(cell.by_method['infersent'][0])}"
+
+    def _doubts(self, signals: Signals, hits: Ranking) -> list[str]:
+        """List what speaks against the hits of a query that is long enough."""
+        doubts = []
+        if (farther := self.calibration.share_nearer(signals.nearest)) > _UNUSUAL:
+            doubts.append(f"− hit 1 is farther than for {_percent(farther)} of captions")
+        if signals.image_lead and signals.same_image == 0:
+            doubts.append(f"− the first {HITS} hits are of {HITS} different images")
+        hubs = sum(row in self.calibration.hub_set for row in hits.rows[:FIRST].tolist())
+        if hubs >= 2:
+            doubts.append(f"− {hubs} of 10 hits are hubs, which many unrelated queries find")
+        matches = round(np.expm1(signals.matches))
+        if signals.content > 0 and matches > 10 * FIRST:
+            doubts.append(f"− too general: {matches:,} captions have all of its words")
+        return doubts
+
+    def _nothing_reliable(self) -> list[str]:
+        """Explain why nothing is reliable, where that is so."""
+        whole = self.calibration.whole_recall
+        if self.calibration.least_content is None:
+            return [
+                f"− nothing is reliable here: not even whole captions {_find(self.calibration)} more often than chance"
+            ]
+        if whole >= LEAST_WHOLE:
+            return []
+        return [f"− nothing is reliable here: even of whole captions {_of_100(whole)} {_find(self.calibration)}"]
 
 
-def _judge_foreign(query: Query, signals: Signals, calibration: Calibration) -> Verdict:
-    """Judge a query that has nothing to do with the corpus; a probability would contradict that."""
-    reason = f"nearest {signals.nearest:.2f}, farther than for 99% of captions: nothing here is about this"
-    reasons = [reason, *_dropped(query.tokens)]
-    too_short = calibration.is_too_short(query.count_content_words())
-    basis = _measured_on(calibration)
-    return Verdict("unreliable", tuple(reasons), basis, too_short=too_short, in_corpus=False)
+def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdict:
+    """Add what is seen of a caption's image: finding none of it is never reliable, and finding it never unreliable."""
+    if siblings is None:
+        return verdict
+    found, of = siblings
+    level = verdict.level
+    if level == ("unreliable" if found else "reliable"):
+        level = "doubtful"
+    reason = f"{_sign(found > 0)} {found} of its image's {_count(of, 'other caption')} in the first ten"
+    return replace(verdict, level=level, reasons=(reason, *verdict.reasons))
 
 
 def describe_method(query: Query, method: Method, calibration: Calibration | None) -> Verdict:
     """Report how often a method succeeds at the query's length; only `infersent` has levels and probabilities."""
     if calibration is None:
-        return Verdict(None, (f"how far {method} can be trusted is not measured yet",), "no calibration")
+        return Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
     content = query.count_content_words(without_vector=method in BY_WORDS)
-    words, shares = _count(content, "content word"), [calibration.recall(content, method), calibration.recall(content)]
-    found = f"find {calibration.measure} {shares[0]:.0%} of the time, with infersent {shares[1]:.0%}"
-    return Verdict(None, (f"{words}: with {method} such queries {found}",), _measured_on(calibration))
+    shares = [calibration.recall(content, method), calibration.recall(content)]
+    found = f"{_of_100(shares[0])} such queries {_find(calibration)}, by infersent {_hundred(shares[1])}"
+    return Verdict(None, (f"· {_count(content, 'content word')}: by {method} {found}",))
 
 
 def describe_nothing(query: Query, method: Method) -> Verdict:
     """Explain why a method finds nothing for a query."""
     if query.embedding is None and method not in BY_WORDS:
         return NOTHING_KNOWN if method == "infersent" else replace(NOTHING_KNOWN, level=None)
-    return Verdict(None, (f"by {method}, no caption has anything in common with the query",), "nothing in common")
+    return Verdict(None, (f"− by {method}, no caption has anything in common with the query",))
 
 
-def judge_sum(query: Query) -> Verdict:
-    """Judge a sum by rules of thumb: its verdict is that of its worst term, which is named."""
+def describe_no_sum(query: Query) -> Verdict:
+    """Explain why a sum has no embedding."""
     if unknown := [term.text for term in query.terms if term.is_unknown]:
         named = " and ".join(f"“{text}”" for text in unknown)
-        return Verdict("unreliable", (f"no word of {named} is known, so there is nothing to add",), "no known word")
-    if query.embedding is None:
-        reason = "the terms cancel out: their sum is nearly zero and has no direction"
-        return Verdict("unreliable", (reason,), "no direction")
-    verdicts = [(term.text, judge_by_rules(term.tokens)) for term in query.terms]
-    text, worst = max(verdicts, key=lambda each: _severity(each[1]))
-    return replace(worst, reasons=(f"weakest term: “{text}”", *worst.reasons))
+        return Verdict("unreliable", (f"− no word of {named} is known, so there is nothing to add",))
+    return Verdict("unreliable", ("− the terms cancel out: their sum is nearly zero and has no direction",))
 
 
-def judge_by_rules(tokens: Sequence[Token]) -> Verdict:
+def judge_by_rules(query: Query) -> Verdict:
     """Judge a query by rules of thumb: its number of content words and its share of unknown words.
 
     At most one known content word is unreliable. Two or three, or a third of the words unknown, are doubtful.
     """
-    words = [token for token in tokens if token.is_word and (token.known or not token.unfinished)]
-    unknown = [token.text for token in words if not token.known]
-    content = sum(token.counts for token in words)
+    words = [token for token in query.subject if token.is_word and (token.known or not token.unfinished)]
+    unknown, content = sum(not token.known for token in words), query.count_content_words()
     level: Level = "unreliable" if content <= 1 else "doubtful" if content <= 3 else "reliable"
-    reasons = [f"{_count(content, 'known content word')}: {_LENGTH_REASONS[level]}"]
-    if unknown:
-        share = len(unknown) / len(words)
-        reasons.append(f"{len(unknown)} of {_count(len(words), 'word')} unknown and dropped: {_join(unknown)}")
-        if share >= 1 / 3 and level == "reliable":
-            level = "doubtful"
-    return Verdict(level, tuple(reasons), "rule of thumb, not measured")
-
-
-def judge(
-    tokens: Sequence[Token], signals: Signals, calibration: Calibration, *, marks_importance: float, hubs: int
-) -> Verdict:
-    """Judge a query by the calibration of this encoder and corpus.
-
-    The level is the worse of two. One depends on the length: a query is too short when its length succeeds less than
-    half as often as whole captions. The other compares the probability of success that the signals predict with the
-    calibration's threshold. Without a threshold the rules of thumb decide. `marks_importance` is the share of the
-    maxima on the two sentence marks, 0..1; `hubs` counts the hubs among the first ten hits.
-    """
-    if calibration.learned_too_little:
-        rules = judge_by_rules(tokens)
-        reason = "too few captions succeeded in the calibration to find a threshold"
-        return replace(rules, reasons=(*rules.reasons, reason))
-    content = sum(token.counts for token in tokens)
-    probability = float(calibration.predictor.probability(signals.array()))
-    recall, whole = calibration.recall(content), calibration.whole_recall
-    too_short = calibration.is_too_short(content)
-    by_length: Level = "reliable"
-    if too_short:
-        far_too_short = calibration.least_content is None or not content or recall < whole / 4
-        by_length = "unreliable" if far_too_short else "doubtful"
-    by_signals: Level = "unreliable"
-    if probability >= calibration.reliable_from / 2:
-        by_signals = "reliable" if probability >= calibration.reliable_from else "doubtful"
-    level = max(by_length, by_signals, key=LEVELS.index)
-    words = _count(content, "known content word")
-    if calibration.least_content is None:
-        length = f"{words}; not even whole captions find {calibration.measure} more often than chance here"
-    elif not content:
-        length = f"{words}, too short: function words fit any caption"
-    else:
-        found = f"find {calibration.measure} {recall:.0%} of the time, whole captions {whole:.0%}"
-        length = f"{words}{', too short' if too_short else ''}: such queries {found}"
-    reasons = [length, *_dropped(tokens)]
-    reasons += _good_signs(signals) if by_signals == "reliable" else _bad_signs(signals, calibration)
-    share = calibration.share_below("marks", marks_importance)
-    if share > _UNUSUAL:
-        reasons.append(
-            f"the sentence marks won {marks_importance:.0%} of the features, more than in {_percent(share)} of whole "
-            "captions"
-        )
-    if hubs >= 2:
-        reasons.append(f"{hubs} of the first {FIRST} hits are hubs, which many unrelated queries find")
-    best = calibration.best_method(content)
-    better = best if best != "infersent" and level != "reliable" else None
-    return Verdict(level, tuple(reasons), _measured_on(calibration), probability, too_short, better=better)
+    if unknown and unknown / len(words) >= 1 / 3 and level == "reliable":
+        level = "doubtful"
+    sign = "+" if content > 3 else "−"
+    reasons = [f"{sign} {_count(content, 'known content word')}: {_LENGTH_REASONS[content > 1, content > 3]}"]
+    return Verdict(level, (*reasons, *_unknown(query), "· a rule of thumb: nothing is measured yet"))
 
 
 _UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason
+_LENGTH_REASONS = {
+    (False, False): "too little for a sentence encoder, which was trained on whole sentences",
+    (True, False): "shorter than the sentences the encoder was trained on",
+    (True, True): "long enough to read as a sentence",
+}
+NOTHING_KNOWN = Verdict(
+    "unreliable",
+    ("− no word of the query is known, so there is nothing to compare: every such query has the same embedding",),
+)
+"""Verdict on a query in which no word has a vector."""
 
 
-def _good_signs(signals: Signals) -> list[str]:
-    if signals.same_image >= 2:
-        return [f"{signals.same_image:.0f} of the first {HITS} hits describe the same image as a nearer hit"]
-    return []
+def _find(calibration: Calibration) -> str:
+    """Say what a successful query does."""
+    return "find their image" if calibration.by_images else "find half of their whole caption's first ten"
 
 
-def _bad_signs(signals: Signals, calibration: Calibration) -> list[str]:
-    signs = []
-    farther = calibration.share_below("nearest", signals.nearest)
-    if farther > _UNUSUAL:
-        signs.append(f"hit 1 is farther away than for {_percent(farther)} of whole captions")
-    matches = round(np.expm1(signals.matches))
-    if signals.content > 0 and matches == 0:
-        signs.append("no caption has all of the query's words")
-    elif signals.content > 0 and matches > 10 * FIRST:
-        signs.append(f"too general: {matches:,} captions have all of the query's words")
-    if signals.image_lead and signals.same_image == 0:
-        signs.append(f"the first {HITS} hits describe {HITS} different images")
-    nearer = 1 - calibration.share_below("from_marks", signals.from_marks)
-    if nearer > _UNUSUAL:
-        signs.append(f"nearer to the embedding of an empty text than {_percent(nearer)} of whole captions")
-    return signs or ["queries with signals like these often failed in the calibration"]
+def _of_100(share: float) -> str:
+    return f"{_hundred(share)} of 100"
 
 
-def _dropped(tokens: Sequence[Token]) -> list[str]:
-    """Name the unknown words, if there are any."""
+def _whole(share: float) -> str:
+    return f"whole captions {_hundred(share)}"
+
+
+def _hundred(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _unknown(query: Query) -> list[str]:
+    """Name the unknown words, if there are any; at most five."""
+    tokens: Sequence[Token] = query.subject
     unknown = [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]
-    return [f"unknown and dropped: {_join(unknown)}"] if unknown else []
+    named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
+    return [f"− unknown and left out: {named}"] if unknown else []
 
 
-def _join(words: Sequence[str]) -> str:
-    """Join the first five words."""
-    return ", ".join(words[:5]) + (" ..." if len(words) > 5 else "")
+def _sign(good: bool) -> str:
+    return "+" if good else "−"
 
 
 def _percent(share: float) -> str:
     """Format a share below 1 so that it is never rounded to 100%."""
     return f"{min(share, 0.999):.1%}" if share > 0.99 else f"{share:.0%}"
-
-
-def _severity(verdict: Verdict) -> int:
-    """Return the position of a verdict's level in `LEVELS`."""
-    return 0 if verdict.level is None else LEVELS.index(verdict.level)
-
-
-def _measured_on(calibration: Calibration) -> str:
-    return f"measured on {calibration.captions:,} captions"
-
-
-NOTHING_KNOWN = Verdict(
-    "unreliable",
-    ("no word of the query is known, so there is nothing to compare: every such query has the same embedding",),
-    "no known word",
-)
-"""Verdict on a query in which no word has a vector."""
-
-_LENGTH_REASONS: dict[Level, str] = {
-    "unreliable": "too little for a sentence encoder, which was trained on whole sentences",
-    "doubtful": "shorter than the sentences the encoder was trained on",
-    "reliable": "long enough to read as a sentence",
-}
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,22 +1,25 @@
 """Every method ranks as its definition says, and equals it done slowly."""
 
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from conftest import ask_caption, embedding_of, typed, write_coco
+from conftest import ask_caption, demo_texts, embedding_of, typed, write_coco
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from benchmarks.device_memory import limited_to
 from core.assets import AssetError
+from core.corpus.sentences import Sentences
 from core.ranking import search
 from core.ranking.methods import METHODS
-from core.ranking.rankers import CONTEXT, fuse, mix
+from core.ranking.rankers import CONTEXT, Rankers, fuse, mix, pairs_of
 from core.ranking.ranking import LEADING, Found
-from core.ranking.search import nearest_together
+from core.ranking.search import MatrixSearcher, nearest_together
 from core.store.progress import finish
 
 # Scores
@@ -76,16 +79,15 @@ def test_many_queries_find_what_a_full_sort_finds_whatever_the_block(data):
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
     queries = random.normal(size=(q, 8))
     queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
-    leave_out = random.integers(-1, n, size=q)
+    pairs = np.argwhere(random.random((q, n)) < data.draw(st.sampled_from([0, 0.1, 0.6])))
+    pairs = random.permutation(np.concatenate([pairs, pairs[:2]]))  # in any order, some of them twice
     never = np.flatnonzero(random.random(n) < 0.2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_ROWS_PER_STEP", block)
-        last = finish(
-            nearest_together(queries, rows, k=k, leave_out=leave_out, excluded=never, device=torch.device("cpu"))
-        )
+        last = finish(nearest_together(queries, rows, k=k, leave_out=pairs, excluded=never, device=torch.device("cpu")))
     cosines = queries.astype(np.float64) @ rows.astype(np.float64).T  # (Q, N)
     for i in range(q):
-        gone = {*never.tolist(), int(leave_out[i])}
+        gone = {*never.tolist(), *pairs[pairs[:, 0] == i, 1].tolist()}
         expected = sorted((row for row in range(n) if row not in gone), key=lambda row: -cosines[i, row])[:k]
         there = np.isfinite(last.cosines[i])
         assert set(last.rows[i][there].tolist()).isdisjoint(gone)
@@ -94,11 +96,14 @@ def test_many_queries_find_what_a_full_sort_finds_whatever_the_block(data):
         assert last.rows.shape == last.cosines.shape == (q, min(k, n))
 
 
+NO_PAIRS = np.empty((0, 2), np.int64)
+
+
 def few_queries():
     random = np.random.default_rng(0)
     rows = random.normal(size=(35, 8)).astype(np.float16)
     queries = random.normal(size=(30, 8)).astype(np.float32)
-    asked = {"k": 5, "leave_out": np.full(30, -1), "excluded": np.empty(0, np.int64), "device": torch.device("cpu")}
+    asked = {"k": 5, "leave_out": NO_PAIRS, "excluded": np.empty(0, np.int64), "device": torch.device("cpu")}
     return queries, rows, asked
 
 
@@ -111,6 +116,24 @@ def test_queries_that_do_not_fit_the_device_together_are_answered_in_halves(monk
     assert refusals.count
     assert tight.rows.tolist() == roomy.rows.tolist()
     np.testing.assert_allclose(tight.cosines, roomy.cosines, atol=1e-6)
+
+
+def test_rows_are_left_out_of_the_right_queries_when_these_are_answered_in_halves(monkeypatch):
+    monkeypatch.setattr(search, "_ROWS_PER_STEP", 10)
+    queries, rows, asked = few_queries()
+    every = finish(nearest_together(queries, rows, **asked | {"k": 8})).rows  # (30, 8)
+    first = [np.sort(every[i, : i % 4]) for i in range(30)]  # the best hits, none to three of them
+    with limited_to("cpu", 10 * 8 * 4) as refusals:
+        tight = finish(nearest_together(queries, rows, **asked | {"leave_out": pairs_of(first)}))
+    assert refusals.count
+    for i in range(30):
+        assert tight.rows[i].tolist() == every[i, i % 4 : i % 4 + 5].tolist()
+
+
+def test_pairs_name_each_row_of_each_query():
+    pairs = pairs_of([np.array([4, 7]), np.empty(0, np.int64), np.array([4])])
+    assert pairs.tolist() == [[0, 4], [0, 7], [2, 4]]
+    assert pairs_of([np.empty(0, np.int64)] * 3).shape == (0, 2)
 
 
 def test_a_single_query_that_does_not_fit_the_device_is_an_error():
@@ -270,14 +293,21 @@ def test_bm25_says_that_no_caption_has_a_word_of_a_query_whose_words_have_vector
     assert "no caption has anything in common" in answer.verdict.reasons[0]
 
 
+def prepared(explorer, texts: list[str]):
+    """Queries of texts, none taken for a caption, and their unit embeddings."""
+    queries = [replace(typed(explorer, text), row=None) for text in texts]
+    embeddings = np.stack([query.embedding / np.linalg.norm(query.embedding) for query in queries]).astype(np.float32)
+    return queries, embeddings
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_many_queries_find_what_each_finds_when_it_is_asked_alone(explorer, method):
     rankers, caption = explorer.opened.rankers, explorer.opened.captions.texts[17]
     texts = ["a dog near the window", "dog", "two men on a beach", "the on a", caption]
-    queries = [replace(typed(explorer, text), row=None) for text in texts]
+    queries, embeddings = prepared(explorer, texts)
     sources = np.array([*(explorer.ask(text).hits.rows[0] for text in texts[:4]), 17])  # else they would be found
-    embeddings = np.stack([query.embedding / np.linalg.norm(query.embedding) for query in queries]).astype(np.float32)
-    together = finish(rankers.find_many(queries, embeddings, sources, device="cpu")).rows[method]
+    leave_out = list(sources[:, None])
+    together = finish(rankers.find_many(queries, embeddings, leave_out, device="cpu")).rows[method]
     for query, source, rows in zip(queries, sources.tolist(), together.tolist(), strict=True):
         found = rankers.find(method, replace(query, row=source))  # leaves its own caption out in all that it looks at
         whole = found.order()
@@ -288,6 +318,125 @@ def test_many_queries_find_what_each_finds_when_it_is_asked_alone(explorer, meth
         assert source not in there
         rounding = 3e-4  # of stored lengths near 1, which `find_many` takes for 1: it may swap neighbours
         np.testing.assert_allclose([alone[row] for row in there], list(alone.values())[:LEADING], atol=rounding)
+
+
+# Many queries, among some of the captions
+
+
+NOBODY = np.empty(0, np.int64)
+ASKED = ["a dog near the window", "dog", "two men on a beach", "the on a", "a cat on a train"]
+
+
+class Part:
+    """Some rows of a matrix or of mean word vectors, and of the BM25 scores, as a corpus of their own."""
+
+    def __init__(self, whole, rows: np.ndarray) -> None:
+        self._whole, self._of = whole, rows
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def __getattr__(self, name: str):
+        value = getattr(self._whole, name)
+        if name in ("rows", "row_norms"):
+            return value[self._of]
+        return Sentences.joined([value[row] for row in self._of]) if name == "sentences" else value
+
+    def scores(self, stems: list[str]) -> np.ndarray:
+        return self._whole.scores(stems)[self._of]
+
+
+def alone(explorer, rows: np.ndarray) -> Rankers:
+    """Rankers over a corpus of some rows, with the word statistics of all."""
+    opened, lexical = explorer.opened, explorer.opened.rankers.lexical
+    matrix = Part(opened.matrix, rows)
+    matrix.codes = None
+    words = SimpleNamespace(words=Part(lexical.words, rows), bm25=Part(lexical.bm25, rows))
+    return Rankers(matrix, MatrixSearcher(matrix), words)
+
+
+@pytest.fixture
+def sparse(files):
+    """An explorer over 200 captions, some without a known word, some of them copies of others."""
+    texts = demo_texts(200)
+    for row in (3, 50, 51, 120):
+        texts[row] = "xylograph zzz"
+    for row in (60, 61, 150):
+        texts[row] = ASKED[0]
+    write_coco(files.captions, texts)
+    return files.explorer(need="methods")
+
+
+def best_of(lists, row: int) -> np.ndarray:
+    """The first two hits of every method for a query, which would be found if they were not left out."""
+    return np.unique([rows[row, :2] for rows in lists.rows.values() if rows[row, 1] >= 0])
+
+
+@pytest.mark.parametrize("count", [150, 40])  # more and fewer than hits
+def test_many_queries_among_some_captions_find_what_they_find_in_a_corpus_of_these(sparse, count):
+    queries, embeddings = prepared(sparse, ASKED)
+    rankers = sparse.opened.rankers
+    among = np.sort(np.random.default_rng(count).permutation(200)[:count])
+    before = finish(rankers.find_many(queries, embeddings, [NOBODY] * 5, device="cpu", among=among))
+    outside = np.setdiff1d(np.arange(200), among)[:3]
+    leave_out = [np.sort(np.append(best_of(before, i), outside)) for i in range(4)] + [NOBODY]
+    found = finish(rankers.find_many(queries, embeddings, leave_out, device="cpu", among=among))
+    places = [np.searchsorted(among, rows[np.isin(rows, among)]) for rows in leave_out]
+    expected = finish(alone(sparse, among).find_many(queries, embeddings, places, device="cpu"))
+    allowed = {-1, *among.tolist()} - set(sparse.opened.matrix.sentences.wordless().tolist())
+    assert found.stems == expected.stems
+    np.testing.assert_allclose(found.cosines, expected.cosines, atol=1e-6)
+    for method in METHODS:
+        rows, of = found.rows[method], expected.rows[method]
+        assert rows.shape == (5, LEADING)
+        assert set(rows.ravel().tolist()) <= allowed
+        assert rows.tolist() == np.where(of >= 0, among[of], -1).tolist()
+        for i in range(5):
+            assert not np.isin(rows[i], leave_out[i]).any()
+
+
+@pytest.mark.parametrize("count", [150, 40])
+def test_among_some_captions_the_nearest_equal_a_full_sort_of_these(sparse, count):
+    queries, embeddings = prepared(sparse, ASKED)
+    opened = sparse.opened
+    among = np.sort(np.random.default_rng(count).permutation(200)[:count])
+    leave_out = [among[i : i + i] for i in range(5)]
+    found = finish(opened.rankers.find_many(queries, embeddings, leave_out, device="cpu", among=among))
+    means = np.stack([opened.rankers.lexical.words.embed(query.ids) for query in queries])
+    for method, asked, rows in (
+        ("infersent", embeddings, opened.matrix.rows),
+        ("words", means, opened.rankers.lexical.words.rows),
+    ):
+        cosines = asked.astype(np.float64) @ rows.astype(np.float64).T  # (5, 200)
+        cosines /= np.linalg.norm(asked, axis=1, keepdims=True)
+        for i in range(5):
+            allowed = np.setdiff1d(among, [*leave_out[i], *opened.matrix.sentences.wordless()])
+            there = found.rows[method][i][found.rows[method][i] >= 0]
+            best = np.sort(cosines[i, allowed])[::-1][:LEADING]
+            assert len(set(there.tolist())) == len(there) == len(best)
+            assert set(there.tolist()) <= set(allowed.tolist())
+            np.testing.assert_allclose(cosines[i, there], best, atol=1e-5)
+
+
+def test_among_all_captions_is_as_without_a_choice(sparse):
+    queries, embeddings = prepared(sparse, ASKED)
+    leave_out = [np.array([i, 60, 61]) for i in range(5)]
+    search = partial(sparse.opened.rankers.find_many, queries, embeddings, leave_out, device="cpu")
+    every, chosen = finish(search()), finish(search(among=np.arange(200)))
+    for method in METHODS:
+        assert every.rows[method].tolist() == chosen.rows[method].tolist()
+
+
+def test_captions_left_out_count_for_no_method_as_if_they_were_not_there(sparse):
+    queries, embeddings = prepared(sparse, ASKED)
+    search = partial(sparse.opened.rankers.find_many, queries, embeddings, device="cpu")
+    gone = np.unique(np.concatenate([best_of(finish(search([NOBODY] * 5)), i) for i in range(5)]))
+    left, there = finish(search([gone] * 5)), np.setdiff1d(np.arange(200), gone)
+    others = finish(search([NOBODY] * 5, among=there))
+    for method in METHODS:
+        assert not np.isin(left.rows[method], gone).any()
+        same = (left.rows[method] == others.rows[method]).mean()
+        assert same > 0.98, method  # products of other shapes are rounded otherwise: rows that nearly tie change places
 
 
 def test_another_method_than_infersent_wants_its_index_first(files):

@@ -62,9 +62,9 @@ def test_with_too_few_cuts_of_either_kind_nothing_is_known(captions, foreign):
 def test_a_calibration_tells_foreign_queries_and_says_how_often():
     data = measured(each=240, whole=240)
     calibration = made(data)
-    assert calibration.foreign_found == 1
-    assert calibration.foreign_reliable == 0
-    assert calibration.captions_lost <= 0.05
+    assert calibration.figures.foreign_found == 1
+    assert calibration.figures.foreign_reliable == 0
+    assert calibration.figures.captions_lost <= 0.05
     far = float(data.foreign.signals[:, NAMES.index("nearest")].mean())
     assert calibration.in_corpus(far, 4) is False
     assert calibration.in_corpus(0.0, 4) is True
@@ -107,7 +107,7 @@ def test_a_caption_is_in_its_corpus_however_far_the_others_are(demo_explorer):
 
 
 def test_most_foreign_sentences_are_found_on_the_demo_and_few_captions_are_lost(demo_explorer):
-    calibration = demo_explorer.opened.calibration
-    assert calibration.foreign_found >= 0.8
-    assert calibration.foreign_reliable <= 0.1
-    assert calibration.captions_lost <= 0.05
+    figures = demo_explorer.opened.calibration.figures
+    assert figures.foreign_found >= 0.8
+    assert figures.foreign_reliable <= 0.1
+    assert figures.captions_lost <= 0.05

@@ -15,17 +15,40 @@ from core.trust.predictor import Predictor, auroc_of
 from core.trust.signals import NAMES
 
 
+@pytest.mark.parametrize("ridge", [None, 0.01, 100.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_predictor_equals_scikit_learns_logistic_regression(seed):
+def test_the_predictor_equals_scikit_learns_logistic_regression(seed, ridge):
     data = measured(seed=seed)
     success = data.success["infersent"]
     inputs = data.signals * np.linspace(0.01, 30, len(NAMES)) + 5
-    ours = Predictor.fit(inputs, success)
-    theirs = LogisticRegression(C=1, tol=1e-10, max_iter=10_000).fit(StandardScaler().fit_transform(inputs), success)
+    ours = Predictor.fit(inputs, success) if ridge is None else Predictor.fit(inputs, success, ridge=ridge)
+    theirs = LogisticRegression(C=1 / (ridge or 1), tol=1e-10, max_iter=10_000)
+    theirs.fit(StandardScaler().fit_transform(inputs), success)
     np.testing.assert_allclose(ours.weights, theirs.coef_[0], atol=1e-3)
     assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=1e-3)
     probability = theirs.predict_proba(StandardScaler().fit_transform(inputs))[:, 1]
     np.testing.assert_allclose(ours.probability(inputs), probability, atol=1e-3)
+
+
+def test_a_stronger_ridge_shrinks_the_weights_but_not_the_mean_probability():
+    data = measured()
+    success = data.success["infersent"]
+    fitted = [Predictor.fit(data.signals, success, ridge=ridge) for ridge in (0.1, 10.0, 1000.0, 1e6)]
+    sizes = [np.linalg.norm(each.weights) for each in fitted]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[2] < sizes[0] / 2
+    assert sizes[3] < 0.01
+    for each in fitted:  # the intercept is not shrunk
+        assert each.probability(data.signals).mean() == pytest.approx(success.mean(), abs=1e-3)
+
+
+def test_a_strong_ridge_lets_other_signals_speak_beside_one_that_decides_alone():
+    random = np.random.default_rng(0)
+    decides = random.normal(size=400)
+    other = decides + random.normal(size=400)
+    signals, success = np.column_stack([decides, other]), decides > 0
+    weak, strong = (np.abs(Predictor.fit(signals, success, ridge=ridge).weights) for ridge in (1.0, 100.0))
+    assert strong[1] / strong[0] > 3 * weak[1] / weak[0]
 
 
 def test_what_signals_contribute_adds_up_to_the_log_odds():

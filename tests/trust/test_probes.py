@@ -6,7 +6,7 @@ from conftest import demo_texts, make_files
 
 from core.corpus.images import Images
 from core.opening import Opened
-from core.trust.probes import LENGTHS, Probe, cut_probes
+from core.trust.probes import LENGTHS, Probe, cut_probes, cut_sums
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,57 @@ def test_where_there_are_images_only_captions_with_siblings_are_cut(opened):
     sources = {each.source for each in cut(opened, Images(groups))}
     assert sources == set(range(40))
     assert max(each.source for each in cut(opened, None)) >= 40
+
+
+def test_only_captions_of_a_sample_are_cut(opened):
+    among = np.arange(100, 200)
+    parts = opened.matrix.sentences, opened.text_encoder.vocabulary, opened.images, np.random.default_rng(0)
+    sources = {each.source for each in cut_probes(*parts, among=among, most_sources=300, most=30)}
+    assert sources == set(among.tolist())
+
+
+# Sums
+
+
+def sums_of(probes: list[Probe], *, seed: int = 0, most: int = 200) -> list[tuple[Probe, Probe, Probe]]:
+    return cut_sums(probes, np.random.default_rng(seed), most=most)
+
+
+def test_a_sum_has_a_run_a_part_of_it_and_a_shorter_run_of_another_caption(opened):
+    probes = cut(opened, opened.images)
+    sums = sums_of(probes)
+    for run, taken, other in sums:
+        assert {run, other} <= set(probes)
+        assert run.kind == taken.kind == other.kind == "span"
+        assert (run.length in (4, 6, 8), taken.length in (1, 2), other.length in (1, 2)) == (True, True, True)
+        assert (len(taken.ids), len(taken.tokens), taken.source) == (taken.length, taken.length, run.source)
+        places = range(run.length - taken.length + 1)
+        assert any(
+            (run.ids[i : i + taken.length], run.tokens[i : i + taken.length]) == (taken.ids, taken.tokens)
+            for i in places
+        )
+    assert {(run.length, taken.length) for run, taken, _ in sums} == {(4, 1), (4, 2), (6, 1), (6, 2), (8, 1), (8, 2)}
+    assert {other.length for *_, other in sums} == {1, 2}
+    assert len({run for run, *_ in sums}) == len(sums) == 90
+
+
+def test_the_last_term_of_a_sum_is_always_of_another_caption(opened):
+    probes = cut(opened, opened.images)
+    few = [each for each in probes if each.source in sorted({each.source for each in probes})[:40]]
+    for seed in range(10):
+        for run, _, other in sums_of(few, seed=seed):
+            assert run.source != other.source
+
+
+def test_there_are_at_most_so_many_sums_and_chance_determines_them(opened):
+    probes = cut(opened, opened.images)
+    assert len(sums_of(probes, most=7)) == 7
+    assert sums_of(probes) == sums_of(probes) != sums_of(probes, seed=1)
+
+
+def test_without_runs_of_both_lengths_there_is_no_sum(opened):
+    probes = cut(opened, opened.images)
+    assert sums_of([]) == []
+    for lengths in ((1, 2, 3), (3, 4, 6, 8, 12), (0,)):
+        assert sums_of([each for each in probes if each.length in lengths]) == []
+    assert sums_of([each for each in probes if each.kind != "span"]) == []

@@ -1,23 +1,37 @@
-"""How far a query's neighbours can be trusted: by rules of thumb, and by what was measured."""
+"""How far the hits of a query can be trusted: by rules of thumb, and by what was measured."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.corpus.images import Images
+from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import Tokenizer
-from core.query import Query, Token
+from core.query import Query, Term, Token
+from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS
-from core.trust.calibration import Calibration, Recall
-from core.trust.learning import DISTRIBUTIONS
+from core.ranking.ranking import Found, Ranking
+from core.trust.calibration import LEVELS, SUMS, Calibration, Figures, Nearest, Recall
 from core.trust.predictor import Predictor
-from core.trust.signals import NAMES, Signals
-from core.trust.verdict import NOTHING_KNOWN, Verdict, describe_method, judge, judge_by_rules
+from core.trust.probes import LENGTHS
+from core.trust.signals import NAMES, SignalMeter
+from core.trust.verdict import (
+    NOTHING_KNOWN,
+    Judge,
+    Verdict,
+    describe_method,
+    describe_no_sum,
+    describe_nothing,
+    judge_by_rules,
+)
 
 CONTENT = ["green", "kite", "beach", "dog", "umbrella", "train", "bridge", "snow", "boat", "kitchen"]
-LEVELS = ["unreliable", "doubtful", "reliable"]
+SIGNS = ("+ ", "− ", "· ")
 
 
 def known(*words: str) -> list[Token]:
@@ -28,17 +42,39 @@ def unknown(*words: str) -> list[Token]:
     return [Token(word, False, 0.0) for word in words]
 
 
+def query_of(*tokens: Token, embedding: bool = True, **parts: object) -> Query:
+    """A query that is no sum; its ids are those of `World.sentences`."""
+    text = " ".join(token.text for token in tokens)
+    ids = ids_of(token.text for token in tokens if token.known)
+    vector = np.arange(1, 9, dtype=np.float32) if embedding and len(ids) > 2 else None
+    return Query(**{"text": text, "literal": text, "ids": ids, "tokens": tokens, "embedding": vector} | parts)
+
+
+def sum_of(*terms: tuple[float, str]) -> Query:
+    """A sum of known words."""
+    parts = tuple(Term(weight, text, tuple(known(*text.split())), 0.1) for weight, text in terms)
+    vector = np.arange(1, 9, dtype=np.float32)
+    return Query(text="", ids=ids_of([]), embedding=vector, terms=parts)
+
+
+# By rules of thumb
+
+
+def by_rules(*tokens: Token) -> Verdict:
+    return judge_by_rules(query_of(*tokens))
+
+
 @pytest.mark.parametrize(
     ("count", "level"),
     [(0, "unreliable"), (1, "unreliable"), (2, "doubtful"), (3, "doubtful"), (4, "reliable"), (10, "reliable")],
 )
 def test_the_level_follows_the_number_of_known_content_words(count, level):
-    assert judge_by_rules(known("the", *CONTENT[:count])).level == level
+    assert by_rules(*known("the", *CONTENT[:count])).level == level
 
 
 def test_punctuation_and_function_words_do_not_count():
     padded = known("the", "kite", "is", "on", "and", "over", "its", "own", ".", ",", "--", "!", "The", "ON")
-    assert judge_by_rules(padded).level == "unreliable"
+    assert by_rules(*padded).level == "unreliable"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -53,52 +89,54 @@ def test_a_number_and_a_hyphened_word_count():
 
 
 def test_a_third_of_the_words_unknown_is_doubtful():
-    assert judge_by_rules([*known(*CONTENT[:4]), *unknown("glorp", "vlim")]).level == "doubtful"
-    assert judge_by_rules([*known(*CONTENT[:6]), *unknown("glorp", "vlim", "snerk")]).level == "doubtful"
+    assert by_rules(*known(*CONTENT[:4]), *unknown("glorp", "vlim")).level == "doubtful"
+    assert by_rules(*known(*CONTENT[:6]), *unknown("glorp", "vlim", "snerk")).level == "doubtful"
 
 
 def test_fewer_than_a_third_of_the_words_unknown_stays_reliable():
-    assert judge_by_rules([*known(*CONTENT[:5]), *unknown("glorp", "vlim")]).level == "reliable"
+    assert by_rules(*known(*CONTENT[:5]), *unknown("glorp", "vlim")).level == "reliable"
 
 
 def test_unknown_punctuation_is_not_held_against_a_query():
-    verdict = judge_by_rules([*known(*CONTENT[:4]), *unknown("…", "~", "«", "»")])
+    verdict = by_rules(*known(*CONTENT[:4]), *unknown("…", "~", "«", "»"))
     assert verdict.level == "reliable"
-    assert len(verdict.reasons) == 1
+    assert not any("unknown" in reason for reason in verdict.reasons)
 
 
 def test_unknown_words_are_never_content_that_counts():
-    assert judge_by_rules([*known("kite"), *unknown(*CONTENT[3:])]).level == "unreliable"
+    assert by_rules(*known("kite"), *unknown(*CONTENT[3:])).level == "unreliable"
 
 
 def test_an_unfinished_last_word_is_neutral_while_it_is_unknown():
     words = [*known(*CONTENT[:4]), *unknown("glorp")]
     typing = [*words, Token("umbre", False, 0.0, unfinished=True)]
-    assert judge_by_rules(typing) == judge_by_rules(words)
+    assert by_rules(*typing) == by_rules(*words)
     settled = [*words, Token("umbre", False, 0.0)]
-    assert (judge_by_rules(typing).level, judge_by_rules(settled).level) == ("reliable", "doubtful")
+    assert (by_rules(*typing).level, by_rules(*settled).level) == ("reliable", "doubtful")
 
 
 def test_an_unfinished_last_word_counts_once_it_is_known():
     words = known(*CONTENT[:3])
-    assert judge_by_rules([*words, Token("umbrella", True, 0.1, unfinished=True)]).level == "reliable"
+    assert by_rules(*words, Token("umbrella", True, 0.1, unfinished=True)).level == "reliable"
 
 
 def test_the_reasons_name_the_unknown_words_and_cut_a_long_list():
-    verdict = judge_by_rules([*known(*CONTENT[:4]), *unknown("glorp")])
-    assert verdict.reasons[1] == "1 of 5 words unknown and dropped: glorp"
-    many = judge_by_rules(unknown(*(f"glorp{i}" for i in range(9))))
-    assert "glorp4 ..." in many.reasons[1]
-    assert "glorp5" not in many.reasons[1]
+    assert by_rules(*known(*CONTENT[:4]), *unknown("glorp")).reasons[1] == "− unknown and left out: glorp"
+    many = by_rules(*unknown(*(f"glorp{i}" for i in range(9))))
+    assert many.reasons[1].endswith("glorp3, glorp4 ...")
 
 
-def test_a_verdict_says_that_it_rests_on_a_rule():
-    assert "rule" in judge_by_rules(known(*CONTENT)).basis
-    assert judge_by_rules(known(*CONTENT)).reasons
+def test_a_rule_of_thumb_is_named_as_one_and_tells_nothing_that_was_measured():
+    verdict = by_rules(*known(*CONTENT))
+    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured yet"
+    assert (verdict.probability, verdict.whole, verdict.in_corpus, verdict.advice) == (None,) * 4
+    assert (verdict.confirmed, verdict.attainable, verdict.long_enough) == (None,) * 3
 
 
-def test_no_known_word_is_unreliable():
-    assert NOTHING_KNOWN.level == "unreliable"
+def test_a_sum_is_judged_by_the_words_of_its_positive_terms_that_no_negative_term_has():
+    terms = [(1.0, "a green kite on a beach"), (-1.0, "the Kite"), (0.5, "a dog umbrella")]
+    assert judge_by_rules(sum_of(*terms)) == by_rules(*known("a", "green", "on", "a", "beach", "a", "dog", "umbrella"))
+    assert judge_by_rules(sum_of((1.0, "a dog near a train"), (-2.0, "dog train"))).level == "unreliable"
 
 
 tokens = st.builds(
@@ -114,202 +152,634 @@ tokens = st.builds(
 @given(st.lists(tokens, max_size=12), st.randoms(use_true_random=False))
 def test_the_level_does_not_depend_on_the_order_of_the_tokens(query, random):
     mixed = random.sample(query, len(query))
-    assert judge_by_rules(mixed).level == judge_by_rules(query).level
+    assert by_rules(*mixed).level == by_rules(*query).level
 
 
 @settings(deadline=None)
 @given(st.lists(tokens, max_size=12), st.sampled_from(CONTENT))
 def test_one_more_known_content_word_never_lowers_the_level(query, word):
-    before, after = judge_by_rules(query), judge_by_rules([*query, *known(word)])
-    assert LEVELS.index(after.level) >= LEVELS.index(before.level)
+    before, after = by_rules(*query), by_rules(*query, *known(word))
+    assert LEVELS.index(after.level) <= LEVELS.index(before.level)
 
 
-# Judged by a calibration
+# Where nothing is found
+
+
+def test_without_a_known_word_a_query_is_unreliable_and_other_methods_get_no_level():
+    query = query_of(*unknown("glorp"))
+    assert describe_nothing(query, "infersent") == NOTHING_KNOWN
+    assert NOTHING_KNOWN.level == "unreliable"
+    for method in ("words", "context"):
+        assert describe_nothing(query, method) == replace(NOTHING_KNOWN, level=None)
+    for method in ("bm25", "fused"):
+        verdict = describe_nothing(query, method)
+        assert verdict.level is None
+        assert verdict.reasons == (f"− by {method}, no caption has anything in common with the query",)
+
+
+def test_a_sum_without_an_embedding_is_unreliable_and_says_why():
+    terms = (Term(1, "a dog", tuple(known("a", "dog")), 0.1), Term(-1, "glorp", tuple(unknown("glorp")), 0.1))
+    verdict = describe_no_sum(Query(text="", ids=ids_of([]), terms=terms))
+    assert verdict == Verdict("unreliable", ("− no word of “glorp” is known, so there is nothing to add",))
+    cancelled = describe_no_sum(Query(text="", ids=ids_of([]), terms=(terms[0], replace(terms[0], weight=-1))))
+    assert cancelled.level == "unreliable"
+    assert "cancel out" in cancelled.reasons[0]
+
+
+# By a calibration
+
+
+@dataclass(frozen=True, repr=False)
+class World:
+    """A corpus, and how to judge over it.
+
+    Its captions, by row: 0..119 say "dog", "beach" and "sand", three an image; 120..129 "boat", two an image; 130..138
+    "train", three an image; 139..178 "cat", two an image; 179 "lamp", alone. Each also has a word of its own.
+    """
+
+    texts: tuple[str, ...]
+    groups: np.ndarray
+    meter: SignalMeter
+    sentences: Sentences
+
+    def judge(self, query: Query, found: Found, method: str = "infersent", **changes: object) -> Verdict:
+        changes.setdefault("by_images", self.meter.images is not None)
+        return Judge(calibration_of(**changes), self.meter, self.sentences).judge(query, found, method)
+
+    def caption(self, row: int) -> Query:
+        """The query of a caption."""
+        return query_of(*known(*self.texts[row].split()), row=row)
+
+
+DOGS, CATS = range(0, 120, 3), range(139, 179, 2)  # one caption of each image
+KINDS_OF_IMAGE = [("dog on beach sand", 40, 3), ("boat", 5, 2), ("train", 3, 3), ("cat", 20, 2), ("lamp", 1, 1)]
+IMAGES = [(words, size) for words, count, size in KINDS_OF_IMAGE for _ in range(count)]
+TEXTS = tuple(f"a {words} own{i}of{j}" for i, (words, size) in enumerate(IMAGES) for j in range(size))
+GROUPS = np.repeat(np.arange(len(IMAGES)), [size for _, size in IMAGES])
+NUMBERS: dict[str, int] = {}
+
+
+def ids_of(words) -> np.ndarray:
+    """Token ids between the sentence marks, 0 and 1."""
+    return np.array([0, *(NUMBERS.setdefault(word, len(NUMBERS) + 2) for word in words), 1], np.int32)
+
+
+def world_of(folder: Path, texts: tuple[str, ...], groups: np.ndarray, *, by_images: bool = True) -> World:
+    BM25.build(folder / "bm25", texts)
+    rows = np.random.default_rng(0).normal(size=(len(texts), 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    images = Images(groups) if by_images else None
+    meter = SignalMeter(rows.astype(np.float16), bm25=BM25(folder / "bm25"), images=images)
+    return World(texts, groups, meter, Sentences.joined([ids_of(text.split()) for text in texts]))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> World:
+    return world_of(tmp_path_factory.mktemp("world"), TEXTS, GROUPS)
+
+
+@pytest.fixture(scope="module")
+def ungrouped(tmp_path_factory) -> World:
+    """The same captions without images."""
+    return world_of(tmp_path_factory.mktemp("ungrouped"), TEXTS, GROUPS, by_images=False)
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory) -> World:
+    """The same captions, and thirty copies of row 0: the first in its image, the others alone in theirs."""
+    groups = np.concatenate([GROUPS, [0], GROUPS.max() + 1 + np.arange(29)])
+    return world_of(tmp_path_factory.mktemp("copied"), (*TEXTS, *[TEXTS[0]] * 30), groups)
+
+
+def found_of(rows, *, nearest: float = 0.3, own: int | None = None) -> Found:
+    """Hits at rising distances, of which only the first 21 are leading; before them an own row at distance 0."""
+    rows = [*([] if own is None else [own]), *rows]
+    distances = np.linspace(nearest, nearest + 0.2, len(rows))
+    if own is not None:
+        distances = np.concatenate([[0.0], distances[:-1]])
+    every = Ranking(np.array(rows, np.int32), distances)
+    return Found(every.at(np.arange(min(21, len(rows)), dtype=np.int32)), lambda: every, 0.9)
+
+
+def hits_with(dogs: int, **how: object) -> Found:
+    """Twenty hits, the first ten of which have so many dogs."""
+    return found_of([*DOGS[:dogs], *CATS[: 20 - dogs]], **how)
+
+
+CELL = Nearest(captions=(100, 0.3, 0.1), foreign=(100, 0.9, 0.05), farthest=0.5)
+SUM_CELL = Nearest(captions=(100, 0.6, 0.1), foreign=(100, 1.2, 0.05), farthest=0.8)
+NEAREST = {str(length): CELL for length in (*LENGTHS, 0)} | {SUMS: SUM_CELL}
+SHARE = {1: 0.15, 2: 0.3, 3: 0.5, 4: 0.6, 6: 0.7, 8: 0.7, 12: 0.7}
+BY_COUNT = Predictor((0.0,) * 4, (1.0,) * 4, (1.0, 0.0, 0.0, 0.0), -5.0)
+"""Predicts 50 % from five confirmed hits, 27 % from four and 12 % from three."""
+SURE, LIKELY, HOPELESS = 3.0, -0.5, -3.0  # log odds: 95 %, 38 %, 5 %
+
+
+def predictor_of(odds: float, **weights: float) -> Predictor:
+    """Predicts from some signals, or without any the same of every query."""
+    zeros, ones = (0.0,) * len(NAMES), (1.0,) * len(NAMES)
+    return Predictor(zeros, ones, tuple(weights.get(name, 0.0) for name in NAMES), odds)
+
+
+def curve_of(whole: float = 0.8, **better: float) -> tuple[Recall, ...]:
+    """Success by length, and what other methods than infersent have more of it."""
+    cells = [*(("words", length, share) for length, share in SHARE.items()), ("whole", 0, whole)]
+    shares = [{method: share + better.get(method, 0.0) for method in METHODS} for *_, share in cells]
+    return tuple(
+        Recall(kind, length, 100, {method: (share, share - 0.05, share + 0.05) for method, share in by_method.items()})
+        for (kind, length, _), by_method in zip(cells, shares, strict=True)
+    )
 
 
 def calibration_of(
-    *, least: int | None = 3, threshold: float = 0.4, odds: float = 0.0, **changes: object
+    *, least: int | None = 3, whole: float = 0.8, odds: float = 0.0, by_images: bool = True, **changes: object
 ) -> Calibration:
-    """A calibration whose predictor says the same of every query."""
-    share = {1: 0.15, 2: 0.3, 3: 0.5, 4: 0.6, 6: 0.7, 8: 0.7, 12: 0.7}
-    zeros = (0.0,) * len(NAMES)
-    quantiles = tuple(np.linspace(0, 1, 101).tolist())
+    """A calibration that knows three content words to be long enough."""
     parts: dict[str, object] = {
         "captions": 1234,
-        "measure": "another caption of the same image among the first ten",
+        "by_images": by_images,
         "chance": 0.01,
-        "curve": tuple(
-            Recall(kind, length, 100, dict.fromkeys(METHODS, (value, value - 0.05, value + 0.05)))
-            for kind, length, value in [*(("words", n, value) for n, value in share.items()), ("whole", 0, 0.8)]
-        ),
+        "curve": curve_of(whole),
         "least_content": least,
-        "predictor": Predictor(zeros, (1.0,) * len(NAMES), zeros, odds),
-        "reliable_from": threshold,
-        "distributions": dict.fromkeys(DISTRIBUTIONS, quantiles),
-        "random_distances": {"1": quantiles, "0": quantiles},
-        "nearest": {},
-        "hubs": np.array([5], np.int32),
-        "auroc": {"verdict": 0.9, "words": 0.8, "nearest_distance": 0.7},
-        "auroc_lead": (0.1, 0.05, 0.15),
-        "auroc_within_length": 0.7,
-        "false_alarm": 0.03,
-        "caught": 0.9,
-        "foreign_found": 0.9,
-        "foreign_reliable": 0.05,
-        "captions_lost": 0.01,
-        "reliability": ((0.5, 0.5, 10),),
+        "predictor": predictor_of(odds),
+        "short_predictor": BY_COUNT,
+        "whole_nearest": tuple(np.linspace(0, 1, 101).tolist()),
+        "random_distances": {},
+        "nearest": NEAREST,
+        "hubs": np.empty(0, np.int32),
+        "figures": Figures({}, 0.1, 0.7, 0.01, 0.03, 0.9, 0.05, 0.01, {}, (), {}),
     }
-    return Calibration(**(parts | changes))
+    return Calibration(**parts | changes)
 
 
-def test_without_a_threshold_the_rules_of_thumb_decide_and_say_what_is_missing():
-    for content in (1, 2, 5):
-        tokens = [*known("the", *CONTENT[:content])]
-        verdict = judge(tokens, PLAIN, calibration_of(threshold=2.0), marks_importance=0.3, hubs=0)
-        rules = judge_by_rules(tokens)
-        assert (verdict.level, verdict.basis, verdict.probability) == (rules.level, rules.basis, None)
-        assert verdict.reasons[:-1] == rules.reasons
-        assert "too few captions succeeded" in verdict.reasons[-1]
+LONG = query_of(*known("a", "dog", "on", "beach", "sand"))
+SHORT = query_of(*known("a", "dog"))
 
 
-def test_where_not_even_whole_captions_succeed_every_query_is_unreliable_all_the_same():
-    verdict = judged(5, least=None, threshold=2.0)
-    assert verdict.level == "unreliable"
-    assert "more often than chance" in verdict.reasons[0]
+def probability(odds: float) -> float:
+    return float(1 / (1 + np.exp(-odds)))
 
 
-PLAIN = Signals(2, 1, 10, np.log1p(3), 0.5, 0.1, 0.5, 0.5, 3, 0.5, 0.1)
-SURE, LIKELY, HOPELESS = 3.0, -1.0, -5.0  # log odds: 95 %, 27 %, 1 %
+# The first rule that fits: not in this corpus, only function words
 
 
-def judged(content: int, *, signals: Signals = PLAIN, marks: float = 0.3, hubs: int = 0, **changes: object) -> Verdict:
-    tokens = [*known("the", *CONTENT[:content])]
-    return judge(tokens, signals, calibration_of(**changes), marks_importance=marks, hubs=hubs)
+@pytest.mark.parametrize("words", ["a dog", "a dog on beach sand", "the on of"])
+def test_what_is_far_from_every_caption_is_unreliable_whatever_else_is_seen(world, words):
+    query = query_of(*known(*words.split()))
+    verdict = world.judge(query, hits_with(10, nearest=0.87), odds=SURE)
+    assert (verdict.level, verdict.in_corpus, verdict.probability, verdict.advice) == ("unreliable", False, None, None)
+    assert verdict.reasons[0].startswith("− not in this corpus: hit 1 is at 0.87, farther than for 99% of captions")
+    assert world.judge(query, hits_with(10, nearest=0.5), odds=SURE).in_corpus is True
 
 
-@pytest.mark.parametrize(
-    ("content", "odds", "level"),
-    [
-        (5, SURE, "reliable"),
-        (5, LIKELY, "doubtful"),
-        (5, HOPELESS, "unreliable"),
-        (2, SURE, "doubtful"),  # 30 % of whole captions' 80 %
-        (2, LIKELY, "doubtful"),
-        (2, HOPELESS, "unreliable"),
-        (1, SURE, "unreliable"),  # 15 %
-        (0, SURE, "unreliable"),
-    ],
-)
-def test_the_level_is_the_worse_of_what_length_and_signals_say(content, odds, level):
-    assert judged(content, odds=odds).level == level
+def test_where_it_is_not_known_whether_a_query_is_in_the_corpus_the_next_rule_decides(world):
+    few = replace(CELL, foreign=(49, 0.9, 0.05))
+    for nearest in ({}, {"2": few, "0": few}):
+        verdict = world.judge(SHORT, hits_with(10, nearest=0.87), nearest=nearest)
+        assert (verdict.level, verdict.in_corpus) == ("reliable", None)
 
 
-@given(st.integers(0, 10), st.floats(-20, 20), st.integers(1, 9), st.floats(0.01, 1))
-def test_a_query_that_is_too_short_is_never_reliable(content, odds, least, threshold):
-    verdict = judged(content, odds=odds, least=least, threshold=threshold)
-    assert verdict.too_short == (content < least)
-    assert not (verdict.too_short and verdict.level == "reliable")
-    assert verdict.level != "reliable" or verdict.probability >= threshold
+def test_a_caption_is_in_its_corpus_however_far_the_others_are(world):
+    verdict = world.judge(world.caption(0), found_of(CATS, nearest=1.3, own=0), odds=LIKELY)
+    assert (verdict.in_corpus, verdict.level) == (True, "doubtful")
 
 
-@given(st.integers(0, 10), st.floats(-20, 20))
-def test_where_whole_captions_succeed_by_chance_every_query_is_unreliable(content, odds):
-    verdict = judged(content, odds=odds, least=None, threshold=2.0)
-    assert verdict.level == "unreliable"
-    assert "not even whole captions" in verdict.reasons[0]
+def test_only_function_words_are_unreliable_and_advised_to_name_something(world):
+    query = query_of(*known("the", "on", "a"), *unknown("glorp"))
+    verdict = world.judge(query, hits_with(10), odds=SURE, least=0)
+    assert (verdict.level, verdict.probability) == ("unreliable", None)
+    assert verdict.reasons == ("− only function words, which fit any caption", "− unknown and left out: glorp")
+    assert verdict.advice == "name what should be in the image"
 
 
-def test_the_thresholds_are_the_calibrations():
-    assert judged(5, odds=0.0, threshold=0.49).level == "reliable"
-    assert judged(5, odds=0.0, threshold=0.51).level == "doubtful"
-    assert judged(5, odds=-1.0, threshold=0.99).level == "unreliable"
-    assert judged(3, odds=SURE, least=3).level == "reliable"
-    assert judged(3, odds=SURE, least=4).level == "doubtful"
-
-
-def test_the_first_reason_gives_the_measured_success_of_the_length_and_of_whole_captions():
-    verdict = judged(1)
-    assert "1 known content word, too short" in verdict.reasons[0]
-    assert "15% of the time, whole captions 80%" in verdict.reasons[0]
-    assert "too short" not in judged(5).reasons[0]
-    assert "65%" in judged(5).reasons[0]  # between 60 % at 4 and 70 % at 6
-
-
-def test_the_probability_and_what_it_rests_on_are_told():
-    verdict = judged(5, odds=0.0)
-    assert verdict.probability == 0.5
-    assert verdict.basis == "measured on 1,234 captions"
-
-
-def test_unknown_words_are_named_unless_still_typed():
-    tokens = [*known(*CONTENT[:5]), *unknown("glorp", "…"), Token("umbre", False, 0.0, unfinished=True)]
-    reasons = judge(tokens, PLAIN, calibration_of(odds=SURE), marks_importance=0.3, hubs=0).reasons
-    assert "unknown and dropped: glorp" in reasons
-    many = [*known(*CONTENT[:5]), *unknown(*(f"glorp{i}" for i in range(9)))]
-    reasons = judge(many, PLAIN, calibration_of(odds=SURE), marks_importance=0.3, hubs=0).reasons
-    assert any(reason.endswith("glorp4 ...") for reason in reasons)
+# Short queries
 
 
 @pytest.mark.parametrize(
-    ("signals", "more", "reason"),
-    [
-        (replace(PLAIN, nearest=0.99), {}, "hit 1 is farther away than for 99% of whole captions"),
-        (replace(PLAIN, matches=0.0), {}, "no caption has all of the query's words"),
-        (replace(PLAIN, matches=np.log1p(1500)), {}, "too general: 1,500 captions have all of the query's words"),
-        (replace(PLAIN, same_image=0), {}, "20 different images"),
-        (replace(PLAIN, from_marks=0.01), {}, "nearer to the embedding of an empty text than 99% of whole captions"),
-        (PLAIN, {}, "often failed in the calibration"),
-        (PLAIN, {"marks": 0.97}, "marks won 97% of the features, more than in 97% of whole captions"),
-        (PLAIN, {"hubs": 3}, "3 of the first 10 hits are hubs"),
-    ],
+    ("dogs", "level"),
+    [(10, "reliable"), (5, "reliable"), (4, "doubtful"), (3, "unreliable"), (0, "unreliable")],
 )
-def test_a_doubt_is_explained(signals, more, reason):
-    verdict = judged(5, odds=LIKELY, signals=signals, **more)
-    assert any(reason in each for each in verdict.reasons)
-    assert reason not in " ".join(judged(5, odds=SURE).reasons)
+def test_a_short_query_is_judged_by_how_many_of_its_hits_are_confirmed(world, dogs, level):
+    for odds in (SURE, HOPELESS):
+        verdict = world.judge(SHORT, hits_with(dogs), odds=odds)
+        assert (verdict.level, verdict.long_enough) == (level, False)
+        assert (verdict.confirmed, verdict.attainable) == (dogs, 120)
+        assert verdict.probability == pytest.approx(probability(dogs - 5))
+        sign = "+" if dogs >= 5 else "−"
+        assert verdict.reasons[0] == f"{sign} {dogs} of 10 confirmed by another caption of the image"
 
 
-def test_agreement_on_an_image_speaks_for_a_query():
-    assert any("3 of the first 20" in reason for reason in judged(5, odds=SURE).reasons)
+def test_a_short_query_is_judged_by_its_words_and_the_mean_distance_of_ten_hits_too(world):
+    weights = (0.0, 2.0, 3.0, 5.0)  # count, share of the words, distance, number of words
+    predictor = Predictor((0.0,) * 4, (1.0,) * 4, weights, -7.0)
+    found = hits_with(6)
+    mean = found.leading.distances[:10].mean()
+    verdict = world.judge(SHORT, found, short_predictor=predictor)
+    assert verdict.probability == pytest.approx(probability(2 * 0.6 + 3 * mean + 5 - 7))
 
 
-def test_a_better_method_is_told_when_the_query_is_not_reliable():
-    curve = tuple(
-        replace(cell, by_method=cell.by_method | {"bm25": (0.9, 0.85, 0.95)}) for cell in calibration_of().curve
+@pytest.mark.parametrize(("word", "rows", "attainable"), [("boat", range(120, 130), 10), ("train", range(130, 139), 9)])
+@pytest.mark.parametrize("right", [True, False])
+def test_with_fewer_than_ten_attainable_a_short_query_is_doubtful(world, word, rows, attainable, right):
+    found = found_of([*rows, *CATS] if right else CATS)
+    verdict = world.judge(query_of(*known(word)), found)
+    assert verdict.attainable == attainable
+    enough = "reliable" if right else "unreliable"
+    assert verdict.level == (enough if attainable == 10 else "doubtful")
+    assert verdict.reasons[0].endswith("of the image" if attainable == 10 else "; only 9 captions could be")
+
+
+def test_where_no_caption_has_the_words_a_short_query_is_doubtful_and_says_so(world):
+    verdict = world.judge(query_of(*known("dog", "train")), hits_with(10))
+    assert (verdict.level, verdict.attainable) == ("doubtful", 0)
+    assert verdict.reasons[0] == "· nothing to confirm the hits by: no image's captions have all of its words"
+
+
+def test_where_too_little_was_measured_a_short_query_is_doubtful(world):
+    for dogs in (0, 10):
+        verdict = world.judge(SHORT, hits_with(dogs), short_predictor=None)
+        assert (verdict.level, verdict.probability, verdict.confirmed) == ("doubtful", None, dogs)
+
+
+def test_without_images_a_short_query_is_at_most_doubtful(ungrouped):
+    levels = {dogs: ungrouped.judge(SHORT, hits_with(dogs)).level for dogs in (0, 10)}
+    assert levels == {0: "unreliable", 10: "doubtful"}
+    verdict = ungrouped.judge(SHORT, hits_with(10))
+    assert verdict.reasons[0] == "+ 10 of 10 have all of the words"
+    assert "find half of their whole caption's first ten" in verdict.reasons[1]
+    nothing = ungrouped.judge(query_of(*known("dog", "train")), hits_with(10))
+    assert nothing.reasons[0] == "· nothing to confirm the hits by: no caption has all of its words"
+
+
+def test_a_short_query_is_told_how_often_its_length_succeeds_and_what_more_words_would_bring(world):
+    verdict = world.judge(SHORT, hits_with(0))
+    assert verdict.reasons[1] == "− too short for one scene: 15 of 100 find their image, whole captions 80"
+    assert verdict.advice == "add words: with 3, 50 of 100"
+    assert world.judge(SHORT, hits_with(0), least=5).advice == "add words: with 6, 70 of 100"
+
+
+def test_more_words_are_not_advised_where_they_bring_nothing(world):
+    assert world.judge(SHORT, hits_with(10)).advice is None  # reliable
+    assert world.judge(SHORT, hits_with(0), least=None).advice is None
+    falling = tuple(
+        replace(cell, by_method=dict.fromkeys(METHODS, (0.1, 0.0, 0.2))) if cell.length > 1 else cell
+        for cell in curve_of()
     )
-    assert judged(5, odds=LIKELY, curve=curve).better == "bm25"
-    assert judged(5, odds=SURE, curve=curve).better is None
-    assert judged(5, odds=LIKELY).better is None
+    assert world.judge(SHORT, hits_with(0), curve=falling).advice is None
+
+
+def test_where_even_whole_captions_succeed_by_chance_every_length_is_short(world):
+    verdict = world.judge(LONG, hits_with(10), odds=HOPELESS, least=None)
+    assert (verdict.level, verdict.long_enough) == ("doubtful", False)
+    assert any("not even whole captions find their image more often than chance" in each for each in verdict.reasons)
+    assert not any("too short" in reason for reason in verdict.reasons)
+
+
+# Queries that are long enough
+
+
+@pytest.mark.parametrize(
+    ("whole", "chance", "level"),
+    [
+        (0.8, 0.57, "reliable"),
+        (0.8, 0.55, "doubtful"),
+        (0.8, 0.21, "doubtful"),
+        (0.8, 0.19, "unreliable"),
+        (0.5, 0.36, "reliable"),
+        (0.5, 0.34, "doubtful"),
+        (0.5, 0.13, "doubtful"),
+        (0.5, 0.12, "unreliable"),
+    ],
+)
+def test_a_longer_query_is_judged_by_its_chance_relative_to_whole_captions(world, whole, chance, level):
+    verdict = world.judge(LONG, hits_with(0), odds=float(np.log(chance / (1 - chance))), whole=whole)
+    assert (verdict.level, verdict.long_enough, verdict.whole) == (level, True, whole)
+    assert verdict.probability == pytest.approx(chance)
+    sign = "+" if level == "reliable" else "−"
+    found = f"{chance * 100:.0f} of 100 queries with such hits find their image, whole captions {whole * 100:.0f}"
+    assert verdict.reasons[0] == f"{sign} {found}"
+
+
+def test_the_chance_rests_on_the_signals_of_the_query(world):
+    found = hits_with(3, nearest=0.42)
+    verdict = world.judge(LONG, found, predictor=predictor_of(-1.0, nearest=2.0, same_image=0.1, known=1.0))
+    assert verdict.probability == pytest.approx(probability(-1 + 2 * 0.42 + np.log(5)))
+
+
+@pytest.mark.parametrize(("dogs", "level"), [(10, "doubtful"), (5, "doubtful"), (4, "unreliable"), (0, "unreliable")])
+def test_a_longer_query_with_confirmed_hits_is_doubtful_however_low_its_chance(world, dogs, level):
+    verdict = world.judge(LONG, hits_with(dogs), odds=HOPELESS)
+    assert (verdict.level, verdict.confirmed) == (level, dogs)
+    assert verdict.probability == pytest.approx(probability(HOPELESS))
+    assert ("+ 10 of 10 confirmed by another caption of the image" in verdict.reasons) == (dogs == 10)
+    assert any("confirmed" in reason for reason in verdict.reasons) == (dogs >= 5)
+
+
+def test_confirmed_hits_do_not_make_a_longer_query_reliable(world):
+    assert world.judge(LONG, hits_with(10), odds=LIKELY).level == "doubtful"
+
+
+DOUBTS = [
+    ({"whole_nearest": tuple(np.linspace(0, 0.31, 101))}, "− hit 1 is farther than for 97% of captions"),
+    ({"whole_nearest": tuple(np.linspace(0, 0.3, 101))}, "− hit 1 is farther than for 99.9% of captions"),
+    ({"hubs": np.array(DOGS[:3], np.int32)}, "− 3 of 10 hits are hubs, which many unrelated queries find"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), DOUBTS)
+def test_a_doubt_is_explained_unless_the_query_is_reliable(world, changes, reason):
+    found = found_of(range(20))
+    assert reason in world.judge(LONG, found, odds=LIKELY, **changes).reasons
+    assert reason not in world.judge(LONG, found, odds=LIKELY).reasons
+    assert reason not in world.judge(LONG, found, odds=SURE, **changes).reasons
+
+
+def test_hits_of_twenty_images_and_words_that_many_captions_have_are_doubts(world):
+    images, general = (
+        "− the first 20 hits are of 20 different images",
+        "− too general: 120 captions have all of its words",
+    )
+    assert {images, general} < set(world.judge(LONG, found_of(DOGS[:20]), odds=LIKELY).reasons)
+    assert images not in world.judge(LONG, found_of([*DOGS[:19], 1]), odds=LIKELY).reasons
+    assert general not in world.judge(world.caption(0), found_of(DOGS[1:21], own=0), odds=LIKELY).reasons
+
+
+def test_of_many_doubts_two_are_told(world):
+    changes = {key: value for changes, _ in DOUBTS for key, value in changes.items()}
+    verdict = world.judge(LONG, found_of(DOGS[:20]), odds=LIKELY, **changes)
+    assert len(verdict.reasons) == 4  # chance, confirmed, two doubts
+    assert verdict.reasons[2:] == (DOUBTS[1][1], "− the first 20 hits are of 20 different images")
+
+
+def test_a_method_is_advised_that_finds_more_at_this_length_unless_the_query_is_reliable(world):
+    better = curve_of(bm25=0.2)
+    verdict = world.judge(LONG, hits_with(0), odds=LIKELY, curve=better)
+    assert verdict.advice == "bm25 finds more at this length: 70 of 100, infersent 50"
+    assert world.judge(LONG, hits_with(0), odds=SURE, curve=better).advice is None
+    assert world.judge(LONG, hits_with(0), odds=LIKELY, curve=curve_of(bm25=0.04)).advice is None  # may be chance
+    assert world.judge(LONG, hits_with(0), odds=LIKELY, curve=curve_of(bm25=-0.2)).advice is None
+
+
+shares = st.dictionaries(st.sampled_from(METHODS), st.floats(0, 1), min_size=len(METHODS))
+
+
+@settings(deadline=None)
+@given(st.lists(shares, min_size=len(SHARE), max_size=len(SHARE)), st.integers(3, 14))
+def test_no_method_is_advised_that_measures_worse(world, by_length, content):
+    cells = [Recall("whole", 0, 100, dict.fromkeys(METHODS, (0.8, 0.7, 0.9)))]
+    for length, by_method in zip(SHARE, by_length, strict=True):
+        intervals = {method: (share, max(0.0, share - 0.02), share + 0.02) for method, share in by_method.items()}
+        cells.append(Recall("words", length, 100, intervals))
+    query = query_of(*known(*(f"word{i}" for i in range(content))))
+    verdict = world.judge(query, hits_with(0), odds=LIKELY, curve=tuple(cells))
+    if verdict.advice is not None:
+        calibration = calibration_of(curve=tuple(cells))
+        assert calibration.recall(content, verdict.advice.split()[0]) > calibration.recall(content)
+
+
+# Where whole captions seldom succeed
+
+
+@pytest.mark.parametrize("query", [SHORT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("whole", [0.39, 0.41])
+def test_where_whole_captions_seldom_succeed_nothing_is_reliable_and_one_line_says_why(world, query, whole):
+    verdict = world.judge(query, hits_with(10), odds=SURE, whole=whole)
+    assert verdict.level == ("doubtful" if whole < 0.4 else "reliable")
+    why = [reason for reason in verdict.reasons if "nothing is reliable" in reason]
+    assert why == ["− nothing is reliable here: even of whole captions 39 of 100 find their image"][: whole < 0.4]
+
+
+# Captions
+
+
+@pytest.mark.parametrize(
+    ("odds", "levels"),
+    [(SURE, ["doubtful", "reliable"]), (LIKELY, ["doubtful"] * 2), (HOPELESS, ["unreliable", "doubtful"])],
+)
+def test_a_caption_that_finds_none_of_its_image_is_never_reliable_and_one_that_does_never_unreliable(
+    world, odds, levels
+):
+    query = world.caption(0)  # rows 1 and 2 are of its image
+    for hits, found, level in [
+        (CATS, 0, levels[0]),
+        ([*CATS[:10], 1, 2, *CATS[10:]], 0, levels[0]),  # beyond the first ten
+        ([*CATS[:9], 2, 1, *CATS[9:]], 1, levels[1]),
+        ([1, 2, *CATS], 2, levels[1]),
+    ]:
+        verdict = world.judge(query, found_of(hits, own=0), odds=odds)
+        assert verdict.level == level
+        sign = "+" if found else "−"
+        assert verdict.reasons[0] == f"{sign} {found} of its image's 2 other captions in the first ten"
+
+
+def test_a_short_caption_is_judged_by_its_image_too(world):
+    query = replace(world.caption(0), literal="a dog on beach sand")  # its own word would leave nothing attainable
+    for hits, level in [
+        (CATS, "unreliable"),
+        ([1, *CATS], "doubtful"),
+        (DOGS[1:21], "doubtful"),
+        ([1, *DOGS[1:21]], "reliable"),
+    ]:
+        assert world.judge(query, found_of(hits, own=0), least=13).level == level
+
+
+def test_of_the_image_nothing_is_told_where_there_is_no_other_caption_and_for_other_queries(world, ungrouped):
+    lone, plain = world.caption(179), replace(world.caption(0), row=None)
+    verdicts = [
+        world.judge(lone, found_of(CATS, own=179), odds=SURE, least=1),
+        world.judge(plain, found_of(DOGS), odds=SURE),
+        ungrouped.judge(ungrouped.caption(0), found_of(CATS, own=0), odds=SURE),
+    ]
+    for verdict in verdicts:
+        assert verdict.level == "reliable"
+        assert not any("first ten" in reason and "its image's" in reason for reason in verdict.reasons)
+
+
+# Copies of the query's own caption
+
+
+def slowly_confirmed(world: World, query: Query, copies: list[int]) -> set[int]:
+    """The captions that are confirmed, by definition."""
+    stems = world.meter.bm25.stems(query.literal)
+    has = [set() if row in copies else set(world.meter.bm25.stems(text)) for row, text in enumerate(world.texts)]
+    others = [
+        set().union(*(has[other] for other in np.flatnonzero(world.groups == group) if other != row))
+        for row, group in enumerate(world.groups)
+    ]
+    return {row for row in range(len(has)) if row not in copies and others[row].issuperset(stems)}
+
+
+@pytest.mark.parametrize("hits", [[*DOGS[1:21]], [1, 2, *DOGS[1:11], *CATS]])
+def test_thirty_copies_of_a_caption_count_nowhere(copied, hits):
+    copies = [0, *range(180, 210)]
+    query = replace(copied.caption(0), literal="a dog on beach sand")  # its own word would confirm nothing
+    with_copies = found_of([*copies[1:], *hits], own=0)
+    after = {
+        row: float(value) for row, value in zip(with_copies.order().rows, with_copies.order().distances, strict=True)
+    }
+    without = Found(Ranking(np.array(hits, np.int32), np.array([after[row] for row in hits])), None, 0.9)
+    weights = {"nearest": 2.0, "same_image": 0.1, "matches": 0.1, "image_fit": 1.0, "rarity": 0.1}
+    for method in ("infersent", "words"):
+        verdict = copied.judge(query, with_copies, method, predictor=predictor_of(-1.0, **weights))
+        assert verdict == copied.judge(query, without, method, predictor=predictor_of(-1.0, **weights))
+        confirmed = slowly_confirmed(copied, query, copies)
+        assert verdict.attainable == len(confirmed)
+        assert verdict.confirmed == len(confirmed & set(hits[:10]))
+        siblings = len({1, 2} & set(hits))
+        assert verdict.reasons[0].endswith(f" {siblings} of its image's 2 other captions in the first ten")
+    nearest = copied.judge(query, with_copies, predictor=predictor_of(0.0, nearest=1.0)).probability
+    assert nearest == pytest.approx(probability(after[hits[0]]))
+    matches = copied.judge(query, with_copies, predictor=predictor_of(1.0, matches=5.0)).probability
+    assert matches == pytest.approx(probability(1.0))  # the word of its own is in copies alone
+
+
+def test_the_words_of_copies_confirm_no_other_caption(copied):
+    query = copied.caption(0)  # has a word that only its copies have
+    verdict = copied.judge(query, found_of([1, 2, *DOGS[1:]], own=0))
+    assert (verdict.confirmed, verdict.attainable) == (0, 0)
+    typed = copied.judge(replace(query, row=None), found_of([0, 1, 2, *DOGS[1:]]))
+    assert (typed.confirmed, typed.attainable) == (4 - 1, 4)  # rows 0, 1, 2 and the copy in their image
+
+
+# Sums
+
+
+def test_a_sum_is_judged_by_its_hits_whatever_its_length(world):
+    for terms in ([(1, "a dog")], [(1, "a dog on beach sand")]):
+        for dogs, level in [(10, "reliable"), (4, "doubtful"), (3, "unreliable")]:
+            for odds in (SURE, HOPELESS):
+                verdict = world.judge(sum_of(*terms, (-1, "the cat")), hits_with(dogs), odds=odds)
+                assert verdict.level == level
+                assert verdict.probability == pytest.approx(probability(dogs - 5))
+                assert (verdict.confirmed, verdict.attainable) == (dogs, 120)
+                assert verdict.reasons[0].startswith(f"{'+' if dogs >= 5 else '−'} {dogs} of 10 confirmed")
+                assert verdict.long_enough == (len(terms[0][1].split()) > 2)
+                assert verdict.advice is None
+                assert not any("too short" in reason for reason in verdict.reasons)
+
+
+def test_the_words_of_negative_terms_confirm_no_hit_of_a_sum(world):
+    found = found_of([*range(130, 139), *CATS])
+    verdict = world.judge(sum_of((1, "a dog on beach"), (-1, "Dog beach"), (0.5, "train")), found)
+    assert (verdict.confirmed, verdict.attainable) == (9, 9)
+    nothing_left = world.judge(sum_of((1, "a dog"), (-1, "dog")), found)
+    assert (nothing_left.level, nothing_left.confirmed) == ("unreliable", None)
+
+
+def test_whether_a_sum_is_in_the_corpus_is_told_by_measured_sums(world):
+    query = sum_of((1, "a dog on beach sand"), (-1, "the cat"))
+    near, far = hits_with(10, nearest=0.75), hits_with(10, nearest=1.15)
+    assert world.judge(query, near).in_corpus is True
+    assert world.judge(LONG, near).in_corpus is False  # other queries are nearer
+    verdict = world.judge(query, far)
+    assert (verdict.level, verdict.in_corpus, verdict.probability) == ("unreliable", False, None)
+    assert "hit 1 is at 1.15, farther than for 99% of such sums" in verdict.reasons[0]
+    few = NEAREST | {SUMS: replace(SUM_CELL, captions=(49, 0.6, 0.1))}
+    none = {length: cell for length, cell in NEAREST.items() if length != SUMS}
+    for nearest in (few, none):
+        verdict = world.judge(query, far, nearest=nearest)
+        assert (verdict.level, verdict.in_corpus) == ("reliable", None)
 
 
 # Other methods than infersent
 
 
-def asked(*tokens: Token) -> Query:
-    return Query(text="", ids=np.zeros(2, np.int32), tokens=tokens)
+def test_another_method_gets_what_was_measured_of_it_at_this_length_and_no_level(world):
+    query = query_of(*known("the", "dog", "on", "beach"))
+    for method in METHODS[1:]:
+        for nearest in (0.3, 1.5):
+            verdict = world.judge(
+                query, hits_with(4, nearest=nearest), method, odds=SURE, curve=curve_of(**{method: 0.1})
+            )
+            assert verdict.reasons == (
+                "− 4 of 10 confirmed by another caption of the image",
+                f"· 2 content words: by {method} 40 of 100 such queries find their image, by infersent 30",
+            )
+            assert verdict == Verdict(None, verdict.reasons, confirmed=4, attainable=120)
 
 
-def test_a_list_of_another_method_gets_what_was_measured_of_that_method_at_this_length():
-    curve = tuple(
-        replace(cell, by_method=cell.by_method | {"words": (cell.length / 20, 0.0, 1.0)})
-        for cell in calibration_of().curve
-    )
-    verdict = describe_method(asked(*known("the", *CONTENT[:4])), "words", calibration_of(curve=curve))
-    assert (verdict.level, verdict.probability, verdict.too_short, verdict.better) == (None, None, None, None)
-    (sentence,) = verdict.reasons
-    assert sentence.startswith("4 content words: with words such queries find another caption of the same image")
-    assert sentence.endswith("20% of the time, with infersent 60%")
-    assert verdict.basis == "measured on 1,234 captions"
+def test_another_method_gets_no_level_by_the_image_of_a_caption(world):
+    for hits, found in [(CATS, 0), ([1, *CATS], 1)]:
+        verdict = world.judge(world.caption(0), found_of(hits, own=0), "bm25", odds=SURE)
+        assert (verdict.level, len(verdict.reasons)) == (None, 3)
+        assert f"{found} of its image's 2 other captions in the first ten" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize(("method", "count"), [("words", 2), ("context", 2), ("bm25", 3), ("fused", 3)])
 def test_a_word_without_a_vector_counts_for_the_methods_that_go_by_words(method, count):
-    query = asked(*known("the", "kite", "beach"), *unknown("glorp", "..."))
-    assert describe_method(query, method, calibration_of()).reasons[0].startswith(f"{count} content words")
+    query = query_of(*known("the", "kite", "beach"), *unknown("glorp", "..."))
+    (reason,) = describe_method(query, method, calibration_of()).reasons
+    assert reason.startswith(f"· {count} content words: by {method} ")
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_before_a_calibration_another_method_is_said_to_be_unmeasured(method):
-    verdict = describe_method(asked(*known(*CONTENT)), method, None)
-    assert (verdict.level, verdict.probability, verdict.basis) == (None, None, "no calibration")
-    assert verdict.reasons == (f"how far {method} can be trusted is not measured yet",)
+    verdict = describe_method(query_of(*known(*CONTENT)), method, None)
+    assert verdict == Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
+
+
+# Of every verdict
+
+WORDS = ["a", "the", "on", "dog", "beach", "sand", "boat", "train", "cat", "lamp", "word", ".", "glorp"]
+
+
+@st.composite
+def questions(draw: Callable) -> tuple[Query, Found]:
+    """A text, a sum or a caption of `World`, and hits."""
+    texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=9)
+    hits = draw(st.lists(st.integers(0, len(TEXTS) - 1), min_size=1, max_size=25, unique=True))
+    nearest = draw(st.floats(0.05, 1.5))
+    kind = draw(st.sampled_from(["text", "sum", "caption"]))
+    if kind == "sum":
+        terms = draw(st.lists(st.tuples(st.sampled_from([1.0, -1.0, 0.5]), texts), min_size=2, max_size=3))
+        return sum_of(*((weight, " ".join(words)) for weight, words in terms)), found_of(hits, nearest=nearest)
+    if kind == "caption":
+        row = draw(st.integers(0, len(TEXTS) - 1))
+        query = query_of(*known(*TEXTS[row].split()), row=row)
+        return query, found_of([hit for hit in hits if hit != row], nearest=nearest, own=row)
+    words = draw(texts)
+    return query_of(*(Token(word, word != "glorp", 0.1) for word in words)), found_of(hits, nearest=nearest)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    question=questions(),
+    method=st.sampled_from(["infersent", "infersent", "infersent", *METHODS]),
+    least=st.sampled_from([None, 1, 3, 5, 13]),
+    whole=st.floats(0, 1),
+    odds=st.floats(-6, 6),
+    by_images=st.booleans(),
+    measured=st.booleans(),
+)
+def test_whatever_is_asked_a_verdict_keeps_its_promises(
+    world, ungrouped, question, method, least, whole, odds, by_images, measured
+):
+    query, found = question
+    used = world if by_images else ungrouped
+    method = "infersent" if query.terms else method
+    hubs, short = np.arange(0, 180, 2, dtype=np.int32), BY_COUNT if measured else None
+    verdict = used.judge(*(query, found, method), least=least, whole=whole, odds=odds, hubs=hubs, short_predictor=short)
+    assert verdict.reasons
+    for reason in verdict.reasons:
+        assert reason.startswith(SIGNS)
+        assert not any(words in reason for words in ("sister", "sentence mark", "as a nearer"))
+    assert len(set(verdict.reasons)) == len(verdict.reasons)
+    assert sum("nothing is reliable" in reason for reason in verdict.reasons) <= 1
+    assert verdict.confirmed is None or 0 <= verdict.confirmed <= min(10, verdict.attainable)
+    assert (verdict.level is None) == (method != "infersent")
+    if method != "infersent":
+        assert (verdict.probability, verdict.whole, verdict.in_corpus, verdict.long_enough) == (None,) * 4
+        return
+    if verdict.level == "reliable":
+        assert verdict.advice is None
+    if len(found.leading) == (query.row is not None) or query.embedding is None:
+        return  # nothing but the caption itself, or no known word
+    if verdict.whole < 0.4:
+        assert verdict.level != "reliable"
+    if verdict.in_corpus is False:
+        assert (verdict.level, verdict.probability) == ("unreliable", None)
+    if not verdict.long_enough and verdict.level == "reliable":
+        assert by_images
+        assert verdict.attainable >= 10
+    if verdict.long_enough and not query.terms and verdict.in_corpus is not False and query.count_content_words():
+        assert verdict.probability == pytest.approx(probability(odds))

@@ -199,7 +199,6 @@ def quick(monkeypatch) -> None:
     """Make calibrations use fewer queries."""
     monkeypatch.setattr("core.trust.probing._SOURCES", 120)
     monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
-    monkeypatch.setattr("core.trust.probing._MARKS_SAMPLE", 2)
 
 
 def test_calibrate_json_is_one_valid_document(run, files, monkeypatch):
@@ -211,7 +210,7 @@ def test_calibrate_json_is_one_valid_document(run, files, monkeypatch):
         raise AssertionError(f"{name} is not JSON")
 
     document = json.loads(done.out, parse_constant=refuse)
-    assert {"auroc_within_length", "false_alarm", "caught"} <= document.keys()
+    assert {"auroc_within_length", "false_alarm", "ece", "foreign_reliable", "short", "curve"} <= document.keys()
     assert set(document["auroc"]) == {"verdict", "words", "nearest_distance"}
     assert document["captions"] == 300
     assert {cell["kind"] for cell in document["curve"]} == {"span", "words", "whole"}
@@ -226,8 +225,12 @@ def test_calibrate_prints_a_report_and_later_searches_use_it(run, files, monkeyp
     assert done.code == 0
     assert "whole captions" in done.out
     after = run("search", *QUERY.split(), "--json", *files.flags).document
-    assert 0 <= after["verdict"]["probability"] <= 1
-    assert after["verdict"]["basis"] == "measured on 300 captions"
+    assert 0 <= after["verdict"]["whole"] <= 1
+    assert (before["verdict"]["whole"], before["verdict"]["long_enough"]) == (None, None)
+    assert after["verdict"]["long_enough"] in (True, False)
+    assert after["verdict"].keys() == {
+        *("level", "reasons", "advice", "probability", "whole", "in_corpus", "confirmed", "attainable", "long_enough")
+    }
     assert all(0 <= hit["closer_than"] <= 1 for hit in after["hits"])
     assert [hit["row"] for hit in after["hits"]] == [hit["row"] for hit in before["hits"]]
     few = run("search", *QUERY.split(), "-k", 3, "--json", *files.flags).document
@@ -250,7 +253,11 @@ def test_a_caption_asked_is_its_own_first_hit_at_no_distance(run, files):
 
 def test_results_go_to_stdout_and_messages_to_stderr(run, files):
     done = run("search", QUERY, "-k", 3, *files.flags)
-    assert len(done.out.splitlines()) == 3
+    level, *reasons, first, second, third = done.out.splitlines()
+    assert level in ("RELIABLE", "DOUBTFUL", "UNRELIABLE")
+    assert reasons
+    assert all(reason.startswith("  ") and len(reason) <= 100 for reason in reasons)
+    assert [line.split()[0] for line in (first, second, third)] == ["1", "2", "3"]
     assert "encoding captions" in done.err
     assert QUERY in done.err
     assert "captions (300 captions)" in done.err
@@ -265,12 +272,13 @@ def test_quiet_leaves_stderr_empty(run, files):
 
 
 def test_one_word_is_unreliable(run, files):
-    assert "UNRELIABLE" in run("search", "horse", *files.flags).err
+    assert run("search", "horse", *files.flags).out.startswith("UNRELIABLE\n")
 
 
 def test_a_query_without_a_known_word_finds_nothing_and_exits_1(run, files):
     done = run("search", "qwertz", *files.flags)
-    assert (done.code, done.out) == (1, "")
+    assert done.code == 1
+    assert done.out.startswith("UNRELIABLE\n  − no word of the query is known")
     assert "no hits" in done.err
     done = run("search", "qwertz", "--json", *files.flags)
     assert done.code == 1

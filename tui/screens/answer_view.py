@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 WIDE_CELLS = 100
 """From this screen width on, the panes are beside the list instead of below it."""
 
+HIGH_CELLS = 20
+"""From this screen height on, there is room for the panes below the list, and not only for one line of the verdict."""
+
 
 class AnswerView(Container):
     """The list, with panes for the verdict, the word importance and the caption under the cursor."""
@@ -120,6 +123,7 @@ class AnswerView(Container):
     def _fit_panes(self) -> None:
         width, height = self.screen.size
         narrow = width < WIDE_CELLS
+        self.verdict_pane.one_line = narrow and height < HIGH_CELLS
         self.importance_pane.most_words = 5 if narrow else max(5, height - 32)
         self.caption_pane.most_words = max(4, height - 40)
         self.caption_pane.brief = self.verdict_pane.brief = narrow

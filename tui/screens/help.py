@@ -29,10 +29,14 @@ Methods of ranking:
 A comparison underlines the words that a hit shares with the query, and shows the ranks of the hit by the other \
 methods. The value overlap@10 is the number of captions that are among the first ten of both lists.
 
-A query succeeds when another caption of the same image is among its first ten hits. The verdict is the worse of two \
-ratings: whether queries of this length succeed at least half as often as whole captions do, and the probability that \
-a query with such hits succeeds. The calibration measures both on these captions; until then, rules of thumb apply. \
-Lists by other methods have no verdict; the pane shows the measured success of the method instead.
+The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is farther than \
+for 99% of captions and as far as for sentences about other things. Is it long enough to single out one scene? \
+Not if such queries find their image (another caption of it among the first ten) less than half as often as whole \
+captions do. Are the hits about it? A hit is confirmed when the other captions of its image, together, have all words \
+of the query. Short queries and sums are judged by their confirmed hits, longer ones by the chance that queries with \
+such hits find their image. The calibration measures all of this on these captions (how often an image is found, among \
+25,000 of them at most); until then, rules of thumb apply. \
+The curve shows how often queries of 1, 2, 3 ... content words find their image. Lists by other methods have no level.
 
 Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
 without a vector is dropped before encoding.

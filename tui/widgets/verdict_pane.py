@@ -15,8 +15,10 @@ from tui.text import visible
 if TYPE_CHECKING:
     from core.answers import Answer
     from core.trust.calibration import Calibration
+    from core.trust.verdict import Verdict
 
 _SIGNS = {"reliable": ("✔", "$text-success"), "doubtful": ("?", "$text-warning"), "unreliable": ("✘", "$text-error")}
+_REASONS = {"+": "$text-success", "−": "$text-warning", "·": "$foreground-muted"}
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -31,28 +33,36 @@ class VerdictPane(Widget):
     """Description of the running calibration; empty when none is running."""
     brief: reactive[bool] = reactive(False, layout=True)
     """Whether there is no room for the curve."""
+    one_line: reactive[bool] = reactive(False, layout=True)
+    """Whether there is only room for the level and the first reasons."""
 
     def render(self) -> RenderResult:
-        """Draw the level, the probability of success, the curve and the reasons."""
+        """Draw the level, the curve, the reasons and the advice."""
         verdict = self.answer.verdict if self.answer else None
         if self.answer is None or verdict is None:
             return Content.styled("The verdict on the query appears here.", "$foreground-muted")
-        method = self.answer.method
-        if verdict.level is None:
-            lines = [Content.styled(f"BY {method.upper()}", "bold")]
-        else:
-            sign, colour = _SIGNS[verdict.level]
-            lines = [Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")]
-        if verdict.probability is not None:
-            lines[0] = Content.assemble(lines[0], f"   success {verdict.probability:.0%} likely")
-        if verdict.better is not None:
-            lines.append(Content.styled(f"tab: {verdict.better} does better here", "$text-accent"))
+        level = _level(verdict, self.answer.method)
+        if self.one_line:
+            return Content.assemble(level, *(f" · {visible(reason[2:])}" for reason in verdict.reasons))
+        lines = [level]
         if self.calibration is not None and not self.brief:
-            content = self.answer.query.count_content_words(without_vector=method in BY_WORDS)
-            lines += curve(self.calibration, content, method)
-        lines += [Content(f"· {visible(reason)}") for reason in verdict.reasons]
-        lines.append(Content.styled(f"({self.measuring or verdict.basis})", "$foreground-muted"))
+            content = self.answer.query.count_content_words(without_vector=self.answer.method in BY_WORDS)
+            lines += curve(self.calibration, content, self.answer.method)
+        lines += [Content.assemble((reason[0], _REASONS[reason[0]]), visible(reason[1:])) for reason in verdict.reasons]
+        if verdict.level not in ("reliable", None):
+            compare = [] if self.answer.query.terms else ["c compares the methods"]  # no other method ranks a sum
+            advice = [*([visible(verdict.advice)] if verdict.advice else []), *compare]
+            lines += [Content.styled(f"→ {'; '.join(advice)}", "$text-accent")] if advice else []
+        if self.measuring:
+            lines.append(Content.styled(f"({self.measuring})", "$foreground-muted"))
         return Content("\n").join(lines)
+
+
+def _level(verdict: Verdict, method: Method) -> Content:
+    if verdict.level is None:
+        return Content.styled(f"BY {method.upper()}", "bold")
+    sign, colour = _SIGNS[verdict.level]
+    return Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")
 
 
 def curve(calibration: Calibration, content: int, method: Method) -> list[Content]:
