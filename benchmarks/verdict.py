@@ -22,6 +22,7 @@ from core.explorer import Explorer
 from core.opening import Opened, Setup, open_
 from core.store.cache import Cache
 from core.store.progress import finish
+from core.trust.calibration import LEAST_ATTAINABLE
 from core.trust.confirmation import confirm
 from core.trust.predictor import auroc_of
 from core.trust.verdict import Verdict
@@ -30,7 +31,6 @@ _VAL2017 = DATA / "coco" / "captions_val2017.json.gz"
 _LABELLED = Path(__file__).parent / "labelled.tsv"
 _PLOT = Path(__file__).parent / "reliability.png"
 _MOST = 200  # sentences of each foreign set
-_LEAST_ATTAINABLE = 10
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
@@ -96,10 +96,11 @@ def _labelled(explorer: Explorer) -> dict[str, Any]:
     right = np.array([label == "right" for label, _ in lines])[short]  # (short,)
     chosen = [each for each, is_short in zip(verdicts, short.tolist(), strict=True) if is_short]
     probability = np.array([each.probability or 0.0 for each in chosen])  # (short,)
-    attainable = np.array([(each.attainable or 0) >= _LEAST_ATTAINABLE for each in chosen])  # (short,)
+    attainable = np.array([(each.attainable or 0) >= LEAST_ATTAINABLE for each in chosen])  # (short,)
     level = np.array([each.level for each in chosen])  # (short,)
     return {
         "queries": len(right),
+        "not short, left out": int((~short).sum()),
         "right": int(right.sum()),
         "auroc of the probability": auroc_of(probability, right),
         "auroc where ten can be confirmed": auroc_of(probability[attainable], right[attainable]),
@@ -134,7 +135,7 @@ def _plot(reliability: dict[str, list[tuple[float, float, int]]]) -> None:
     axis.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     for name, bins in reliability.items():
         axis.plot([each[0] for each in bins], [each[1] for each in bins], marker="o", label=name)
-    axis.set(xlabel="predicted chance", ylabel="share that succeeded", xlim=(0, 1), ylim=(0, 1))
+    axis.set(xlabel="predicted probability", ylabel="share that succeeded", xlim=(0, 1), ylim=(0, 1))
     axis.grid(alpha=0.3)
     axis.legend()
     figure.savefig(_PLOT, dpi=120)

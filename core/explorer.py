@@ -20,8 +20,7 @@ from core.ranking.comparison import Comparison, compare
 from core.ranking.methods import METHODS, Choice, Method
 from core.ranking.ranking import LEADING, Found, Ranking
 from core.store.progress import Cancelled
-from core.trust.signals import HITS
-from core.trust.verdict import Verdict, describe_method, describe_no_sum, describe_nothing, judge_by_rules
+from core.trust.verdict import Verdict, describe_no_sum, describe_nothing, describe_unmeasured, judge_by_rules
 
 
 class Explorer:
@@ -65,7 +64,7 @@ class Explorer:
         """Search for a typed query, or for a caption with its tokens, and judge the hits."""
         watch = watch or Stopwatch()
         chosen = self._choose(method, query)
-        found = self._find(query, chosen, k=max(k, HITS + 1))
+        found = self._find(query, chosen, k=max(k, LEADING))
         watch.lap("search")
         verdict = self._judge(query, found, chosen)
         if found is not None and k < len(found.leading):
@@ -198,7 +197,7 @@ class Explorer:
             return describe_no_sum(query) if query.terms else describe_nothing(query, method)
         if self.opened.judge is not None:
             return self.opened.judge.judge(query, found, method)
-        return judge_by_rules(query) if method == "infersent" else describe_method(query, method, None)
+        return judge_by_rules(query) if method == "infersent" else describe_unmeasured(method)
 
     def _closer_than(self, query: Query, found: Found | None, method: Method) -> NDArray[np.float64] | None:
         """Compute `Answer.closer_than`, which was measured for distances of the encoder only."""

@@ -175,7 +175,7 @@ def test_a_sum_is_ranked_by_its_weighted_unit_embeddings_whatever_the_method(fil
 def test_before_anything_is_measured_a_sum_is_judged_by_the_words_that_it_leaves(files, text, level):
     verdict = files.explorer().ask(text).verdict
     assert (verdict.level, verdict.probability) == (level, None)
-    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured yet"
+    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured here"
 
 
 def test_a_sum_is_judged_by_what_was_measured(calibrated):
@@ -285,7 +285,7 @@ def test_before_anything_is_measured_other_methods_are_said_to_be_unmeasured(fil
         assert answer.verdict == Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
     verdict = explorer.ask("a dog near the window").verdict
     assert verdict.level == "doubtful"
-    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured yet"
+    assert verdict.reasons[-1] == "· a rule of thumb: nothing is measured here"
 
 
 def test_the_verdict_is_on_the_query_however_many_hits_are_asked_for(calibrated):

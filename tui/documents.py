@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import fill
@@ -55,6 +56,18 @@ def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[
     }
 
 
+_ASCII = str.maketrans({"−": "-", "→": ">", "·": "*", "“": '"', "”": '"'})
+
+
+def _can_print(text: str) -> bool:
+    """Tell whether the encoding of standard output has all characters of a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
     """Print the verdict and the hits on stdout, and the query on stderr."""
     query, verdict, captions = answer.query, answer.verdict, opened.captions
@@ -67,7 +80,8 @@ def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
         click.echo((answer.method if verdict.level is None else verdict.level).upper())
         width = shutil.get_terminal_size((100, 0)).columns
         for reason in (*verdict.reasons, *([f"→ {verdict.advice}"] if verdict.advice else [])):
-            click.echo(fill(visible(reason), width, initial_indent="  ", subsequent_indent="    "))
+            line = fill(visible(reason), width, initial_indent="  ", subsequent_indent="    ")
+            click.echo(line if _can_print("−→·“”") else line.translate(_ASCII))
     for hit in _hits(captions, answer):
         click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
     if not len(answer.hits):

@@ -60,16 +60,17 @@ def _quality(calibration: Calibration) -> list[str]:
         "too short for one scene: " + ("any length" if least is None else f"fewer than {least} content words"),
         "",
         "on images that it has not learned from, means of ten splits with 95 % intervals:",
-        f"- AUROC of the chance: {auroc['verdict']}; of the number of words alone {auroc['words']}, of the distance of "
-        f"hit 1 alone {auroc['nearest_distance']}; lead over the better {show('auroc_lead', figures.auroc_lead)}",
+        f"- AUROC of the predicted probability: {auroc['verdict']}; of the number of words alone {auroc['words']}, of "
+        f"the distance of hit 1 alone {auroc['nearest_distance']}; more than the better of these by "
+        f"{show('auroc_lead', figures.auroc_lead)}",
         f"- among queries of one length: {show('auroc_within_length', figures.auroc_within_length)}; calibration "
         f"error {show('ece', figures.ece)}",
         f"- whole captions that succeed without being called reliable: {alarm}",
-        f"- short queries: AUROC for five confirmed hits: {five or '–'}; with five confirmed hits but unreliable "
-        f"{condemned}; without, but reliable {trusted}",
-        f"- foreign sentences found not to be of this corpus: {found}; called reliable "
+        f"- short queries with five confirmed hits that are called unreliable: {condemned}; with fewer, called "
+        f"reliable: {trusted}; AUROC of their probability for five confirmed hits: {five or '–'}",
+        f"- sentences about other things that are found not to be of this corpus: {found}; that are called reliable: "
         f"{show('foreign_reliable', figures.foreign_reliable, '.1%')}; whole captions taken for foreign {lost}",
-        "- predicted chance -> share that succeeded: "
+        "- predicted probability -> share that succeeded: "
         + "  ".join(f"{predicted:.2f} -> {succeeded:.2f}" for predicted, succeeded, _ in figures.reliability),
         "",
         f"hubs: {len(calibration.hubs):,} captions are among the nearest of unusually many captions",

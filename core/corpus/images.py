@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MIN_IMAGES = 10  # images with several captions: enough to calibrate on some and test on others
+_MOST_CAPTIONS = 100  # of half of the images; larger groups are topics or collections, not images
 
 
 class Images:
@@ -43,5 +44,6 @@ class Images:
 
     @property
     def suffice(self) -> bool:
-        """Whether enough images have several captions to calibrate with them."""
-        return int((self.sizes > 1).sum()) >= _MIN_IMAGES
+        """Whether enough images have several captions to calibrate with them, and few of these very many."""
+        several = self.sizes[self.sizes > 1]  # (S,)
+        return len(several) >= _MIN_IMAGES and float(np.median(several)) <= _MOST_CAPTIONS

@@ -43,6 +43,14 @@ class Sentences:
             rows = rows[self.ids[self.starts[rows] + position] == word]
         return rows
 
+    def count_copies(self) -> NDArray[np.int64]:
+        """Count for each row the rows with the same token ids, itself included, (N,)."""
+        counts: dict[bytes, int] = {}
+        keys = [self[row].tobytes() for row in range(len(self))]
+        for key in keys:
+            counts[key] = counts.get(key, 0) + 1
+        return np.array([counts[key] for key in keys], np.int64)
+
     def copies(self, rows: Sequence[int]) -> list[NDArray[np.int64]]:
         """Return for each of some rows all rows with the same token ids, itself included, ascending."""
         keys = [self[row].tobytes() for row in range(len(self))]
@@ -50,7 +58,8 @@ class Sentences:
         for row, key in enumerate(keys):
             if key in of:
                 of[key].append(row)
-        return [np.array(of[keys[row]]) for row in rows]
+        arrays = {key: np.array(copies) for key, copies in of.items()}
+        return [arrays[keys[row]] for row in rows]
 
     @classmethod
     def joined(cls, sequences: Sequence[NDArray[np.int32]]) -> Sentences:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,6 @@ TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5,
 _MIN_CUTS = 50  # of either kind, to tell them apart by distance
 
 Level = Literal["reliable", "doubtful", "unreliable"]
-LEVELS: tuple[Level, ...] = get_args(Level)
-"""Levels, best first."""
 LEAST_ATTAINABLE = 10
 """A short query is judged by its confirmed hits only if at least this many captions could be confirmed."""
 LEAST_WHOLE = 0.4

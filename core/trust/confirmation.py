@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.corpus.images import Images
+from core.query import Token
 from core.ranking.lexical import BM25
 from core.ranking.ranking import FIRST
 from core.trust.signals import NOTHING, without
@@ -53,7 +54,8 @@ def confirm(
     lists = [without(bm25.rows_with(stem), leave_out) for stem in stems]  # of captions, one list a stem
     if images is None:
         having = np.bincount(np.concatenate(lists), minlength=len(bm25))  # (N,) number of the stems
-        confirmed, shares = having == len(lists), having[first] / len(lists)  # (N,), (10,)
+        confirmed, shares = having[first] == len(lists), having[first] / len(lists)  # (10,), (10,)
+        attainable = int((having == len(lists)).sum())
     else:
         shared, alone = np.ones(len(images.sizes), bool), []  # (I,) images that have every stem
         shares = np.zeros(len(first))  # (10,)
@@ -63,11 +65,18 @@ def confirm(
             shared &= counts > 0
             shares += (counts[images.of[first]] > 0) / len(lists)
             alone.append(rows[counts[of] == 1])  # no other caption of their image has it
-        confirmed = shared[images.of]  # (N,)
-        confirmed[np.concatenate(alone)] = False
-    confirmed[leave_out] = False
+        never = np.union1d(np.concatenate(alone), leave_out)  # (n,)
+        confirmed = shared[images.of[first]] & ~np.isin(first, never)  # (10,)
+        attainable = int(images.sizes[shared].sum()) - int(shared[images.of[never]].sum())
     share = float(shares.mean()) if len(first) else 0.0
-    return Confirmed(int(confirmed[first].sum()), len(first), int(confirmed.sum()), share)
+    return Confirmed(int(confirmed.sum()), len(first), attainable, share)
+
+
+def content_stems(stems: Sequence[str], tokens: Sequence[Token], bm25: BM25) -> list[str]:
+    """Return those of a query's stems that do not come from its function words."""
+    function = {bm25.stem(token.text) for token in tokens if not token.is_content}
+    content = {bm25.stem(token.text) for token in tokens if token.is_content}
+    return [stem for stem in stems if stem not in function - content]
 
 
 def evidence(confirmed: Confirmed, mean_distance: float, words: int) -> NDArray[np.float64]:

@@ -21,22 +21,18 @@ class Predictor:
     intercept: float
     """Log odds at the mean signals."""
 
-    def contributions(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what each signal adds to the log odds; same shape as `signals`, (..., S).
+    def probability(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of success, (...,), for signals, (..., S).
 
         Raises:
             ValueError: There are not as many weights as signals.
         """
+        from scipy.special import expit
+
         if not signals.shape[-1] == len(self.means) == len(self.scales) == len(self.weights):
             raise ValueError("a predictor needs a weight for each signal")
         standardized = (signals - np.array(self.means)) / np.array(self.scales)  # (..., S)
-        return np.asarray(standardized * np.array(self.weights))  # (..., S)
-
-    def probability(self, signals: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the probability of success, (...,), for signals, (..., S)."""
-        from scipy.special import expit
-
-        return np.asarray(expit(self.contributions(signals).sum(axis=-1) + self.intercept))  # (...,)
+        return np.asarray(expit(standardized @ np.array(self.weights) + self.intercept))  # (...,)
 
     @classmethod
     def fit(cls, signals: NDArray[np.float64], success: NDArray[np.bool_], *, ridge: float = 1.0) -> Predictor:

@@ -16,6 +16,7 @@ from core.query import Token
 
 LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 """Lengths of the test queries."""
+_MOST_COPIES = 20
 _SUM_LENGTHS, _TERM_LENGTHS = (4, 6, 8), (1, 2)  # of the first term of a sum in tokens, and of the other two
 Kind = Literal["span", "words", "whole"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -63,6 +64,8 @@ def cut_probes(
     usable = np.diff(sentences.starts) > 2  # (N,) at least one known word
     if among is not None:
         usable &= np.isin(np.arange(len(usable)), among)
+    if (rare := usable & (sentences.count_copies() <= _MOST_COPIES)).any():
+        usable = rare  # others cost much, since all copies are left out
     if images is not None:
         usable &= images.have_siblings()
     sources = random.permutation(np.flatnonzero(usable))[:most_sources].tolist()  # up to most_sources rows

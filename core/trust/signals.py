@@ -14,6 +14,7 @@ from core.ranking.ranking import FIRST
 
 HITS = 20
 """Number of hits that the signals use."""
+_FEW = 4
 NOTHING = np.empty(0, np.int64)
 """No rows to leave out."""
 
@@ -186,8 +187,10 @@ def _count_common(lists: list[NDArray[np.int32]]) -> int:
 
 
 def without(rows: NDArray[np.int32], leave_out: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Drop some rows, few as a rule."""
-    for row in leave_out.tolist():
+    """Drop some rows."""
+    if len(leave_out) > _FEW:
+        return rows[~np.isin(rows, leave_out)]
+    for row in leave_out.tolist():  # much faster than isin
         rows = rows[rows != row]
     return rows
 

@@ -13,7 +13,7 @@ from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
 from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level, level_of
-from core.trust.confirmation import Confirmed, confirm, evidence
+from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
 
 
@@ -51,18 +51,19 @@ class Judge:
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
         """Judge what `method` found for a complete query. Its own caption and copies of it do not count as hits."""
         copies = self._copies(query)  # (C,)
-        hits = found.page(0, HITS + len(copies))
-        hits = hits.at(np.flatnonzero(~np.isin(hits.rows, copies)).astype(np.int32)[:HITS])
-        bm25 = self._meter.bm25
-        stems = bm25.stems(" ".join(token.text for token in query.subject) if query.terms else query.literal)
-        confirmed = confirm(stems, hits.rows, bm25=bm25, images=self._meter.images, leave_out=copies)
+        hits = _without_copies(found.leading, copies)
+        if len(hits) < HITS and found.order is not None:  # so many copies that the others come later
+            hits = _without_copies(found.page(0, HITS + len(copies)), copies)
+        bm25, images = self._meter.bm25, self._meter.images
+        words = [token for token in query.subject if token.known or not token.unfinished]
+        stems = content_stems(bm25.stems(" ".join(token.text for token in words)), words, bm25)
+        confirmed = confirm(stems, hits.rows, bm25=bm25, images=images, leave_out=copies)
         siblings = self._count_siblings(query, hits, copies)
         if method != "infersent":
-            verdict = describe_method(query, method, self.calibration)
-            seen = [] if confirmed is None else [self._seen(confirmed)]
-            verdict = _with_siblings(replace(verdict, reasons=(*seen, *verdict.reasons)), siblings)
+            seen = [] if confirmed is None else [self._seen(confirmed, confirmed.hits >= FIRST / 2)]
+            verdict = _with_siblings(Verdict(None, (*seen, self._describe(query, method))), siblings)
         elif query.embedding is None or not len(hits):
-            verdict = judge_by_rules(query)
+            verdict = Verdict("doubtful", ("− no hit but copies of the query",))
         else:
             verdict = _with_siblings(self._judge(query, hits, confirmed, copies), siblings)
         if confirmed is None:
@@ -87,8 +88,8 @@ class Judge:
             queries = "such sums" if query.terms else "captions"
             return replace(verdict, reasons=(f"− {reason}{queries}; nothing here is about this", *_unknown(query)))
         if not content:
-            nothing = "every word is subtracted again" if query.terms else "only function words, which fit any caption"
-            reasons = (f"− {nothing}", *_unknown(query))
+            nothing = "what its positive terms name is subtracted again, or nothing" if query.terms else ""
+            reasons = (f"− {nothing or 'no known content word: function words fit any caption'}", *_unknown(query))
             return replace(verdict, reasons=reasons, advice="name what should be in the image")
         if short or query.terms:
             return self._judge_short(query, hits, confirmed, verdict)
@@ -106,16 +107,11 @@ class Judge:
             whole=0.0 if calibration.least_content is None else calibration.whole_recall,
             by_images=calibration.by_images,
         )
-        reasons = []
-        if confirmed is not None and attainable:
-            few = f"; only {_count(attainable, 'caption')} could be" if attainable < LEAST_ATTAINABLE else ""
-            reasons.append(f"{self._seen(confirmed)}{few}")
-        else:
-            reasons.append(f"· nothing to confirm the hits by: no {self._what()} of its words")
+        reasons = self._evidence(hits, confirmed, level)
         advice = None
         if not query.terms and calibration.least_content is not None:
             recall, whole = calibration.recall(content), calibration.whole_recall
-            reasons.append(f"− too short for one scene: {_of_100(recall)} {_find(calibration)}, {_whole(whole)}")
+            reasons.append(f"− too short for one scene: {_of_100(recall)} {self._find()}, {_whole(whole)}")
             advice = self._longer(content) if level != "reliable" else None
         reasons += [*_unknown(query), *self._nothing_reliable()]
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
@@ -145,14 +141,14 @@ class Judge:
         if level == "unreliable" and five is not None and five >= SHORT_RELIABLE:
             level = "doubtful"  # the hits are about the query, if not about its image
         sign = "+" if level == "reliable" else "−"
-        found = f"{_of_100(probability)} queries with such hits {_find(calibration)}, {_whole(whole)}"
+        found = f"{_of_100(probability)} queries with such hits {self._find()}, {_whole(whole)}"
         reasons = [f"{sign} {found}"]
         if confirmed is not None and confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
-            reasons.append(self._seen(confirmed))
+            reasons.append(self._seen(confirmed, True))
         reasons += [*_unknown(query), *self._nothing_reliable()]
         advice = None
         if level != "reliable":
-            reasons += self._doubts(signals, hits)[:2]
+            reasons += self._doubts(signals, hits)[: 1 if query.row is None else 0]
             content = query.count_content_words()
             best = calibration.best_method(content)
             shares = [calibration.recall(content, best), calibration.recall(content)]
@@ -168,13 +164,48 @@ class Judge:
         seen = evidence(confirmed, float(hits.distances[:FIRST].mean()), query.count_content_words())
         return float(predictor.probability(seen))
 
-    def _what(self) -> str:
-        return "image's captions have all" if self._meter.images else "caption has all"
+    def _evidence(self, hits: Ranking, confirmed: Confirmed | None, level: Level) -> list[str]:
+        """Say what a short query or a sum is judged by."""
+        if confirmed is None or not confirmed.attainable:
+            of = "by other captions of its image" if self._meter.images else "by the words of the query"
+            return [f"· no hit can be confirmed {of}"]
+        most = confirmed.hits >= FIRST / 2
+        good = most if level == "doubtful" else level == "reliable"
+        reasons = [self._seen(confirmed, good)]
+        if confirmed.attainable < LEAST_ATTAINABLE:
+            few = f"only {_count(confirmed.attainable, 'caption')} could be"
+            return [f"{_sign(good)} {confirmed.hits} of {confirmed.of} confirmed, {few}"]
+        if good and not most:
+            reasons.append(f"+ the images of the hits have {confirmed.share:.0%} of the words")
+        elif most and not good:
+            reasons.append(f"− the hits are far, {hits.distances[:FIRST].mean():.2f} on average")
+        if not self.calibration.by_images:
+            reasons.append("· without image groups a short query is at most doubtful")
+        elif self.calibration.short_predictor is None:
+            reasons.append("· too few short queries could be measured here")
+        return reasons
 
-    def _seen(self, confirmed: Confirmed) -> str:
+    def _seen(self, confirmed: Confirmed, good: bool) -> str:
         """Say how many hits are confirmed."""
-        says = "confirmed by another caption of the image" if self._meter.images else "have all of the words"
-        return f"{_sign(confirmed.hits >= FIRST / 2)} {confirmed.hits} of {confirmed.of} {says}"
+        says = "confirmed by other captions of their image" if self._meter.images else "have all of the words"
+        return f"{_sign(good)} {confirmed.hits} of {confirmed.of} {says}"
+
+    def _describe(self, query: Query, method: Method) -> str:
+        """Say how often a method finds the image at the query's length."""
+        calibration, content = self.calibration, query.count_content_words(without_vector=method in BY_WORDS)
+        if not content:
+            return f"· {method} is not measured for queries without content words"
+        shares = [calibration.recall(content, method), calibration.recall(content)]
+        found = f"{_of_100(shares[0])} such queries {self._find()}, by infersent {_hundred(shares[1])}"
+        return f"· {_count(content, 'content word')}: by {method} {found}"
+
+    def _find(self) -> str:
+        """Say what a successful query does."""
+        captions = self.calibration.captions
+        among = f" among {captions:,} captions" if captions < len(self._meter.bm25) else ""
+        return (
+            f"find their image{among}" if self.calibration.by_images else "find half of their whole caption's first ten"
+        )
 
     def _count_siblings(self, query: Query, hits: Ranking, copies: NDArray[np.int64]) -> tuple[int, int] | None:
         """Count the other captions of a caption's image among the first ten hits, and all of them.
@@ -194,33 +225,36 @@ class Judge:
         cell = next((cell for cell in cells if not self.calibration.is_short(cell.length)), None)
         if cell is None or cell.by_method["infersent"][0] <= self.calibration.recall(content):
             return None
-        return f"add words: with {cell.length}, {_of_100(cell.by_method['infersent'][0])}"
+        return f"with {cell.length} content words, {_of_100(cell.by_method['infersent'][0])} find it"
 
     def _doubts(self, signals: Signals, hits: Ranking) -> list[str]:
         """List what speaks against the hits of a query that is long enough."""
         doubts = []
         if (farther := self.calibration.share_nearer(signals.nearest)) > _UNUSUAL:
             doubts.append(f"− hit 1 is farther than for {_percent(farther)} of captions")
-        if signals.image_lead and signals.same_image == 0:
-            doubts.append(f"− the first {HITS} hits are of {HITS} different images")
-        hubs = sum(row in self.calibration.hub_set for row in hits.rows[:FIRST].tolist())
-        if hubs >= 2:
-            doubts.append(f"− {hubs} of 10 hits are hubs, which many unrelated queries find")
         matches = round(np.expm1(signals.matches))
         if signals.content > 0 and matches > 10 * FIRST:
             doubts.append(f"− too general: {matches:,} captions have all of its words")
+        if self._meter.images is not None and signals.same_image == 0:
+            doubts.append(f"− the first {len(hits)} hits are of {len(hits)} different images")
+        hubs = sum(row in self.calibration.hub_set for row in hits.rows[:FIRST].tolist())
+        if hubs >= 2:
+            doubts.append(f"− {hubs} of the first ten hits are hubs, which many unrelated queries find")
         return doubts
 
     def _nothing_reliable(self) -> list[str]:
         """Explain why nothing is reliable, where that is so."""
         whole = self.calibration.whole_recall
         if self.calibration.least_content is None:
-            return [
-                f"− nothing is reliable here: not even whole captions {_find(self.calibration)} more often than chance"
-            ]
+            return [f"− nothing is reliable here: not even whole captions {self._find()} more often than chance"]
         if whole >= LEAST_WHOLE:
             return []
-        return [f"− nothing is reliable here: even of whole captions {_of_100(whole)} {_find(self.calibration)}"]
+        return [f"− nothing is reliable here: even of whole captions {_of_100(whole)} {self._find()}"]
+
+
+def _without_copies(ranking: Ranking, copies: NDArray[np.int64]) -> Ranking:
+    """Return the first hits that are no copies of the query."""
+    return ranking.at(np.flatnonzero(~np.isin(ranking.rows, copies)).astype(np.int32)[:HITS])
 
 
 def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdict:
@@ -235,14 +269,9 @@ def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdic
     return replace(verdict, level=level, reasons=(reason, *verdict.reasons))
 
 
-def describe_method(query: Query, method: Method, calibration: Calibration | None) -> Verdict:
-    """Report how often a method succeeds at the query's length; only `infersent` has levels and probabilities."""
-    if calibration is None:
-        return Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
-    content = query.count_content_words(without_vector=method in BY_WORDS)
-    shares = [calibration.recall(content, method), calibration.recall(content)]
-    found = f"{_of_100(shares[0])} such queries {_find(calibration)}, by infersent {_hundred(shares[1])}"
-    return Verdict(None, (f"· {_count(content, 'content word')}: by {method} {found}",))
+def describe_unmeasured(method: Method) -> Verdict:
+    """Say of a method other than `infersent` that it is not measured; it has no level either."""
+    return Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
 
 
 def describe_nothing(query: Query, method: Method) -> Verdict:
@@ -272,7 +301,7 @@ def judge_by_rules(query: Query) -> Verdict:
         level = "doubtful"
     sign = "+" if content > 3 else "−"
     reasons = [f"{sign} {_count(content, 'known content word')}: {_LENGTH_REASONS[content > 1, content > 3]}"]
-    return Verdict(level, (*reasons, *_unknown(query), "· a rule of thumb: nothing is measured yet"))
+    return Verdict(level, (*reasons, *_unknown(query), "· a rule of thumb: nothing is measured here"))
 
 
 _UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason
@@ -286,11 +315,6 @@ NOTHING_KNOWN = Verdict(
     ("− no word of the query is known, so there is nothing to compare: every such query has the same embedding",),
 )
 """Verdict on a query in which no word has a vector."""
-
-
-def _find(calibration: Calibration) -> str:
-    """Say what a successful query does."""
-    return "find their image" if calibration.by_images else "find half of their whole caption's first ten"
 
 
 def _of_100(share: float) -> str:

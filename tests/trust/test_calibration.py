@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from measurements import RISING, UNMEASURED, learned, made, measured, with_recalls, without_foreign
 
 from core.ranking.methods import METHODS
-from core.trust.calibration import LEVELS, SUMS, Calibration, Figures, Level, level_of
+from core.trust.calibration import SUMS, Calibration, Figures, Level, level_of
 from core.trust.measured import Measured
 from core.trust.probes import LENGTHS
 from core.trust.signals import NAMES
 from tui.report import report
 
+LEVELS = ("reliable", "doubtful", "unreliable")  # best first
 NEAREST = NAMES.index("nearest")
 
 
@@ -415,19 +416,19 @@ def test_the_report_names_every_figure_with_its_interval():
         shown = f"{value:{form}} ({value - 0.005:{form}} to {value + 0.006:{form}})"
         assert text.count(shown) == 1, name
     for words in (
-        "AUROC of the chance: 0.811",
+        "AUROC of the predicted probability: 0.811",
         "number of words alone 0.712",
         "hit 1 alone 0.613",
-        "lead over the better 0.099",
+        "better of these by 0.099",
         "of one length: 0.754",
         "calibration error 0.027",
         "without being called reliable: 5.4%",
         "1 word 0.914",
         "2 words 0.925",
-        "but unreliable 3.1%",
-        "but reliable 4.2%",
+        "called unreliable: 3.1%",
+        "called reliable: 4.2%",
         "not to be of this corpus: 86.5%",
-        "called reliable 7.6%",
+        "called reliable: 7.6%",
         "taken for foreign 1.8%",
     ):
         assert words in text
@@ -443,9 +444,12 @@ def test_a_figure_without_an_interval_is_shown_all_the_same(calibration):
 def test_the_report_of_what_cannot_be_measured_has_dashes_and_never_nan(succeeds):
     text = report(made(nothing_to_measure(succeeds=succeeds)))
     assert "nan" not in text.lower()
-    assert "AUROC of the chance: –; of the number of words alone –, of the distance of hit 1 alone –" in text
-    assert "AUROC for five confirmed hits: –" in text
-    assert "called reliable –" in text
+    assert (
+        "AUROC of the predicted probability: –; of the number of words alone –, of the distance of hit 1 alone –"
+        in text
+    )
+    assert "AUROC of their probability for five confirmed hits: –" in text
+    assert "called reliable: –" in text
     assert ("any length" in text) == (not succeeds)
 
 

@@ -51,10 +51,11 @@ def test_a_strong_ridge_lets_other_signals_speak_beside_one_that_decides_alone()
     assert strong[1] / strong[0] > 3 * weak[1] / weak[0]
 
 
-def test_what_signals_contribute_adds_up_to_the_log_odds():
+def test_the_probability_is_that_of_the_weighted_standardized_signals():
     data = measured()
     predictor = Predictor.fit(data.signals, data.success["infersent"])
-    odds = predictor.contributions(data.signals).sum(axis=1) + predictor.intercept
+    standardized = (data.signals - predictor.means) / np.array(predictor.scales)
+    odds = (standardized * predictor.weights).sum(axis=1) + predictor.intercept
     np.testing.assert_allclose(predictor.probability(data.signals), 1 / (1 + np.exp(-odds)))
 
 

@@ -14,6 +14,7 @@ from core.corpus.images import Images
 from core.encoding.matrix import EmbeddingMatrix
 from core.explorer import Explorer
 from core.opening import Opened, Setup, open_
+from core.query import Token
 from core.ranking.arithmetic import weighted_sum
 from core.ranking.lexical import BM25, Lexical
 from core.ranking.methods import METHODS
@@ -111,6 +112,9 @@ class Corrupted:
     def stems(self, text):
         return self._bm25.stems(text)
 
+    def stem(self, word):
+        return self._bm25.stem(word)
+
     def scores(self, stems):
         scores = self._bm25.scores(stems)
         scores[self._changed] = 1e3
@@ -159,7 +163,8 @@ def test_of_every_query_its_confirmed_hits_and_what_is_attainable_are_counted(co
     for i in range(0, len(answered.probes), 17):
         source = answered.probes[i].source
         has = [set() if row % 150 == source % 150 else set(bm25.stems(text)) for row, text in enumerate(captions)]
-        stems = bm25.stems(answered.queries[i].text)
+        content = [text for text in answered.probes[i].tokens if Token(text, True, 0.0).is_content]
+        stems = bm25.stems(" ".join(content))
         confirmed = [
             row
             for row in range(300)

@@ -50,7 +50,8 @@ class VerdictPane(Widget):
             lines += curve(self.calibration, content, self.answer.method)
         lines += [Content.assemble((reason[0], _REASONS[reason[0]]), visible(reason[1:])) for reason in verdict.reasons]
         if verdict.level not in ("reliable", None):
-            compare = [] if self.answer.query.terms else ["c compares the methods"]  # no other method ranks a sum
+            useless = self.answer.query.terms or verdict.in_corpus is False  # no other method ranks a sum
+            compare = [] if useless else ["c compares the methods"]
             advice = [*([visible(verdict.advice)] if verdict.advice else []), *compare]
             lines += [Content.styled(f"→ {'; '.join(advice)}", "$text-accent")] if advice else []
         if self.measuring:
