@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def calibrate_and_measure(measured: Measured, *, seed: int = 0) -> Steps[Calibra
         held, foreign = _half(measured, random), _half(measured.foreign, random)  # (Q,), (F,)
         split = _Split(measured, learn(measured, ~held, ~foreign, least), held, foreign, least)
         splits.append(split.figures(held, foreign))
-        probabilities.append(split.probability[held & ~measured.extra])
+        probabilities.append(split.judged.probability[held & ~measured.extra])
         outcomes.append(split.success[held & ~measured.extra])
         for _ in range(_SAMPLES):
             samples.append(split.sampled(random))
@@ -55,14 +56,8 @@ class _Split:
         self._measured, self._least = measured, least
         self.held, self._foreign_held = held, foreign_held
         self.success = measured.success["infersent"]  # (Q,)
-        self.probability = learned.predictor.probability(measured.signals)  # (Q,)
-        self._short_probability: NDArray[np.float64] | None = None  # (Q,)
-        if learned.short_predictor is not None:
-            self._short_probability = learned.short_predictor.probability(measured.evidence)  # (Q,)
-        self._lost = _are_foreign(learned.nearest, measured)  # (Q,)
-        self._levels = _levels(measured, learned, least, measured.by_images)  # (Q,)
-        self._found = _are_foreign(learned.nearest, measured.foreign)  # (F,)
-        self._foreign_levels = _levels(measured.foreign, learned, least, measured.by_images)  # (F,)
+        self.judged = _judge(measured, learned, least, by_images=measured.by_images)
+        self._foreign_judged = _judge(measured.foreign, learned, least, by_images=measured.by_images)
 
     def figures(self, among: NDArray[np.bool_], foreign: NDArray[np.bool_]) -> dict[str, float]:
         """Measure on some held-out queries, (Q,), and foreign ones, (F,); nan where nothing can be measured."""
@@ -70,25 +65,25 @@ class _Split:
         judged, whole = among & ~measured.extra, among & (measured.kinds == "whole")  # (Q,), (Q,)
         nearest = -measured.signals[:, NAMES.index("nearest")]  # (Q,)
         figures = {
-            "auroc verdict": auroc_of(self.probability[judged], success[judged]),
+            "auroc verdict": auroc_of(self.judged.probability[judged], success[judged]),
             "auroc words": auroc_of(measured.known[judged].astype(float), success[judged]),
             "auroc nearest_distance": auroc_of(nearest[judged], success[judged]),
         }
         best = max(figures["auroc words"], figures["auroc nearest_distance"])
         within = [
-            auroc_of(self.probability[cell], success[cell])
+            auroc_of(self.judged.probability[cell], success[cell])
             for length in _WITHIN_LENGTHS
             for cell in [judged & (measured.lengths == length)]
         ]
-        bins = _bins(self.probability[judged], success[judged])
+        bins = _bins(self.judged.probability[judged], success[judged])
         counts = np.array([count for *_, count in bins])  # (bins,)
         gaps = np.array([abs(predicted - found) for predicted, found, _ in bins])  # (bins,)
         figures |= {
             "auroc_lead": figures["auroc verdict"] - best,
             "auroc_within_length": float(np.nanmean(within)) if np.isfinite(within).any() else float("nan"),
             "ece": float(counts @ gaps / counts.sum()) if len(counts) else float("nan"),
-            "false_alarm": _share((self._levels != "reliable") | self._lost, whole & success),
-            "captions_lost": _share(self._lost, whole),
+            "false_alarm": _share((self.judged.levels != "reliable") | self.judged.is_foreign, whole & success),
+            "captions_lost": _share(self.judged.is_foreign, whole),
         }
         return figures | self._short(among) | self._foreign(foreign)
 
@@ -100,43 +95,55 @@ class _Split:
     def _short(self, among: NDArray[np.bool_]) -> dict[str, float]:
         measured, five = self._measured, has_five(self._measured.evidence)  # (Q,)
         short = are_short(measured, self._least) & (measured.attainable >= LEAST_ATTAINABLE) & among  # (Q,)
-        judged = np.zeros_like(short) if self._short_probability is None else short  # (Q,)
+        judged = np.zeros_like(short) if self.judged.short_probability is None else short  # (Q,)
         figures = {
-            "short condemned_though_right": _share(self._levels == "unreliable", judged & five),
-            "short trusted_though_wrong": _share(self._levels == "reliable", judged & ~five),
+            "short condemned_though_right": _share(self.judged.levels == "unreliable", judged & five),
+            "short trusted_though_wrong": _share(self.judged.levels == "reliable", judged & ~five),
         }
         for length in range(1, int(measured.content[short].max(initial=0)) + 1):
             cell = short & (measured.content == length)  # (Q,)
-            known = self._short_probability
+            known = self.judged.short_probability
             figures[f"short auroc {length}"] = float("nan") if known is None else auroc_of(known[cell], five[cell])
         return figures
 
     def _foreign(self, among: NDArray[np.bool_]) -> dict[str, float]:
         whole = among & (self._measured.foreign.lengths == 0)  # (F,)
         return {
-            "foreign_found": _share(self._found, whole),
-            "foreign_reliable": _share(~self._found & (self._foreign_levels == "reliable"), whole),
+            "foreign_found": _share(self._foreign_judged.is_foreign, whole),
+            "foreign_reliable": _share(
+                ~self._foreign_judged.is_foreign & (self._foreign_judged.levels == "reliable"), whole
+            ),
         }
 
 
-def _levels(asked: Asked, learned: Learned, least: int | None, by_images: bool) -> NDArray[np.str_]:
-    """Return the level of each query, were it about the corpus, (Q,)."""
+class _Judged(NamedTuple):
+    """What a split says of its queries."""
+
+    probability: NDArray[np.float64]
+    """Of success, (Q,)."""
+    short_probability: NDArray[np.float64] | None
+    """Of five confirmed hits, (Q,); None where nothing was learned of that."""
+    levels: NDArray[np.str_]
+    """Levels, were the queries about the corpus, (Q,)."""
+    is_foreign: NDArray[np.bool_]
+    """Whether they are found not to be about the corpus, (Q,)."""
+
+
+def _judge(asked: Asked, learned: Learned, least: int | None, *, by_images: bool) -> _Judged:
     long = learned.predictor.probability(asked.signals)  # (Q,)
     few = learned.short_predictor.probability(asked.evidence) if learned.short_predictor else None  # (Q,)
     short = asked.content < (np.inf if least is None else least)  # (Q,)
-    return np.array(
-        [
-            level_of(
-                short=bool(short[i]),
-                probability=(None if few is None else few[i]) if short[i] else long[i],
-                attainable=int(asked.attainable[i]),
-                whole=learned.whole if least is not None else 0.0,
-                by_images=by_images,
-            )
-            for i in range(len(short))
-        ],
-        np.str_,
-    )
+    levels = [
+        level_of(
+            short=bool(short[i]),
+            probability=(None if few is None else few[i]) if short[i] else long[i],
+            attainable=int(asked.attainable[i]),
+            whole=learned.whole if least is not None else 0.0,
+            by_images=by_images,
+        )
+        for i in range(len(short))
+    ]
+    return _Judged(long, few, np.array(levels, np.str_), _are_foreign(learned.nearest, asked))
 
 
 def _half(asked: Asked, random: np.random.Generator) -> NDArray[np.bool_]:

@@ -123,15 +123,17 @@ def probe(
     groups = images.of[sources] if images is not None else sources  # (Q,)
     stems = lists.stems.__getitem__
     asked = yield from _look(probes, groups, embeddings, nearest, stems, meter=meter, leave_out=answered.leave_out)
-    foreign, foreign_probes = yield from _foreign(matrix, text_encoder, meter=meter, random=_again(seed))
+    foreign, foreign_probes = yield from _foreign(matrix, text_encoder, meter=meter, random=np.random.default_rng(seed))
     success = yield from _success(lists.rows, sources, probes, images)
     hubs = yield from _hubs(matrix, random, device)
     drawn = _draw(matrix, _RANDOM_CAPTIONS, random)  # (R,)
     distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
     distances[sources[:, None] == drawn] = np.nan  # (Q, R)
     yield Progress("calibrating: random pairs", len(probes), len(probes), "queries")
-    sums = yield from _sums(probes, matrix, text_encoder, random=_again(seed), of_captions=True)
-    foreign_sums = yield from _sums(foreign_probes, matrix, text_encoder, random=_again(seed), of_captions=False)
+    sums = yield from _sums(probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=True)
+    foreign_sums = yield from _sums(
+        foreign_probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=False
+    )
     captions = len(matrix) if answered.among is None else len(answered.among)
     return Measured(
         **{name: getattr(asked, name) for name in Asked.__slots__},
@@ -147,11 +149,6 @@ def probe(
         sums=sums,
         foreign_sums=foreign_sums,
     )
-
-
-def _again(seed: int) -> np.random.Generator:
-    """Start the random numbers anew, so that one part of the measurement does not depend on another."""
-    return np.random.default_rng(seed)
 
 
 def _sample(n: int, images: Images | None, random: np.random.Generator) -> NDArray[np.int64] | None:
