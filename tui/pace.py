@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -41,8 +42,10 @@ class Pace:
         (then, was), seconds = self._seen[0], now - self._seen[0][0]
         if seconds > 0.2 and progress.done > was:
             rate = (progress.done - was) / (now - then)
-            left = round((progress.total - progress.done) / rate)
-            parts += [f"{rate:,.0f} {progress.unit}/s", f"{left // 60}:{left % 60:02} left"]
+            seconds_left = (progress.total - progress.done) / rate if rate else math.inf
+            if math.isfinite(seconds_left):
+                left = round(seconds_left)
+                parts += [f"{rate:,.0f} {progress.unit}/s", f"{left // 60}:{left % 60:02} left"]
         return " · ".join(parts)
 
 

@@ -1,7 +1,7 @@
 """Progress as a line with rate and time left."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.store.progress import Progress
@@ -70,6 +70,7 @@ def test_a_long_pause_is_survived():
 
 @pytest.mark.parametrize("unit", ["captions", "MB"])
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 100)), min_size=1, max_size=30))
+@example([(0.0, 0.0), (2.2e-313, 1.0)])  # so slow that the time left is infinite
 def test_every_line_starts_with_the_stage(unit, steps):
     pace, now = Pace(), 0.0
     for done, seconds in steps:
