@@ -308,7 +308,7 @@ def test_the_verdict_on_another_method_is_what_was_measured_of_it_at_the_querys_
         seen, measured = verdict.reasons
         looked_at = min(10, len(calibrated.ask(text, method=method).hits))
         sign = "+" if verdict.confirmed >= 5 else "−"
-        assert seen == f"{sign} {verdict.confirmed} of {looked_at} confirmed by another caption of the image"
+        assert seen == f"{sign} {verdict.confirmed} of {looked_at} confirmed by other captions of their image"
         shares = [f"{100 * calibration.recall(length, each):.0f}" for each in (method, "infersent")]
         assert measured.startswith(f"· {length} content word")
         assert f"by {method} {shares[0]} of 100 such queries find their image, by infersent {shares[1]}" in measured
