@@ -65,8 +65,9 @@ def confirm(
             shared &= counts > 0
             shares += (counts[images.of[first]] > 0) / len(lists)
             alone.append(rows[counts[of] == 1])  # no other caption of their image has it
-        never = np.union1d(np.concatenate(alone), leave_out)  # (n,)
-        confirmed = shared[images.of[first]] & ~np.isin(first, never)  # (10,)
+        never = np.zeros(len(images.of), bool)  # (N,)
+        never[np.concatenate([*alone, leave_out])] = True
+        confirmed = shared[images.of[first]] & ~never[first]  # (10,)
         attainable = int(images.sizes[shared].sum()) - int(shared[images.of[never]].sum())
     share = float(shares.mean()) if len(first) else 0.0
     return Confirmed(int(confirmed.sum()), len(first), attainable, share)
