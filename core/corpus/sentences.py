@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,16 @@ class Sentences:
     def wordless(self) -> NDArray[np.int64]:
         """Return the rows without a known word, which contain only the two marks, ascending."""
         return np.flatnonzero(np.diff(self.starts) <= 2)
+
+    def count(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Count how often each id occurs in all sentences; same shape."""
+        counts = self._counts
+        return np.where(ids < len(counts), counts[np.minimum(ids, len(counts) - 1)], 0)
+
+    @cached_property
+    def _counts(self) -> NDArray[np.int64]:
+        """Occurrences by id, up to the highest one, (highest + 1,)."""
+        return np.bincount(self.ids)
 
     def find(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the rows with exactly these token ids, ascending."""

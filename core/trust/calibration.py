@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 
 from core.ranking.methods import METHODS, Method
 from core.store.whole import write_json
+from core.trust.domain import Domain, domain_key
 from core.trust.predictor import Predictor
 from core.trust.signals import NAMES
 
-FORMAT = 5
+FORMAT = 6
 """Version of the file layout and of the measurement."""
-SUMS = "sum"
-"""Key of the sums in `Calibration.nearest`."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
 """Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
-_MIN_CUTS = 50  # of either kind, to tell them apart by distance
 
 Level = Literal["reliable", "doubtful", "unreliable"]
 LEAST_ATTAINABLE = 10
@@ -64,18 +62,6 @@ class Recall:
     """Number of test queries."""
     by_method: dict[str, tuple[float, float, float]]
     """Rate of success, 0..1, and its 95 % bootstrap interval, by method."""
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """Distances of hit 1 for queries of one length: some cut from captions, some from foreign sentences."""
-
-    captions: tuple[int, float, float]
-    """Of caption cuts: their number, mean and standard deviation."""
-    foreign: tuple[int, float, float]
-    """Of foreign cuts, likewise."""
-    farthest: float
-    """99 % of the caption cuts are nearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +131,8 @@ class Calibration:
     random_distances: Mapping[str, tuple[float, ...]]
     """Quantiles at `TAIL` of the distances between queries and random captions, by length in tokens; 0 for whole
     captions."""
-    nearest: Mapping[str, Nearest]
-    """Distances of hit 1 by length in tokens; 0 for whole captions and sentences, `SUMS` for sums."""
+    domains: Mapping[str, Domain]
+    """What tells queries about the corpus from foreign ones, by `domain_key`, where enough were measured."""
     hubs: NDArray[np.int32]
     """Captions that far more captions than usual have among their first ten hits, ascending."""
     figures: Figures
@@ -186,9 +172,9 @@ class Calibration:
             return np.full(np.shape(distances), np.nan)
         return np.asarray(1 - np.interp(distances, self.random_distances[length], TAIL))
 
-    def in_corpus(self, nearest: float, known: int | None) -> bool | None:
-        """Tell whether a query of `known` tokens, or a sum, None, is about what the corpus is about."""
-        return is_in_corpus(self.nearest, nearest, known)
+    def domain(self, known: int | None) -> Domain | None:
+        """Return what tells whether a query of `known` tokens, or a sum, None, is about the corpus, if measured."""
+        return self.domains.get(domain_key(known))
 
     def share_nearer(self, distance: float) -> float:
         """Return the share of whole captions whose hit 1 is nearer, 0..1; 0.5 if not measured."""
@@ -232,11 +218,14 @@ class Calibration:
                 for cell in plain.pop("curve")
             )
             hubs = np.array(plain.pop("hubs"), np.int32)
-            nearest = {length: Nearest(**_tupled(cell)) for length, cell in plain.pop("nearest").items()}
+            domains = {
+                key: Domain(**cell | {"predictor": Predictor(**_tupled(cell["predictor"]))})
+                for key, cell in plain.pop("domains").items()
+            }
             predictor, short = Predictor(**_tupled(plain.pop("predictor"))), plain.pop("short_predictor")
             loaded = cls(
                 **_tupled(plain)
-                | {"curve": curve, "hubs": hubs, "nearest": nearest, "predictor": predictor}
+                | {"curve": curve, "hubs": hubs, "domains": domains, "predictor": predictor}
                 | {"short_predictor": short and Predictor(**_tupled(short))}
                 | {"figures": Figures(**_tupled(plain.pop("figures")))}
             )
@@ -253,46 +242,18 @@ class Calibration:
         if self.short_predictor is not None:
             self.short_predictor.probability(np.zeros(4))
         self.closer_than(0.5, 1)
-        self.in_corpus(0.5, 1)
-        for near in self.nearest.values():
-            _ = near.farthest + _log_density(0.5, near.captions) + _log_density(0.5, near.foreign)
+        for domain in self.domains.values():
+            domain.contains(0.5 * domain.farthest, 0.0)
         self.share_nearer(0.5)
         self.figures.try_out()
 
 
-def is_in_corpus(by_length: Mapping[str, Nearest], nearest: float, known: int | None) -> bool | None:
-    """Tell whether a query is about what the corpus is about.
-
-    It is not when hit 1 is farther than for 99 % of the caption cuts of its length, and that distance is likelier among
-    foreign cuts, by normal densities.
-
-    Args:
-        by_length: What was measured.
-        nearest: Distance of the query's hit 1.
-        known: Its number of known tokens; None for a sum.
-
-    Returns:
-        None when too few cuts of either kind were measured.
-    """
-    length = SUMS if known is None else _measured_length(by_length, known)
-    cell = None if length is None else by_length.get(length)
-    if cell is None or min(cell.captions[0], cell.foreign[0]) < _MIN_CUTS:
-        return None
-    return nearest <= cell.farthest or _log_density(nearest, cell.captions) >= _log_density(nearest, cell.foreign)
-
-
 def _measured_length(by_length: Mapping[str, Any], known: int) -> str | None:
     """Return the key of the measured length next to a number of tokens, 0 beyond the longest; None without any."""
-    lengths = [int(length) for length in by_length if length not in ("0", SUMS)]
+    lengths = [int(length) for length in by_length if length != "0"]
     if not lengths:
         return None
     return "0" if known > max(lengths) else str(min(lengths, key=lambda length: abs(np.log(length / max(1, known)))))
-
-
-def _log_density(value: float, normal: tuple[int, float, float]) -> float:
-    """Return the logarithm of a normal density, given as number, mean and standard deviation; up to a constant."""
-    _, mean, deviation = normal
-    return -(((value - mean) / max(deviation, 1e-3)) ** 2) / 2 - float(np.log(max(deviation, 1e-3)))
 
 
 def _without_nan(value: Any) -> Any:

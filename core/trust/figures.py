@@ -9,8 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.store.progress import Progress, Steps
-from core.trust.calibration import LEAST_ATTAINABLE, Calibration, Figures, Nearest, is_in_corpus, level_of
-from core.trust.learning import Learned, are_short, calibrate, curve_of, has_five, learn, least_content_of
+from core.trust.calibration import LEAST_ATTAINABLE, Calibration, Figures, level_of
+from core.trust.domain import Domain, domain_key
+from core.trust.learning import (
+    Learned,
+    are_short,
+    calibrate,
+    curve_of,
+    domain_figures,
+    has_five,
+    learn,
+    least_content_of,
+)
 from core.trust.measured import Asked, Measured
 from core.trust.predictor import auroc_of
 from core.trust.signals import NAMES
@@ -143,7 +153,7 @@ def _judge(asked: Asked, learned: Learned, least: int | None, *, by_images: bool
         )
         for i in range(len(short))
     ]
-    return _Judged(long, few, np.array(levels, np.str_), _are_foreign(learned.nearest, asked))
+    return _Judged(long, few, np.array(levels, np.str_), _are_foreign(learned.domains, asked))
 
 
 def _half(asked: Asked, random: np.random.Generator) -> NDArray[np.bool_]:
@@ -153,11 +163,13 @@ def _half(asked: Asked, random: np.random.Generator) -> NDArray[np.bool_]:
     return np.asarray(half[groups], bool)
 
 
-def _are_foreign(nearest: Mapping[str, Nearest], asked: Asked) -> NDArray[np.bool_]:
+def _are_foreign(domains: Mapping[str, Domain], asked: Asked) -> NDArray[np.bool_]:
     """Tell which queries are not about the corpus, (Q,)."""
-    distances = asked.signals[:, NAMES.index("nearest")].tolist()
-    pairs = zip(distances, asked.known.tolist(), strict=True)
-    return np.array([is_in_corpus(nearest, distance, known) is False for distance, known in pairs], bool)
+    keys = np.array([domain_key(known) for known in asked.known.tolist()], np.str_)  # (Q,)
+    figures, foreign = domain_figures(asked), np.zeros(len(keys), bool)  # (Q, 2), (Q,)
+    for key, domain in domains.items():
+        foreign[keys == key] = ~domain.contains(*figures[keys == key].T)
+    return foreign
 
 
 def _share(event: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:

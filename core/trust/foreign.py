@@ -23,7 +23,6 @@ def cut_foreign(sentences: Sentences, vocabulary: Vocabulary, random: np.random.
     Cuts whose words all occur in the captions, `sentences`, are dropped: they may belong to the corpus. The source of a
     cut is the number of its sentence.
     """
-    in_captions = set(np.unique(sentences.ids).tolist())
     probes = []
     for number, text in enumerate(foreign_sentences()):
         ids = vocabulary.look_up(text).ids[1:-1]  # (T,) the known tokens
@@ -33,7 +32,7 @@ def cut_foreign(sentences: Sentences, vocabulary: Vocabulary, random: np.random.
                 continue
             start = int(random.integers(len(ids) - length + 1)) if length else 0
             part = slice(start, start + length) if length else slice(None)
-            if not in_captions.issuperset(ids[part].tolist()):
+            if not sentences.count(ids[part]).all():
                 kind: Kind = "span" if length else "whole"
                 probes.append(Probe(kind, length, number, tuple(words[part]), tuple(ids[part].tolist())))
     return probes

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from core.ranking.methods import METHODS
 from core.ranking.ranking import FIRST
 from core.store.progress import Progress, Steps
-from core.trust.calibration import LEAST_ATTAINABLE, SUMS, TAIL, Calibration, Figures, Nearest, Recall
-from core.trust.measured import Measured
+from core.trust.calibration import LEAST_ATTAINABLE, TAIL, Calibration, Figures, Recall
+from core.trust.domain import LONG, SUMS, Domain
+from core.trust.measured import Asked, Measured
 from core.trust.predictor import Predictor
 from core.trust.probes import KINDS, LENGTHS
 from core.trust.signals import NAMES
@@ -36,7 +37,7 @@ class Learned(NamedTuple):
 
     predictor: Predictor
     short_predictor: Predictor | None
-    nearest: dict[str, Nearest]
+    domains: dict[str, Domain]
     whole: float
     """How often whole captions succeed."""
 
@@ -63,7 +64,7 @@ def calibrate(
             for cell in [(measured.lengths == length) & (measured.kinds != "words")]
             if cell.any()
         },
-        nearest=learned.nearest,
+        domains=learned.domains,
         hubs=measured.hubs,
         figures=figures,
     )
@@ -82,7 +83,7 @@ def learn(
     return Learned(
         Predictor.fit(measured.signals[equal], success[equal]),
         Predictor.fit(measured.evidence[short], five[short], ridge=_SHORT_RIDGE * short.sum()) if enough else None,
-        _nearest(measured, part, foreign),
+        _domains(measured, part, foreign),
         float(success[whole].mean()) if whole.any() else 0.0,
     )
 
@@ -98,27 +99,21 @@ def has_five(evidence: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(evidence[:, 0] >= FIRST / 2)
 
 
-def _nearest(measured: Measured, part: NDArray[np.bool_], foreign_part: NDArray[np.bool_]) -> dict[str, Nearest]:
-    """Summarize the distances of hit 1, by length and of sums, of caption cuts and foreign cuts."""
-    at, foreign = NAMES.index("nearest"), measured.foreign
-    cuts = {
-        str(length): (
-            measured.signals[(measured.lengths == length) & (measured.kinds != "words") & part, at],
-            foreign.signals[(foreign.lengths == length) & foreign_part, at],
-        )
-        for length in (*LENGTHS, 0)
-    }
-    cuts[SUMS] = (measured.sums, measured.foreign_sums)
-    return {
-        length: Nearest(_normal(captions), _normal(others), float(np.quantile(captions, 0.99)))
-        for length, (captions, others) in cuts.items()
-        if len(captions)
-    }
+def _domains(measured: Measured, part: NDArray[np.bool_], foreign_part: NDArray[np.bool_]) -> dict[str, Domain]:
+    """Learn what tells caption cuts from foreign cuts, by length, and sums of the former from sums of the latter."""
+    domains = {SUMS: Domain.learn(measured.sums[:, None], measured.foreign_sums[:, None])}
+    for length in (*LENGTHS, 0):
+        width = 2 if length == 0 or length >= LONG else 1
+        captions = part & (measured.lengths == length) & (measured.kinds != "words")  # (Q,)
+        foreign = foreign_part & (measured.foreign.lengths == length)  # (F,)
+        cuts = (domain_figures(measured)[captions, :width], domain_figures(measured.foreign)[foreign, :width])
+        domains[str(length)] = Domain.learn(*cuts)
+    return {key: domain for key, domain in domains.items() if domain is not None}
 
 
-def _normal(values: NDArray[np.float64]) -> tuple[int, float, float]:
-    """Return number, mean and standard deviation; zeros for the last two without values."""
-    return len(values), *((float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0))
+def domain_figures(asked: Asked) -> NDArray[np.float64]:
+    """Return the distance of hit 1 and the commonness of the words of each query, (Q, 2)."""
+    return np.column_stack([asked.signals[:, NAMES.index("nearest")], asked.commonness])
 
 
 def curve_of(measured: Measured, random: np.random.Generator) -> Steps[tuple[Recall, ...]]:

@@ -23,6 +23,8 @@ class Asked:
     """Number of known content words, (Q,)."""
     groups: NDArray[np.int64]
     """Number of the image, or foreign sentence, that the query was cut from, (Q,). A group is held out as a whole."""
+    commonness: NDArray[np.float64]
+    """How common the words are, see `commonness_of`, (Q,)."""
     signals: NDArray[np.float64]
     """Signals, (Q, S)."""
     evidence: NDArray[np.float64]

@@ -22,6 +22,7 @@ from core.ranking.ranking import FIRST
 from core.ranking.search import Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
 from core.trust.confirmation import confirm, content_stems, evidence
+from core.trust.domain import commonness_of
 from core.trust.foreign import cut_foreign
 from core.trust.measured import Asked, Measured
 from core.trust.probes import Probe, cut_probes, cut_sums
@@ -122,7 +123,8 @@ def probe(
         nearest = yield from _search(*parts, k=HITS, device=device, name="all captions")
     groups = images.of[sources] if images is not None else sources  # (Q,)
     stems = lists.stems.__getitem__
-    asked = yield from _look(probes, groups, embeddings, nearest, stems, meter=meter, leave_out=answered.leave_out)
+    seen = (groups, embeddings, nearest, stems)
+    asked = yield from _look(probes, matrix.sentences, *seen, meter=meter, leave_out=answered.leave_out)
     foreign, foreign_probes = yield from _foreign(matrix, text_encoder, meter=meter, random=np.random.default_rng(seed))
     success = yield from _success(lists.rows, sources, probes, images)
     hubs = yield from _hubs(matrix, random, device)
@@ -169,6 +171,7 @@ def _sample(n: int, images: Images | None, random: np.random.Generator) -> NDArr
 
 def _look(
     probes: Sequence[Probe],
+    sentences: Sentences,
     groups: NDArray[np.integer],
     embeddings: NDArray[np.float32],
     nearest: Nearest,
@@ -182,10 +185,11 @@ def _look(
     `stems` returns the stems of a query by its number. A query without hits, where all captions are copies, gets zeros.
     """
     signals, seen = np.zeros((len(probes), len(NAMES))), np.zeros((len(probes), 4))  # (Q, S), (Q, 4)
-    attainable = np.zeros(len(probes), np.int64)  # (Q,)
+    attainable, commonness = np.zeros(len(probes), np.int64), np.zeros(len(probes))  # (Q,), (Q,)
     for i, each in enumerate(probes):
         cosines = nearest.cosines[i, :HITS]  # (HITS,)
         found = np.isfinite(cosines)  # (HITS,)
+        commonness[i] = commonness_of(np.array(each.ids), sentences, leave_out[i])
         hits, cosines = nearest.rows[i, : len(cosines)][found], cosines[found]  # (K,), (K,)
         if len(hits):
             words, own = stems(i), leave_out[i]
@@ -204,6 +208,7 @@ def _look(
         known=np.array([len(each.ids) for each in probes], np.int64),
         content=np.array([each.content for each in probes], np.int64),
         groups=np.asarray(groups, np.int64),
+        commonness=commonness,
         signals=signals,
         evidence=seen,
         attainable=attainable,
@@ -243,7 +248,8 @@ def _foreign(
         return meter.bm25.stems(" ".join(probes[i].tokens))
 
     groups = np.array([each.source for each in probes], np.int64)  # (F,)
-    asked = yield from _look(probes, groups, embeddings, nearest, stems, meter=meter, leave_out=nobody)
+    seen = (groups, embeddings, nearest, stems)
+    asked = yield from _look(probes, matrix.sentences, *seen, meter=meter, leave_out=nobody)
     return asked, probes
 
 

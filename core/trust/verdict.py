@@ -14,6 +14,7 @@ from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
 from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
+from core.trust.domain import commonness_of
 from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
 
 
@@ -79,14 +80,11 @@ class Judge:
     def _judge(self, query: Query, hits: Ranking, confirmed: Confirmed | None, copies: NDArray[np.int64]) -> Verdict:
         """Judge by the first rule that fits: about something else, too short for one image, or long enough."""
         calibration, content = self.calibration, query.count_content_words()
-        nearest = float(hits.distances[0])
-        in_corpus = query.row is not None or calibration.in_corpus(nearest, None if query.terms else query.known)
         whole, short = calibration.whole_recall, calibration.is_short(content)
+        in_corpus, foreign = self._is_in_corpus(query, float(hits.distances[0]))
         verdict = Verdict("unreliable", (), whole=whole, in_corpus=in_corpus, long_enough=not short)
         if in_corpus is False:
-            reason = f"not in this corpus: hit 1 is at {nearest:.2f}, farther than for 99% of "
-            queries = "such sums" if query.terms else "captions"
-            return replace(verdict, reasons=(f"− {reason}{queries}; nothing here is about this", *_unknown(query)))
+            return replace(verdict, reasons=(f"− not in this corpus: {foreign}", *_unknown(query)))
         if not content:
             nothing = "what its positive terms name is subtracted again, or nothing" if query.terms else ""
             reasons = (f"− {nothing or 'no known content word: function words fit any caption'}", *_unknown(query))
@@ -94,6 +92,20 @@ class Judge:
         if short or query.terms:
             return self._judge_short(query, hits, confirmed, verdict)
         return self._judge_long(query, hits, confirmed, copies, verdict)
+
+    def _is_in_corpus(self, query: Query, nearest: float) -> tuple[bool | None, str]:
+        """Tell whether a query is about what the corpus is about, and why not."""
+        if query.row is not None:
+            return True, ""
+        domain = self.calibration.domain(None if query.terms else query.known)
+        if domain is None:
+            return None, ""
+        if domain.contains(nearest, commonness_of(query.ids[1:-1], self._sentences)):
+            return True, ""
+        if nearest <= domain.farthest:
+            return False, f"hit 1 is at {nearest:.2f}, and captions seldom use such words"
+        queries = "such sums" if query.terms else "captions"
+        return False, f"hit 1 is at {nearest:.2f}, farther than for 99% of {queries}; nothing here is about this"
 
     def _judge_short(self, query: Query, hits: Ranking, confirmed: Confirmed | None, verdict: Verdict) -> Verdict:
         """Judge a query too short to single out an image, or a sum, by what is seen of its hits."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from measurements import RISING, UNMEASURED, learned, made, measured, with_recalls, without_foreign
 
 from core.ranking.methods import METHODS
-from core.trust.calibration import SUMS, Calibration, Figures, Level, level_of
+from core.trust.calibration import Calibration, Figures, Level, level_of
+from core.trust.domain import SUMS, Domain
 from core.trust.measured import Measured
 from core.trust.probes import LENGTHS
 from core.trust.signals import NAMES
@@ -213,7 +214,7 @@ def test_a_saved_calibration_loads_as_it_was(calibration, tmp_path):
     assert loaded.predictor.probability(signals) == calibration.predictor.probability(signals)
     assert loaded.short_predictor.probability(np.ones(4)) == calibration.short_predictor.probability(np.ones(4))
     assert loaded.closer_than(np.array([0.3]), 2) == calibration.closer_than(np.array([0.3]), 2)
-    assert [loaded.in_corpus(distance, None) for distance in (0.3, 0.8)] == [True, False]
+    assert loaded.domain(None).contains([0.3, 0.8], np.zeros(2)).tolist() == [True, False]
     assert report(loaded) == report(calibration)
 
 
@@ -242,7 +243,7 @@ def test_what_cannot_be_measured_is_null_never_nan(tmp_path, succeeds):
     assert document["false_alarm"] == (0 if succeeds else None)
     assert document["short"] == {"auroc": {}, "condemned_though_right": None, "trusted_though_wrong": None}
     assert document["short_predictor"] is None
-    assert SUMS not in document["nearest"]
+    assert document["domains"] == {}
     loaded = reloaded(calibration, tmp_path)
     assert np.isnan([loaded.figures.auroc["verdict"], loaded.figures.auroc_lead, loaded.figures.foreign_found]).all()
     assert loaded.document() == calibration.document()
@@ -272,7 +273,7 @@ def without(text: str, *path: str | int) -> str:
         lambda text: "null",
         lambda text: "\xff",
         lambda text: changed(text, format=0),
-        lambda text: changed(text, format=4),
+        lambda text: changed(text, format=5),
         lambda text: changed(text, signals=["known"]),
         lambda text: changed(text, curve=3),
         lambda text: changed(text, curve=[{"kind": "span"}]),
@@ -282,7 +283,7 @@ def without(text: str, *path: str | int) -> str:
         lambda text: changed(text, short_predictor={}),
         lambda text: changed(text, figures=None),
         lambda text: changed(text, figures={}),
-        lambda text: changed(text, nearest=[]),
+        lambda text: changed(text, domains=[]),
         lambda text: changed(text, whole_nearest="near"),
         lambda text: changed(text, hubs="many"),
         lambda text: changed(text, more=1),
@@ -305,8 +306,8 @@ def test_a_damaged_or_older_file_is_a_miss(calibration, tmp_path, damage):
         *(("predictor", part, 0) for part in ("means", "scales", "weights")),
         ("curve", 0, "by_method", "bm25"),
         ("curve", 0, "count"),
-        ("nearest", SUMS, "foreign"),
-        ("nearest", SUMS, "captions", 0),
+        *(("domains", SUMS, field.name) for field in fields(Domain)),
+        ("domains", SUMS, "predictor", "weights", 0),
         ("figures", "auroc", "words"),
         ("figures", "short", "auroc"),
         ("figures", "short", "condemned_though_right"),

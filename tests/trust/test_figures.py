@@ -11,7 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from core.ranking.methods import METHODS
 from core.trust import figures as figures_module
-from core.trust.calibration import LEAST_ATTAINABLE, Calibration, is_in_corpus, level_of
+from core.trust.calibration import LEAST_ATTAINABLE, Calibration, level_of
+from core.trust.domain import domain_key
 from core.trust.learning import Learned
 from core.trust.measured import Asked, Measured
 from core.trust.signals import NAMES
@@ -189,7 +190,8 @@ def level(asked: Asked, split: Split, i: int, *, by_images: bool = True) -> str:
 
 
 def is_foreign(asked: Asked, split: Split, i: int) -> bool:
-    return is_in_corpus(split.learned.nearest, float(asked.signals[i, NEAREST]), int(asked.known[i])) is False
+    domain = split.learned.domains.get(domain_key(int(asked.known[i])))
+    return domain is not None and not domain.contains(asked.signals[i, NEAREST], asked.commonness[i])
 
 
 def test_false_alarms_are_succeeding_whole_captions_not_called_reliable(data, calibration, splits):
@@ -325,6 +327,8 @@ def test_far_foreign_sentences_are_found_and_never_called_reliable():
     data = measured(each=200)
     success = data.success["infersent"]
     sentences = foreign(np.random.default_rng(0))
+    data = replace(data, commonness=np.zeros(len(data.kinds)))
+    sentences = replace(sentences, commonness=np.zeros(len(sentences.known)))
     looks_good = np.zeros_like(sentences.signals)
     looks_good[:, 3] = 1
     near = with_signal(replace(data, foreign=replace(sentences, signals=looks_good)), success * 2.0 - 1)
@@ -502,4 +506,4 @@ def test_the_seed_determines_every_figure_and_nothing_that_is_learned(data, cali
     assert all_figures(other) == pytest.approx(all_figures(calibration), abs=0.05)
     assert other.predictor == calibration.predictor
     assert other.short_predictor == calibration.short_predictor
-    assert other.nearest == calibration.nearest
+    assert other.domains == calibration.domains

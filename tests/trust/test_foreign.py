@@ -10,12 +10,9 @@ from core.explorer import Explorer
 from core.opening import Setup, open_
 from core.store.cache import Cache
 from core.store.progress import finish
-from core.trust.calibration import Nearest, is_in_corpus
 from core.trust.foreign import cut_foreign, foreign_sentences
 from core.trust.probes import LENGTHS
 from core.trust.signals import NAMES
-
-NORMAL = Nearest(captions=(100, 0.3, 0.1), foreign=(100, 0.7, 0.05), farthest=0.5)
 
 
 def test_there_are_four_hundred_different_foreign_sentences():
@@ -39,26 +36,6 @@ def test_foreign_queries_are_runs_of_known_words_not_all_of_them_in_the_captions
             assert list(each.ids) == vocabulary.look_up(texts[each.source]).ids[1:-1].tolist()
 
 
-def test_a_query_as_near_as_captions_are_is_in_the_corpus_and_one_as_far_as_foreign_ones_is_not():
-    cells = {"4": NORMAL, "0": NORMAL}
-    assert is_in_corpus(cells, 0.3, 4) is True
-    assert is_in_corpus(cells, 0.5, 4) is True
-    assert is_in_corpus(cells, 0.7, 4) is False
-    assert is_in_corpus(cells, 0.7, 40) is False
-
-
-def test_a_far_query_is_in_the_corpus_as_long_as_foreign_ones_are_farther_still():
-    cells = {"4": Nearest(captions=(100, 0.3, 0.2), foreign=(100, 1.5, 0.05), farthest=0.5)}
-    assert is_in_corpus(cells, 0.6, 4) is True
-
-
-@pytest.mark.parametrize(("captions", "foreign"), [(49, 100), (100, 49)])
-def test_with_too_few_cuts_of_either_kind_nothing_is_known(captions, foreign):
-    cell = Nearest((captions, 0.3, 0.1), (foreign, 0.7, 0.05), 0.5)
-    assert is_in_corpus({"4": cell}, 0.9, 4) is None
-    assert is_in_corpus({}, 0.9, 4) is None
-
-
 def test_a_calibration_tells_foreign_queries_and_says_how_often():
     data = measured(each=240, whole=240)
     calibration = made(data)
@@ -66,8 +43,7 @@ def test_a_calibration_tells_foreign_queries_and_says_how_often():
     assert calibration.figures.foreign_reliable == 0
     assert calibration.figures.captions_lost <= 0.05
     far = float(data.foreign.signals[:, NAMES.index("nearest")].mean())
-    assert calibration.in_corpus(far, 4) is False
-    assert calibration.in_corpus(0.0, 4) is True
+    assert calibration.domain(4).contains([far, 0.0], np.zeros(2)).tolist() == [False, True]
 
 
 @pytest.fixture(scope="module")

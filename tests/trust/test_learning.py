@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from measurements import RISING, learned, measured, with_recalls, without_foreign
+from measurements import RISING, learned, measured, with_recalls
 
-from core.trust.calibration import LEAST_ATTAINABLE, SUMS, Calibration
+from core.trust.calibration import LEAST_ATTAINABLE, Calibration
 from core.trust.learning import Learned, are_short, has_five, learn
 from core.trust.measured import Asked, Measured
 from core.trust.predictor import Predictor
@@ -138,7 +138,7 @@ def test_each_thing_is_learned_from_what_belongs_to_it():
     assert changed(success=fails | {"infersent": data.success["infersent"]}) == set()
     assert changed(success=fails) == {"predictor", "whole"}
     assert changed(evidence=10 - data.evidence) == {"short_predictor"}
-    assert changed(foreign=spoiled(data.foreign, foreign_part)) == {"nearest"}
+    assert changed(foreign=spoiled(data.foreign, foreign_part)) == {"domains"}
 
 
 def test_extra_whole_captions_teach_only_how_often_whole_captions_succeed():
@@ -165,7 +165,7 @@ def test_a_calibration_is_learned_from_all_queries(calibration):
     expected = learn(data, every, every_foreign, calibration.least_content)
     assert calibration.predictor == expected.predictor == Predictor.fit(data.signals, data.success["infersent"])
     assert calibration.short_predictor == expected.short_predictor
-    assert calibration.nearest == expected.nearest
+    assert calibration.domains == expected.domains
     assert calibration.whole_recall == pytest.approx(expected.whole)
 
 
@@ -241,76 +241,6 @@ def test_the_short_predictor_learns_only_from_short_queries_that_can_be_judged()
     assert short_predictor(replace(data, evidence=evidence)) == short_predictor(data)
     evidence = np.where(judged[:, None], 10 - data.evidence, data.evidence)
     assert short_predictor(replace(data, evidence=evidence)) != short_predictor(data)
-
-
-# Distances of hit 1
-
-
-def test_distances_are_summarized_by_length_without_sets_of_content_words():
-    data = measured()
-    part, foreign_part = halves(data)
-    nearest = learn(data, part, foreign_part, 4).nearest
-    assert set(nearest) == {*map(str, LENGTHS), "0", SUMS}
-    for length in (*LENGTHS, 0):
-        kind = "span" if length else "whole"
-        captions = [
-            data.signals[i, NEAREST]
-            for i in range(len(data.kinds))
-            if part[i] and data.kinds[i] == kind and data.lengths[i] == length
-        ]
-        others = [
-            data.foreign.signals[i, NEAREST]
-            for i in range(len(foreign_part))
-            if foreign_part[i] and data.foreign.lengths[i] == length
-        ]
-        cell = nearest[str(length)]
-        assert cell.captions == pytest.approx((len(captions), np.mean(captions), np.std(captions)))
-        assert cell.foreign == pytest.approx((len(others), np.mean(others), np.std(others)))
-        assert (np.array(captions) <= cell.farthest).mean() == pytest.approx(0.99, abs=1 / len(captions))
-
-
-def test_sums_are_summarized_whatever_the_part():
-    data = measured()
-    for share in (1, 2):
-        part, foreign_part = (np.arange(n) % share == 0 for n in (len(data.kinds), len(data.foreign.known)))
-        cell = learn(data, part, foreign_part, 4).nearest[SUMS]
-        assert cell.captions == pytest.approx((100, data.sums.mean(), data.sums.std()))
-        assert cell.foreign == pytest.approx((100, data.foreign_sums.mean(), data.foreign_sums.std()))
-        assert cell.farthest == pytest.approx(np.quantile(data.sums, 0.99))
-
-
-def test_a_sum_is_told_from_foreign_sums_by_its_own_distances():
-    data = measured(each=120)
-    calibration = learned(replace(data, sums=np.linspace(2.0, 2.2, 50), foreign_sums=np.linspace(2.8, 3.0, 50)))
-    assert calibration.in_corpus(2.1, None) is True
-    assert calibration.in_corpus(2.2, None) is True
-    assert calibration.in_corpus(2.9, None) is False
-    assert calibration.in_corpus(20.0, 4) is False
-    assert calibration.in_corpus(2.1, 4) is True
-    assert calibration.in_corpus(2.0, 400) is True
-
-
-@pytest.mark.parametrize(("sums", "foreign_sums"), [(49, 100), (100, 49), (0, 100), (100, 0), (0, 0)])
-def test_with_too_few_sums_of_either_kind_nothing_is_known_of_a_sum(sums, foreign_sums):
-    data = measured(each=120)
-    data = replace(data, sums=data.sums[:sums], foreign_sums=data.foreign_sums[:foreign_sums])
-    calibration = learned(data)
-    assert calibration.in_corpus(0.3, None) is None
-    assert calibration.in_corpus(0.8, None) is None
-    assert calibration.in_corpus(20.0, 4) is False
-
-
-def test_sums_are_no_measured_length_of_other_queries():
-    data = measured(each=10, whole=10)
-    calibration = learned(replace(data, sums=np.zeros(1000), foreign_sums=np.ones(1000)))
-    assert [calibration.in_corpus(1.0, known) for known in (0, 1, 12, 13, 1000)] == [None] * 5
-    assert calibration.in_corpus(1.0, None) is False
-
-
-def test_without_foreign_queries_nothing_is_known_of_any_query():
-    calibration = learned(without_foreign(measured(each=120)))
-    assert [calibration.in_corpus(20.0, known) for known in (1, 4, 40, None)] == [None] * 4
-    assert calibration.nearest["4"].foreign == (0, 0.0, 0.0)
 
 
 # Random captions

@@ -297,6 +297,16 @@ def test_one_image_of_very_many_captions_leaves_a_sample_of_the_others(monkeypat
     assert len(probing._sample(300, images, np.random.default_rng(seed))) == 50
 
 
+def test_how_common_the_words_are_is_told_by_the_other_captions(copied, few_sources):
+    measured, answered = probe(copied), answered_by(copied)
+    captions = [copied.matrix.sentences[row][1:-1].tolist() for row in range(len(copied.matrix))]
+    for i, each in enumerate(answered.probes):
+        others = [ids for row, ids in enumerate(captions) if row not in answered.leave_out[i]]
+        counts = [sum(ids.count(word) for ids in others) for word in each.ids]
+        expected = np.log((np.array(counts) + 0.5) / len(captions)).mean()
+        assert measured.commonness[i] == pytest.approx(expected)
+
+
 # Sums
 
 

@@ -16,7 +16,8 @@ from core.query import Query, Term, Token
 from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS
 from core.ranking.ranking import Found, Ranking
-from core.trust.calibration import SUMS, Calibration, Figures, Nearest, Recall
+from core.trust.calibration import Calibration, Figures, Recall
+from core.trust.domain import SUMS, Domain
 from core.trust.predictor import Predictor
 from core.trust.probes import LENGTHS
 from core.trust.signals import NAMES, SignalMeter
@@ -267,9 +268,12 @@ def hits_with(dogs: int, **how: object) -> Found:
     return found_of([*DOGS[:dogs], *CATS[: 20 - dogs]], **how)
 
 
-CELL = Nearest(captions=(100, 0.3, 0.1), foreign=(100, 0.9, 0.05), farthest=0.5)
-SUM_CELL = Nearest(captions=(100, 0.6, 0.1), foreign=(100, 1.2, 0.05), farthest=0.8)
-NEAREST = {str(length): CELL for length in (*LENGTHS, 0)} | {SUMS: SUM_CELL}
+def domain_of(farthest: float) -> Domain:
+    """A domain that ends at this distance of hit 1, whatever the words."""
+    return Domain(100, 100, Predictor((farthest,), (0.001,), (-1.0,), 0.0), 0.5, farthest)
+
+
+DOMAINS = dict.fromkeys([*map(str, LENGTHS), "0"], domain_of(0.5)) | {SUMS: domain_of(0.8)}
 SHARE = {1: 0.15, 2: 0.3, 3: 0.5, 4: 0.6, 6: 0.7, 8: 0.7, 12: 0.7}
 BY_COUNT = Predictor((0.0,) * 4, (1.0,) * 4, (1.0, 0.0, 0.0, 0.0), -5.0)
 """Predicts 50 % from five confirmed hits, 27 % from four and 12 % from three."""
@@ -306,7 +310,7 @@ def calibration_of(
         "short_predictor": BY_COUNT,
         "whole_nearest": tuple(np.linspace(0, 1, 101).tolist()),
         "random_distances": {},
-        "nearest": NEAREST,
+        "domains": DOMAINS,
         "hubs": np.empty(0, np.int32),
         "figures": Figures({}, 0.1, 0.7, 0.01, 0.03, 0.9, 0.05, 0.01, {}, (), {}),
     }
@@ -333,10 +337,20 @@ def test_what_is_far_from_every_caption_is_unreliable_whatever_else_is_seen(worl
     assert world.judge(query, hits_with(10, nearest=0.5), odds=SURE).in_corpus is True
 
 
+def test_a_foreign_sentence_with_hits_no_farther_than_usual_is_told_by_its_words(world):
+    rare = Domain(100, 100, Predictor((0.5, -5.0), (1.0, 0.001), (0.0, 1.0), 0.0), 0.5, 0.5)
+    verdict = world.judge(LONG, hits_with(10, nearest=0.4), domains=DOMAINS | {"4": rare, "6": rare})
+    assert verdict.in_corpus is True  # its words are common in these captions
+    seldom = Domain(100, 100, Predictor((0.5, 5.0), (1.0, 0.001), (0.0, 1.0), 0.0), 0.5, 0.5)
+    verdict = world.judge(LONG, hits_with(10, nearest=0.4), domains=DOMAINS | {"4": seldom, "6": seldom})
+    assert (verdict.level, verdict.in_corpus) == ("unreliable", False)
+    assert verdict.reasons == ("− not in this corpus: hit 1 is at 0.40, and captions seldom use such words",)
+
+
 def test_where_it_is_not_known_whether_a_query_is_in_the_corpus_the_next_rule_decides(world):
-    few = replace(CELL, foreign=(49, 0.9, 0.05))
-    for nearest in ({}, {"2": few, "0": few}):
-        verdict = world.judge(SHORT, hits_with(10, nearest=0.87), nearest=nearest)
+    others = {key: domain for key, domain in DOMAINS.items() if key != "2"}
+    for domains in ({}, others):
+        verdict = world.judge(SHORT, hits_with(10, nearest=0.87), domains=domains)
         assert (verdict.level, verdict.in_corpus) == ("reliable", None)
 
 
@@ -684,11 +698,9 @@ def test_whether_a_sum_is_in_the_corpus_is_told_by_measured_sums(world):
     verdict = world.judge(query, far)
     assert (verdict.level, verdict.in_corpus, verdict.probability) == ("unreliable", False, None)
     assert "hit 1 is at 1.15, farther than for 99% of such sums" in verdict.reasons[0]
-    few = NEAREST | {SUMS: replace(SUM_CELL, captions=(49, 0.6, 0.1))}
-    none = {length: cell for length, cell in NEAREST.items() if length != SUMS}
-    for nearest in (few, none):
-        verdict = world.judge(query, far, nearest=nearest)
-        assert (verdict.level, verdict.in_corpus) == ("reliable", None)
+    unmeasured = {key: domain for key, domain in DOMAINS.items() if key != SUMS}
+    verdict = world.judge(query, far, domains=unmeasured)
+    assert (verdict.level, verdict.in_corpus) == ("reliable", None)
 
 
 # Other methods than infersent
