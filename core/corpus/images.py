@@ -27,7 +27,10 @@ class Images:
             of = np.unique(of, return_inverse=True)[1]  # (N,)
         self.of: NDArray[np.int32] = of.astype(np.int32)
         """The image number of each caption, from 0, (N,)."""
-        rows = np.delete(np.arange(len(of), dtype=np.int32), [] if leave_out is None else leave_out)  # (M,)
+        self.counted: NDArray[np.bool_] = np.ones(len(of), bool)
+        """Whether a caption is counted, not left out, (N,)."""
+        self.counted[[] if leave_out is None else leave_out] = False
+        rows = np.flatnonzero(self.counted).astype(np.int32)  # (M,)
         self.sizes: NDArray[np.int64] = np.bincount(of[rows], minlength=int(of.max(initial=-1)) + 1)
         """Number of captions of each image, those left out not counted, (I,)."""
         self._order = rows[np.argsort(of[rows], kind="stable")]  # (M,)

@@ -56,21 +56,19 @@ class Sentences:
 
     def count_copies(self) -> NDArray[np.int64]:
         """Count for each row the rows with the same token ids, itself included, (N,)."""
-        counts: dict[bytes, int] = {}
-        keys = [self[row].tobytes() for row in range(len(self))]
-        for key in keys:
-            counts[key] = counts.get(key, 0) + 1
-        return np.array([counts[key] for key in keys], np.int64)
+        return np.bincount(self._texts)[self._texts]
 
     def copies(self, rows: Sequence[int]) -> list[NDArray[np.int64]]:
         """Return for each of some rows all rows with the same token ids, itself included, ascending."""
-        keys = [self[row].tobytes() for row in range(len(self))]
-        of: dict[bytes, list[int]] = {keys[row]: [] for row in rows}
-        for row, key in enumerate(keys):
-            if key in of:
-                of[key].append(row)
-        arrays = {key: np.array(copies) for key, copies in of.items()}
-        return [arrays[keys[row]] for row in rows]
+        order = np.argsort(self._texts, kind="stable")  # (N,)
+        ends = np.cumsum(np.bincount(self._texts))  # (texts,)
+        return [order[ends[text - 1] if text else 0 : ends[text]] for text in self._texts[list(rows)].tolist()]
+
+    @cached_property
+    def _texts(self) -> NDArray[np.int64]:
+        """The number of each row's text, from 0; rows with the same token ids have the same, (N,)."""
+        numbers: dict[bytes, int] = {}
+        return np.array([numbers.setdefault(self[row].tobytes(), len(numbers)) for row in range(len(self))])
 
     @classmethod
     def joined(cls, sequences: Sequence[NDArray[np.int32]]) -> Sentences:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.ranking.methods import METHODS, Method
 from core.store.whole import write_json
+from core.trust.confirmation import EVIDENCE
 from core.trust.domain import Domain, domain_key
 from core.trust.predictor import Predictor
 from core.trust.signals import NAMES
@@ -240,7 +241,7 @@ class Calibration:
             _ = [cell.by_method[method][0] for method in METHODS]
         self.predictor.probability(np.zeros(len(NAMES)))
         if self.short_predictor is not None:
-            self.short_predictor.probability(np.zeros(4))
+            self.short_predictor.probability(np.zeros(EVIDENCE))
         self.closer_than(0.5, 1)
         for domain in self.domains.values():
             domain.contains(0.5 * domain.farthest, 0.0)

@@ -14,6 +14,9 @@ from core.ranking.lexical import BM25
 from core.ranking.ranking import FIRST
 from core.trust.signals import NOTHING, without
 
+EVIDENCE = 4
+"""Number of figures that a short query is judged by, see `evidence`."""
+
 
 class Confirmed(NamedTuple):
     """How many hits are confirmed: the other captions of their image, together, have all of the query's stems."""
@@ -68,7 +71,7 @@ def confirm(
         never = np.zeros(len(images.of), bool)  # (N,)
         never[np.concatenate([*alone, leave_out])] = True
         confirmed = shared[images.of[first]] & ~never[first]  # (10,)
-        attainable = int(images.sizes[shared].sum()) - int(shared[images.of[never]].sum())
+        attainable = int(images.sizes[shared].sum()) - int(shared[images.of[never & images.counted]].sum())
     share = float(shares.mean()) if len(first) else 0.0
     return Confirmed(int(confirmed.sum()), len(first), attainable, share)
 
@@ -81,7 +84,7 @@ def content_stems(stems: Sequence[str], tokens: Sequence[Token], bm25: BM25) -> 
 
 
 def evidence(confirmed: Confirmed, mean_distance: float, words: int) -> NDArray[np.float64]:
-    """Return what a short query is judged by, (4,).
+    """Return what a short query is judged by, (`EVIDENCE`,).
 
     These are the number of confirmed hits, the share of the words that their images have, the mean distance of the
     first ten hits, and the number of content words.

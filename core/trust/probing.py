@@ -21,7 +21,7 @@ from core.ranking.rankers import Lists, Rankers, pairs_of
 from core.ranking.ranking import FIRST
 from core.ranking.search import Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
-from core.trust.confirmation import confirm, content_stems, evidence
+from core.trust.confirmation import EVIDENCE, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.foreign import cut_foreign
 from core.trust.measured import Asked, Measured
@@ -184,7 +184,7 @@ def _look(
 
     `stems` returns the stems of a query by its number. A query without hits, where all captions are copies, gets zeros.
     """
-    signals, seen = np.zeros((len(probes), len(NAMES))), np.zeros((len(probes), 4))  # (Q, S), (Q, 4)
+    signals, seen = np.zeros((len(probes), len(NAMES))), np.zeros((len(probes), EVIDENCE))  # (Q, S), (Q, 4)
     attainable, commonness = np.zeros(len(probes), np.int64), np.zeros(len(probes))  # (Q,), (Q,)
     for i, each in enumerate(probes):
         cosines = nearest.cosines[i, :HITS]  # (HITS,)

@@ -86,9 +86,12 @@ class Judge:
         if in_corpus is False:
             return replace(verdict, reasons=(f"− not in this corpus: {foreign}", *_unknown(query)))
         if not content:
-            nothing = "what its positive terms name is subtracted again, or nothing" if query.terms else ""
-            reasons = (f"− {nothing or 'no known content word: function words fit any caption'}", *_unknown(query))
-            return replace(verdict, reasons=reasons, advice="name what should be in the image")
+            named = any(token.counts for term in query.terms if term.weight > 0 for token in term.tokens)
+            nothing = "no known content word: function words fit any caption"
+            reason = "its negative terms take away all that its positive terms name" if named else nothing
+            return replace(
+                verdict, reasons=(f"− {reason}", *_unknown(query)), advice="name what should be in the image"
+            )
         if short or query.terms:
             return self._judge_short(query, hits, confirmed, verdict)
         return self._judge_long(query, hits, confirmed, copies, verdict)
@@ -122,8 +125,8 @@ class Judge:
         reasons = self._evidence(hits, confirmed, level)
         advice = None
         if not query.terms and calibration.least_content is not None:
-            recall, whole = calibration.recall(content), calibration.whole_recall
-            reasons.append(f"− too short for one scene: {_of_100(recall)} {self._find()}, {_whole(whole)}")
+            recall = _of_100(calibration.recall(content))
+            reasons.append(f"− too short for one scene: {recall} {self._find_or_whole()}")
             advice = self._longer(content) if level != "reliable" else None
         reasons += [*_unknown(query), *self._nothing_reliable()]
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
@@ -136,7 +139,7 @@ class Judge:
         copies: NDArray[np.int64],
         verdict: Verdict,
     ) -> Verdict:
-        """Judge a query that is long enough by the chance that it succeeds, predicted from its signals."""
+        """Judge a query that is long enough by the probability that it succeeds, predicted from its signals."""
         calibration, whole = self.calibration, self.calibration.whole_recall
         assert query.embedding is not None
         signals = self._meter.measure(
@@ -153,7 +156,7 @@ class Judge:
         if level == "unreliable" and five is not None and five >= SHORT_RELIABLE:
             level = "doubtful"  # the hits are about the query, if not about its image
         sign = "+" if level == "reliable" else "−"
-        found = f"{_of_100(probability)} queries with such hits {self._find()}, {_whole(whole)}"
+        found = f"{_of_100(probability)} queries with such hits {self._find_or_whole()}"
         reasons = [f"{sign} {found}"]
         if confirmed is not None and confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
             reasons.append(self._seen(confirmed, True))
@@ -218,6 +221,11 @@ class Judge:
         return (
             f"find their image{among}" if self.calibration.by_images else "find half of their whole caption's first ten"
         )
+
+    def _find_or_whole(self) -> str:
+        """Say what a successful query does, and how often whole captions do; without image groups all of them do."""
+        whole = f", whole captions {_hundred(self.calibration.whole_recall)}"
+        return self._find() + (whole if self.calibration.by_images else "")
 
     def _count_siblings(self, query: Query, hits: Ranking, copies: NDArray[np.int64]) -> tuple[int, int] | None:
         """Count the other captions of a caption's image among the first ten hits, and all of them.
@@ -331,10 +339,6 @@ NOTHING_KNOWN = Verdict(
 
 def _of_100(share: float) -> str:
     return f"{_hundred(share)} of 100"
-
-
-def _whole(share: float) -> str:
-    return f"whole captions {_hundred(share)}"
 
 
 def _hundred(share: float) -> str:

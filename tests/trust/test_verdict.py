@@ -665,6 +665,16 @@ def test_the_words_of_copies_confirm_no_other_caption(copied):
     assert (typed.confirmed, typed.attainable) == (4 - 1, 4)  # rows 0, 1, 2 and the copy in their image
 
 
+# Captions without image groups
+
+
+def test_without_image_groups_nothing_is_compared_to_whole_captions_which_all_succeed(ungrouped):
+    for query, least in ((SHORT, 3), (LONG, 3), (LONG, 9)):
+        verdict = ungrouped.judge(query, hits_with(10), whole=1.0, least=least, by_images=False)
+        assert any("find half of their whole caption's first ten" in reason for reason in verdict.reasons)
+        assert not any("whole captions" in reason for reason in verdict.reasons)
+
+
 # Sums
 
 
@@ -688,6 +698,9 @@ def test_the_words_of_negative_terms_confirm_no_hit_of_a_sum(world):
     assert (verdict.confirmed, verdict.attainable) == (9, 9)
     nothing_left = world.judge(sum_of((1, "a dog"), (-1, "dog")), found)
     assert (nothing_left.level, nothing_left.confirmed) == ("unreliable", None)
+    assert nothing_left.reasons == ("− its negative terms take away all that its positive terms name",)
+    nothing_named = world.judge(sum_of((1, "the on"), (-1, "dog")), found)
+    assert nothing_named.reasons == ("− no known content word: function words fit any caption",)
 
 
 def test_whether_a_sum_is_in_the_corpus_is_told_by_measured_sums(world):
