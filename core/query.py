@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 # English function words: every vector file has them, but they do not describe an image.
 _FUNCTION_WORDS = frozenset(
     """
-    's 't 'm 're 've 'll 'd a about above across after again against all along also am among an and another any are
-    aren around as at away be because been before behind being below beneath beside besides between both but by can
-    could did didn do does doesn doing don down during each either else every few for from further get gets getting
-    give given go goes going got had has hasn have haven having he her here hers herself him himself his how i if in
-    inside instead into is isn it its itself just let like ll many may me might mine more most much must my myself
-    near neither next no none nor not n't of off on once one only onto or other others our ours out outside over own
-    past per quite rather re same she should since so some someone something still such than that the their theirs
-    them themselves then there these they thing things this those though through thus to together too toward towards
-    under until up upon us ve very was wasn we were weren what when where whether which while who whom whose why
-    will with within without won would yet you your yours yourself yourselves ain ca mustn mightn needn oughtn sha
-    shan wo d m s t
+    's 't 'm 're 've 'll 'd a about above across after again against all along also am among an and another any anybody
+    anyone anything are aren around as at away be because been before behind being below beneath beside besides between
+    both but by can could did didn do does doesn doing don down during each either else every everybody everyone
+    everything few for from further get gets getting give given go goes going got had has hasn have haven having he her
+    here hers herself him himself his how i if in inside instead into is isn it its itself just let like ll many may me
+    might mine more most much must my myself n't near neither next no nobody none nor not nothing of off on once one
+    only onto or other others our ours out outside over own past per quite rather re same she should since so some
+    somebody someone something still such than that the their theirs them themselves then there these they thing things
+    this those though through thus to together too toward towards under until up upon us ve very was wasn we were weren
+    what when where whether which while who whom whose why will with within without won would yet you your yours
+    yourself yourselves ain ca mustn mightn needn oughtn sha shan wo d m s t
     """.split()
 )
 

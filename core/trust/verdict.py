@@ -12,7 +12,7 @@ from core.corpus.sentences import Sentences
 from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
-from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level, level_of
+from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
@@ -106,9 +106,9 @@ class Judge:
         if domain.contains(nearest, commonness_of(query.ids[1:-1], self._sentences)):
             return True, ""
         if nearest <= domain.farthest:
-            return False, f"hit 1 is at {nearest:.2f}, and captions seldom use such words"
+            return False, f"hit 1 at {nearest:.2f}, and captions seldom use such words"
         queries = "such sums" if query.terms else "captions"
-        return False, f"hit 1 is at {nearest:.2f}, farther than for 99% of {queries}; nothing here is about this"
+        return False, f"hit 1 at {nearest:.2f}, farther than for 99% of {queries}"
 
     def _judge_short(self, query: Query, hits: Ranking, confirmed: Confirmed | None, verdict: Verdict) -> Verdict:
         """Judge a query too short to single out an image, or a sum, by what is seen of its hits."""
@@ -126,7 +126,7 @@ class Judge:
         advice = None
         if not query.terms and calibration.least_content is not None:
             recall = _of_100(calibration.recall(content))
-            reasons.append(f"− too short for one scene: {recall} {self._find_or_whole()}")
+            reasons.append(f"− too short for one scene: {recall} {self._find_or_whole('it')}")
             advice = self._longer(content) if level != "reliable" else None
         reasons += [*_unknown(query), *self._nothing_reliable()]
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
@@ -152,18 +152,25 @@ class Judge:
         )
         probability = float(calibration.predictor.probability(signals.array()))
         level = level_of(short=False, probability=probability, attainable=0, whole=whole, by_images=True)
-        five = self._probability_of_five(query, hits, confirmed)
-        if level == "unreliable" and five is not None and five >= SHORT_RELIABLE:
-            level = "doubtful"  # the hits are about the query, if not about its image
+        are_about_it = confirmed is not None and confirmed.share >= _ABOUT_IT
+        raised = level == "unreliable" and are_about_it
+        level = "doubtful" if raised else level  # if not about its image
         sign = "+" if level == "reliable" else "−"
         found = f"{_of_100(probability)} queries with such hits {self._find_or_whole()}"
         reasons = [f"{sign} {found}"]
-        if confirmed is not None and confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
-            reasons.append(self._seen(confirmed, True))
-        reasons += [*_unknown(query), *self._nothing_reliable()]
+        more = [*_unknown(query), *self._nothing_reliable()]
+        if confirmed is not None and (query.row is None or self._meter.images is None):
+            if confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
+                reasons.append(self._seen(confirmed, True))
+            elif are_about_it and level != "reliable":
+                reasons.append(f"+ {self._share(confirmed)}")
+            elif level != "reliable" and not more:
+                reasons += self._doubts(signals, hits)[:1]
+        elif confirmed is not None and raised:  # what is found of the caption's image is told besides
+            reasons = [f"+ {self._share(confirmed)}"]
+        reasons += more
         advice = None
         if level != "reliable":
-            reasons += self._doubts(signals, hits)[: 1 if query.row is None else 0]
             content = query.count_content_words()
             best = calibration.best_method(content)
             shares = [calibration.recall(content, best), calibration.recall(content)]
@@ -182,18 +189,17 @@ class Judge:
     def _evidence(self, hits: Ranking, confirmed: Confirmed | None, level: Level) -> list[str]:
         """Say what a short query or a sum is judged by."""
         if confirmed is None or not confirmed.attainable:
-            of = "by other captions of its image" if self._meter.images else "by the words of the query"
-            return [f"· no hit can be confirmed {of}"]
+            return ["· no hit could be confirmed"]
         most = confirmed.hits >= FIRST / 2
         good = most if level == "doubtful" else level == "reliable"
-        reasons = [self._seen(confirmed, good)]
+        seen = f"{confirmed.hits} of {confirmed.of} confirmed"
         if confirmed.attainable < LEAST_ATTAINABLE:
-            few = f"only {_count(confirmed.attainable, 'caption')} could be"
-            return [f"{_sign(good)} {confirmed.hits} of {confirmed.of} confirmed, {few}"]
+            return [f"{_sign(good)} {seen}, only {_count(confirmed.attainable, 'caption')} could be"]
+        reasons = [self._seen(confirmed, good)]
         if good and not most:
-            reasons.append(f"+ the images of the hits have {confirmed.share:.0%} of the words")
+            reasons = [f"+ {seen}, {self._share(confirmed)}"]
         elif most and not good:
-            reasons.append(f"− the hits are far, {hits.distances[:FIRST].mean():.2f} on average")
+            reasons = [f"− {seen}, but far: {hits.distances[:FIRST].mean():.2f} on average"]
         if not self.calibration.by_images:
             reasons.append("· without image groups a short query is at most doubtful")
         elif self.calibration.short_predictor is None:
@@ -205,6 +211,10 @@ class Judge:
         says = "confirmed by other captions of their image" if self._meter.images else "have all of the words"
         return f"{_sign(good)} {confirmed.hits} of {confirmed.of} {says}"
 
+    def _share(self, confirmed: Confirmed) -> str:
+        """Say how many of the words the hits have."""
+        return f"the {'images of the ' if self._meter.images else ''}hits have {confirmed.share:.0%} of the words"
+
     def _describe(self, query: Query, method: Method) -> str:
         """Say how often a method finds the image at the query's length."""
         calibration, content = self.calibration, query.count_content_words(without_vector=method in BY_WORDS)
@@ -214,18 +224,16 @@ class Judge:
         found = f"{_of_100(shares[0])} such queries {self._find()}, by infersent {_hundred(shares[1])}"
         return f"· {_count(content, 'content word')}: by {method} {found}"
 
-    def _find(self) -> str:
-        """Say what a successful query does."""
+    def _find(self, found: str = "their image") -> str:
+        """Say what a successful query does: find its image, called `found`, or other hits of its whole caption."""
         captions = self.calibration.captions
         among = f" among {captions:,} captions" if captions < len(self._meter.bm25) else ""
-        return (
-            f"find their image{among}" if self.calibration.by_images else "find half of their whole caption's first ten"
-        )
+        return f"find {found}{among}" if self.calibration.by_images else "find half of their whole caption's first ten"
 
-    def _find_or_whole(self) -> str:
+    def _find_or_whole(self, found: str = "their image") -> str:
         """Say what a successful query does, and how often whole captions do; without image groups all of them do."""
         whole = f", whole captions {_hundred(self.calibration.whole_recall)}"
-        return self._find() + (whole if self.calibration.by_images else "")
+        return self._find(found) + (whole if self.calibration.by_images else "")
 
     def _count_siblings(self, query: Query, hits: Ranking, copies: NDArray[np.int64]) -> tuple[int, int] | None:
         """Count the other captions of a caption's image among the first ten hits, and all of them.
@@ -245,7 +253,8 @@ class Judge:
         cell = next((cell for cell in cells if not self.calibration.is_short(cell.length)), None)
         if cell is None or cell.by_method["infersent"][0] <= self.calibration.recall(content):
             return None
-        return f"with {cell.length} content words, {_of_100(cell.by_method['infersent'][0])} find it"
+        share = _of_100(cell.by_method["infersent"][0])
+        return f"with {cell.length} words, {share} {'find it' if self.calibration.by_images else 'do'}"
 
     def _doubts(self, signals: Signals, hits: Ranking) -> list[str]:
         """List what speaks against the hits of a query that is long enough."""
@@ -324,6 +333,7 @@ def judge_by_rules(query: Query) -> Verdict:
     return Verdict(level, (*reasons, *_unknown(query), "· a rule of thumb: nothing is measured here"))
 
 
+_ABOUT_IT = 0.5  # share of the words that the hits of a query have; foreign sentences' hits have less
 _UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason
 _LENGTH_REASONS = {
     (False, False): "too little for a sentence encoder, which was trained on whole sentences",

@@ -4,6 +4,7 @@ import copy
 import json
 import warnings
 from collections.abc import Iterator
+from textwrap import wrap
 
 import numpy as np
 import pytest
@@ -469,6 +470,16 @@ def test_on_the_demo_one_word_is_judged_by_its_hits(demo, word, level):
 def test_on_the_demo_most_captions_are_reliable(demo):
     levels = [ask_caption(demo, row).verdict.level for row in range(0, len(demo.opened.captions), 60)]
     assert levels.count("reliable") > len(levels) / 2
+
+
+def test_on_the_demo_level_curve_reasons_and_advice_take_at_most_eight_lines_of_a_pane(demo):
+    texts = ["dog", "doctor", "somebody getting married", "a zyzzyva on a leaf", "love", "a street at night"]
+    texts += ["The senator denied all allegations of corruption.", "a man with a beard feeds the birds in the park"]
+    answers = [demo.ask(text) for text in texts]
+    answers += [ask_caption(demo, row) for row in range(0, len(demo.opened.captions), 60)]
+    for verdict in (answer.verdict for answer in answers):
+        lines = [wrap(line, 35) for line in (*verdict.reasons, f"→ {verdict.advice or 'c compares the methods'}")]
+        assert 3 + sum(map(len, lines)) <= 8 + (verdict.level == "reliable"), verdict  # which gives no advice
 
 
 def test_on_the_demo_a_sum_is_judged_by_what_it_leaves(demo):

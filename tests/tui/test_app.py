@@ -1315,7 +1315,7 @@ def test_each_reason_has_its_sign_and_advice_is_given_only_where_a_level_is_not_
     pane.answer = SimpleNamespace(verdict=verdict, query=Query(text="", ids=np.arange(2)), method="bm25")
     first, *lines = pane.render().plain.splitlines()
     assert first.split()[-1] == ("BM25" if level is None else level.upper())
-    advice = ["→ more words; c compares the methods"] if level in ("unreliable", "doubtful") else []
+    advice = ["→ more words"] if level in ("unreliable", "doubtful") else []
     assert lines == ["+ good", "− bad", "· so", *advice]
 
 

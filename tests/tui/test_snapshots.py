@@ -1,9 +1,14 @@
 """Snapshots of the screen in its main states; look at a changed snapshot before you accept it."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, with_methods
 
+from core.trust.calibration import Recall
+from core.trust.verdict import Verdict
 from tui.session import Visit
 
 SIZES = [(80, 24), (120, 40)]
@@ -41,6 +46,47 @@ def test_one_word_is_unreliable(snap_compare, still, size):
         await pilot.press("enter")
         await settle(pilot)
         await explained(pilot)
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+MEASURED = {
+    "doubtful": Verdict(
+        "doubtful",
+        (
+            "− 1 of 10 confirmed, only 8 captions could be",
+            "− too short for one scene: 8 of 100 find it, whole captions 66",
+            "− unknown and left out: zyzzyva",
+        ),
+        advice="with 3 words, 38 of 100 find it",
+    ),
+    "unreliable": Verdict(
+        "unreliable",
+        ("− not in this corpus: hit 1 at 0.87, farther than for 99% of captions",),
+        in_corpus=False,
+    ),
+    "reliable": Verdict(
+        "reliable",
+        (
+            "+ 10 of 10 confirmed by other captions of their image",
+            "− too short for one scene: 8 of 100 find it, whole captions 66",
+        ),
+    ),
+}
+CURVE = [("words", 1, 0.08), ("words", 2, 0.24), ("words", 3, 0.38), ("words", 4, 0.53), ("whole", 0, 0.66)]
+
+
+@pytest.mark.parametrize("size", [(60, 15), *SIZES])
+@pytest.mark.parametrize("level", MEASURED)
+def test_a_measured_verdict(snap_compare, still, level, size):
+    async def keys(pilot):
+        await ready(pilot)
+        await ask(pilot, "a dog")
+        await explained(pilot)
+        pane = pilot.app.explore.view.verdict_pane
+        cells = [Recall(kind, length, 300, {"infersent": (share, 0.0, 1.0)}) for kind, length, share in CURVE]
+        pane.calibration = SimpleNamespace(curve=cells)
+        pane.answer = replace(pane.answer, verdict=MEASURED[level])
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 

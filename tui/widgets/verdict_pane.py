@@ -50,10 +50,10 @@ class VerdictPane(Widget):
             lines += curve(self.calibration, content, self.answer.method)
         lines += [Content.assemble((reason[0], _REASONS[reason[0]]), visible(reason[1:])) for reason in verdict.reasons]
         if verdict.level not in ("reliable", None):
-            useless = self.answer.query.terms or verdict.in_corpus is False  # no other method ranks a sum
-            compare = [] if useless else ["c compares the methods"]
-            advice = [*([visible(verdict.advice)] if verdict.advice else []), *compare]
-            lines += [Content.styled(f"→ {'; '.join(advice)}", "$text-accent")] if advice else []
+            query = self.answer.query
+            typed = query.row is None and not query.terms  # no other method ranks a sum
+            advice = verdict.advice or ("c compares the methods" if typed and verdict.in_corpus is not False else "")
+            lines += [Content.styled(f"→ {visible(advice)}", "$text-accent")] if advice else []
         if self.measuring:
             lines.append(Content.styled(f"({self.measuring})", "$foreground-muted"))
         return Content("\n").join(lines)
