@@ -30,7 +30,7 @@ from core.trust.probing import AnsweredProbes, answer_probes
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
 _PLOT = Path(__file__).parent / "methods.png"
 _HITS = 10
-_BANK, _SHARPNESS = 1000, 10.0  # of `unhubbed`; 7 to 20, and 500 to 3,000 captions, found no more
+_BANK, _SHARPNESS = 1000, 10.0  # of `unhubbed`; 7 to 20, and 500 to 3,000 captions, find no more
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
@@ -84,10 +84,12 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 def _unhubbed(rows: NDArray[np.float16], answered: AnsweredProbes, images: Images) -> NDArray[np.int64]:
     """Find the ten captions that queries are near to beyond what other captions are to them; (Q, 10), unordered.
 
-    An inverted softmax (QB-Norm, Bogolin et al. 2022) lowers each row by its mean nearness to a bank of captions, which
-    leaves out those of the row's own image: otherwise images in the bank would be put at a disadvantage.
+    An inverted softmax (QB-Norm, Bogolin et al. 2022) lowers each row by its mean nearness to a bank of captions. The
+    bank has no caption of an image that is asked for, since what is near to that would be lowered most, and a row is
+    not compared with those of its own image.
     """
-    bank = np.random.default_rng(0).permutation(len(rows))[:_BANK]  # (B,)
+    asked = np.isin(images.of, images.of[answered.sources])  # (N,)
+    bank = np.random.default_rng(0).permutation(np.flatnonzero(~asked))[:_BANK]  # (B,)
     wide = rows.astype(np.float32)  # (N, D)
     nearness = np.exp(_SHARPNESS * (wide[bank] @ wide.T))  # (B, N)
     other = images.of[bank][:, None] != images.of  # (B, N)

@@ -193,14 +193,20 @@ def _look(
         hits, cosines = nearest.rows[i, : len(cosines)][found], cosines[found]  # (K,), (K,)
         if len(hits):
             words, own = stems(i), leave_out[i]
-            known = len(each.ids)
-            measured = meter.measure(embeddings[i], known=known, stems=words, hits=hits, cosines=cosines, leave_out=own)
-            signals[i] = measured.array()
             needed = content_stems(words, [Token(text, True, 0.0) for text in each.tokens], meter.bm25)
             confirmed = confirm(needed, hits, bm25=meter.bm25, images=meter.images, leave_out=own)
             if confirmed is not None:
                 seen[i] = evidence(confirmed, float(1 - cosines[:FIRST].mean()), each.content)
                 attainable[i] = confirmed.attainable
+            signals[i] = meter.measure(
+                embeddings[i],
+                known=len(each.ids),
+                stems=words,
+                hits=hits,
+                cosines=cosines,
+                attainable=int(attainable[i]),
+                leave_out=own,
+            ).array()
         if i % _QUERIES_PER_STEP == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
     return Asked(

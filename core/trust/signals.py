@@ -34,6 +34,8 @@ class Signals:
     """Sum over the stems of ln(N / number of captions with the stem)."""
     matches: float
     """ln(1 + number of captions with all stems); ln(1 + N) when the query has no stem."""
+    confirmable: float
+    """ln(1 + number of captions that would be confirmed), see `Confirmed.attainable`."""
     nearest: float
     """Distance of hit 1."""
     gap: float
@@ -81,6 +83,7 @@ class SignalMeter:
         stems: list[str],
         hits: NDArray[np.integer],
         cosines: NDArray[np.floating],
+        attainable: int,
         leave_out: NDArray[np.int64] = NOTHING,
     ) -> Signals:
         """Measure the signals of one query.
@@ -91,6 +94,7 @@ class SignalMeter:
             stems: Distinct word stems, from `BM25.stems`.
             hits: Nearest captions, nearest first, (K,), 1 <= K <= `HITS`.
             cosines: Cosines of the hits, (K,).
+            attainable: How many captions would be confirmed; 0 for a query without content words.
             leave_out: Captions that the query equals or was cut from, which are not among the hits, ascending.
         """
         lists = [without(self.bm25.rows_with(stem), leave_out) for stem in stems]  # rows by stem
@@ -104,6 +108,7 @@ class SignalMeter:
             content=float(np.log1p(len(stems))),
             rarity=float(rarities.sum()),
             matches=float(np.log1p(_count_common(lists) if stems else len(self.bm25))),
+            confirmable=float(np.log1p(attainable)),
             nearest=float(1 - cosines[0]),
             gap=float(cosines[0] - cosines[:FIRST][-1]),
             spread=float(1 - ((first @ first.T).sum() - len(first)) / others) if others else 0.0,

@@ -148,6 +148,7 @@ class Judge:
             stems=self._meter.bm25.stems(" ".join(token.text for token in query.tokens if token.known)),
             hits=hits.rows,
             cosines=1 - hits.distances,
+            attainable=0 if confirmed is None else confirmed.attainable,
             leave_out=copies,
         )
         probability = float(calibration.predictor.probability(signals.array()))
@@ -194,6 +195,7 @@ class Judge:
         good = most if level == "doubtful" else level == "reliable"
         seen = f"{confirmed.hits} of {confirmed.of} confirmed"
         if confirmed.attainable < LEAST_ATTAINABLE:
+            good = confirmed.hits >= confirmed.attainable / 2
             return [f"{_sign(good)} {seen}, only {_count(confirmed.attainable, 'caption')} could be"]
         reasons = [self._seen(confirmed, good)]
         if good and not most:

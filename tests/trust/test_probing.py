@@ -298,6 +298,13 @@ def test_one_image_of_very_many_captions_leaves_a_sample_of_the_others(monkeypat
     assert len(probing._sample(300, images, np.random.default_rng(seed))) == 50
 
 
+def test_how_many_captions_could_be_confirmed_is_a_signal(opened, few_sources):
+    measured = probe(opened)
+    assert len(set(measured.attainable.tolist())) > 5
+    expected = np.log1p(measured.attainable)
+    np.testing.assert_allclose(measured.signals[:, NAMES.index("confirmable")], expected)
+
+
 def test_how_common_the_words_are_is_told_by_the_other_captions(copied, few_sources):
     measured, answered = probe(copied), answered_by(copied)
     captions = [copied.matrix.sentences[row][1:-1].tolist() for row in range(len(copied.matrix))]

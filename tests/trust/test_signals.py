@@ -43,7 +43,16 @@ def meter_of(bm25: BM25, *, images: bool = True, rows: np.ndarray = ROWS, groups
     return SignalMeter(rows, bm25=bm25, images=Images(groups) if images else None)
 
 
-def ask(meter: SignalMeter, stems: list[str], *, leave_out: Sequence[int] = (), query=QUERY, rows=ROWS, k: int = 5):
+def ask(
+    meter: SignalMeter,
+    stems: list[str],
+    *,
+    leave_out: Sequence[int] = (),
+    query=QUERY,
+    rows=ROWS,
+    k: int = 5,
+    attainable=0,
+):
     """Measure the query's signals; return its first k hits, the cosines of all rows, and the signals."""
     cosines = rows.astype(np.float64) @ query
     hits = np.array([row for row in np.argsort(-cosines, kind="stable") if row not in leave_out])[:k]
@@ -53,6 +62,7 @@ def ask(meter: SignalMeter, stems: list[str], *, leave_out: Sequence[int] = (), 
         stems=stems,
         hits=hits,
         cosines=cosines[hits],
+        attainable=attainable,
         leave_out=np.array(leave_out, np.int64),
     )
     return hits, cosines, signals
@@ -66,6 +76,11 @@ def test_lengths_are_logarithms(bm25):
     _, _, signals = measure(bm25, ["dog", "beach"])
     assert signals.known == pytest.approx(np.log(2))
     assert signals.content == pytest.approx(np.log(3))
+
+
+def test_what_could_be_confirmed_is_a_logarithm(bm25):
+    assert ask(meter_of(bm25), ["dog"], attainable=31)[2].confirmable == pytest.approx(np.log(32))
+    assert ask(meter_of(bm25), [], attainable=0)[2].confirmable == 0
 
 
 def test_rarity_adds_up_over_the_stems(bm25):
@@ -123,7 +138,7 @@ def test_distances_equal_their_definitions(bm25, query, leave_out, k):
 
 def of_cosines(bm25: BM25, cosines: list[float]) -> Signals:
     hits = np.arange(len(cosines))
-    return meter_of(bm25).measure(QUERY, known=1, stems=["dog"], hits=hits, cosines=np.array(cosines))
+    return meter_of(bm25).measure(QUERY, known=1, stems=["dog"], hits=hits, cosines=np.array(cosines), attainable=0)
 
 
 def test_the_dimension_is_that_of_levina_and_bickel(bm25):
@@ -202,6 +217,7 @@ def by_hand(bm25: BM25, *, hits: list[int], leave_out: Sequence[int] = (), stems
         stems=list(stems),
         hits=np.array(hits),
         cosines=rows[hits, 0].astype(np.float64),
+        attainable=0,
         leave_out=np.array(leave_out, np.int64),
     )
 
@@ -300,7 +316,9 @@ def test_an_image_measured_with_captions_left_out_is_measured_anew_without_and_t
 
 
 def test_one_hit_is_enough(bm25):
-    signals = meter_of(bm25).measure(QUERY, known=1, stems=["dog"], hits=np.array([2]), cosines=np.array([0.5]))
+    signals = meter_of(bm25).measure(
+        QUERY, known=1, stems=["dog"], hits=np.array([2]), cosines=np.array([0.5]), attainable=0
+    )
     assert (signals.nearest, signals.gap, signals.spread, signals.same_image) == (0.5, 0, 0, 0)
     assert (signals.dimension, signals.image_hits, signals.image_words) == (0, 1, 1)
 

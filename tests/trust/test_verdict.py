@@ -405,6 +405,14 @@ def test_with_fewer_than_ten_attainable_a_short_query_is_doubtful(world, word, r
     enough = "reliable" if right else "unreliable"
     assert verdict.level == (enough if attainable == 10 else "doubtful")
     assert verdict.reasons[0].endswith("of their image" if attainable == 10 else "confirmed, only 9 captions could be")
+    assert verdict.reasons[0][0] == ("+" if right else "−")
+
+
+def test_with_few_attainable_half_of_them_speak_for_the_hits(world):
+    train = query_of(*known("train"))  # nine captions of three images
+    for trains, sign in ((5, "+"), (4, "−")):
+        found = found_of([*range(130, 130 + trains), *CATS])
+        assert world.judge(train, found).reasons[0].startswith(f"{sign} {trains} of 10 confirmed, only 9 captions")
 
 
 def test_where_no_caption_has_the_words_a_short_query_is_doubtful_and_says_so(world):
@@ -484,6 +492,8 @@ def test_the_chance_rests_on_the_signals_of_the_query(world):
     found = hits_with(3, nearest=0.42)
     verdict = world.judge(LONG, found, predictor=predictor_of(-1.0, nearest=2.0, same_image=0.1, known=1.0))
     assert verdict.probability == pytest.approx(probability(-1 + 2 * 0.42 + np.log(5)))
+    verdict = world.judge(LONG, found, predictor=predictor_of(-5.0, confirmable=1.0))
+    assert verdict.probability == pytest.approx(probability(-5 + np.log1p(120)))
 
 
 @pytest.mark.parametrize(("dogs", "level"), [(10, "doubtful"), (5, "doubtful"), (4, "unreliable"), (0, "unreliable")])
