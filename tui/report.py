@@ -45,6 +45,7 @@ def _quality(calibration: Calibration) -> list[str]:
         low, high = figures.intervals.get(name, (value, value))
         return f"{value:{form}} ({low:{form}} to {high:{form}})"
 
+    brief = "any length" if least is None else f"fewer than {least} content words" if least > 1 else "no length"
     auroc = {name: show(f"auroc {name}", value) for name, value in figures.auroc.items()}
     short = figures.short["auroc"].items()
     five = ", ".join(
@@ -57,7 +58,7 @@ def _quality(calibration: Calibration) -> list[str]:
         show(name, getattr(figures, name), ".1%") for name in ("false_alarm", "foreign_found", "captions_lost")
     )
     return [
-        "too short for one scene: " + ("any length" if least is None else f"fewer than {least} content words"),
+        f"too short for one scene: {brief}",
         "",
         "on images that it has not learned from, means of ten splits with 95 % intervals:",
         f"- AUROC of the predicted probability: {auroc['verdict']}; of the number of words alone {auroc['words']}, of "

@@ -30,7 +30,7 @@ LEAST_ATTAINABLE = 10
 LEAST_WHOLE = 0.4
 """Nothing is reliable where whole captions succeed less often."""
 _RELIABLE, _UNRELIABLE = 0.7, 0.25  # of the success of whole captions
-_SHORT_RELIABLE, _SHORT_UNRELIABLE = 0.5, 0.15  # probabilities
+SHORT_RELIABLE, _SHORT_UNRELIABLE = 0.5, 0.15  # probabilities
 
 
 def level_of(*, short: bool, probability: float | None, attainable: int, whole: float, by_images: bool) -> Level:
@@ -45,7 +45,7 @@ def level_of(*, short: bool, probability: float | None, attainable: int, whole: 
     """
     if probability is None or (short and attainable < LEAST_ATTAINABLE):
         return "doubtful"
-    best, worst = (_SHORT_RELIABLE, _SHORT_UNRELIABLE) if short else (_RELIABLE * whole, _UNRELIABLE * whole)
+    best, worst = (SHORT_RELIABLE, _SHORT_UNRELIABLE) if short else (_RELIABLE * whole, _UNRELIABLE * whole)
     if probability < worst:
         return "unreliable"
     return "reliable" if probability >= best and whole >= LEAST_WHOLE and (by_images or not short) else "doubtful"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from core.corpus.sentences import Sentences
 from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
-from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, Calibration, Level, level_of
+from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
@@ -61,7 +60,8 @@ class Judge:
         confirmed = confirm(stems, hits.rows, bm25=bm25, images=images, leave_out=copies)
         siblings = self._count_siblings(query, hits, copies)
         if method != "infersent":
-            seen = [] if confirmed is None else [self._seen(confirmed, confirmed.hits >= FIRST / 2)]
+            told = confirmed is None or siblings is not None  # what is found of a caption's image says more
+            seen = [] if confirmed is None or told else [self._seen(confirmed, confirmed.hits >= FIRST / 2)]
             verdict = _with_siblings(Verdict(None, (*seen, self._describe(query, method))), siblings)
         elif query.embedding is None or not len(hits):
             verdict = Verdict("doubtful", ("− no hit but copies of the query",))
@@ -93,8 +93,13 @@ class Judge:
                 verdict, reasons=(f"− {reason}", *_unknown(query)), advice="name what should be in the image"
             )
         if short or query.terms:
-            return self._judge_short(query, hits, confirmed, verdict)
-        return self._judge_long(query, hits, confirmed, copies, verdict)
+            judged = self._judge_short(query, hits, confirmed, verdict)
+        else:
+            judged = self._judge_long(query, hits, confirmed, copies, verdict)
+        if judged.level == "reliable" and in_corpus is None and (confirmed is None or confirmed.share < _ABOUT_IT):
+            few = "· too few captions to tell whether it is about them"
+            judged = replace(judged, level="doubtful", reasons=(few, *judged.reasons))
+        return _lowered_by_unknown(judged, query)
 
     def _is_in_corpus(self, query: Query, nearest: float) -> tuple[bool | None, str]:
         """Tell whether a query is about what the corpus is about, and why not."""
@@ -122,7 +127,7 @@ class Judge:
             whole=0.0 if calibration.least_content is None else calibration.whole_recall,
             by_images=calibration.by_images,
         )
-        reasons = self._evidence(hits, confirmed, level)
+        reasons = self._evidence(hits, confirmed, level, probability)
         advice = None
         if not query.terms and calibration.least_content is not None:
             recall = _of_100(calibration.recall(content))
@@ -187,21 +192,23 @@ class Judge:
         seen = evidence(confirmed, float(hits.distances[:FIRST].mean()), query.count_content_words())
         return float(predictor.probability(seen))
 
-    def _evidence(self, hits: Ranking, confirmed: Confirmed | None, level: Level) -> list[str]:
+    def _evidence(
+        self, hits: Ranking, confirmed: Confirmed | None, level: Level, probability: float | None
+    ) -> list[str]:
         """Say what a short query or a sum is judged by."""
-        if confirmed is None or not confirmed.attainable:
+        if confirmed is None:
             return ["· no hit could be confirmed"]
         most = confirmed.hits >= FIRST / 2
         good = most if level == "doubtful" else level == "reliable"
         seen = f"{confirmed.hits} of {confirmed.of} confirmed"
-        if confirmed.attainable < LEAST_ATTAINABLE:
-            good = confirmed.hits >= confirmed.attainable / 2
-            return [f"{_sign(good)} {seen}, only {_count(confirmed.attainable, 'caption')} could be"]
         reasons = [self._seen(confirmed, good)]
+        if confirmed.attainable < LEAST_ATTAINABLE:
+            return reasons
         if good and not most:
-            reasons = [f"+ {seen}, {self._share(confirmed)}"]
-        elif most and not good:
-            reasons = [f"− {seen}, but far: {hits.distances[:FIRST].mean():.2f} on average"]
+            reasons = [f"+ {seen}; counting the hits' own words, {confirmed.share:.0%} of its words"]
+        elif most and probability is not None and probability < SHORT_RELIABLE:
+            sign = "·" if good else "−"
+            reasons = [f"{sign} {seen}, but far: {hits.distances[:FIRST].mean():.2f} on average"]
         if not self.calibration.by_images:
             reasons.append("· without image groups a short query is at most doubtful")
         elif self.calibration.short_predictor is None:
@@ -209,7 +216,13 @@ class Judge:
         return reasons
 
     def _seen(self, confirmed: Confirmed, good: bool) -> str:
-        """Say how many hits are confirmed."""
+        """Say how many hits are confirmed, and of how many captions where these are few."""
+        if not confirmed.attainable:
+            return "· no hit could be confirmed"
+        if confirmed.attainable < LEAST_ATTAINABLE:
+            enough = _sign(confirmed.hits >= confirmed.attainable / 2)
+            could = f"only {_count(confirmed.attainable, 'caption')} could be"
+            return f"{enough} {confirmed.hits} of {confirmed.of} confirmed, {could}"
         says = "confirmed by other captions of their image" if self._meter.images else "have all of the words"
         return f"{_sign(good)} {confirmed.hits} of {confirmed.of} {says}"
 
@@ -256,13 +269,14 @@ class Judge:
         if cell is None or cell.by_method["infersent"][0] <= self.calibration.recall(content):
             return None
         share = _of_100(cell.by_method["infersent"][0])
-        return f"with {cell.length} words, {share} {'find it' if self.calibration.by_images else 'do'}"
+        return f"with {cell.length} content words {share} do"
 
     def _doubts(self, signals: Signals, hits: Ranking) -> list[str]:
         """List what speaks against the hits of a query that is long enough."""
         doubts = []
-        if (farther := self.calibration.share_nearer(signals.nearest)) > _UNUSUAL:
-            doubts.append(f"− hit 1 is farther than for {_percent(farther)} of captions")
+        if self.calibration.share_nearer(signals.nearest) > _UNUSUAL:
+            usual = np.median(self.calibration.whole_nearest)
+            doubts.append(f"− hit 1 is far, {signals.nearest:.2f}; of whole captions it is at {usual:.2f} as a rule")
         matches = round(np.expm1(signals.matches))
         if signals.content > 0 and matches > 10 * FIRST:
             doubts.append(f"− too general: {matches:,} captions have all of its words")
@@ -286,6 +300,17 @@ class Judge:
 def _without_copies(ranking: Ranking, copies: NDArray[np.int64]) -> Ranking:
     """Return the first hits that are no copies of the query."""
     return ranking.at(np.flatnonzero(~np.isin(ranking.rows, copies)).astype(np.int32)[:HITS])
+
+
+def _lowered_by_unknown(verdict: Verdict, query: Query) -> Verdict:
+    """Lower the level of a query of which content words are unknown: a third is never reliable, most are unreliable."""
+    known, unknown = query.count_content_words(), len(_unknown_words(query))
+    if unknown > known:
+        most = "− most of its words are unknown"
+        return replace(verdict, level="unreliable", reasons=(most, *verdict.reasons), advice=None)
+    if verdict.level == "reliable" and unknown >= known / 2:
+        return replace(verdict, level="doubtful")
+    return verdict
 
 
 def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdict:
@@ -332,7 +357,7 @@ def judge_by_rules(query: Query) -> Verdict:
         level = "doubtful"
     sign = "+" if content > 3 else "−"
     reasons = [f"{sign} {_count(content, 'known content word')}: {_LENGTH_REASONS[content > 1, content > 3]}"]
-    return Verdict(level, (*reasons, *_unknown(query), "· a rule of thumb: nothing is measured here"))
+    return Verdict(level, ("· by a rule of thumb, nothing is measured", *reasons, *_unknown(query)))
 
 
 _ABOUT_IT = 0.5  # share of the words that the hits of a query have; foreign sentences' hits have less
@@ -357,21 +382,19 @@ def _hundred(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
+def _unknown_words(query: Query) -> list[Token]:
+    return [token for token in query.subject if token.is_word and not token.known and not token.unfinished]
+
+
 def _unknown(query: Query) -> list[str]:
     """Name the unknown words, if there are any; at most five."""
-    tokens: Sequence[Token] = query.subject
-    unknown = [token.text for token in tokens if token.is_word and not token.known and not token.unfinished]
+    unknown = list(dict.fromkeys(token.text for token in _unknown_words(query)))
     named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
     return [f"− unknown and left out: {named}"] if unknown else []
 
 
 def _sign(good: bool) -> str:
     return "+" if good else "−"
-
-
-def _percent(share: float) -> str:
-    """Format a share below 1 so that it is never rounded to 100%."""
-    return f"{min(share, 0.999):.1%}" if share > 0.99 else f"{share:.0%}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -58,7 +58,7 @@ MEASURED = {
             "− too short for one scene: 8 of 100 find it, whole captions 66",
             "− unknown and left out: zyzzyva",
         ),
-        advice="with 3 words, 38 of 100 find it",
+        advice="with 3 content words 38 of 100 do",
     ),
     "unreliable": Verdict(
         "unreliable",

@@ -29,13 +29,13 @@ Methods of ranking:
 A comparison underlines the words that a hit shares with the query, and shows the ranks of the hit by the other \
 methods. The value overlap@10 is the number of captions that are among the first ten of both lists.
 
-The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is farther than \
-for 99% of captions and as far as for sentences about other things. Is it long enough to single out one scene? \
-Not if such queries find their image (another caption of it among the first ten) less than half as often as whole \
-captions do. Are the hits about it? A hit is confirmed when the other captions of its image, together, have all words \
-of the query. Short queries and sums are judged by their confirmed hits, longer ones by the chance that queries with \
-such hits find their image. The calibration measures all of this on these captions (how often an image is found, among \
-25,000 of them at most); until then, rules of thumb apply. \
+The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is farther, and \
+the words of a long query are rarer, than for 99% of captions, as with sentences about other things. Is it long \
+enough to single out one scene? Not if such queries find their image (another caption of it among the first ten) less \
+than half as often as whole captions do. Are the hits about it? A hit is confirmed when the other captions of its \
+image, together, have all words of the query. Short queries and sums are judged by their confirmed hits, longer ones \
+by the chance that queries with such hits find their image. The calibration measures all of this on these captions \
+(how often an image is found, among 25,000 of them at most); until then, rules of thumb apply. \
 The curve shows how often queries of 1, 2, 3 ... content words find their image. Lists by other methods have no level.
 
 Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \

@@ -51,7 +51,7 @@ class VerdictPane(Widget):
         lines += [Content.assemble((reason[0], _REASONS[reason[0]]), visible(reason[1:])) for reason in verdict.reasons]
         if verdict.level not in ("reliable", None):
             query = self.answer.query
-            typed = query.row is None and not query.terms  # no other method ranks a sum
+            typed = query.row is None and query.known > 0  # no other method ranks a sum
             advice = verdict.advice or ("c compares the methods" if typed and verdict.in_corpus is not False else "")
             lines += [Content.styled(f"→ {visible(advice)}", "$text-accent")] if advice else []
         if self.measuring:
