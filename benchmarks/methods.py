@@ -1,4 +1,4 @@
-"""Measure how well every method of the explorer, and TF-IDF, finds captions by queries of different lengths.
+"""Measure how well every method of the explorer, TF-IDF and `unhubbed` find captions by queries of different lengths.
 
 Queries are cut from captions of COCO val2017; the caption that a query comes from is not among its hits. A query
 succeeds when a sibling caption (another caption of the same image) is among the first ten hits. One word rarely

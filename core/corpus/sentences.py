@@ -56,16 +56,16 @@ class Sentences:
 
     def count_copies(self) -> NDArray[np.int64]:
         """Count for each row the rows with the same token ids, itself included, (N,)."""
-        return np.bincount(self._texts)[self._texts]
+        return np.bincount(self.texts)[self.texts]
 
     def copies(self, rows: Sequence[int]) -> list[NDArray[np.int64]]:
         """Return for each of some rows all rows with the same token ids, itself included, ascending."""
-        order = np.argsort(self._texts, kind="stable")  # (N,)
-        ends = np.cumsum(np.bincount(self._texts))  # (texts,)
-        return [order[ends[text - 1] if text else 0 : ends[text]] for text in self._texts[list(rows)].tolist()]
+        order = np.argsort(self.texts, kind="stable")  # (N,)
+        ends = np.cumsum(np.bincount(self.texts))  # (texts,)
+        return [order[ends[text - 1] if text else 0 : ends[text]] for text in self.texts[list(rows)].tolist()]
 
     @cached_property
-    def _texts(self) -> NDArray[np.int64]:
+    def texts(self) -> NDArray[np.int64]:
         """The number of each row's text, from 0; rows with the same token ids have the same, (N,)."""
         numbers: dict[bytes, int] = {}
         return np.array([numbers.setdefault(self[row].tobytes(), len(numbers)) for row in range(len(self))])

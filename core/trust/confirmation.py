@@ -70,7 +70,7 @@ def confirm(
             alone.append(rows[counts[of] == 1])  # no other caption of their image has it
         never = np.zeros(len(images.of), bool)  # (N,)
         never[np.concatenate([*alone, leave_out])] = True
-        confirmed = shared[images.of[first]] & ~never[first]  # (10,)
+        confirmed = shared[images.of[first]] & ~never[first] & images.counted[first]  # (10,)
         attainable = int(images.sizes[shared].sum()) - int(shared[images.of[never & images.counted]].sum())
     share = float(shares.mean()) if len(first) else 0.0
     return Confirmed(int(confirmed.sum()), len(first), attainable, share)

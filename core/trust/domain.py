@@ -16,7 +16,7 @@ SUMS = "sum"
 LEAST_CUTS = 50
 """Least number of caption cuts, and of foreign cuts, to tell them apart."""
 LONG = 8
-"""Tokens from which on the words count; a shorter query of rare words may well have hits that are about it."""
+"""Length from which on the words count; a shorter query of rare words may well have hits that are about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Domain:
     """What tells queries of one length that are about the corpus from foreign ones."""
 
     captions: int
-    """Number of queries cut from captions that it was learned from."""
+    """Number of queries cut from captions that it was learned from; for the reader of `calibrate --json`."""
     foreign: int
-    """Number of queries cut from foreign sentences."""
+    """Number of queries cut from foreign sentences, likewise."""
     predictor: Predictor
     """Predicts that a query is about the corpus, where both kinds are as frequent, from the distance of hit 1 and, for
     long queries, from how common its words are."""
@@ -41,7 +41,13 @@ class Domain:
         """Tell whether queries are about the corpus, by the distance of hit 1 and `commonness_of`; same shape."""
         figures = np.stack([np.asarray(nearest), np.asarray(commonness)], axis=-1)  # (..., 2)
         probability = self.predictor.probability(figures[..., : len(self.predictor.weights)])
-        return np.asarray(probability >= self.least)
+        near = np.less_equal(nearest, self.farthest) & (not self.by_words)
+        return np.asarray((probability >= self.least) | near)
+
+    @property
+    def by_words(self) -> bool:
+        """Whether the words count beside the distance of hit 1."""
+        return len(self.predictor.weights) > 1
 
     @classmethod
     def learn(cls, captions: NDArray[np.float64], foreign: NDArray[np.float64]) -> Domain | None:
@@ -82,6 +88,6 @@ def commonness_of(ids: NDArray[np.integer], sentences: Sentences, left_out: NDAr
     if not len(ids):
         return 0.0
     counts = sentences.count(ids).astype(float)  # (T,)
-    for row in () if left_out is None else left_out.tolist():
-        counts -= (sentences[row] == ids[:, None]).sum(axis=1)
+    if left_out is not None and len(left_out):  # all of them have the same words
+        counts -= len(left_out) * (sentences[int(left_out[0])] == ids[:, None]).sum(axis=1)
     return float(np.log((counts + 0.5) / len(sentences)).mean())

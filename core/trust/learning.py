@@ -4,7 +4,8 @@ Test queries are cut from captions: runs of tokens, sets of content words, and w
 its source caption. It succeeds when another caption of the same image is among the first ten hits or, in a corpus
 without image groups, when half of the first ten hits are also among the first ten of the whole caption. One logistic
 regression learns to predict success from the signals. A second one learns for short queries, which cannot mean one
-image, whether at least five of the first ten hits are confirmed by other captions.
+image, whether at least five of the first ten hits are confirmed by other captions. One more for each length tells
+queries about the corpus from foreign ones.
 """
 
 from __future__ import annotations
@@ -102,12 +103,12 @@ def has_five(evidence: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _domains(measured: Measured, part: NDArray[np.bool_], foreign_part: NDArray[np.bool_]) -> dict[str, Domain]:
     """Learn what tells caption cuts from foreign cuts, by length, and sums of the former from sums of the latter."""
     domains = {SUMS: Domain.learn(measured.sums[:, None], measured.foreign_sums[:, None])}
+    of_captions, of_foreign = domain_figures(measured), domain_figures(measured.foreign)  # (Q, 2), (F, 2)
     for length in (*LENGTHS, 0):
         width = 2 if length == 0 or length >= LONG else 1
         captions = part & (measured.lengths == length) & (measured.kinds != "words")  # (Q,)
         foreign = foreign_part & (measured.foreign.lengths == length)  # (F,)
-        cuts = (domain_figures(measured)[captions, :width], domain_figures(measured.foreign)[foreign, :width])
-        domains[str(length)] = Domain.learn(*cuts)
+        domains[str(length)] = Domain.learn(of_captions[captions, :width], of_foreign[foreign, :width])
     return {key: domain for key, domain in domains.items() if domain is not None}
 
 

@@ -22,7 +22,8 @@ class Asked:
     content: NDArray[np.int64]
     """Number of known content words, (Q,)."""
     groups: NDArray[np.int64]
-    """Number of the image, or foreign sentence, that the query was cut from, (Q,). A group is held out as a whole."""
+    """Number of the image, or without images of the text, or of the foreign sentence that the query was cut from, (Q,).
+    A group is held out as a whole."""
     commonness: NDArray[np.float64]
     """How common the words are, see `commonness_of`, (Q,)."""
     signals: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Predictor: the probability that a query succeeds, learned from the signals of queries with known success."""
+"""Predictor: a probability, such as that a query succeeds, learned from signals of queries whose outcome is known."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def probe(
     if answered.among is not None:  # signals are those of a list of all captions, as the user sees it
         parts = (embeddings, matrix, answered.leave_out)
         nearest = yield from _search(*parts, k=HITS, device=device, name="all captions")
-    groups = images.of[sources] if images is not None else sources  # (Q,)
+    groups = (matrix.sentences.texts if images is None else images.of)[sources]  # (Q,)
     stems = lists.stems.__getitem__
     seen = (groups, embeddings, nearest, stems)
     asked = yield from _look(probes, matrix.sentences, *seen, meter=meter, leave_out=answered.leave_out)

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
-from core.query import Query, Token
+from core.query import Query
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
-from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level, level_of
+from core.trust.calibration import Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
-from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
+from core.trust.reasons import Reasons, count_of, name_unknown, of_100, sign_of, unknown_words
+from core.trust.signals import HITS, NOTHING, SignalMeter, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Verdict:
     whole: float | None = None
     """How often whole captions succeed, 0..1; None without a calibration or level."""
     in_corpus: bool | None = None
-    """Whether the query is about what the corpus is about, by the distance of hit 1; None when that is not known."""
+    """Whether the query is about what the corpus is about, see `Domain`; None when that is not known."""
     confirmed: int | None = None
     """How many of the first ten hits are confirmed, see `Confirmed`; None when that was not counted."""
     attainable: int | None = None
@@ -60,9 +61,10 @@ class Judge:
         confirmed = confirm(stems, hits.rows, bm25=bm25, images=images, leave_out=copies)
         siblings = self._count_siblings(query, hits, copies)
         if method != "infersent":
-            told = confirmed is None or siblings is not None  # what is found of a caption's image says more
-            seen = [] if confirmed is None or told else [self._seen(confirmed, confirmed.hits >= FIRST / 2)]
-            verdict = _with_siblings(Verdict(None, (*seen, self._describe(query, method))), siblings)
+            seen = []
+            if confirmed is not None and siblings is None:  # what is found of a caption's image says more
+                seen = [self._say.seen(confirmed, confirmed.hits >= FIRST / 2)]
+            verdict = _with_siblings(Verdict(None, (*seen, self._say.describe(query, method))), siblings)
         elif query.embedding is None or not len(hits):
             verdict = Verdict("doubtful", ("− no hit but copies of the query",))
         else:
@@ -70,6 +72,10 @@ class Judge:
         if confirmed is None:
             return verdict
         return replace(verdict, confirmed=confirmed.hits, attainable=confirmed.attainable)
+
+    @property
+    def _say(self) -> Reasons:
+        return Reasons(self.calibration, self._meter)
 
     def _copies(self, query: Query) -> NDArray[np.int64]:
         """Return the caption that the query is and its copies, (C,); captions without a known word are no copies."""
@@ -84,20 +90,20 @@ class Judge:
         in_corpus, foreign = self._is_in_corpus(query, float(hits.distances[0]))
         verdict = Verdict("unreliable", (), whole=whole, in_corpus=in_corpus, long_enough=not short)
         if in_corpus is False:
-            return replace(verdict, reasons=(f"− not in this corpus: {foreign}", *_unknown(query)))
+            return replace(verdict, reasons=(f"− not in this corpus: {foreign}", *name_unknown(query)))
         if not content:
             named = any(token.counts for term in query.terms if term.weight > 0 for token in term.tokens)
             nothing = "no known content word: function words fit any caption"
             reason = "its negative terms take away all that its positive terms name" if named else nothing
             return replace(
-                verdict, reasons=(f"− {reason}", *_unknown(query)), advice="name what should be in the image"
+                verdict, reasons=(f"− {reason}", *name_unknown(query)), advice="name what should be in the image"
             )
         if short or query.terms:
             judged = self._judge_short(query, hits, confirmed, verdict)
         else:
             judged = self._judge_long(query, hits, confirmed, copies, verdict)
         if judged.level == "reliable" and in_corpus is None and (confirmed is None or confirmed.share < _ABOUT_IT):
-            few = "· too few captions to tell whether it is about them"
+            few = "· not measured whether it is about these captions"
             judged = replace(judged, level="doubtful", reasons=(few, *judged.reasons))
         return _lowered_by_unknown(judged, query)
 
@@ -110,7 +116,7 @@ class Judge:
             return None, ""
         if domain.contains(nearest, commonness_of(query.ids[1:-1], self._sentences)):
             return True, ""
-        if nearest <= domain.farthest:
+        if domain.by_words and nearest <= domain.farthest:
             return False, f"hit 1 at {nearest:.2f}, and captions seldom use such words"
         queries = "such sums" if query.terms else "captions"
         return False, f"hit 1 at {nearest:.2f}, farther than for 99% of {queries}"
@@ -127,13 +133,13 @@ class Judge:
             whole=0.0 if calibration.least_content is None else calibration.whole_recall,
             by_images=calibration.by_images,
         )
-        reasons = self._evidence(hits, confirmed, level, probability)
+        reasons = self._say.evidence_of(hits, confirmed, level, probability)
         advice = None
         if not query.terms and calibration.least_content is not None:
-            recall = _of_100(calibration.recall(content))
-            reasons.append(f"− too short for one scene: {recall} {self._find_or_whole('it')}")
-            advice = self._longer(content) if level != "reliable" else None
-        reasons += [*_unknown(query), *self._nothing_reliable()]
+            recall = of_100(calibration.recall(content))
+            reasons.append(f"− too short for one scene: {recall} {self._say.find_or_whole('it')}")
+            advice = self._say.longer(content) if level != "reliable" else None
+        reasons += [*name_unknown(query), *self._say.nothing_reliable()]
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
 
     def _judge_long(
@@ -147,13 +153,19 @@ class Judge:
         """Judge a query that is long enough by the probability that it succeeds, predicted from its signals."""
         calibration, whole = self.calibration, self.calibration.whole_recall
         assert query.embedding is not None
+        known = [token for token in query.tokens if token.known]
+        stems = self._meter.bm25.stems(" ".join(token.text for token in known))
+        could = confirmed
+        if len(known) < len(query.tokens):  # signals are learned from queries without unknown words
+            needed = content_stems(stems, known, self._meter.bm25)
+            could = confirm(needed, hits.rows, bm25=self._meter.bm25, images=self._meter.images, leave_out=copies)
         signals = self._meter.measure(
             (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
             known=query.known,
-            stems=self._meter.bm25.stems(" ".join(token.text for token in query.tokens if token.known)),
+            stems=stems,
             hits=hits.rows,
             cosines=1 - hits.distances,
-            attainable=0 if confirmed is None else confirmed.attainable,
+            attainable=0 if could is None else could.attainable,
             leave_out=copies,
         )
         probability = float(calibration.predictor.probability(signals.array()))
@@ -162,26 +174,23 @@ class Judge:
         raised = level == "unreliable" and are_about_it
         level = "doubtful" if raised else level  # if not about its image
         sign = "+" if level == "reliable" else "−"
-        found = f"{_of_100(probability)} queries with such hits {self._find_or_whole()}"
+        found = f"{of_100(probability)} queries with such hits {self._say.find_or_whole()}"
         reasons = [f"{sign} {found}"]
-        more = [*_unknown(query), *self._nothing_reliable()]
+        more = [*name_unknown(query), *self._say.nothing_reliable()]
         if confirmed is not None and (query.row is None or self._meter.images is None):
             if confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
-                reasons.append(self._seen(confirmed, True))
+                reasons.append(self._say.seen(confirmed, True))
             elif are_about_it and level != "reliable":
-                reasons.append(f"+ {self._share(confirmed)}")
+                reasons.append(f"+ {self._say.share(confirmed)}")
             elif level != "reliable" and not more:
-                reasons += self._doubts(signals, hits)[:1]
+                reasons += self._say.doubts(signals, hits)[:1]
         elif confirmed is not None and raised:  # what is found of the caption's image is told besides
-            reasons = [f"+ {self._share(confirmed)}"]
+            reasons = [f"+ {self._say.share(confirmed)}"]
         reasons += more
         advice = None
         if level != "reliable":
             content = query.count_content_words()
-            best = calibration.best_method(content)
-            shares = [calibration.recall(content, best), calibration.recall(content)]
-            if shares[0] > shares[1]:
-                advice = f"{best} finds more at this length: {_of_100(shares[0])}, infersent {_hundred(shares[1])}"
+            advice = self._say.better_method(content)
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
 
     def _probability_of_five(self, query: Query, hits: Ranking, confirmed: Confirmed | None) -> float | None:
@@ -191,64 +200,6 @@ class Judge:
             return None
         seen = evidence(confirmed, float(hits.distances[:FIRST].mean()), query.count_content_words())
         return float(predictor.probability(seen))
-
-    def _evidence(
-        self, hits: Ranking, confirmed: Confirmed | None, level: Level, probability: float | None
-    ) -> list[str]:
-        """Say what a short query or a sum is judged by."""
-        if confirmed is None:
-            return ["· no hit could be confirmed"]
-        most = confirmed.hits >= FIRST / 2
-        good = most if level == "doubtful" else level == "reliable"
-        seen = f"{confirmed.hits} of {confirmed.of} confirmed"
-        reasons = [self._seen(confirmed, good)]
-        if confirmed.attainable < LEAST_ATTAINABLE:
-            return reasons
-        if good and not most:
-            reasons = [f"+ {seen}; counting the hits' own words, {confirmed.share:.0%} of its words"]
-        elif most and probability is not None and probability < SHORT_RELIABLE:
-            sign = "·" if good else "−"
-            reasons = [f"{sign} {seen}, but far: {hits.distances[:FIRST].mean():.2f} on average"]
-        if not self.calibration.by_images:
-            reasons.append("· without image groups a short query is at most doubtful")
-        elif self.calibration.short_predictor is None:
-            reasons.append("· too few short queries could be measured here")
-        return reasons
-
-    def _seen(self, confirmed: Confirmed, good: bool) -> str:
-        """Say how many hits are confirmed, and of how many captions where these are few."""
-        if not confirmed.attainable:
-            return "· no hit could be confirmed"
-        if confirmed.attainable < LEAST_ATTAINABLE:
-            enough = _sign(confirmed.hits >= confirmed.attainable / 2)
-            could = f"only {_count(confirmed.attainable, 'caption')} could be"
-            return f"{enough} {confirmed.hits} of {confirmed.of} confirmed, {could}"
-        says = "confirmed by other captions of their image" if self._meter.images else "have all of the words"
-        return f"{_sign(good)} {confirmed.hits} of {confirmed.of} {says}"
-
-    def _share(self, confirmed: Confirmed) -> str:
-        """Say how many of the words the hits have."""
-        return f"the {'images of the ' if self._meter.images else ''}hits have {confirmed.share:.0%} of the words"
-
-    def _describe(self, query: Query, method: Method) -> str:
-        """Say how often a method finds the image at the query's length."""
-        calibration, content = self.calibration, query.count_content_words(without_vector=method in BY_WORDS)
-        if not content:
-            return f"· {method} is not measured for queries without content words"
-        shares = [calibration.recall(content, method), calibration.recall(content)]
-        found = f"{_of_100(shares[0])} such queries {self._find()}, by infersent {_hundred(shares[1])}"
-        return f"· {_count(content, 'content word')}: by {method} {found}"
-
-    def _find(self, found: str = "their image") -> str:
-        """Say what a successful query does: find its image, called `found`, or other hits of its whole caption."""
-        captions = self.calibration.captions
-        among = f" among {captions:,} captions" if captions < len(self._meter.bm25) else ""
-        return f"find {found}{among}" if self.calibration.by_images else "find half of their whole caption's first ten"
-
-    def _find_or_whole(self, found: str = "their image") -> str:
-        """Say what a successful query does, and how often whole captions do; without image groups all of them do."""
-        whole = f", whole captions {_hundred(self.calibration.whole_recall)}"
-        return self._find(found) + (whole if self.calibration.by_images else "")
 
     def _count_siblings(self, query: Query, hits: Ranking, copies: NDArray[np.int64]) -> tuple[int, int] | None:
         """Count the other captions of a caption's image among the first ten hits, and all of them.
@@ -262,40 +213,6 @@ class Judge:
         others = without(images.captions(int(images.of[query.row])), copies)  # (s,)
         return (int(np.isin(others, hits.rows[:FIRST]).sum()), len(others)) if len(others) else None
 
-    def _longer(self, content: int) -> str | None:
-        """Advise a longer sentence, with what that would bring; None where that is nothing."""
-        cells = [cell for cell in self.calibration.curve if cell.kind == "words" and cell.length > content]
-        cell = next((cell for cell in cells if not self.calibration.is_short(cell.length)), None)
-        if cell is None or cell.by_method["infersent"][0] <= self.calibration.recall(content):
-            return None
-        share = _of_100(cell.by_method["infersent"][0])
-        return f"with {cell.length} content words {share} do"
-
-    def _doubts(self, signals: Signals, hits: Ranking) -> list[str]:
-        """List what speaks against the hits of a query that is long enough."""
-        doubts = []
-        if self.calibration.share_nearer(signals.nearest) > _UNUSUAL:
-            usual = np.median(self.calibration.whole_nearest)
-            doubts.append(f"− hit 1 is far, {signals.nearest:.2f}; of whole captions it is at {usual:.2f} as a rule")
-        matches = round(np.expm1(signals.matches))
-        if signals.content > 0 and matches > 10 * FIRST:
-            doubts.append(f"− too general: {matches:,} captions have all of its words")
-        if self._meter.images is not None and signals.same_image == 0:
-            doubts.append(f"− the first {len(hits)} hits are of {len(hits)} different images")
-        hubs = sum(row in self.calibration.hub_set for row in hits.rows[:FIRST].tolist())
-        if hubs >= 2:
-            doubts.append(f"− {hubs} of the first ten hits are hubs, which many unrelated queries find")
-        return doubts
-
-    def _nothing_reliable(self) -> list[str]:
-        """Explain why nothing is reliable, where that is so."""
-        whole = self.calibration.whole_recall
-        if self.calibration.least_content is None:
-            return [f"− nothing is reliable here: not even whole captions {self._find()} more often than chance"]
-        if whole >= LEAST_WHOLE:
-            return []
-        return [f"− nothing is reliable here: even of whole captions {_of_100(whole)} {self._find()}"]
-
 
 def _without_copies(ranking: Ranking, copies: NDArray[np.int64]) -> Ranking:
     """Return the first hits that are no copies of the query."""
@@ -304,7 +221,7 @@ def _without_copies(ranking: Ranking, copies: NDArray[np.int64]) -> Ranking:
 
 def _lowered_by_unknown(verdict: Verdict, query: Query) -> Verdict:
     """Lower the level of a query of which content words are unknown: a third is never reliable, most are unreliable."""
-    known, unknown = query.count_content_words(), len(_unknown_words(query))
+    known, unknown = query.count_content_words(), len(unknown_words(query))
     if unknown > known:
         most = "− most of its words are unknown"
         return replace(verdict, level="unreliable", reasons=(most, *verdict.reasons), advice=None)
@@ -321,7 +238,7 @@ def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdic
     level = verdict.level
     if level == ("unreliable" if found else "reliable"):
         level = "doubtful"
-    reason = f"{_sign(found > 0)} {found} of its image's {_count(of, 'other caption')} in the first ten"
+    reason = f"{sign_of(found > 0)} {found} of its image's {count_of(of, 'other caption')} in the first ten"
     return replace(verdict, level=level, reasons=(reason, *verdict.reasons))
 
 
@@ -356,12 +273,11 @@ def judge_by_rules(query: Query) -> Verdict:
     if unknown and unknown / len(words) >= 1 / 3 and level == "reliable":
         level = "doubtful"
     sign = "+" if content > 3 else "−"
-    reasons = [f"{sign} {_count(content, 'known content word')}: {_LENGTH_REASONS[content > 1, content > 3]}"]
-    return Verdict(level, ("· by a rule of thumb, nothing is measured", *reasons, *_unknown(query)))
+    reasons = [f"{sign} {count_of(content, 'known content word')}: {_LENGTH_REASONS[content > 1, content > 3]}"]
+    return Verdict(level, ("· by a rule of thumb, nothing is measured", *reasons, *name_unknown(query)))
 
 
 _ABOUT_IT = 0.5  # share of the words that the hits of a query have; foreign sentences' hits have less
-_UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason
 _LENGTH_REASONS = {
     (False, False): "too little for a sentence encoder, which was trained on whole sentences",
     (True, False): "shorter than the sentences the encoder was trained on",
@@ -372,30 +288,3 @@ NOTHING_KNOWN = Verdict(
     ("− no word of the query is known, so there is nothing to compare: every such query has the same embedding",),
 )
 """Verdict on a query in which no word has a vector."""
-
-
-def _of_100(share: float) -> str:
-    return f"{_hundred(share)} of 100"
-
-
-def _hundred(share: float) -> str:
-    return f"{100 * share:.0f}"
-
-
-def _unknown_words(query: Query) -> list[Token]:
-    return [token for token in query.subject if token.is_word and not token.known and not token.unfinished]
-
-
-def _unknown(query: Query) -> list[str]:
-    """Name the unknown words, if there are any; at most five."""
-    unknown = list(dict.fromkeys(token.text for token in _unknown_words(query)))
-    named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
-    return [f"− unknown and left out: {named}"] if unknown else []
-
-
-def _sign(good: bool) -> str:
-    return "+" if good else "−"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,155 @@
+"""Reasons: what a verdict says for and against the hits, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.query import Query, Token
+from core.ranking.methods import BY_WORDS, Method
+from core.ranking.ranking import FIRST, Ranking
+from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level
+from core.trust.confirmation import Confirmed
+from core.trust.signals import SignalMeter, Signals
+
+_UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Puts into words what was measured of a corpus, and what is seen of a query's hits."""
+
+    calibration: Calibration
+    meter: SignalMeter
+
+    def evidence_of(
+        self, hits: Ranking, confirmed: Confirmed | None, level: Level, probability: float | None
+    ) -> list[str]:
+        """Say what a short query or a sum is judged by."""
+        if confirmed is None:
+            return ["· no hit could be confirmed"]
+        most = confirmed.hits >= FIRST / 2
+        good = most if level == "doubtful" else level == "reliable"
+        seen = f"{confirmed.hits} of {confirmed.of} confirmed"
+        reasons = [self.seen(confirmed, good)]
+        if confirmed.attainable < LEAST_ATTAINABLE:
+            return reasons
+        if good and not most:
+            reasons = [f"+ {seen}; counting the hits' own words, {confirmed.share:.0%} of its words"]
+        elif most and probability is not None and probability < SHORT_RELIABLE:
+            sign = "·" if good else "−"
+            reasons = [f"{sign} {seen}, but far: {hits.distances[:FIRST].mean():.2f} on average"]
+        if not self.calibration.by_images:
+            reasons.append("· without image groups a short query is at most doubtful")
+        elif self.calibration.short_predictor is None:
+            reasons.append("· too few short queries could be measured here")
+        return reasons
+
+    def seen(self, confirmed: Confirmed, good: bool) -> str:
+        """Say how many hits are confirmed, and of how many captions where these are few."""
+        if not confirmed.attainable:
+            return "· no hit could be confirmed"
+        if confirmed.attainable < LEAST_ATTAINABLE:
+            enough = sign_of(confirmed.hits >= confirmed.attainable / 2)
+            could = f"only {count_of(confirmed.attainable, 'caption')} could be"
+            return f"{enough} {confirmed.hits} of {confirmed.of} confirmed, {could}"
+        says = "confirmed by other captions of their image" if self.meter.images else "have all of the words"
+        return f"{sign_of(good)} {confirmed.hits} of {confirmed.of} {says}"
+
+    def share(self, confirmed: Confirmed) -> str:
+        """Say how many of the words the hits have."""
+        return f"the {'images of the ' if self.meter.images else ''}hits have {confirmed.share:.0%} of the words"
+
+    def describe(self, query: Query, method: Method) -> str:
+        """Say how often a method finds the image at the query's length."""
+        calibration, content = self.calibration, query.count_content_words(without_vector=method in BY_WORDS)
+        if not content:
+            return f"· {method} is not measured for queries without content words"
+        shares = [calibration.recall(content, method), calibration.recall(content)]
+        found = f"{of_100(shares[0])} such queries {self._find()}, by infersent {_hundred(shares[1])}"
+        return f"· {count_of(content, 'content word')}: by {method} {found}"
+
+    def _find(self, found: str = "their image") -> str:
+        """Say what a successful query does: find its image, called `found`, or other hits of its whole caption."""
+        captions = self.calibration.captions
+        among = f" among {captions:,} captions" if captions < len(self.meter.bm25) else ""
+        return f"find {found}{among}" if self.calibration.by_images else "find half of their whole caption's first ten"
+
+    def find_or_whole(self, found: str = "their image") -> str:
+        """Say what a successful query does, and how often whole captions do; without image groups all of them do."""
+        whole = f", whole captions {_hundred(self.calibration.whole_recall)}"
+        return self._find(found) + (whole if self.calibration.by_images else "")
+
+    def longer(self, content: int) -> str | None:
+        """Advise a longer sentence, with what that would bring; None where that is nothing."""
+        cells = [cell for cell in self.calibration.curve if cell.kind == "words" and cell.length > content]
+        cell = next((cell for cell in cells if not self.calibration.is_short(cell.length)), None)
+        if cell is None or cell.by_method["infersent"][0] <= self.calibration.recall(content):
+            return None
+        share = of_100(cell.by_method["infersent"][0])
+        return f"with {cell.length} content words {share} do"
+
+    def doubts(self, signals: Signals, hits: Ranking) -> list[str]:
+        """List what speaks against the hits of a query that is long enough."""
+        doubts = []
+        if self.calibration.share_nearer(signals.nearest) > _UNUSUAL:
+            usual = np.median(self.calibration.whole_nearest)
+            doubts.append(f"− hit 1 is far, {signals.nearest:.2f}; of whole captions it is at {usual:.2f} as a rule")
+        matches = round(np.expm1(signals.matches))
+        if signals.content > 0 and matches > 10 * FIRST:
+            doubts.append(f"− too general: {matches:,} captions have all of its words")
+        if self.meter.images is not None and signals.same_image == 0:
+            doubts.append(f"− the first {len(hits)} hits are of {len(hits)} different images")
+        hubs = sum(row in self.calibration.hub_set for row in hits.rows[:FIRST].tolist())
+        if hubs >= 2:
+            doubts.append(f"− {hubs} of the first ten hits are hubs, which many unrelated queries find")
+        return doubts
+
+    def better_method(self, content: int) -> str | None:
+        """Advise the method that finds more at a length; None where that is `infersent`."""
+        best = self.calibration.best_method(content)
+        more, usual = self.calibration.recall(content, best), self.calibration.recall(content)
+        if more <= usual:
+            return None
+        return f"{best} finds more at this length: {of_100(more)}, infersent {_hundred(usual)}"
+
+    def nothing_reliable(self) -> list[str]:
+        """Explain why nothing is reliable, where that is so."""
+        whole = self.calibration.whole_recall
+        if self.calibration.least_content is None:
+            return [f"− nothing is reliable here: not even whole captions {self._find()} more often than chance"]
+        if whole >= LEAST_WHOLE:
+            return []
+        return [f"− nothing is reliable here: even of whole captions {of_100(whole)} {self._find()}"]
+
+
+def of_100(share: float) -> str:
+    """Format a share."""
+    return f"{_hundred(share)} of 100"
+
+
+def _hundred(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def unknown_words(query: Query) -> list[Token]:
+    """Return the words without a vector that are not being typed."""
+    return [token for token in query.subject if token.is_word and not token.known and not token.unfinished]
+
+
+def name_unknown(query: Query) -> list[str]:
+    """Name the unknown words, if there are any; at most five."""
+    unknown = list(dict.fromkeys(token.text for token in unknown_words(query)))
+    named = ", ".join(unknown[:5]) + (" ..." if len(unknown) > 5 else "")
+    return [f"− unknown and left out: {named}"] if unknown else []
+
+
+def sign_of(good: bool) -> str:
+    """Return the sign of a reason."""
+    return "+" if good else "−"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Format a number with its noun."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
