@@ -117,6 +117,7 @@ def test_count_and_share_equal_their_definitions(bm25, words, hits, leave_out, w
     shares = [len(having(of_image(row))) / len(stems) for row in looked_at]
     found = look(bm25, text, np.array(hits, np.int64), images=images, leave_out=leave_out, wordless=wordless)
     assert found.hits == sum(is_confirmed(row) for row in looked_at)
+    assert found.hits <= found.attainable
     assert found.of == len(looked_at)
     assert found.attainable == sum(is_confirmed(row) for row in kept if row not in wordless)
     assert found.share == pytest.approx(np.mean(shares) if shares else 0)

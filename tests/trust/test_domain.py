@@ -70,6 +70,13 @@ def test_a_query_is_judged_by_the_measured_length_next_to_its_own():
     assert {known: domain_key(known) for known, _ in lengths} == dict(lengths)
 
 
+@pytest.mark.parametrize("farther", [FAR, NEAR - 0.15])
+def test_by_the_distance_alone_what_is_nearer_than_captions_are_is_always_in_the_corpus(farther):
+    domain = learned_from(NEAR, farther)
+    distances = np.linspace(0, domain.farthest, 200)
+    assert domain.contains(distances, np.zeros(200)).all()
+
+
 # Words
 
 
@@ -114,7 +121,8 @@ def test_a_domain_is_learned_for_each_length_without_sets_of_content_words():
         foreign = foreign_part & (data.foreign.lengths == length)
         expected = Domain.learn(domain_figures(data)[captions, :width], domain_figures(data.foreign)[foreign, :width])
         assert domains[str(length)] == expected
-        assert len(expected.predictor.weights) == width
+    by_words = {key for key, domain in domains.items() if domain.by_words}
+    assert by_words == {"8", "12", "0"}
 
 
 def test_sums_are_learned_from_whatever_the_part():

@@ -759,6 +759,47 @@ def test_whether_a_sum_is_in_the_corpus_is_told_by_measured_sums(world):
     assert (verdict.level, verdict.in_corpus) == ("reliable", None)
 
 
+# Unknown words, and where it is not known whether a query is about the corpus
+
+
+def test_a_third_of_the_words_unknown_is_never_reliable_and_most_of_them_are_unreliable(world):
+    content = known("a", "dog", "on", "beach", "sand")  # three content words
+    for strange, level in ((1, "reliable"), (2, "doubtful"), (3, "doubtful"), (4, "unreliable")):
+        words = [f"glorp{i}" for i in range(strange)]
+        verdict = world.judge(query_of(*content, *unknown(*words)), hits_with(10), odds=SURE)
+        assert verdict.level == level
+        assert f"− unknown and left out: {', '.join(words)}" in verdict.reasons
+        assert (verdict.reasons[0] == "− most of its words are unknown") == (level == "unreliable")
+    typing = replace(unknown("glorp")[0], unfinished=True)
+    assert world.judge(query_of(*known("a", "dog"), typing), hits_with(10)).level == "reliable"
+
+
+def test_unknown_words_do_not_change_the_chance(world):
+    for weights in ({"confirmable": 1.0}, {"matches": 1.0}, {"content": 1.0}):
+        predictor = predictor_of(-4.0, **weights)
+        alone = world.judge(LONG, hits_with(10), predictor=predictor)
+        strange = replace(LONG, tokens=(*LONG.tokens, *unknown("glorp")))
+        assert world.judge(strange, hits_with(10), predictor=predictor).probability == alone.probability
+
+
+@pytest.mark.parametrize(("dogs", "level"), [(10, "reliable"), (5, "reliable"), (4, "doubtful"), (0, "doubtful")])
+def test_what_may_be_foreign_is_reliable_only_if_the_hits_have_half_of_its_words(world, dogs, level):
+    verdict = world.judge(LONG, hits_with(dogs, nearest=0.9), odds=SURE, domains={})
+    assert (verdict.level, verdict.in_corpus) == (level, None)
+    told = "· not measured whether it is about these captions"
+    assert (verdict.reasons[0] == told) == (level == "doubtful")
+
+
+def test_confirmed_hits_are_said_to_be_far_only_if_that_keeps_them_from_being_reliable(world, ungrouped):
+    far_counts = Predictor((0.0,) * 4, (1.0,) * 4, (0.0, 0.0, -20.0, 0.0), 8.0)  # 50 % at a mean distance of 0.4
+    near, far = hits_with(10, nearest=0.1), hits_with(10, nearest=0.4)
+    assert world.judge(SHORT, near, short_predictor=far_counts).level == "reliable"
+    verdict = world.judge(SHORT, far, short_predictor=far_counts)
+    assert (verdict.level, verdict.reasons[0]) == ("doubtful", "· 10 of 10 confirmed, but far: 0.45 on average")
+    for changes in ({"whole": 0.39}, {"short_predictor": None}, {"least": None}):
+        assert world.judge(SHORT, near, **changes).reasons[0] == "+ 10 of 10 confirmed by other captions of their image"
+
+
 # Other methods than infersent
 
 

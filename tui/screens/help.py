@@ -29,8 +29,8 @@ Methods of ranking:
 A comparison underlines the words that a hit shares with the query, and shows the ranks of the hit by the other \
 methods. The value overlap@10 is the number of captions that are among the first ten of both lists.
 
-The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is farther, and \
-the words of a long query are rarer, than for 99% of captions, as with sentences about other things. Is it long \
+The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is so far, or \
+the words of a long query so rare, as for sentences about other things and for 1% of captions at most. Is it long \
 enough to single out one scene? Not if such queries find their image (another caption of it among the first ten) less \
 than half as often as whole captions do. Are the hits about it? A hit is confirmed when the other captions of its \
 image, together, have all words of the query. Short queries and sums are judged by their confirmed hits, longer ones \
