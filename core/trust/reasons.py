@@ -125,7 +125,7 @@ class Reasons:
 
 
 def of_100(share: float) -> str:
-    """Format a share."""
+    """Format a share, 0..1, as in `8 of 100`."""
     return f"{_hundred(share)} of 100"
 
 

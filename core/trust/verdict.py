@@ -102,9 +102,9 @@ class Judge:
             judged = self._judge_short(query, hits, confirmed, verdict)
         else:
             judged = self._judge_long(query, hits, confirmed, copies, verdict)
-        if judged.level == "reliable" and in_corpus is None and (confirmed is None or confirmed.share < _ABOUT_IT):
-            few = "· not measured whether it is about these captions"
-            judged = replace(judged, level="doubtful", reasons=(few, *judged.reasons))
+        if judged.level == "reliable" and in_corpus is None and not _has_its_words(confirmed):
+            unmeasured = "· not measured whether it is about these captions"
+            judged = replace(judged, level="doubtful", reasons=(unmeasured, *judged.reasons))
         return _lowered_by_unknown(judged, query)
 
     def _is_in_corpus(self, query: Query, nearest: float) -> tuple[bool | None, str]:
@@ -156,7 +156,7 @@ class Judge:
         known = [token for token in query.tokens if token.known]
         stems = self._meter.bm25.stems(" ".join(token.text for token in known))
         could = confirmed
-        if len(known) < len(query.tokens):  # signals are learned from queries without unknown words
+        if unknown_words(query):  # signals are learned from queries without such words
             needed = content_stems(stems, known, self._meter.bm25)
             could = confirm(needed, hits.rows, bm25=self._meter.bm25, images=self._meter.images, leave_out=copies)
         signals = self._meter.measure(
@@ -170,8 +170,7 @@ class Judge:
         )
         probability = float(calibration.predictor.probability(signals.array()))
         level = level_of(short=False, probability=probability, attainable=0, whole=whole, by_images=True)
-        are_about_it = confirmed is not None and confirmed.share >= _ABOUT_IT
-        raised = level == "unreliable" and are_about_it
+        raised = level == "unreliable" and _has_its_words(confirmed)
         level = "doubtful" if raised else level  # if not about its image
         sign = "+" if level == "reliable" else "−"
         found = f"{of_100(probability)} queries with such hits {self._say.find_or_whole()}"
@@ -180,7 +179,7 @@ class Judge:
         if confirmed is not None and (query.row is None or self._meter.images is None):
             if confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
                 reasons.append(self._say.seen(confirmed, True))
-            elif are_about_it and level != "reliable":
+            elif _has_its_words(confirmed) and level != "reliable":
                 reasons.append(f"+ {self._say.share(confirmed)}")
             elif level != "reliable" and not more:
                 reasons += self._say.doubts(signals, hits)[:1]
@@ -189,8 +188,7 @@ class Judge:
         reasons += more
         advice = None
         if level != "reliable":
-            content = query.count_content_words()
-            advice = self._say.better_method(content)
+            advice = self._say.better_method(query.count_content_words())
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
 
     def _probability_of_five(self, query: Query, hits: Ranking, confirmed: Confirmed | None) -> float | None:
@@ -219,8 +217,13 @@ def _without_copies(ranking: Ranking, copies: NDArray[np.int64]) -> Ranking:
     return ranking.at(np.flatnonzero(~np.isin(ranking.rows, copies)).astype(np.int32)[:HITS])
 
 
+def _has_its_words(confirmed: Confirmed | None) -> bool:
+    """Tell whether the hits have so many of the query's words that they are about it."""
+    return confirmed is not None and confirmed.share >= _ABOUT_IT
+
+
 def _lowered_by_unknown(verdict: Verdict, query: Query) -> Verdict:
-    """Lower the level of a query of which content words are unknown: a third is never reliable, most are unreliable."""
+    """Lower the level of a query with unknown words: a third of them is never reliable, more than half unreliable."""
     known, unknown = query.count_content_words(), len(unknown_words(query))
     if unknown > known:
         most = "− most of its words are unknown"
@@ -268,7 +271,7 @@ def judge_by_rules(query: Query) -> Verdict:
     At most one known content word is unreliable. Two or three, or a third of the words unknown, are doubtful.
     """
     words = [token for token in query.subject if token.is_word and (token.known or not token.unfinished)]
-    unknown, content = sum(not token.known for token in words), query.count_content_words()
+    unknown, content = len(unknown_words(query)), query.count_content_words()
     level: Level = "unreliable" if content <= 1 else "doubtful" if content <= 3 else "reliable"
     if unknown and unknown / len(words) >= 1 / 3 and level == "reliable":
         level = "doubtful"
