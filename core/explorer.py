@@ -18,9 +18,17 @@ from core.query import Query
 from core.ranking.agreement import Side, agree
 from core.ranking.comparison import Comparison, compare
 from core.ranking.methods import METHODS, Choice, Method
-from core.ranking.ranking import LEADING, Found, Ranking
+from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.store.progress import Cancelled
-from core.trust.verdict import Verdict, describe_no_sum, describe_nothing, describe_unmeasured, judge_by_rules
+from core.trust.verdict import (
+    Verdict,
+    copies_of,
+    describe_no_sum,
+    describe_nothing,
+    describe_unmeasured,
+    judge_by_rules,
+    without_copies,
+)
 
 
 class Explorer:
@@ -197,7 +205,12 @@ class Explorer:
             return describe_no_sum(query) if query.terms else describe_nothing(query, method)
         if self.opened.judge is not None:
             return self.opened.judge.judge(query, found, method)
-        return judge_by_rules(query) if method == "infersent" else describe_unmeasured(method)
+        if method != "infersent":
+            return describe_unmeasured(method)
+        sentences, vocabulary = self.opened.matrix.sentences, self.opened.text_encoder.vocabulary
+        hits = without_copies(found.leading, copies_of(query, sentences)).rows[:FIRST]
+        words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits]
+        return judge_by_rules(query, words, measurable=self.opened.measurable)
 
     def _closer_than(self, query: Query, found: Found | None, method: Method) -> NDArray[np.float64] | None:
         """Compute `Answer.closer_than`, which was measured for distances of the encoder only."""

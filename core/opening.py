@@ -262,15 +262,14 @@ class Opened:
     def calibrate(self, *, again: bool = False) -> Steps[None]:
         """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
 
-        A corpus of fewer than `MIN_CAPTIONS` captions with known words is left unmeasured.
+        A corpus that is not `measurable` is left as it is.
 
         Raises:
             AssetError: The cache cannot be written, or the device has too little memory for even one query.
         """
         if not again:
             yield from self.open_calibration()
-        with_words = len(self.matrix) - len(self.matrix.sentences.wordless())
-        if (self.calibration is not None and not again) or with_words < MIN_CAPTIONS:
+        if (self.calibration is not None and not again) or not self.measurable:
             return
         rankers = yield from self.open_methods()
         meter = self._meter(rankers)
@@ -281,6 +280,11 @@ class Opened:
             calibration.save(self._calibration_file)
         except AssetError as error:  # the calibration stays in use until the program ends
             self.cache.problems.append(f"the calibration could not be saved: {error.found}")
+
+    @cached_property
+    def measurable(self) -> bool:
+        """Whether enough captions have known words for a calibration: at least `MIN_CAPTIONS`."""
+        return len(self.matrix) - len(self.matrix.sentences.wordless()) >= MIN_CAPTIONS
 
     @cached_property
     def images(self) -> Images | None:

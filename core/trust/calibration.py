@@ -17,6 +17,7 @@ from core.store.whole import write_json
 from core.trust.confirmation import EVIDENCE
 from core.trust.domain import Domain, domain_key
 from core.trust.predictor import Predictor
+from core.trust.probes import length_key
 from core.trust.signals import NAMES
 
 FORMAT = 6
@@ -168,10 +169,10 @@ class Calibration:
 
         `known` is the query's number of known tokens; the result is nan where nothing was measured.
         """
-        length = _measured_length(self.random_distances, known)
-        if length is None:
+        lengths = [int(length) for length in self.random_distances if length != "0"]
+        if not lengths:
             return np.full(np.shape(distances), np.nan)
-        return np.asarray(1 - np.interp(distances, self.random_distances[length], TAIL))
+        return np.asarray(1 - np.interp(distances, self.random_distances[length_key(known, lengths)], TAIL))
 
     def domain(self, known: int | None) -> Domain | None:
         """Return what tells whether a query of `known` tokens, or a sum, None, is about the corpus, if measured."""
@@ -247,14 +248,6 @@ class Calibration:
             domain.contains(0.5 * domain.farthest, 0.0)
         self.share_nearer(0.5)
         self.figures.try_out()
-
-
-def _measured_length(by_length: Mapping[str, Any], known: int) -> str | None:
-    """Return the key of the measured length next to a number of tokens, 0 beyond the longest; None without any."""
-    lengths = [int(length) for length in by_length if length != "0"]
-    if not lengths:
-        return None
-    return "0" if known > max(lengths) else str(min(lengths, key=lambda length: abs(np.log(length / max(1, known)))))
 
 
 def _without_nan(value: Any) -> Any:

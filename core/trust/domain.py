@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
 from core.trust.predictor import Predictor
-from core.trust.probes import LENGTHS
+from core.trust.probes import length_key
 
 SUMS = "sum"
-"""Key of the sums; other queries have their length in tokens as text, "0" beyond the longest of `LENGTHS`."""
+"""Key of the sums; other queries have their length in tokens as text, see `length_key`."""
 LEAST_CUTS = 50
 """Least number of caption cuts, and of foreign cuts, to tell them apart."""
 LONG = 8
@@ -72,9 +72,7 @@ def domain_key(known: int | None) -> str:
     """Return the key of the domain by which a query of so many known tokens, or a sum, None, is judged."""
     if known is None:
         return SUMS
-    if known > max(LENGTHS):
-        return "0"
-    return str(min(LENGTHS, key=lambda length: abs(np.log(length / max(1, known)))))
+    return length_key(known)
 
 
 def commonness_of(ids: NDArray[np.integer], sentences: Sentences, left_out: NDArray[np.integer] | None = None) -> float:

@@ -23,6 +23,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """`span`: consecutive tokens; `words`: content words in order; `whole`: the whole caption, of length 0."""
 
 
+def length_key(known: int, lengths: Sequence[int] = LENGTHS) -> str:
+    """Return the length next to a number of known tokens, as the key of what was measured; "0" beyond the longest."""
+    return "0" if known > max(lengths) else str(min(lengths, key=lambda length: abs(np.log(length / max(1, known)))))
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A test query cut from a caption."""

@@ -97,10 +97,12 @@ def halves(data: Measured) -> tuple[np.ndarray, np.ndarray]:
 
 def spoiled(asked: Asked, part: np.ndarray) -> Asked:
     """The same queries with other signals and evidence in a part."""
-    signals, evidence = asked.signals.copy(), asked.evidence.copy()
+    signals, evidence, commonness = asked.signals.copy(), asked.evidence.copy(), asked.commonness.copy()
     signals[part] = 5 - 3 * signals[part]
     evidence[part] = 10 - evidence[part]
-    return replace(asked, signals=signals, evidence=evidence, attainable=np.where(part, 1000, asked.attainable))
+    commonness[part] = 3 - commonness[part]
+    attainable = np.where(part, 1000, asked.attainable)
+    return replace(asked, signals=signals, evidence=evidence, commonness=commonness, attainable=attainable)
 
 
 def changed_fields(one: Learned, other: Learned) -> set[str]:

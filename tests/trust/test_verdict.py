@@ -1,6 +1,6 @@
 """How far the hits of a query can be trusted: by rules of thumb, and by what was measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS
 from core.ranking.ranking import Found, Ranking
 from core.trust.calibration import Calibration, Figures, Recall
-from core.trust.domain import SUMS, Domain
+from core.trust.domain import SUMS, Domain, commonness_of
 from core.trust.predictor import Predictor
 from core.trust.probes import LENGTHS
 from core.trust.signals import NAMES, SignalMeter
@@ -62,8 +62,8 @@ def sum_of(*terms: tuple[float, str]) -> Query:
 # By rules of thumb
 
 
-def by_rules(*tokens: Token) -> Verdict:
-    return judge_by_rules(query_of(*tokens))
+def by_rules(*tokens: Token, hits: Sequence[frozenset[str]] = (frozenset(CONTENT),)) -> Verdict:
+    return judge_by_rules(query_of(*tokens), hits)
 
 
 @pytest.mark.parametrize(
@@ -125,20 +125,33 @@ def test_an_unfinished_last_word_counts_once_it_is_known():
 def test_the_reasons_name_the_unknown_words_and_cut_a_long_list():
     assert by_rules(*known(*CONTENT[:4]), *unknown("glorp")).reasons[2] == "− unknown and left out: glorp"
     many = by_rules(*unknown(*(f"glorp{i}" for i in range(9))))
-    assert many.reasons[2].endswith("glorp3, glorp4 ...")
+    assert many.reasons[0] == "− most of its words are unknown"
+    assert many.reasons[3].endswith("glorp3, glorp4 ...")
 
 
 def test_a_rule_of_thumb_is_named_as_one_and_tells_nothing_that_was_measured():
     verdict = by_rules(*known(*CONTENT))
-    assert verdict.reasons[0] == "· by a rule of thumb, nothing is measured"
+    assert verdict.reasons[0] == "· not measured: by a rule of thumb"
     assert (verdict.probability, verdict.whole, verdict.in_corpus, verdict.advice) == (None,) * 4
     assert (verdict.confirmed, verdict.attainable, verdict.long_enough) == (None,) * 3
+    small = judge_by_rules(query_of(*known(*CONTENT)), [frozenset(CONTENT)], measurable=False)
+    assert small.reasons == ("· too few captions to measure: by a rule of thumb", *verdict.reasons[1:])
 
 
 def test_a_sum_is_judged_by_the_words_of_its_positive_terms_that_no_negative_term_has():
     terms = [(1.0, "a green kite on a beach"), (-1.0, "the Kite"), (0.5, "a dog umbrella")]
-    assert judge_by_rules(sum_of(*terms)) == by_rules(*known("a", "green", "on", "a", "beach", "a", "dog", "umbrella"))
-    assert judge_by_rules(sum_of((1.0, "a dog near a train"), (-2.0, "dog train"))).level == "unreliable"
+    left, hits = known("a", "green", "on", "a", "beach", "a", "dog", "umbrella"), [frozenset(CONTENT)]
+    assert judge_by_rules(sum_of(*terms), hits) == by_rules(*left)
+    assert judge_by_rules(sum_of((1.0, "a dog near a train"), (-2.0, "dog train")), hits).level == "unreliable"
+
+
+def test_a_long_query_whose_hits_seldom_have_its_words_is_doubtful():
+    words, nothing = known("the", *CONTENT[:3], "Kite"), frozenset({"the", "senator"})
+    seldom = by_rules(*words, hits=[frozenset({"kite"}), nothing, nothing, nothing])
+    assert (seldom.level, seldom.reasons[1]) == ("doubtful", "− the hits have 8% of its words")
+    assert by_rules(*words, hits=[frozenset({"kite", "dog"}), nothing, nothing]).level == "doubtful"
+    assert by_rules(*words, hits=[frozenset({"kite", "green"}), nothing, nothing]).level == "reliable"
+    assert by_rules(*words, hits=[]).level == "doubtful"
 
 
 tokens = st.builds(
@@ -345,6 +358,10 @@ def test_a_foreign_sentence_with_hits_no_farther_than_usual_is_told_by_its_words
     verdict = world.judge(LONG, hits_with(10, nearest=0.4), domains=DOMAINS | {"4": seldom, "6": seldom})
     assert (verdict.level, verdict.in_corpus) == ("unreliable", False)
     assert verdict.reasons == ("− not in this corpus: hit 1 at 0.40, and captions seldom use such words",)
+    rarer = commonness_of(LONG.ids[1:-1], world.sentences) + 0.01  # than its words, without the sentence marks
+    barely = Domain(100, 100, Predictor((0.5, rarer), (1.0, 0.001), (0.0, 1.0), 0.0), 0.5, 0.5)
+    verdict = world.judge(LONG, hits_with(10, nearest=0.4), domains=DOMAINS | {"4": barely, "6": barely})
+    assert verdict.in_corpus is False
 
 
 def test_where_it_is_not_known_whether_a_query_is_in_the_corpus_the_next_rule_decides(world):

@@ -131,6 +131,15 @@ def test_search_takes_a_sum_and_names_its_terms(run, files):
     assert "-0.5 × a cat" in run("search", "a dog - 0.5 * a cat", *files.flags).err
 
 
+def test_search_says_that_a_sum_has_no_list_by_another_method(run, files):
+    said = "a sum has no list by bm25: ranked by infersent"
+    done = run("search", "a dog - 0.5 * a cat", "--method", "bm25", "--json", *files.flags)
+    assert (said in done.err, done.document["method"]) == (True, "infersent")
+    for arguments in (["a dog"], ["a dog - a cat", "--quiet"]):
+        assert said not in run("search", *arguments, "--method", "bm25", *files.flags).err
+    assert said not in run("search", "a dog - a cat", "--method", "auto", *files.flags).err
+
+
 def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     done = run("search", *QUERY.split(), "-k", 7, "--json", *files.flags)
     assert done.code == 0

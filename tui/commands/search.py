@@ -58,6 +58,8 @@ def search(
     for query in [" ".join(text)] if lines is None else lines:
         answer = explorer.ask(query, method=method, k=k)
         found = found or len(answer.hits) > 0
+        if answer.query.terms and method not in (answer.method, "auto") and not quiet:
+            click.echo(f"a sum has no list by {method}: ranked by {answer.method}", err=True)
         if as_json or jsonl:
             click.echo(json.dumps(answer_document(opened, answer)))
         elif plain:
