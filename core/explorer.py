@@ -22,12 +22,11 @@ from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.store.progress import Cancelled
 from core.trust.verdict import (
     Verdict,
-    copies_of,
     describe_no_sum,
     describe_nothing,
     describe_unmeasured,
+    first_hits,
     judge_by_rules,
-    without_copies,
 )
 
 
@@ -205,12 +204,19 @@ class Explorer:
             return describe_no_sum(query) if query.terms else describe_nothing(query, method)
         if self.opened.judge is not None:
             return self.opened.judge.judge(query, found, method)
+        return self._judge_unmeasured(query, found, method)
+
+    def _judge_unmeasured(self, query: Query, found: Found, method: Method) -> Verdict | None:
+        """Judge by rules of thumb, but not while a saved calibration is being loaded."""
+        opened = self.opened
+        if opened.saved_calibration is not None:
+            return None
         if method != "infersent":
-            return describe_unmeasured(method)
-        sentences, vocabulary = self.opened.matrix.sentences, self.opened.text_encoder.vocabulary
-        hits = without_copies(found.leading, copies_of(query, sentences)).rows[:FIRST]
-        words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits]
-        return judge_by_rules(query, words, measurable=self.opened.measurable)
+            return describe_unmeasured(method, measurable=opened.measurable)
+        sentences, vocabulary = opened.matrix.sentences, opened.text_encoder.vocabulary
+        hits, _ = first_hits(query, found, sentences)
+        words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits.rows[:FIRST]]
+        return judge_by_rules(query, words, measurable=opened.measurable)
 
     def _closer_than(self, query: Query, found: Found | None, method: Method) -> NDArray[np.float64] | None:
         """Compute `Answer.closer_than`, which was measured for distances of the encoder only."""

@@ -254,10 +254,9 @@ class Opened:
         Raises:
             AssetError: The cache cannot be written.
         """
-        saved = Calibration.load(self._calibration_file)
-        if saved is not None:
+        if self.saved_calibration is not None:
             rankers = yield from self.open_methods()
-            self.judge = Judge(saved, self._meter(rankers), self.matrix.sentences)
+            self.judge = Judge(self.saved_calibration, self._meter(rankers), self.matrix.sentences)
 
     def calibrate(self, *, again: bool = False) -> Steps[None]:
         """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
@@ -282,6 +281,11 @@ class Opened:
             self.cache.problems.append(f"the calibration could not be saved: {error.found}")
 
     @cached_property
+    def saved_calibration(self) -> Calibration | None:
+        """The calibration that an earlier `calibrate` saved; None where there is none."""
+        return Calibration.load(self._calibration_file)
+
+    @cached_property
     def measurable(self) -> bool:
         """Whether enough captions have known words for a calibration: at least `MIN_CAPTIONS`."""
         return len(self.matrix) - len(self.matrix.sentences.wordless()) >= MIN_CAPTIONS
@@ -291,7 +295,8 @@ class Opened:
         """Image groups of the captions; None where too few images have several captions."""
         if self.captions.groups is None:
             return None
-        images = Images(self.captions.groups, leave_out=self.matrix.sentences.wordless())
+        sentences = self.matrix.sentences
+        images = Images(self.captions.groups, leave_out=sentences.wordless(), texts=sentences.texts)
         return images if images.suffice else None
 
     def problems(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,11 @@ class Token:
     def counts(self) -> bool:
         """Whether it is a known content word, which query lengths count."""
         return self.known and self.is_content
+
+
+def count_content_words(tokens: Iterable[Token], *, without_vector: bool = False) -> int:
+    """Count the different content words that have a vector, or all of them."""
+    return len({token.text.lower() for token in tokens if token.is_content and (token.known or without_vector)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,8 @@ class Query:
         return tuple(token for token in positive if token.text.lower() not in negative)
 
     def count_content_words(self, *, without_vector: bool = False) -> int:
-        """Count the content words of its subject that have a vector, or all of them."""
-        return sum(token.is_content if without_vector else token.counts for token in self.subject)
+        """Count the different content words of its subject that have a vector, or all of them."""
+        return count_content_words(self.subject, without_vector=without_vector)
 
     @property
     def is_unfinished(self) -> bool:

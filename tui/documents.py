@@ -68,10 +68,12 @@ def _can_print(text: str) -> bool:
     return True
 
 
-def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
-    """Print the verdict and the hits on stdout, and the query on stderr."""
+def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bool) -> None:
+    """Print the verdict and the hits on stdout, below the query where it is one of many; else this is on stderr."""
     query, verdict, captions = answer.query, answer.verdict, opened.captions
-    if not quiet:
+    if one_of_many:
+        click.echo(f"> {visible(query.text)}")
+    elif not quiet:
         source = f"{opened.setup.model_name} · {opened.captions_name} ({len(captions):,} captions)"
         click.echo(visible(f"{query.text}   [{source}]"), err=True)
         for term in query.terms:
@@ -84,6 +86,8 @@ def print_answer(opened: Opened, answer: Answer, *, quiet: bool) -> None:
             click.echo(line if _can_print("−→·“”") else line.translate(_ASCII))
     for hit in _hits(captions, answer):
         click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
+    if one_of_many:
+        click.echo()
     if not len(answer.hits):
         click.echo("no hits", err=True)
 

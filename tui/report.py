@@ -61,9 +61,9 @@ def _quality(calibration: Calibration) -> list[str]:
         f"too short for one scene: {brief}",
         "",
         "on images that it has not learned from, means of ten splits with 95 % intervals:",
-        f"- AUROC of the predicted probability: {auroc['verdict']}; of the number of words alone {auroc['words']}, of "
-        f"the distance of hit 1 alone {auroc['nearest_distance']}; more than the better of these by "
-        f"{show('auroc_lead', figures.auroc_lead)}",
+        f"- AUROC of the predicted probability: {auroc['verdict']}; of the number of content words alone "
+        f"{auroc['words']}, of the distance of hit 1 alone {auroc['nearest_distance']}; more than the better of these "
+        f"by {show('auroc_lead', figures.auroc_lead)}",
         f"- among queries of one length: {show('auroc_within_length', figures.auroc_within_length)}; calibration "
         f"error {show('ece', figures.ece)}",
         f"- whole captions that succeed without being called reliable: {alarm}",

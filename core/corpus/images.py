@@ -17,9 +17,16 @@ class Images:
     Args:
         groups: The group of each caption, (N,); a caption whose group is "" gets an image of its own.
         leave_out: Rows not counted in any image: captions without a known word, which are never ranked.
+        texts: The number of each caption's text, (N,), where a text counts once in an image; else each caption counts.
     """
 
-    def __init__(self, groups: NDArray[Any], *, leave_out: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self,
+        groups: NDArray[Any],
+        *,
+        leave_out: NDArray[np.int64] | None = None,
+        texts: NDArray[np.int64] | None = None,
+    ) -> None:
         of = np.unique(groups, return_inverse=True)[1]  # (N,)
         if groups.dtype.kind == "U":
             alone = np.flatnonzero(groups == "")  # (A,)
@@ -30,6 +37,13 @@ class Images:
         self.counted: NDArray[np.bool_] = np.ones(len(of), bool)
         """Whether a caption is counted, not left out, (N,)."""
         self.counted[[] if leave_out is None else leave_out] = False
+        self.repeated: NDArray[np.bool_] = np.zeros(len(of), bool)
+        """Whether a caption repeats the text of an earlier one of its image and is therefore not counted, (N,)."""
+        if texts is not None:
+            pairs = of * (int(texts.max(initial=0)) + 1) + texts  # (N,)
+            self.repeated[:] = True
+            self.repeated[np.unique(pairs, return_index=True)[1]] = False
+            self.counted &= ~self.repeated
         rows = np.flatnonzero(self.counted).astype(np.int32)  # (M,)
         self.sizes: NDArray[np.int64] = np.bincount(of[rows], minlength=int(of.max(initial=-1)) + 1)
         """Number of captions of each image, those left out not counted, (I,)."""

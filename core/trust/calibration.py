@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.ranking.methods import METHODS, Method
+from core.ranking.ranking import FIRST
 from core.store.whole import write_json
-from core.trust.confirmation import EVIDENCE
+from core.trust.confirmation import EVIDENCE, Confirmed
 from core.trust.domain import Domain, domain_key
 from core.trust.predictor import Predictor
 from core.trust.probes import length_key
 from core.trust.signals import NAMES
 
-FORMAT = 6
+FORMAT = 7
 """Version of the file layout and of the measurement."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
 """Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
@@ -30,26 +31,44 @@ LEAST_ATTAINABLE = 10
 """A short query is judged by its confirmed hits only if at least this many captions could be confirmed."""
 LEAST_WHOLE = 0.4
 """Nothing is reliable where whole captions succeed less often."""
-_RELIABLE, _UNRELIABLE = 0.7, 0.25  # of the success of whole captions
+ABOUT_IT = 0.5
+"""Share of the words that the images of a query's hits have; those of foreign sentences have less."""
+NEARLY_ALL = 0.9
+"""The same of a short query, which is not unreliable then."""
+SELDOM = 0.15
+"""Share of the words that hits without image groups have; 7 % of foreign sentences, and 74 % of captions, have more."""
+LONG_RELIABLE, _LONG_UNRELIABLE = 0.7, 0.25  # of the success of whole captions
 SHORT_RELIABLE, _SHORT_UNRELIABLE = 0.5, 0.15  # probabilities
 
 
-def level_of(*, short: bool, probability: float | None, attainable: int, whole: float, by_images: bool) -> Level:
+def level_of(
+    *,
+    short: bool,
+    probability: float | None,
+    confirmed: Confirmed | None,
+    whole: float,
+    by_images: bool,
+    domain_known: bool,
+) -> Level:
     """Return the level of a query that may be about the corpus.
 
     Args:
         short: Whether it is too short to single out an image, or a sum.
         probability: If short, that at least five of the first ten hits are confirmed; else that it succeeds.
-        attainable: How many captions could be confirmed.
+        confirmed: How many hits are confirmed.
         whole: How often whole captions succeed.
         by_images: Whether hits are confirmed by other captions than themselves.
+        domain_known: Whether it is known that the query is about the corpus.
     """
-    if probability is None or (short and attainable < LEAST_ATTAINABLE):
+    if probability is None or (short and (confirmed is None or confirmed.attainable < LEAST_ATTAINABLE)):
         return "doubtful"
-    best, worst = (SHORT_RELIABLE, _SHORT_UNRELIABLE) if short else (_RELIABLE * whole, _UNRELIABLE * whole)
-    if probability < worst:
-        return "unreliable"
-    return "reliable" if probability >= best and whole >= LEAST_WHOLE and (by_images or not short) else "doubtful"
+    hits, share = (0, 0.0) if confirmed is None else (confirmed.hits, confirmed.share)
+    best, worst = (SHORT_RELIABLE, _SHORT_UNRELIABLE) if short else (LONG_RELIABLE * whole, _LONG_UNRELIABLE * whole)
+    good = probability >= best or (by_images and not short and hits >= FIRST / 2)
+    if probability < worst and not good:
+        return "unreliable" if share < (NEARLY_ALL if short else ABOUT_IT) else "doubtful"
+    least = ABOUT_IT if not domain_known else 0.0 if by_images else SELDOM
+    return "reliable" if good and share >= least and whole >= LEAST_WHOLE and (by_images or not short) else "doubtful"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +90,8 @@ class Figures:
     """How good the verdict is on held-out queries: means over several splits of the images."""
 
     auroc: Mapping[str, float]
-    """AUROC for success of the predicted probability (`verdict`), of the number of words (`words`) and of the distance
-    of hit 1 (`nearest_distance`)."""
+    """AUROC for success of the predicted probability (`verdict`), of the number of content words (`words`) and of the
+    distance of hit 1 (`nearest_distance`)."""
     auroc_lead: float
     """AUROC of the probability minus the better of the other two."""
     auroc_within_length: float
@@ -243,7 +262,9 @@ class Calibration:
         self.predictor.probability(np.zeros(len(NAMES)))
         if self.short_predictor is not None:
             self.short_predictor.probability(np.zeros(EVIDENCE))
-        self.closer_than(0.5, 1)
+        self.is_short(1)
+        for length in self.random_distances:
+            self.closer_than(0.5, int(length))
         for domain in self.domains.values():
             domain.contains(0.5 * domain.farthest, 0.0)
         self.share_nearer(0.5)

@@ -62,7 +62,7 @@ def confirm(
     else:
         shared, alone = np.ones(len(images.sizes), bool), []  # (I,) images that have every stem
         shares = np.zeros(len(first))  # (10,)
-        for rows in lists:
+        for rows in (each[~images.repeated[each]] for each in lists):
             of = images.of[rows]
             counts = np.bincount(of, minlength=len(shared))  # (I,) captions with the stem
             shared &= counts > 0

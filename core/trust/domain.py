@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class Domain:
         return cls(len(captions), len(foreign), predictor, least, float(np.quantile(captions[:, 0], 0.99)))
 
 
+@cache
 def domain_key(known: int | None) -> str:
     """Return the key of the domain by which a query of so many known tokens, or a sum, None, is judged."""
     if known is None:

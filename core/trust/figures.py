@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ranking.ranking import FIRST
 from core.store.progress import Progress, Steps
 from core.trust.calibration import LEAST_ATTAINABLE, Calibration, Figures, level_of
+from core.trust.confirmation import Confirmed
 from core.trust.domain import Domain, domain_key
 from core.trust.learning import (
     Learned,
@@ -76,7 +78,7 @@ class _Split:
         nearest = -measured.signals[:, NAMES.index("nearest")]  # (Q,)
         figures = {
             "auroc verdict": auroc_of(self.judged.probability[judged], success[judged]),
-            "auroc words": auroc_of(measured.known[judged].astype(float), success[judged]),
+            "auroc words": auroc_of(measured.content[judged].astype(float), success[judged]),
             "auroc nearest_distance": auroc_of(nearest[judged], success[judged]),
         }
         best = max(figures["auroc words"], figures["auroc nearest_distance"])
@@ -93,7 +95,7 @@ class _Split:
             "auroc_within_length": float(np.nanmean(within)) if np.isfinite(within).any() else float("nan"),
             "ece": float(counts @ gaps / counts.sum()) if len(counts) else float("nan"),
             "false_alarm": _share((self.judged.levels != "reliable") | self.judged.is_foreign, whole & success),
-            "captions_lost": _share(self.judged.is_foreign, whole),
+            "captions_lost": _share(self.judged.is_foreign, whole & self.judged.domain_known),
         }
         return figures | self._short(among) | self._foreign(foreign)
 
@@ -106,9 +108,10 @@ class _Split:
         measured, five = self._measured, has_five(self._measured.evidence)  # (Q,)
         short = are_short(measured, self._least) & (measured.attainable >= LEAST_ATTAINABLE) & among  # (Q,)
         judged = np.zeros_like(short) if self.judged.short_probability is None else short  # (Q,)
+        levels, foreign = self.judged.levels, self.judged.is_foreign  # (Q,), (Q,)
         figures = {
-            "short condemned_though_right": _share(self.judged.levels == "unreliable", judged & five),
-            "short trusted_though_wrong": _share(self.judged.levels == "reliable", judged & ~five),
+            "short condemned_though_right": _share((levels == "unreliable") | foreign, judged & five),
+            "short trusted_though_wrong": _share((levels == "reliable") & ~foreign, judged & ~five),
         }
         for length in range(1, int(measured.content[short].max(initial=0)) + 1):
             cell = short & (measured.content == length)  # (Q,)
@@ -117,12 +120,10 @@ class _Split:
         return figures
 
     def _foreign(self, among: NDArray[np.bool_]) -> dict[str, float]:
-        whole = among & (self._measured.foreign.lengths == 0)  # (F,)
+        whole, judged = among & (self._measured.foreign.lengths == 0), self._foreign_judged  # (F,)
         return {
-            "foreign_found": _share(self._foreign_judged.is_foreign, whole),
-            "foreign_reliable": _share(
-                ~self._foreign_judged.is_foreign & (self._foreign_judged.levels == "reliable"), whole
-            ),
+            "foreign_found": _share(judged.is_foreign, whole & judged.domain_known),
+            "foreign_reliable": _share(~judged.is_foreign & (judged.levels == "reliable"), whole),
         }
 
 
@@ -137,23 +138,28 @@ class _Judged(NamedTuple):
     """Levels, were the queries about the corpus, (Q,)."""
     is_foreign: NDArray[np.bool_]
     """Whether they are found not to be about the corpus, (Q,)."""
+    domain_known: NDArray[np.bool_]
+    """Whether that could be found out, (Q,)."""
 
 
 def _judge(asked: Asked, learned: Learned, least: int | None, *, by_images: bool) -> _Judged:
     long = learned.predictor.probability(asked.signals)  # (Q,)
     few = learned.short_predictor.probability(asked.evidence) if learned.short_predictor else None  # (Q,)
     short = asked.content < (np.inf if least is None else least)  # (Q,)
+    keys = np.array([domain_key(known) for known in asked.known.tolist()], np.str_)  # (Q,)
+    known = np.isin(keys, list(learned.domains))  # (Q,)
     levels = [
         level_of(
             short=bool(short[i]),
             probability=(None if few is None else few[i]) if short[i] else long[i],
-            attainable=int(asked.attainable[i]),
+            confirmed=Confirmed(int(hits), FIRST, int(asked.attainable[i]), share),
             whole=learned.whole if least is not None else 0.0,
             by_images=by_images,
+            domain_known=bool(known[i]),
         )
-        for i in range(len(short))
+        for i, (hits, share, *_) in enumerate(asked.evidence.tolist())
     ]
-    return _Judged(long, few, np.array(levels, np.str_), _are_foreign(learned.domains, asked))
+    return _Judged(long, few, np.array(levels, np.str_), _are_foreign(learned.domains, asked, keys), known)
 
 
 def _half(asked: Asked, random: np.random.Generator) -> NDArray[np.bool_]:
@@ -163,9 +169,8 @@ def _half(asked: Asked, random: np.random.Generator) -> NDArray[np.bool_]:
     return np.asarray(half[groups], bool)
 
 
-def _are_foreign(domains: Mapping[str, Domain], asked: Asked) -> NDArray[np.bool_]:
-    """Tell which queries are not about the corpus, (Q,)."""
-    keys = np.array([domain_key(known) for known in asked.known.tolist()], np.str_)  # (Q,)
+def _are_foreign(domains: Mapping[str, Domain], asked: Asked, keys: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Tell which queries are not about the corpus, (Q,), by the keys of their domains, (Q,)."""
     figures, foreign = domain_figures(asked), np.zeros(len(keys), bool)  # (Q, 2), (Q,)
     for key, domain in domains.items():
         foreign[keys == key] = ~domain.contains(*figures[keys == key].T)

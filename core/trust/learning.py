@@ -137,16 +137,14 @@ def curve_of(measured: Measured, random: np.random.Generator) -> Steps[tuple[Rec
 def least_content_of(curve: Sequence[Recall], chance: float) -> int | None:
     """Find the least number of content words from which on success is at least half that of whole captions.
 
-    It is one more than the longest measured length when that fails too; None when whole captions do not beat chance.
+    Between measured lengths success is interpolated. It is one more than the longest measured length when that fails
+    too; None when whole captions do not beat chance.
     """
     recalls = {(cell.kind, cell.length): cell.by_method["infersent"] for cell in curve}
     whole = recalls.get(("whole", 0), (0.0, 0.0, 0.0))
     if whole[1] <= min(3 * chance, (1 + chance) / 2):  # where chance is high, halfway to certainty
         return None
     lengths = sorted(length for kind, length in recalls if kind == "words")
-    least = lengths[-1] + 1 if lengths else 1
-    for length in reversed(lengths):
-        if recalls["words", length][0] < whole[0] / 2:
-            break
-        least = length
-    return least
+    found = [recalls["words", length][0] for length in lengths]
+    every = range(1, max(lengths, default=0) + 1)
+    return max((length for length in every if np.interp(length, lengths, found) < whole[0] / 2), default=0) + 1

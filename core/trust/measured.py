@@ -23,7 +23,7 @@ class Asked:
     """Number of known content words, (Q,)."""
     groups: NDArray[np.int64]
     """Number of the image, or without images of the text, or of the foreign sentence that the query was cut from, (Q,).
-    A group is held out as a whole."""
+    Images that share a text have the same. A group is held out as a whole."""
     commonness: NDArray[np.float64]
     """How common the words are, see `commonness_of`, (Q,)."""
     signals: NDArray[np.float64]
@@ -41,7 +41,8 @@ class Measured(Asked):
     kinds: NDArray[np.str_]
     """Kind of each query, one of `KINDS`, (Q,)."""
     extra: NDArray[np.bool_]
-    """Whole captions beyond the number per length, (Q,); they serve only false alarms."""
+    """Whole captions beyond the number per length, (Q,). They serve what is measured of whole captions, but do not
+    teach to predict success."""
     success: Mapping[Method, NDArray[np.bool_]]
     """Success by method, (Q,)."""
     random_distances: NDArray[np.float32]

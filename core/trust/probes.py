@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.corpus.vocabulary import Vocabulary
-from core.query import Token
+from core.query import Token, count_content_words
 
 LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 """Lengths of the test queries."""
@@ -36,7 +36,7 @@ class Probe:
     length: int
     """Tokens (span) or content words (words); 0 for a whole caption."""
     source: int
-    """Row of the source caption."""
+    """Row of the source caption, or number of the foreign sentence."""
     tokens: tuple[str, ...]
     """Tokens, all of them known."""
     ids: tuple[int, ...]
@@ -46,8 +46,8 @@ class Probe:
 
     @property
     def content(self) -> int:
-        """Number of content words."""
-        return sum(Token(token, True, 0.0).is_content for token in self.tokens)
+        """Number of different content words."""
+        return count_content_words(Token(token, True, 0.0) for token in self.tokens)
 
 
 def cut_probes(
@@ -69,10 +69,10 @@ def cut_probes(
     usable = np.diff(sentences.starts) > 2  # (N,) at least one known word
     if among is not None:
         usable &= np.isin(np.arange(len(usable)), among)
-    if (rare := usable & (sentences.count_copies() <= _MOST_COPIES)).any():
-        usable = rare  # others cost much, since all copies are left out
     if images is not None:
         usable &= images.have_siblings()
+    if (rare := usable & (sentences.count_copies() <= _MOST_COPIES)).any():
+        usable = rare  # others cost much, since all copies are left out
     sources = random.permutation(np.flatnonzero(usable))[:most_sources].tolist()  # up to most_sources rows
     ids = {row: sentences[row][1:-1].tolist() for row in sources}
     words = {row: vocabulary.words(ids[row]) for row in sources}

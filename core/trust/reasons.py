@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Ranking
-from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, SHORT_RELIABLE, Calibration, Level
+from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, NEARLY_ALL, SHORT_RELIABLE, Calibration, Level
 from core.trust.confirmation import Confirmed
-from core.trust.signals import SignalMeter, Signals
+from core.trust.signals import SignalMeter, Signals, without
 
+_FEW = 3  # words that are named; confirmed hits
 _UNUSUAL = 0.95  # a share of whole captions; a value beyond it is named as a reason
 
 
@@ -35,8 +37,9 @@ class Reasons:
         reasons = [self.seen(confirmed, good)]
         if confirmed.attainable < LEAST_ATTAINABLE:
             return reasons
-        if good and not most:
-            reasons = [f"+ {seen}; counting the hits' own words, {confirmed.share:.0%} of its words"]
+        raised = level == "doubtful" and confirmed.share >= NEARLY_ALL
+        if not most and (good or raised or confirmed.hits > _FEW):  # the share of the words decides too
+            reasons = [f"{'·' if raised else sign_of(good)} {seen}; {self.share(confirmed)}"]
         elif most and probability is not None and probability < SHORT_RELIABLE:
             sign = "·" if good else "−"
             reasons = [f"{sign} {seen}, but far: {hits.distances[:FIRST].mean():.2f} on average"]
@@ -60,6 +63,20 @@ class Reasons:
     def share(self, confirmed: Confirmed) -> str:
         """Say how many of the words the hits have."""
         return f"the {'images of the ' if self.meter.images else ''}hits have {confirmed.share:.0%} of the words"
+
+    def missing(self, query: Query, hits: Ranking, leave_out: NDArray[np.int64]) -> list[str]:
+        """Name content words, three at most, that no caption of the images of the first ten hits has."""
+        bm25, images, first = self.meter.bm25, self.meter.images, hits.rows[:FIRST]
+
+        def is_said(stem: str) -> bool:
+            rows = without(bm25.rows_with(stem), leave_out)
+            return bool(np.isin(*((first, rows) if images is None else (images.of[first], images.of[rows]))).any())
+
+        words = dict.fromkeys(token.text.lower() for token in query.subject if token.counts)
+        stems = {word: bm25.stems(word) for word in words}  # none for a stop word
+        absent = [word for word in words if stems[word] and not any(map(is_said, stems[word]))]
+        named = ", ".join(absent[:_FEW]) + (" ..." if len(absent) > _FEW else "")
+        return [f"− no hit says: {named}"] if absent else []
 
     def describe(self, query: Query, method: Method) -> str:
         """Say how often a method finds the image at the query's length."""
@@ -90,12 +107,21 @@ class Reasons:
         share = of_100(cell.by_method["infersent"][0])
         return f"with {cell.length} content words {share} do"
 
+    def near(self, signals: Signals) -> list[str]:
+        """Say that hit 1 is nearer than it is for most whole captions, if so."""
+        if self.calibration.share_nearer(signals.nearest) >= 1 - _UNUSUAL:
+            return []
+        return [f"+ hit 1 is near: {signals.nearest:.2f}, for whole captions usually {self._usual_nearest():.2f}"]
+
+    def _usual_nearest(self) -> float:
+        return float(np.median(self.calibration.whole_nearest))
+
     def doubts(self, signals: Signals, hits: Ranking) -> list[str]:
         """List what speaks against the hits of a query that is long enough."""
         doubts = []
         if self.calibration.share_nearer(signals.nearest) > _UNUSUAL:
-            usual = np.median(self.calibration.whole_nearest)
-            doubts.append(f"− hit 1 is far, {signals.nearest:.2f}; of whole captions it is at {usual:.2f} as a rule")
+            usual = f"{self._usual_nearest():.2f}"
+            doubts.append(f"− hit 1 is far: {signals.nearest:.2f}, for whole captions usually {usual}")
         matches = round(np.expm1(signals.matches))
         if signals.content > 0 and matches > 10 * FIRST:
             doubts.append(f"− too general: {matches:,} captions have all of its words")

@@ -12,7 +12,7 @@ from core.corpus.sentences import Sentences
 from core.query import Query
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
-from core.trust.calibration import Calibration, Level, level_of
+from core.trust.calibration import ABOUT_IT, LONG_RELIABLE, SELDOM, Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.reasons import Reasons, count_of, name_unknown, of_100, sign_of, unknown_words
@@ -33,7 +33,7 @@ class Verdict:
     """For a short query or a sum, predicted probability that at least five of the first ten hits are confirmed; for
     others, that the query succeeds. None when it was not predicted."""
     whole: float | None = None
-    """How often whole captions succeed, 0..1; None without a calibration or level."""
+    """How often whole captions succeed, 0..1; None where no calibration judged."""
     in_corpus: bool | None = None
     """Whether the query is about what the corpus is about, see `Domain`; None when that is not known."""
     confirmed: int | None = None
@@ -41,7 +41,7 @@ class Verdict:
     attainable: int | None = None
     """How many captions of the corpus would be confirmed; None likewise."""
     long_enough: bool | None = None
-    """Whether the query has enough content words to single out an image; None without a calibration or level."""
+    """Whether the query has enough content words to single out an image; None where no calibration judged."""
 
 
 class Judge:
@@ -52,10 +52,7 @@ class Judge:
 
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
         """Judge what `method` found for a complete query. Its own caption and copies of it do not count as hits."""
-        copies = copies_of(query, self._sentences)  # (C,)
-        hits = without_copies(found.leading, copies)
-        if len(hits) < HITS and found.order is not None:  # so many copies that the others come later
-            hits = without_copies(found.page(0, HITS + len(copies)), copies)
+        hits, copies = first_hits(query, found, self._sentences)  # (up to HITS), (C,)
         bm25, images = self._meter.bm25, self._meter.images
         words = [token for token in query.subject if token.known or not token.unfinished]
         stems = content_stems(bm25.stems(" ".join(token.text for token in words)), words, bm25)
@@ -66,7 +63,7 @@ class Judge:
             if confirmed is not None and siblings is None:  # what is found of a caption's image says more
                 seen = [self._say.seen(confirmed, confirmed.hits >= FIRST / 2)]
             verdict = _with_siblings(Verdict(None, (*seen, self._say.describe(query, method))), siblings)
-        elif query.embedding is None or not len(hits):
+        elif not len(hits):
             verdict = Verdict("doubtful", ("− no hit but copies of the query",))
         else:
             verdict = _with_siblings(self._judge(query, hits, confirmed, copies), siblings)
@@ -97,16 +94,16 @@ class Judge:
             judged = self._judge_short(query, hits, confirmed, verdict)
         else:
             judged = self._judge_long(query, hits, confirmed, copies, verdict)
-        if judged.level == "reliable" and in_corpus is None and not _has_its_words(confirmed):
+        if in_corpus is None and judged.level == "doubtful" and (confirmed is None or confirmed.share < ABOUT_IT):
             unmeasured = "· not measured whether it is about these captions"
-            judged = replace(judged, level="doubtful", reasons=(unmeasured, *judged.reasons))
+            judged = replace(judged, reasons=(unmeasured, *judged.reasons))
         return _lowered_by_unknown(judged, query)
 
     def _is_in_corpus(self, query: Query, nearest: float) -> tuple[bool | None, str]:
         """Tell whether a query is about what the corpus is about, and why not."""
         if query.row is not None:
             return True, ""
-        domain = self.calibration.domain(None if query.terms else query.known)
+        domain = self.calibration.domain(_domain_length(query))
         if domain is None:
             return None, ""
         if domain.contains(nearest, commonness_of(query.ids[1:-1], self._sentences)):
@@ -114,26 +111,20 @@ class Judge:
         if domain.by_words and nearest <= domain.farthest:
             return False, f"hit 1 at {nearest:.2f}, and captions seldom use such words"
         queries = "such sums" if query.terms else "captions"
-        return False, f"hit 1 at {nearest:.2f}, farther than for 99% of {queries}"
+        return False, f"hit 1 at {nearest:.2f}; 99% of {queries} have a nearer one"
 
     def _judge_short(self, query: Query, hits: Ranking, confirmed: Confirmed | None, verdict: Verdict) -> Verdict:
         """Judge a query too short to single out an image, or a sum, by what is seen of its hits."""
         calibration, content = self.calibration, query.count_content_words()
         probability = self._probability_of_five(query, hits, confirmed)
-        attainable = 0 if confirmed is None else confirmed.attainable
-        level = level_of(
-            short=True,
-            probability=probability,
-            attainable=attainable,
-            whole=0.0 if calibration.least_content is None else calibration.whole_recall,
-            by_images=calibration.by_images,
-        )
+        level = self._level(query, confirmed, probability, short=True)
         reasons = self._say.evidence_of(hits, confirmed, level, probability)
         advice = None
         if not query.terms and calibration.least_content is not None:
             recall = of_100(calibration.recall(content))
             reasons.append(f"− too short for one scene: {recall} {self._say.find_or_whole('it')}")
-            advice = self._say.longer(content) if level != "reliable" else None
+            found = confirmed is not None and confirmed.attainable > 0  # else more words find no more either
+            advice = self._say.longer(content) if found and level != "reliable" else None
         reasons += [*name_unknown(query), *self._say.nothing_reliable()]
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
 
@@ -164,35 +155,52 @@ class Judge:
             leave_out=copies,
         )
         probability = float(calibration.predictor.probability(signals.array()))
-        level = level_of(short=False, probability=probability, attainable=0, whole=whole, by_images=True)
-        raised = level == "unreliable" and _has_its_words(confirmed)
-        level = "doubtful" if raised else level  # if not about its image
-        sign = "+" if level == "reliable" else "−"
-        found = f"{of_100(probability)} queries with such hits {self._say.find_or_whole()}"
-        reasons = [f"{sign} {found}"]
+        level = self._level(query, confirmed, probability, short=False)
+        good = probability >= LONG_RELIABLE * whole
+        chance = f"{of_100(probability)} queries with such hits {self._say.find_or_whole()}"
+        followed = query.row is not None and self._meter.images is not None
+        sign = "·" if followed else sign_of(good)  # what is found of a caption's image is said besides
+        reasons = [f"{sign} {chance}"]
         more = [*name_unknown(query), *self._say.nothing_reliable()]
-        if confirmed is not None and (query.row is None or self._meter.images is None):
-            if confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
-                reasons.append(self._say.seen(confirmed, True))
-            elif _has_its_words(confirmed) and level != "reliable":
-                reasons.append(f"+ {self._say.share(confirmed)}")
-            elif level != "reliable" and not more:
+        if confirmed is not None and confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
+            seen = self._say.seen(confirmed, True)
+            general = f"− too general for one scene: {of_100(probability)} {self._say.find_or_whole('it')}"
+            reasons = [reasons[0], seen] if good else [seen, general]
+        elif level != "reliable" and not followed and (near := self._say.near(signals)):
+            reasons += near
+        elif confirmed is not None and confirmed.share >= ABOUT_IT and level != "reliable":
+            reasons.append(f"+ {self._say.share(confirmed)}")
+        elif good and confirmed is not None and not calibration.by_images and confirmed.share < SELDOM:
+            reasons.append(f"− {self._say.share(confirmed)}")
+        elif not followed:
+            reasons += self._say.missing(query, hits, copies)
+            if level != "reliable" and len(reasons) == 1 and not more:
                 reasons += self._say.doubts(signals, hits)[:1]
-        elif confirmed is not None and raised:  # what is found of the caption's image is told besides
-            reasons = [f"+ {self._say.share(confirmed)}"]
         reasons += more
         advice = None
         if level != "reliable":
             advice = self._say.better_method(query.count_content_words())
         return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
 
+    def _level(self, query: Query, confirmed: Confirmed | None, probability: float | None, *, short: bool) -> Level:
+        calibration = self.calibration
+        return level_of(
+            short=short,
+            probability=probability,
+            confirmed=confirmed,
+            whole=0.0 if calibration.least_content is None else calibration.whole_recall,
+            by_images=calibration.by_images,
+            domain_known=query.row is not None or calibration.domain(_domain_length(query)) is not None,
+        )
+
     def _probability_of_five(self, query: Query, hits: Ranking, confirmed: Confirmed | None) -> float | None:
         """Predict the probability that at least five of the first ten hits are confirmed."""
         predictor = self.calibration.short_predictor
         if confirmed is None or predictor is None:
             return None
-        seen = evidence(confirmed, float(hits.distances[:FIRST].mean()), query.count_content_words())
-        return float(predictor.probability(seen))
+        longest = (self.calibration.least_content or np.inf) - 1  # of the queries that it was learned from
+        words = int(min(query.count_content_words(), longest))
+        return float(predictor.probability(evidence(confirmed, float(hits.distances[:FIRST].mean()), words)))
 
     def _count_siblings(self, query: Query, hits: Ranking, copies: NDArray[np.int64]) -> tuple[int, int] | None:
         """Count the other captions of a caption's image among the first ten hits, and all of them.
@@ -207,26 +215,28 @@ class Judge:
         return (int(np.isin(others, hits.rows[:FIRST]).sum()), len(others)) if len(others) else None
 
 
-def copies_of(query: Query, sentences: Sentences) -> NDArray[np.int64]:
-    """Return the caption that the query is and its copies, (C,); captions without a known word are no copies."""
-    if query.row is None:
-        return NOTHING
-    return sentences.find(query.ids) if query.known else np.array([query.row])
+def first_hits(query: Query, found: Found, sentences: Sentences) -> tuple[Ranking, NDArray[np.int64]]:
+    """Return the first hits, at most `HITS`, without the caption that a query is and the copies of it; and these, (C,).
+
+    Captions without a known word are no copies of each other.
+    """
+    copies = NOTHING  # (C,)
+    if query.row is not None:
+        copies = sentences.find(query.ids) if query.known else np.array([query.row])
+    ranking = found.page(0, HITS + len(copies))
+    others = np.flatnonzero(~np.isin(ranking.rows, copies)).astype(np.int32)[:HITS]
+    return ranking.at(others), copies
 
 
-def without_copies(ranking: Ranking, copies: NDArray[np.int64]) -> Ranking:
-    """Return the first hits that are no copies of the query."""
-    return ranking.at(np.flatnonzero(~np.isin(ranking.rows, copies)).astype(np.int32)[:HITS])
-
-
-def _has_its_words(confirmed: Confirmed | None) -> bool:
-    """Tell whether the hits have so many of the query's words that they are about it."""
-    return confirmed is not None and confirmed.share >= _ABOUT_IT
+def _domain_length(query: Query) -> int | None:
+    """Return the length of a query for `Calibration.domain`."""
+    return None if query.terms else query.known
 
 
 def _lowered_by_unknown(verdict: Verdict, query: Query) -> Verdict:
-    """Lower the level of a query with unknown words: a third of them is never reliable, more than half unreliable."""
-    known, unknown = query.count_content_words(), len(unknown_words(query))
+    """Lower the level of a query with unknown content words: from a third never reliable, more than half unreliable."""
+    known = query.count_content_words()
+    unknown = len({token.text.lower() for token in unknown_words(query) if token.is_content})
     if unknown > known:
         most = "− most of its words are unknown"
         return replace(verdict, level="unreliable", reasons=(most, *verdict.reasons), advice=None)
@@ -247,9 +257,10 @@ def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdic
     return replace(verdict, level=level, reasons=(reason, *verdict.reasons))
 
 
-def describe_unmeasured(method: Method) -> Verdict:
+def describe_unmeasured(method: Method, *, measurable: bool = True) -> Verdict:
     """Say of a method other than `infersent` that it is not measured; it has no level either."""
-    return Verdict(None, (f"· how far {method} can be trusted is not measured yet",))
+    why = "is not measured yet" if measurable else "cannot be measured on so few captions"
+    return Verdict(None, (f"· how far {method} can be trusted {why}",))
 
 
 def describe_nothing(query: Query, method: Method) -> Verdict:
@@ -270,7 +281,8 @@ def describe_no_sum(query: Query) -> Verdict:
 def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, measurable: bool = True) -> Verdict:
     """Judge a query by rules of thumb: its known content words, what the hits have of them, and its unknown words.
 
-    At most one such word is unreliable, two or three are doubtful, and so are more that the hits seldom have.
+    Unreliable without such a word, where the hits have none of these words, or fewer than half of them one word; else
+    doubtful with one to three, or where the hits seldom have them.
 
     Args:
         query: The query.
@@ -280,22 +292,20 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, measurable: 
     words = {token.text.lower() for token in query.subject if token.counts}
     content = query.count_content_words()
     share = float(np.mean([len(words & hit) / len(words) for hit in hits])) if words and hits else 0.0
-    level: Level = "unreliable" if content <= 1 else "doubtful" if content <= 3 else "reliable"
-    sign = "+" if content > 3 else "−"
-    reasons = [f"{sign} {count_of(content, 'known content word')}: {_LENGTH_REASONS[content > 1, content > 3]}"]
-    if level == "reliable" and share < _SELDOM:
-        level, reasons = "doubtful", [f"− the hits have {share:.0%} of its words"]
+    has, length = f"the hits have {share:.0%} of its words", f"only {count_of(content, 'known content word')}"
+    level: Level = "doubtful"
+    if not content or share < _NONE or (content == 1 and share < ABOUT_IT):
+        level, reasons = "unreliable", [f"− {has}" if content else f"− {length}"]
+    elif content <= 3:
+        reasons = [f"− {length}", f"{sign_of(share >= ABOUT_IT)} {has}"]
+    else:
+        level = "reliable" if share >= SELDOM else "doubtful"
+        reasons = [f"{sign_of(share >= SELDOM)} {has}"]
     rule = f"· {'not measured' if measurable else 'too few captions to measure'}: by a rule of thumb"
     return _lowered_by_unknown(Verdict(level, (rule, *reasons, *name_unknown(query))), query)
 
 
-_ABOUT_IT = 0.5  # share of the words that the images of a query's hits have; those of foreign sentences have less
-_SELDOM = 0.15  # share of the words that the hits alone have; 2 % of foreign sentences and 96 % of COCO's have more
-_LENGTH_REASONS = {
-    (False, False): "too little for a sentence encoder, which was trained on whole sentences",
-    (True, False): "shorter than the sentences the encoder was trained on",
-    (True, True): "long enough to read as a sentence",
-}
+_NONE = 0.05  # share of the words that the hits have at most where they have nothing of a query
 NOTHING_KNOWN = Verdict(
     "unreliable",
     ("− no word of the query is known, so there is nothing to compare: every such query has the same embedding",),

@@ -24,6 +24,15 @@ def test_captions_without_a_group_are_each_alone():
     assert images.have_siblings().tolist() == [True, False, False, False, True, False]
 
 
+def test_a_text_that_stands_twice_in_an_image_counts_once_there():
+    images = Images(np.array([7, 7, 7, 5, 5, 7]), texts=np.array([0, 1, 0, 0, 0, 2]), leave_out=np.array([5]))
+    assert images.repeated.tolist() == [False, False, True, False, True, False]
+    assert images.counted.tolist() == [True, True, False, True, False, False]
+    assert images.sizes.tolist() == [1, 2]
+    assert images.captions(1).tolist() == [0, 1]
+    assert images.have_siblings().tolist() == [True, True, True, False, False, True]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".jsonl"])
 def test_rows_of_a_table_without_an_image_are_not_folded_together(tmp_path, ending):
     rows = [("1", "a dog"), ("", "a kite"), ("1", "the dog"), ("", "a boat")]

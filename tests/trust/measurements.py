@@ -27,7 +27,7 @@ UNMEASURED = Figures(
 """Figures of which none could be measured."""
 
 
-def measured(*, each: int = 40, whole: int = 120, seed: int = 0, chance: float = 0.02) -> Measured:
+def measured(*, each: int = 130, whole: int = 120, seed: int = 0, chance: float = 0.02) -> Measured:
     """Made-up measurements: success grows with the length and with the fourth signal."""
     random = np.random.default_rng(seed)
     cells = [(kind, length) for kind in KINDS[:2] for length in LENGTHS] + [("whole", 0)]

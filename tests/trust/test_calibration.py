@@ -13,6 +13,7 @@ from measurements import RISING, UNMEASURED, learned, made, measured, with_recal
 
 from core.ranking.methods import METHODS
 from core.trust.calibration import Calibration, Figures, Level, level_of
+from core.trust.confirmation import Confirmed
 from core.trust.domain import SUMS, Domain
 from core.trust.measured import Measured
 from core.trust.probes import LENGTHS
@@ -31,10 +32,10 @@ def calibration() -> Calibration:
 # Levels
 
 
-def level(**changes: object) -> Level:
+def level(*, attainable: int = 100, hits: int = 0, share: float = 0.2, **changes: object) -> Level:
     """Level of a long query with a good chance, or of one that differs from it."""
-    usual = {"short": False, "probability": 0.99, "attainable": 100, "whole": 0.8, "by_images": True}
-    return level_of(**usual | changes)
+    usual = {"short": False, "probability": 0.99, "whole": 0.8, "by_images": True, "domain_known": True}
+    return level_of(confirmed=Confirmed(hits, 10, attainable, share), **usual | changes)
 
 
 def below(value: float) -> float:
@@ -84,7 +85,36 @@ def test_without_a_probability_a_query_is_doubtful(short):
         for whole in (0.0, 0.3, 0.9):
             for by_images in (True, False):
                 given = {"short": short, "attainable": attainable, "whole": whole, "by_images": by_images}
-                assert level_of(probability=None, **given) == "doubtful"
+                assert level(probability=None, hits=10, share=1.0, **given) == "doubtful"
+
+
+@pytest.mark.parametrize("whole", [0.4, 0.8, 1.0])
+def test_a_longer_query_is_reliable_where_five_hits_are_confirmed_however_low_its_chance(whole):
+    for probability in (0.0, 0.25 * whole, below(0.7 * whole)):
+        assert level(whole=whole, probability=probability, hits=5) == "reliable"
+        assert level(whole=whole, probability=probability, hits=4) != "reliable"
+        assert level(whole=whole, probability=probability, hits=5, by_images=False) != "reliable"
+    assert level(short=True, probability=0.3, hits=10) == "doubtful"
+
+
+def test_a_query_whose_hits_have_most_of_its_words_is_never_unreliable():
+    assert level(probability=0.0, share=0.5) == "doubtful"
+    assert level(probability=0.0, share=below(0.5)) == "unreliable"
+    assert level(short=True, probability=0.0, share=below(0.9)) == "unreliable"
+    assert level(short=True, probability=0.0, share=0.9) == "doubtful"
+
+
+def test_where_it_is_not_known_what_is_foreign_a_reliable_query_needs_half_of_its_words():
+    for short in (False, True):
+        assert level(domain_known=False, short=short, share=0.5) == "reliable"
+        assert level(domain_known=False, short=short, share=below(0.5)) == "doubtful"
+        assert level(domain_known=False, short=short, share=0.0, probability=0.0) == "unreliable"
+
+
+def test_without_image_groups_a_reliable_query_needs_hits_with_some_of_its_words():
+    assert level(by_images=False, share=0.15) == "reliable"
+    assert level(by_images=False, share=below(0.15)) == "doubtful"
+    assert level(by_images=False, share=0.49, domain_known=False) == "doubtful"
 
 
 @pytest.mark.parametrize("short", [True, False])
@@ -108,25 +138,15 @@ ANY_QUERY = st.fixed_dictionaries(
     {
         "short": st.booleans(),
         "probability": st.none() | SHARES | st.sampled_from([0.15, 0.5, 0.25 * 0.4, 0.7 * 0.4]),
-        "attainable": st.integers(0, 30),
+        "confirmed": st.none()
+        | st.builds(
+            Confirmed, st.integers(0, 10), st.just(10), st.integers(0, 30), SHARES | st.sampled_from([0.5, 0.15])
+        ),
         "whole": SHARES | st.just(0.4),
         "by_images": st.booleans(),
+        "domain_known": st.booleans(),
     }
 )
-
-
-@given(ANY_QUERY)
-def test_a_level_follows_from_what_each_level_asks_for(query):
-    short, probability, whole = query["short"], query["probability"], query["whole"]
-    judged = probability is not None and not (short and query["attainable"] < 10)
-    if short:
-        good = judged and probability >= 0.5 and query["by_images"]
-        bad = judged and probability < 0.15
-    else:
-        good = judged and probability >= 0.7 * whole
-        bad = judged and probability < 0.25 * whole
-    expected = "unreliable" if bad else "reliable" if good and whole >= 0.4 else "doubtful"
-    assert level_of(**query) == expected
 
 
 @given(ANY_QUERY, SHARES, SHARES)
@@ -231,7 +251,10 @@ def nothing_to_measure(*, succeeds: bool) -> Measured:
     """Every query succeeds, or every one fails; nothing can be confirmed, and no query is foreign."""
     data = without_foreign(measured())
     success = dict.fromkeys(METHODS, np.full(len(data.kinds), succeeds))
-    return replace(data, success=success, attainable=np.zeros_like(data.attainable), sums=np.empty(0))
+    evidence = np.column_stack([np.zeros(len(data.kinds)), np.ones((len(data.kinds), 2)), data.content])
+    return replace(
+        data, success=success, evidence=evidence, attainable=np.zeros_like(data.attainable), sums=np.empty(0)
+    )
 
 
 @pytest.mark.parametrize("succeeds", [True, False])
@@ -286,6 +309,8 @@ def without(text: str, *path: str | int) -> str:
         lambda text: changed(text, domains=[]),
         lambda text: changed(text, whole_nearest="near"),
         lambda text: changed(text, hubs="many"),
+        lambda text: changed(text, least_content="many"),
+        lambda text: changed(text, random_distances={"3": [0.1]}),
         lambda text: changed(text, more=1),
     ],
 )
@@ -418,7 +443,7 @@ def test_the_report_names_every_figure_with_its_interval():
         assert text.count(shown) == 1, name
     for words in (
         "AUROC of the predicted probability: 0.811",
-        "number of words alone 0.712",
+        "number of content words alone 0.712",
         "hit 1 alone 0.613",
         "better of these by 0.099",
         "of one length: 0.754",
@@ -445,10 +470,8 @@ def test_a_figure_without_an_interval_is_shown_all_the_same(calibration):
 def test_the_report_of_what_cannot_be_measured_has_dashes_and_never_nan(succeeds):
     text = report(made(nothing_to_measure(succeeds=succeeds)))
     assert "nan" not in text.lower()
-    assert (
-        "AUROC of the predicted probability: –; of the number of words alone –, of the distance of hit 1 alone –"
-        in text
-    )
+    assert "AUROC of the predicted probability: –; of the number of content words alone –" in text
+    assert "of the distance of hit 1 alone –" in text
     assert "AUROC of their probability for five confirmed hits: –" in text
     assert "called reliable: –" in text
     assert ("any length" in text) == (not succeeds)

@@ -54,6 +54,16 @@ def test_copies_of_the_querys_caption_confirm_nothing_either(bm25):
     assert look(bm25, "a kite", EVERY, leave_out=[4, 5]) == Confirmed(0, 7, 0, 0.0)
 
 
+def test_a_copy_of_a_hit_in_the_same_image_does_not_confirm_it(tmp_path):
+    texts = ["a red kite", "a red kite", "a blue boat", "a red kite", "a red kite flies", "a red kite"]
+    BM25.build(tmp_path / "bm25", texts)
+    numbers = np.array([0, 0, 1, 0, 2, 0])
+    images = Images(np.array([0, 0, 0, 1, 1, 2]), texts=numbers)
+    bm25, hits = BM25(tmp_path / "bm25"), np.arange(6)
+    # 3 and 4 confirm each other, and 0 confirms 2; 0 and 1 are one text, and 5 is alone
+    assert confirm(bm25.stems("a red kite"), hits, bm25=bm25, images=images) == Confirmed(3, 6, 3, pytest.approx(1.0))
+
+
 def test_the_share_counts_the_words_of_each_hits_image_its_own_caption_included(bm25):
     # "dog" is in images 0 and 1, "sofa" in image 2, "cat" in image 2, "xylograph" in none.
     assert look(bm25, "a dog on a sofa", [0, 3, 6]) == Confirmed(0, 3, 0, pytest.approx(1 / 2))

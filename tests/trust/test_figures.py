@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from core.ranking.methods import METHODS
 from core.trust import figures as figures_module
 from core.trust.calibration import LEAST_ATTAINABLE, Calibration, level_of
+from core.trust.confirmation import Confirmed
 from core.trust.domain import domain_key
 from core.trust.learning import Learned
 from core.trust.measured import Asked, Measured
@@ -35,7 +36,7 @@ class Split(NamedTuple):
 
 def varied() -> Measured:
     """Measurements of which no figure is 0 or 1."""
-    data = measured(each=120, whole=160)
+    data = measured(whole=160)
     sentences = data.foreign
     signals = sentences.signals.copy()
     signals[sentences.groups % 2 == 0, NEAREST] -= 20
@@ -125,7 +126,7 @@ def test_auroc_is_the_mean_over_the_splits_of_scikit_learns(data, calibration, s
         return mean(data, splits, of)
 
     verdict = auroc(lambda split: split.learned.predictor.probability(data.signals))
-    words, nearest = auroc(lambda _: data.known), auroc(lambda _: -data.signals[:, NEAREST])
+    words, nearest = auroc(lambda _: data.content), auroc(lambda _: -data.signals[:, NEAREST])
     assert calibration.figures.auroc == pytest.approx({"verdict": verdict, "words": words, "nearest_distance": nearest})
     assert calibration.figures.auroc_lead == pytest.approx(verdict - max(words, nearest))
     assert len({round(each, 3) for each in (verdict, words, nearest)}) == 3
@@ -183,9 +184,10 @@ def level(asked: Asked, split: Split, i: int, *, by_images: bool = True) -> str:
     return level_of(
         short=bool(short),
         probability=float(predictor.probability(seen)),
-        attainable=int(asked.attainable[i]),
+        confirmed=Confirmed(int(asked.evidence[i, 0]), 10, int(asked.attainable[i]), float(asked.evidence[i, 1])),
         whole=split.learned.whole,
         by_images=by_images,
+        domain_known=domain_key(int(asked.known[i])) in split.learned.domains,
     )
 
 
@@ -257,7 +259,9 @@ def test_short_queries_are_condemned_though_right_or_trusted_though_wrong(data, 
     def share(wanted: str, five: bool) -> float:
         def of(data: Measured, split: Split) -> float:
             among = [i for i in short_queries(data, split) if (data.evidence[i, 0] >= 5) == five]
-            return float(np.mean([level(data, split, i) == wanted for i in among]))
+            foreign = [is_foreign(data, split, i) for i in among]
+            levels = ["unreliable" if lost else level(data, split, i) for i, lost in zip(among, foreign, strict=True)]
+            return float(np.mean([each == wanted for each in levels]))
 
         return mean(data, splits, of)
 
@@ -364,7 +368,9 @@ def test_a_sentence_of_few_words_is_called_reliable_only_if_enough_captions_coul
         evidence=np.column_stack([10 * few, few, 0.5 * few, few]),
         attainable=attainable * few,
     )
-    assert made(replace(data, foreign=sentences)).figures.foreign_reliable == reliable
+    figures = made(replace(data, foreign=sentences)).figures
+    assert figures.foreign_reliable == pytest.approx(reliable * (1 - figures.foreign_found))
+    assert figures.foreign_found < 0.1
 
 
 def test_confirmed_hits_that_decide_all_give_short_queries_perfect_figures():
@@ -372,7 +378,7 @@ def test_confirmed_hits_that_decide_all_give_short_queries_perfect_figures():
     right = data.evidence[:, 0] >= 5
     evidence = np.column_stack([np.where(right, 10, 0), right, 1 - right, data.content]).astype(float)
     short = made(replace(data, evidence=evidence)).figures.short
-    assert short == {"auroc": {"1": 1, "2": 1, "3": 1}, "condemned_though_right": 0, "trusted_though_wrong": 0}
+    assert short == {"auroc": {"1": 1, "2": 1}, "condemned_though_right": 0, "trusted_though_wrong": 0}
 
 
 def test_short_queries_that_are_right_but_look_worse_than_wrong_ones_are_condemned_though_right():
@@ -405,10 +411,15 @@ def test_extra_whole_captions_count_only_as_whole_captions(data, calibration):
 # What cannot be measured
 
 
+def test_with_too_few_cuts_in_a_half_it_is_not_known_how_many_foreign_sentences_are_found():
+    figures = made(measured(each=40)).figures
+    assert np.isnan([figures.foreign_found, figures.captions_lost]).all()
+    assert figures.foreign_reliable == 0  # since no hit has their words
+
+
 def test_without_foreign_sentences_nothing_is_known_of_them():
     figures = made(without_foreign(measured())).figures
-    assert np.isnan([figures.foreign_found, figures.foreign_reliable]).all()
-    assert figures.captions_lost == 0
+    assert np.isnan([figures.foreign_found, figures.foreign_reliable, figures.captions_lost]).all()
     assert not {"foreign_found", "foreign_reliable"} & figures.intervals.keys()
 
 

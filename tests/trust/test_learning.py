@@ -49,6 +49,11 @@ def test_a_length_that_fails_above_one_that_succeeds_counts_as_short():
     assert learned(with_recalls(RISING | {2: 0.6}, 0.8)).least_content == 4
 
 
+def test_between_measured_lengths_success_is_interpolated():
+    assert learned(with_recalls(RISING | {4: 0.2, 6: 0.8}, 0.8)).least_content == 5  # 0.5 of at least 0.4
+    assert learned(with_recalls(RISING | {4: 0.2, 6: 0.5}, 0.8)).least_content == 6  # 0.35
+
+
 def test_where_all_measured_lengths_fail_only_longer_ones_are_long_enough():
     assert learned(with_recalls(dict.fromkeys(LENGTHS, 0.1), 0.9)).least_content == LENGTHS[-1] + 1
 
@@ -143,7 +148,7 @@ def test_each_thing_is_learned_from_what_belongs_to_it():
     assert changed(foreign=spoiled(data.foreign, foreign_part)) == {"domains"}
 
 
-def test_extra_whole_captions_teach_only_how_often_whole_captions_succeed():
+def test_extra_whole_captions_teach_only_what_whole_captions_are_like():
     data = measured()
     extra = (data.kinds == "whole") & (np.arange(len(data.kinds)) % 2 == 0)
     data = replace(data, extra=extra)
@@ -151,6 +156,9 @@ def test_extra_whole_captions_teach_only_how_often_whole_captions_succeed():
     fails = {method: success & ~extra for method, success in data.success.items()}
     before, after = (learn(each, part, foreign_part, 4) for each in (data, replace(data, success=fails)))
     assert changed_fields(before, after) == {"whole"}
+    other = learn(replace(data, signals=data.signals + extra[:, None]), part, foreign_part, 4)
+    assert changed_fields(before, other) == {"domains"}
+    assert [key for key, domain in before.domains.items() if other.domains[key] != domain] == ["0"]
     whole = part & (data.kinds == "whole")
     assert before.whole == pytest.approx(data.success["infersent"][whole].mean())
     assert after.whole == pytest.approx((data.success["infersent"] & ~extra)[whole].mean())

@@ -52,6 +52,16 @@ def test_where_there_are_images_only_captions_with_siblings_are_cut(opened):
     assert max(each.source for each in cut(opened, None)) >= 40
 
 
+def test_captions_with_siblings_are_cut_also_where_all_of_them_have_many_copies(tmp_path):
+    opened = make_files(tmp_path, [*("a dog on the beach", "a red kite") * 30, *demo_texts(40)]).explorer().opened
+    groups = np.concatenate([np.arange(60) // 2, 100 + np.arange(40)])  # thirty pairs, all others alone
+    assert {each.source for each in cut(opened, Images(groups))} == set(range(60))
+
+
+def test_words_that_are_repeated_count_once():
+    assert Probe("span", 5, 0, ("a", "Dog", "and", "a", "dog"), (1, 2, 3, 1, 2)).content == 1
+
+
 def test_only_captions_of_a_sample_are_cut(opened):
     among = np.arange(100, 200)
     parts = opened.matrix.sentences, opened.text_encoder.vocabulary, opened.images, np.random.default_rng(0)

@@ -12,6 +12,7 @@ from conftest import ask_caption, demo_texts, make_files, write_vectors
 
 from core.assets import Assets
 from core.corpus.images import Images
+from core.corpus.sentences import Sentences
 from core.encoding.matrix import EmbeddingMatrix
 from core.explorer import Explorer
 from core.opening import Opened, Setup, open_
@@ -298,6 +299,19 @@ def test_one_image_of_very_many_captions_leaves_a_sample_of_the_others(monkeypat
     assert len(probing._sample(300, images, np.random.default_rng(seed))) == 50
 
 
+def test_images_that_share_a_text_are_held_out_together():
+    texts = [[0], [1], [2], [0], [3], [4], [2], [5], [6]]
+    sentences = Sentences.joined([np.array([0, *ids, 1], np.int32) for ids in texts])
+    images = Images(np.array([0, 0, 1, 1, 2, 2, 3, 3, 4]))
+    assert len(set(probing._groups(np.arange(9), sentences, images).tolist())) == 3
+    groups = probing._groups(np.array([1, 0, 3, 2, 6, 4, 5, 8]), sentences, images)
+    assert len(set(groups[:5].tolist())) == 1  # images 0, 1 and 3
+    assert len(set(groups.tolist())) == 3
+    apart = probing._groups(np.array([1, 2, 4, 8]), sentences, images)  # asked without the texts that they share
+    assert len(set(apart.tolist())) == 4
+    assert probing._groups(np.arange(9), sentences, None).tolist() == sentences.texts.tolist()
+
+
 def test_how_many_captions_could_be_confirmed_is_a_signal(opened, few_sources):
     measured = probe(opened)
     assert len(set(measured.attainable.tolist())) > 5
@@ -467,7 +481,8 @@ def demo(tmp_path_factory) -> Explorer:
 
 
 @pytest.mark.parametrize(
-    ("word", "level"), [("dog", "reliable"), ("kite", "reliable"), ("red", "unreliable"), ("doctor", "doubtful")]
+    ("word", "level"),
+    [("dog", "reliable"), ("kite", "reliable"), ("red", "doubtful"), ("winter", "unreliable"), ("doctor", "doubtful")],
 )
 def test_on_the_demo_one_word_is_judged_by_its_hits(demo, word, level):
     verdict = demo.ask(word).verdict

@@ -244,7 +244,7 @@ async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
         assert "unknown" in str(app.explore.view.importance_pane.render())
 
 
-async def test_a_short_query_is_marked_unreliable_in_words_and_by_a_sign(files):
+async def test_a_query_whose_words_no_hit_has_is_marked_unreliable_in_words_and_by_a_sign(files):
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
@@ -254,7 +254,7 @@ async def test_a_short_query_is_marked_unreliable_in_words_and_by_a_sign(files):
         await settle(pilot)
         verdict = str(app.explore.view.verdict_pane.render())
         assert verdict.startswith("✘ UNRELIABLE")
-        assert "1 known content word" in verdict
+        assert "− the hits have 0% of its words" in verdict
 
 
 async def test_an_overtaken_answer_is_never_shown(files):

@@ -310,6 +310,14 @@ def test_each_line_of_standard_input_is_a_query_blank_ones_too(run, files):
     assert [len(document["hits"]) for document in done.documents] == [2, 0, 0, 2, 0]
 
 
+def test_the_answers_to_many_queries_are_told_apart_on_stdout(run, files):
+    done = run("search", "-", "-k", 1, "-q", *files.flags, stdin="two dogs\nqwertz\na red kite\n")
+    blocks = done.out.split("\n\n")
+    assert [block.split("\n")[0] for block in blocks] == ["> two dogs", "> qwertz", "> a red kite", ""]
+    alone = run("search", "two dogs", "-k", 1, *files.flags)
+    assert alone.out == blocks[0].removeprefix("> two dogs\n") + "\n"
+
+
 def test_many_queries_that_all_find_nothing_exit_1(run, files):
     assert run("search", "-", "--jsonl", *files.flags, stdin="\nqwertz\n").code == 1
     assert run("search", "-", "--jsonl", *files.flags, stdin="").code == 1

@@ -62,7 +62,7 @@ MEASURED = {
     ),
     "unreliable": Verdict(
         "unreliable",
-        ("− not in this corpus: hit 1 at 0.87, farther than for 99% of captions",),
+        ("− not in this corpus: hit 1 at 0.87; 99% of captions have a nearer one",),
         in_corpus=False,
     ),
     "reliable": Verdict(

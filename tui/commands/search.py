@@ -65,7 +65,7 @@ def search(
         elif plain:
             print_plain(opened, answer)
         else:
-            print_answer(opened, answer, quiet=quiet)
+            print_answer(opened, answer, one_of_many=from_stdin, quiet=quiet)
         sys.stdout.flush()
         explorer.queries.remember()
     context.exit(0 if found else 1)
