@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from core.query import Query, Token
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Ranking
-from core.trust.calibration import LEAST_ATTAINABLE, LEAST_WHOLE, NEARLY_ALL, SHORT_RELIABLE, Calibration, Level
+from core.trust.calibration import (
+    ABOUT_IT,
+    LEAST_ATTAINABLE,
+    LEAST_WHOLE,
+    LONG_RELIABLE,
+    NEARLY_ALL,
+    SELDOM,
+    SHORT_RELIABLE,
+    Calibration,
+    Level,
+)
 from core.trust.confirmation import Confirmed
 from core.trust.signals import SignalMeter, Signals, without
 
@@ -48,6 +58,42 @@ class Reasons:
         elif self.calibration.short_predictor is None:
             reasons.append("· too few short queries could be measured here")
         return reasons
+
+    def chance_of(
+        self,
+        query: Query,
+        hits: Ranking,
+        confirmed: Confirmed | None,
+        *,
+        signals: Signals,
+        probability: float,
+        level: Level,
+        leave_out: NDArray[np.int64],
+    ) -> list[str]:
+        """Say what a query that is long enough is judged by."""
+        good = probability >= LONG_RELIABLE * self.calibration.whole_recall
+        followed = query.row is not None and self.meter.images is not None  # what is found of its image is said besides
+        sign = "·" if followed else sign_of(good)
+        chance = f"{sign} {of_100(probability)} queries with such hits {self.find_or_whole()}"
+        more = [*name_unknown(query), *self.nothing_reliable()]
+        if confirmed is None or confirmed.hits < FIRST / 2:  # fewer say little: a long text is seldom repeated
+            first = [chance]
+            if confirmed is not None and good and not self.calibration.by_images and confirmed.share < SELDOM:
+                first.append(f"− {self.share(confirmed)}")
+            elif level != "reliable" and not followed and (near := self.near(signals)):
+                first += near
+            elif level != "reliable" and confirmed is not None and confirmed.share >= ABOUT_IT:
+                first.append(f"+ {self.share(confirmed)}")
+            elif not followed:
+                missing = self.missing(query, hits, leave_out)
+                no_other = level != "reliable" and not missing and not more
+                first += self.doubts(signals, hits)[:1] if no_other else missing
+        elif good:
+            first = [chance, self.seen(confirmed, True)]
+        else:
+            general = f"− too general for one scene: {of_100(probability)} {self.find_or_whole('it')}"
+            first = [self.seen(confirmed, True), general]
+        return [*first, *more]
 
     def seen(self, confirmed: Confirmed, good: bool) -> str:
         """Say how many hits are confirmed, and of how many captions where these are few."""

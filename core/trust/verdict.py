@@ -12,11 +12,11 @@ from core.corpus.sentences import Sentences
 from core.query import Query
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
-from core.trust.calibration import ABOUT_IT, LONG_RELIABLE, SELDOM, Calibration, Level, level_of
+from core.trust.calibration import ABOUT_IT, SELDOM, Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.reasons import Reasons, count_of, name_unknown, of_100, sign_of, unknown_words
-from core.trust.signals import HITS, NOTHING, SignalMeter, without
+from core.trust.signals import HITS, NOTHING, SignalMeter, Signals, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,50 +137,32 @@ class Judge:
         verdict: Verdict,
     ) -> Verdict:
         """Judge a query that is long enough by the probability that it succeeds, predicted from its signals."""
-        calibration, whole = self.calibration, self.calibration.whole_recall
+        signals = self._measure(query, hits, confirmed, copies)
+        probability = float(self.calibration.predictor.probability(signals.array()))
+        level = self._level(query, confirmed, probability, short=False)
+        reasons = self._say.chance_of(
+            query, hits, confirmed, signals=signals, probability=probability, level=level, leave_out=copies
+        )
+        advice = self._say.better_method(query.count_content_words()) if level != "reliable" else None
+        return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
+
+    def _measure(self, query: Query, hits: Ranking, confirmed: Confirmed | None, copies: NDArray[np.int64]) -> Signals:
+        """Measure the signals of a query. They are learned from queries without unknown words, which do not count."""
         assert query.embedding is not None
-        known = [token for token in query.tokens if token.known]
-        stems = self._meter.bm25.stems(" ".join(token.text for token in known))
-        could = confirmed
-        if unknown_words(query):  # signals are learned from queries without such words
-            needed = content_stems(stems, known, self._meter.bm25)
-            could = confirm(needed, hits.rows, bm25=self._meter.bm25, images=self._meter.images, leave_out=copies)
-        signals = self._meter.measure(
+        bm25, known = self._meter.bm25, [token for token in query.tokens if token.known]
+        stems = bm25.stems(" ".join(token.text for token in known))
+        if unknown_words(query):
+            needed = content_stems(stems, known, bm25)
+            confirmed = confirm(needed, hits.rows, bm25=bm25, images=self._meter.images, leave_out=copies)
+        return self._meter.measure(
             (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
             known=query.known,
             stems=stems,
             hits=hits.rows,
             cosines=1 - hits.distances,
-            attainable=0 if could is None else could.attainable,
+            attainable=0 if confirmed is None else confirmed.attainable,
             leave_out=copies,
         )
-        probability = float(calibration.predictor.probability(signals.array()))
-        level = self._level(query, confirmed, probability, short=False)
-        good = probability >= LONG_RELIABLE * whole
-        chance = f"{of_100(probability)} queries with such hits {self._say.find_or_whole()}"
-        followed = query.row is not None and self._meter.images is not None
-        sign = "·" if followed else sign_of(good)  # what is found of a caption's image is said besides
-        reasons = [f"{sign} {chance}"]
-        more = [*name_unknown(query), *self._say.nothing_reliable()]
-        if confirmed is not None and confirmed.hits >= FIRST / 2:  # fewer say little: a long text is seldom repeated
-            seen = self._say.seen(confirmed, True)
-            general = f"− too general for one scene: {of_100(probability)} {self._say.find_or_whole('it')}"
-            reasons = [reasons[0], seen] if good else [seen, general]
-        elif level != "reliable" and not followed and (near := self._say.near(signals)):
-            reasons += near
-        elif confirmed is not None and confirmed.share >= ABOUT_IT and level != "reliable":
-            reasons.append(f"+ {self._say.share(confirmed)}")
-        elif good and confirmed is not None and not calibration.by_images and confirmed.share < SELDOM:
-            reasons.append(f"− {self._say.share(confirmed)}")
-        elif not followed:
-            reasons += self._say.missing(query, hits, copies)
-            if level != "reliable" and len(reasons) == 1 and not more:
-                reasons += self._say.doubts(signals, hits)[:1]
-        reasons += more
-        advice = None
-        if level != "reliable":
-            advice = self._say.better_method(query.count_content_words())
-        return replace(verdict, level=level, probability=probability, reasons=tuple(reasons), advice=advice)
 
     def _level(self, query: Query, confirmed: Confirmed | None, probability: float | None, *, short: bool) -> Level:
         calibration = self.calibration
