@@ -193,6 +193,8 @@ def _explorer_answers(setting: Setting) -> Check:
 def _explorer_answers_bfloat16(setting: Setting) -> Check:
     """Compare answers with captions in bfloat16, as `--dtype auto` does on most GPUs, with float32 on the CPU."""
     on_device, on_cpu = setting.demo(cache="demo", dtype="bfloat16"), setting.demo(cache="demo-cpu", device="cpu")
+    for explorer in (on_device, on_cpu):
+        finish(explorer.opened.calibrate())
     value = _compare_answers(on_device, on_cpu, ("infersent",))
     return Check(value["largest_difference_of_distances"] < 0.01 and value["same_first_ten_as_sets"] >= 0.9, value)
 
