@@ -177,8 +177,6 @@ def _first_hundred(setting: Setting) -> Check:
 def _explorer_answers(setting: Setting) -> Check:
     """Encode, calibrate and ask on the device and on the CPU, each with its own cache, and compare the answers."""
     on_device, on_cpu = setting.demo(cache="demo"), setting.demo(cache="demo-cpu", device="cpu")
-    for explorer in (on_device, on_cpu):
-        finish(explorer.opened.calibrate())
     value = _compare_answers(on_device, on_cpu, _METHODS)
     value["largest_difference_of_success"] = _success_gap(on_device.opened.calibration, on_cpu.opened.calibration)
     return Check(
@@ -193,8 +191,6 @@ def _explorer_answers(setting: Setting) -> Check:
 def _explorer_answers_bfloat16(setting: Setting) -> Check:
     """Compare answers with captions in bfloat16, as `--dtype auto` does on most GPUs, with float32 on the CPU."""
     on_device, on_cpu = setting.demo(cache="demo", dtype="bfloat16"), setting.demo(cache="demo-cpu", device="cpu")
-    for explorer in (on_device, on_cpu):
-        finish(explorer.opened.calibrate())
     value = _compare_answers(on_device, on_cpu, ("infersent",))
     return Check(value["largest_difference_of_distances"] < 0.01 and value["same_first_ten_as_sets"] >= 0.9, value)
 
@@ -355,7 +351,9 @@ def _reference_distances(queries: NDArray[np.float32], rows: NDArray[np.float16]
 
 
 def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Method]) -> dict[str, Any]:
-    """Ask both explorers the same captions and texts with every method, and compare their answers."""
+    """Calibrate both explorers, ask them the same captions and texts with every method, and compare their answers."""
+    for explorer in (on_device, on_cpu):
+        finish(explorer.opened.calibrate())
     captions = len(on_device.opened.captions)
     rows = range(0, captions, max(1, captions // 40))
     pairs: list[list[Answer]] = []

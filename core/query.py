@@ -55,9 +55,11 @@ class Token:
         return self.known and self.is_content
 
 
-def count_content_words(tokens: Iterable[Token], *, without_vector: bool = False) -> int:
-    """Count the different content words that have a vector, or all of them."""
-    return len({token.text.lower() for token in tokens if token.is_content and (token.known or without_vector)})
+def content_words(tokens: Iterable[Token], *, without_vector: bool = False) -> list[str]:
+    """Return the different content words that have a vector, or all of them, in lower case and in order."""
+    return list(
+        dict.fromkeys(each.text.lower() for each in tokens if each.counts or (without_vector and each.is_content))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Query:
 
     def count_content_words(self, *, without_vector: bool = False) -> int:
         """Count the different content words of its subject that have a vector, or all of them."""
-        return count_content_words(self.subject, without_vector=without_vector)
+        return len(content_words(self.subject, without_vector=without_vector))
 
     @property
     def is_unfinished(self) -> bool:

@@ -32,11 +32,12 @@ LEAST_ATTAINABLE = 10
 LEAST_WHOLE = 0.4
 """Nothing is reliable where whole captions succeed less often."""
 ABOUT_IT = 0.5
-"""Share of the words that the images of a query's hits have; those of foreign sentences have less."""
+"""A query is about its hits where their images have this share of its words; those of foreign sentences have less."""
 NEARLY_ALL = 0.9
-"""The same of a short query, which is not unreliable then."""
+"""A short query is not unreliable where the images of its hits have this share of its words."""
 SELDOM = 0.15
-"""Share of the words that hits without image groups have; 7 % of foreign sentences, and 74 % of captions, have more."""
+"""A longer query is reliable only if its hits themselves have this share of its words, where nothing better is known:
+without image groups, and before a calibration."""
 LONG_RELIABLE, _LONG_UNRELIABLE = 0.7, 0.25  # of the success of whole captions
 SHORT_RELIABLE, _SHORT_UNRELIABLE = 0.5, 0.15  # probabilities
 

@@ -8,11 +8,13 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.corpus.vocabulary import Vocabulary
-from core.query import Token, count_content_words
+from core.query import Token, content_words
 
 LENGTHS = (1, 2, 3, 4, 6, 8, 12)
 """Lengths of the test queries."""
@@ -47,7 +49,7 @@ class Probe:
     @property
     def content(self) -> int:
         """Number of different content words."""
-        return count_content_words(Token(token, True, 0.0) for token in self.tokens)
+        return len(content_words(Token(token, True, 0.0) for token in self.tokens))
 
 
 def cut_probes(
@@ -100,6 +102,18 @@ def cut_probes(
     for number, row in enumerate(sources):
         probes.append(cut("whole", 0, row, range(len(ids[row])), extra=number >= most))
     return probes
+
+
+def groups_of(sources: NDArray[np.int64], sentences: Sentences, images: Images | None) -> NDArray[np.int64]:
+    """Number the images of the source captions, (Q,), those that share a text alike; without images, the texts."""
+    texts = sentences.texts[sources]  # (Q,)
+    if images is None:
+        return texts
+    count = len(images.sizes)
+    shape = (count + int(sentences.texts.max()) + 1,) * 2
+    shared = coo_array((np.ones(len(texts)), (images.of[sources], count + texts)), shape=shape)
+    labels = connected_components(shared, directed=False)[1]  # (images and texts,)
+    return np.asarray(labels[images.of[sources]], np.int64)
 
 
 def cut_sums(probes: Sequence[Probe], random: np.random.Generator, *, most: int) -> list[tuple[Probe, Probe, Probe]]:

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
@@ -27,7 +25,7 @@ from core.trust.confirmation import EVIDENCE, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.foreign import cut_foreign
 from core.trust.measured import Asked, Measured
-from core.trust.probes import Probe, cut_probes, cut_sums
+from core.trust.probes import Probe, cut_probes, cut_sums, groups_of
 from core.trust.signals import HITS, NAMES, NOTHING, SignalMeter
 
 MIN_CAPTIONS = 50
@@ -123,7 +121,7 @@ def probe(
     if answered.among is not None:  # signals are those of a list of all captions, as the user sees it
         parts = (embeddings, matrix, answered.leave_out)
         nearest = yield from _search(*parts, k=HITS, device=device, name="all captions")
-    groups = _groups(sources, matrix.sentences, images)  # (Q,)
+    groups = groups_of(sources, matrix.sentences, images)  # (Q,)
     stems = lists.stems.__getitem__
     seen = (groups, embeddings, nearest, stems)
     asked = yield from _look(probes, matrix.sentences, *seen, meter=meter, leave_out=answered.leave_out)
@@ -169,18 +167,6 @@ def _sample(n: int, images: Images | None, random: np.random.Generator) -> NDArr
             chosen[image] = True
             left -= int(sizes[image])
     return np.flatnonzero(chosen[images.of])
-
-
-def _groups(sources: NDArray[np.int64], sentences: Sentences, images: Images | None) -> NDArray[np.int64]:
-    """Number the images of the source captions, (Q,), those that share a text alike; without images, the texts."""
-    texts = sentences.texts[sources]  # (Q,)
-    if images is None:
-        return texts
-    count = len(images.sizes)
-    shape = (count + int(sentences.texts.max()) + 1,) * 2
-    shared = coo_array((np.ones(len(texts)), (images.of[sources], count + texts)), shape=shape)
-    labels = connected_components(shared, directed=False)[1]  # (images and texts,)
-    return np.asarray(labels[images.of[sources]], np.int64)
 
 
 def _look(

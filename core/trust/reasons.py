@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.query import Query, Token
+from core.query import Query, Token, content_words
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Ranking
 from core.trust.calibration import (
@@ -118,11 +118,10 @@ class Reasons:
             rows = without(bm25.rows_with(stem), leave_out)
             return bool(np.isin(*((first, rows) if images is None else (images.of[first], images.of[rows]))).any())
 
-        words = dict.fromkeys(token.text.lower() for token in query.subject if token.counts)
-        stems = {word: bm25.stems(word) for word in words}  # none for a stop word
-        absent = [word for word in words if stems[word] and not any(map(is_said, stems[word]))]
+        stems = {word: bm25.stems(word) for word in content_words(query.subject)}  # none for a stop word
+        absent = [word for word, parts in stems.items() if parts and not any(map(is_said, parts))]
         named = ", ".join(absent[:_FEW]) + (" ..." if len(absent) > _FEW else "")
-        return [f"− no hit says: {named}"] if absent else []
+        return [f"− not in the first ten hits: {named}"] if absent else []
 
     def describe(self, query: Query, method: Method) -> str:
         """Say how often a method finds the image at the query's length."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
-from core.query import Query
+from core.query import Query, content_words
 from core.ranking.methods import BY_WORDS, Method
 from core.ranking.ranking import FIRST, Found, Ranking
 from core.trust.calibration import ABOUT_IT, SELDOM, Calibration, Level, level_of
@@ -103,7 +103,7 @@ class Judge:
         """Tell whether a query is about what the corpus is about, and why not."""
         if query.row is not None:
             return True, ""
-        domain = self.calibration.domain(_domain_length(query))
+        domain = self.calibration.domain(None if query.terms else query.known)
         if domain is None:
             return None, ""
         if domain.contains(nearest, commonness_of(query.ids[1:-1], self._sentences)):
@@ -117,7 +117,7 @@ class Judge:
         """Judge a query too short to single out an image, or a sum, by what is seen of its hits."""
         calibration, content = self.calibration, query.count_content_words()
         probability = self._probability_of_five(query, hits, confirmed)
-        level = self._level(query, confirmed, probability, short=True)
+        level = self._level(verdict, confirmed, probability, short=True)
         reasons = self._say.evidence_of(hits, confirmed, level, probability)
         advice = None
         if not query.terms and calibration.least_content is not None:
@@ -139,7 +139,7 @@ class Judge:
         """Judge a query that is long enough by the probability that it succeeds, predicted from its signals."""
         signals = self._measure(query, hits, confirmed, copies)
         probability = float(self.calibration.predictor.probability(signals.array()))
-        level = self._level(query, confirmed, probability, short=False)
+        level = self._level(verdict, confirmed, probability, short=False)
         reasons = self._say.chance_of(
             query, hits, confirmed, signals=signals, probability=probability, level=level, leave_out=copies
         )
@@ -164,7 +164,7 @@ class Judge:
             leave_out=copies,
         )
 
-    def _level(self, query: Query, confirmed: Confirmed | None, probability: float | None, *, short: bool) -> Level:
+    def _level(self, verdict: Verdict, confirmed: Confirmed | None, probability: float | None, *, short: bool) -> Level:
         calibration = self.calibration
         return level_of(
             short=short,
@@ -172,7 +172,7 @@ class Judge:
             confirmed=confirmed,
             whole=0.0 if calibration.least_content is None else calibration.whole_recall,
             by_images=calibration.by_images,
-            domain_known=query.row is not None or calibration.domain(_domain_length(query)) is not None,
+            domain_known=verdict.in_corpus is not None,
         )
 
     def _probability_of_five(self, query: Query, hits: Ranking, confirmed: Confirmed | None) -> float | None:
@@ -208,11 +208,6 @@ def first_hits(query: Query, found: Found, sentences: Sentences) -> tuple[Rankin
     ranking = found.page(0, HITS + len(copies))
     others = np.flatnonzero(~np.isin(ranking.rows, copies)).astype(np.int32)[:HITS]
     return ranking.at(others), copies
-
-
-def _domain_length(query: Query) -> int | None:
-    """Return the length of a query for `Calibration.domain`."""
-    return None if query.terms else query.known
 
 
 def _lowered_by_unknown(verdict: Verdict, query: Query) -> Verdict:
@@ -271,9 +266,9 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, measurable: 
         hits: Words, in lower case, of each of its first ten hits, without copies of it.
         measurable: Whether the corpus is large enough for a calibration.
     """
-    words = {token.text.lower() for token in query.subject if token.counts}
-    content = query.count_content_words()
-    share = float(np.mean([len(words & hit) / len(words) for hit in hits])) if words and hits else 0.0
+    words = set(content_words(query.subject))
+    content = len(words)
+    share = float(np.mean([len(words & hit) / content for hit in hits])) if words and hits else 0.0
     has, length = f"the hits have {share:.0%} of its words", f"only {count_of(content, 'known content word')}"
     level: Level = "doubtful"
     if not content or share < _NONE or (content == 1 and share < ABOUT_IT):

@@ -29,7 +29,7 @@ from core.trust.calibration import Calibration
 from core.trust.figures import calibrate_and_measure
 from core.trust.foreign import cut_foreign, foreign_sentences
 from core.trust.measured import Measured
-from core.trust.probes import Probe, cut_sums
+from core.trust.probes import Probe, cut_sums, groups_of
 from core.trust.signals import HITS, NAMES, SignalMeter
 from core.trust.verdict import Judge
 
@@ -303,13 +303,13 @@ def test_images_that_share_a_text_are_held_out_together():
     texts = [[0], [1], [2], [0], [3], [4], [2], [5], [6]]
     sentences = Sentences.joined([np.array([0, *ids, 1], np.int32) for ids in texts])
     images = Images(np.array([0, 0, 1, 1, 2, 2, 3, 3, 4]))
-    assert len(set(probing._groups(np.arange(9), sentences, images).tolist())) == 3
-    groups = probing._groups(np.array([1, 0, 3, 2, 6, 4, 5, 8]), sentences, images)
+    assert len(set(groups_of(np.arange(9), sentences, images).tolist())) == 3
+    groups = groups_of(np.array([1, 0, 3, 2, 6, 4, 5, 8]), sentences, images)
     assert len(set(groups[:5].tolist())) == 1  # images 0, 1 and 3
     assert len(set(groups.tolist())) == 3
-    apart = probing._groups(np.array([1, 2, 4, 8]), sentences, images)  # asked without the texts that they share
+    apart = groups_of(np.array([1, 2, 4, 8]), sentences, images)  # asked without the texts that they share
     assert len(set(apart.tolist())) == 4
-    assert probing._groups(np.arange(9), sentences, None).tolist() == sentences.texts.tolist()
+    assert groups_of(np.arange(9), sentences, None).tolist() == sentences.texts.tolist()
 
 
 def test_how_many_captions_could_be_confirmed_is_a_signal(opened, few_sources):

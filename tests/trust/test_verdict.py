@@ -578,12 +578,17 @@ def test_without_images_a_longer_query_is_reliable_only_if_its_hits_have_some_of
 
 def test_the_words_that_no_hit_says_are_named_also_where_the_query_is_reliable(world, ungrouped):
     query = query_of(*known("a", "Dog", "dog", "on", "beach", "lamp", "xylograph", "train"))
-    few = "− no hit says: lamp, xylograph, train"
+    few = "− not in the first ten hits: lamp, xylograph, train"
     assert few in world.judge(query, hits_with(3), odds=SURE).reasons
     assert few in ungrouped.judge(query, hits_with(6), odds=SURE).reasons
     many = query_of(*known("dog", "lamp", "xylograph", "train", "boat", "cat"))
-    assert "− no hit says: dog, lamp, xylograph ..." in world.judge(many, found_of(CATS), odds=LIKELY).reasons
-    assert not any("no hit says" in reason for reason in world.judge(LONG, hits_with(1), odds=SURE).reasons)
+    assert (
+        "− not in the first ten hits: dog, lamp, xylograph ..."
+        in world.judge(many, found_of(CATS), odds=LIKELY).reasons
+    )
+    assert not any(
+        "not in the first ten hits" in reason for reason in world.judge(LONG, hits_with(1), odds=SURE).reasons
+    )
 
 
 def test_a_hit_that_is_nearer_than_usual_is_told_where_the_query_is_not_reliable(world):

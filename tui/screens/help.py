@@ -34,9 +34,9 @@ the words of a long query so rare, as for sentences about other things and for 1
 enough to single out one scene? Not if such queries find their image (another caption of it among the first ten) less \
 than half as often as whole captions do. Are the hits about it? A hit is confirmed when the other captions of its \
 image, together, have all words of the query. Short queries and sums are judged by their confirmed hits, longer ones \
-by five confirmed hits, or the chance that queries with such hits find their image. “No hit says” names words that \
-no caption of the images of the first ten hits has. The calibration measures all of this on these captions (how often \
-an image is found, among 25,000 of them at most); until then, rules of thumb apply. \
+by five confirmed hits, or the chance that queries with such hits find their image. “Not in the first ten hits” names \
+words that no caption of the images of these hits has. The calibration measures all of this on these captions (how \
+often an image is found, among 25,000 of them at most); until then, rules of thumb apply. \
 The curve shows how often queries of 1, 2, 3 ... content words find their image. Lists by other methods have no level.
 
 Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
