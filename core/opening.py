@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from core.assets import AssetError, Assets
-from core.corpus.captions import Captions, Columns
+from core.corpus.captions import Captions
 from core.corpus.images import Images
+from core.corpus.table import ReadOptions
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
@@ -51,8 +52,8 @@ class Setup:
     """Dtype in which captions are encoded, `float32` or `bfloat16`."""
     vocab_size: int | None = None
     """Number of leading words of the vector file that are used; None for all."""
-    columns: Columns = field(default_factory=Columns)
-    """Column names, where the captions are a table."""
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    """What the user says about the captions file."""
 
     @classmethod
     def choose(
@@ -62,7 +63,7 @@ class Setup:
         device: str = "auto",
         dtype: str = "auto",
         vocab_size: int | None = None,
-        columns: Columns | None = None,
+        reading: ReadOptions | None = None,
     ) -> Setup:
         """Make a setup, with `auto` resolved to what the machine supports.
 
@@ -71,7 +72,7 @@ class Setup:
         """
         device = choose_device(device)
         dtype = choose_dtype(dtype, device)
-        return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, columns=columns or Columns())
+        return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, reading=reading or ReadOptions())
 
     @property
     def model_name(self) -> str:
@@ -118,7 +119,7 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
     weights = yield from cache.sha256(assets.weights)
     vectors, folder = yield from _locate_vectors(setup, cache)
     yield Progress("reading captions", 0, 0, "")
-    captions = Captions.read(assets.captions, columns=setup.columns)
+    captions = Captions.read(assets.captions, options=setup.reading)
     recipe = Recipe(
         weights=weights,
         vectors=vectors,
@@ -309,7 +310,7 @@ class Opened:
                 f"{assets.vectors.name} is cut off: {vectors.missing_lines:,} words that its first line announces are "
                 "missing; copy or download it again"
             )
-        if wordless := len(self.matrix.sentences.wordless()):
+        if wordless := len(self.matrix.sentences.wordless()) - self.captions.empty:
             have = "caption has" if wordless == 1 else "captions have"
             problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
         if self.report.started_over:

@@ -131,7 +131,8 @@ class ExplorerApp(App[None]):
 
     def action_help(self) -> None:
         """Show the help screen."""
-        self.push_screen(HelpScreen())
+        corpus = "" if self._explorer is None else self._explorer.opened.captions.understood()
+        self.push_screen(HelpScreen(corpus))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer everything that a key does in the command palette too."""

@@ -6,9 +6,13 @@ import io
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from core.assets import AssetError
 from tui.commands.corpus import calibrate, embed, encode
@@ -38,7 +42,25 @@ def main() -> None:
 
 
 class _Commands(click.Group):
-    """A group that exits with 0 when the reader of stdout closes it, as `head` does. Click would exit with 1."""
+    """The commands; another word is a captions file to explore.
+
+    It exits with 0 when the reader of stdout closes it, as `head` does. Click would exit with 1.
+    """
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of this name, else the one that explores the file of this name."""
+        if self.get_command(ctx, args[0]) is None:
+            if not Path(args[0]).exists():
+                names = ", ".join(self.list_commands(ctx))
+                ctx.fail(f"{args[0]!r} is neither a file nor a command ({names})")
+            return "FILE", _explore_file, args
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names of commands and of files."""
+        return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -48,21 +70,43 @@ class _Commands(click.Group):
             return 0
 
 
-@click.group(cls=_Commands, invoke_without_command=True, context_settings=CONTEXT)
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings=CONTEXT,
+    subcommand_metavar="[FILE | COMMAND [ARGS]...]",
+)
 @click.version_option(package_name="infersent-tui")
 @asset_options
 @click.pass_context
 def cli(context: click.Context) -> None:
     """See what InferSent's sentence embeddings capture, and where they break.
 
-    Without a command, this opens the explorer in the terminal, on the bundled demo unless you name other files.
-    Options can be before or after the command, or set as environment variables such as INFERSENT_TUI_CAPTIONS.
+    Without a command, this opens the explorer in the terminal, on the captions in FILE, or on the bundled demo unless
+    you name other files. Options can be before or after the command, or set as environment variables such as
+    INFERSENT_TUI_CAPTIONS.
     """
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _explore(Options.of(context))
+
+
+@click.command(add_help_option=False)
+@click.argument("file", type=click.Path(path_type=Path))
+@asset_options
+@click.pass_context
+def _explore_file(context: click.Context, file: Path) -> None:
+    """Open the explorer on the captions in FILE."""
+    options = Options.of(context)
+    sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
+    if ParameterSource.COMMANDLINE in sources:
+        raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
+    _explore(replace(options, captions=file))
+
+
+def _explore(options: Options) -> None:
+    """Open the explorer in the terminal, and exit with its code."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("the explorer needs a terminal; for scripts, see `infersent-tui search --help`")
-    options = Options.of(context)
     if str(options.captions) == "-":
         raise click.UsageError("the explorer reads keys from standard input: put the captions into a file")
     if not os.environ.get("NO_COLOR"):

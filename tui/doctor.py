@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
+from tui.documents import corpus_document
 from tui.pace import run_steps
 
 if TYPE_CHECKING:
@@ -72,10 +73,8 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         "captions": {
             "name": captions.name,
             "path": str(setup.assets.captions),
-            "rows": len(captions),
-            "blank": captions.blank,
-            "images": None if captions.groups is None else len(set(captions.groups.tolist()) - {""}),
-        },
+        }
+        | corpus_document(captions),
         "matrix": {"path": str(places.matrix), "state": _matrix_state(places)},
         "device": setup.device,
         "dtype": setup.dtype,

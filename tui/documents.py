@@ -34,6 +34,20 @@ def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
         "timings_ms": answer.timings_ms,
         "model": opened.setup.model_name,
         "captions": opened.captions_name,
+        "corpus": corpus_document(opened.captions),
+    }
+
+
+def corpus_document(captions: Captions) -> dict[str, Any]:
+    """Return what was understood of a captions file as values for JSON."""
+    return {
+        "rows": len(captions),
+        "images": captions.images,
+        "layout": captions.layout,
+        "first": captions.first,
+        "empty": captions.empty,
+        "broken_lines": list(captions.broken),
+        "mended": list(captions.notes),
     }
 
 
@@ -53,6 +67,7 @@ def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[
         "overlaps": [asdict(overlap) for overlap in comparison.overlaps],
         "model": opened.setup.model_name,
         "captions": opened.captions_name,
+        "corpus": corpus_document(opened.captions),
     }
 
 

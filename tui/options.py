@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,8 +12,10 @@ import click
 from click.core import ParameterSource
 
 from core.assets import DEVICE_NAMES, Assets, is_device_name
+from core.corpus.table import LAYOUTS, Layout
 
 if TYPE_CHECKING:
+    from core.corpus.table import ReadOptions
     from core.opening import Need, Opened, Setup
     from core.store.cache import Cache
     from core.store.progress import Steps
@@ -31,9 +34,13 @@ class Options:
     device: str | None = None
     dtype: str | None = None
     cache_dir: Path | None = None
-    text_column: str | None = None
+    layout: Layout | None = None
+    text_column: tuple[str, ...] | None = None
     id_column: str | None = None
     group_column: str | None = None
+    no_header: bool | None = None
+    separator: str | None = None
+    encoding: str | None = None
 
     @classmethod
     def of(cls, context: click.Context) -> Options:
@@ -50,6 +57,20 @@ class Options:
             version=int(self.model_version) if self.model_version else None,
         )
 
+    def reading(self) -> ReadOptions:
+        """Collect what the user says about the captions file."""
+        from core.corpus.table import ReadOptions
+
+        return ReadOptions(
+            layout=self.layout,
+            text_columns=self.text_column or (),
+            id_column=self.id_column,
+            group_column=self.group_column,
+            header=False if self.no_header else None,
+            separator=self.separator,
+            encoding=self.encoding,
+        )
+
     def open_cache(self) -> Cache:
         """Open the cache folder."""
         from core.store.cache import Cache
@@ -60,7 +81,6 @@ class Options:
         """Find the files and choose the settings; raise `AssetError` if a named file or device is missing."""
         assets = self.find_assets()  # before the import of torch, so that a wrong path is reported immediately
 
-        from core.corpus.captions import Columns
         from core.opening import Setup
 
         return Setup.choose(
@@ -68,7 +88,7 @@ class Options:
             device=self.device or "auto",
             dtype=self.dtype or "auto",
             vocab_size=None if self.vocab_size in (None, "all") else int(self.vocab_size or 0),
-            columns=Columns(self.text_column, self.id_column, self.group_column),
+            reading=self.reading(),
         )
 
     def open_corpus(self, need: Need = "matrix") -> Steps[Opened]:
@@ -82,15 +102,26 @@ class Options:
 
 def _store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Check an option's value and store it for `Options.of`. A command's flag overrides the group's."""
-    if value is None:
+    if value is None or value == ():
         return
     name = str(parameter.name)
     if name == "vocab_size" and value != "all" and not (value.isascii() and value.isdigit() and int(value) > 0):
         raise click.BadParameter("a whole number above 0, or `all`", context, parameter)
     if name == "device" and not is_device_name(value):
         raise click.BadParameter(f"one of {DEVICE_NAMES}", context, parameter)
+    if name == "separator":
+        value = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " "}.get(value.lower(), value)
+    if name == "encoding" and not _is_text_encoding(value):
+        raise click.BadParameter("a name of a text encoding, such as cp1252 or utf-16-le", context, parameter)
     if context.get_parameter_source(name) is ParameterSource.COMMANDLINE or _META + name not in context.meta:
         context.meta[_META + name] = value
+
+
+def _is_text_encoding(name: str) -> bool:
+    try:
+        return isinstance(codecs.decode(b"", name), str)
+    except LookupError:
+        return False
 
 
 _META = "infersent_tui."
@@ -104,15 +135,19 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
     ("--model", _FILE, "InferSent weights: infersent2.pkl, or another state dict with the same keys."),
     ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
-    ("--captions", _FILE, "COCO captions .json, or .txt .csv .tsv .jsonl .parquet, also .gz; - is stdin."),
+    ("--captions", _FILE, "File of captions: COCO JSON, a table, JSON lines, Parquet, a caption a line; - is stdin."),
     ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),
     ("--vocab-size", str, "Use only the first N words of the vectors (default: all)."),
     ("--device", str, "auto (default), cpu, cuda or cuda:N."),
     ("--dtype", click.Choice(["auto", "float32", "bfloat16"]), "Number format for encoding captions (default: auto)."),
     ("--cache-dir", _FILE, "Folder for computed files."),
-    ("--text-column", str, "Column of a table that contains the captions."),
+    ("--layout", click.Choice(LAYOUTS), "Layout of the captions file (default: recognised by its content)."),
+    ("--text-column", str, "Column that contains captions; repeat it for several. From 1 without a header."),
     ("--id-column", str, "Column that contains the caption ids."),
     ("--group-column", str, "Column that contains the image ids, equal for captions of one image."),
+    ("--no-header", bool, "The first row of the table is a row like the others."),
+    ("--separator", str, "What stands between the columns of a table, such as ; or tab."),
+    ("--encoding", str, "Encoding of the captions file, such as cp1252 (default: UTF-8, or as its first bytes say)."),
 ]
 
 
@@ -120,7 +155,11 @@ def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a command; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, kind, text in reversed(_OPTIONS):
         variable = "INFERSENT_TUI_" + name.removeprefix("--").replace("-", "_").upper()
-        command = click.option(name, type=kind, help=text, callback=_store, envvar=variable, expose_value=False)(
-            command
-        )
+        how: dict[str, Any] = {"type": kind}
+        if kind is bool:
+            how = {"is_flag": True, "default": None}
+        elif name == "--text-column":
+            how["multiple"] = True
+        option = click.option(name, help=text, callback=_store, envvar=variable, expose_value=False, **how)
+        command = option(command)
     return command

@@ -49,9 +49,12 @@ class Pace:
         return " · ".join(parts)
 
 
-def print_problems(opened: Opened, *, quiet: bool) -> None:
-    """Print the problems of the opened files on stderr."""
-    for problem in () if quiet else opened.problems():
+def print_notes(opened: Opened, *, quiet: bool) -> None:
+    """Print on stderr what was understood of the captions file, and the problems of the opened files."""
+    if quiet:
+        return
+    click.echo(visible(opened.captions.understood()), err=True)
+    for problem in opened.problems():
         click.echo(f"note: {visible(problem)}", err=True)
 
 

@@ -10,7 +10,7 @@ from core.ranking.folds import Folds
 
 def folds_of(texts, images=None):
     groups = None if images is None else np.array(images)
-    return Folds(Captions("", texts, np.arange(len(texts)), groups, {}, {}, 0))
+    return Folds(Captions("", texts, np.arange(len(texts)), groups, {}, {}))
 
 
 def ranked(*rows):

@@ -28,13 +28,13 @@ BAD = {
     "missing": ("captions.json", None, "no such file"),
     "empty": ("captions.json", b"", "is empty"),
     "cut off": ("captions.json", b'{"images": [], "annotations": [{"id": 1, "capt', "not valid JSON, or cut off"),
-    "results": ("captions.json", b'[{"image_id": 1, "caption": "a dog"}]', "a bare list"),
+    "no captions": ("captions.json", b'[{"image_id": 1, "file_name": "a.jpg"}]', "no column holds sentences"),
     "instances": ("captions.json", b'{"annotations": [{"id": 1, "bbox": [0, 0, 1, 1]}]}', "COCO *instances*"),
     "page": ("captions.json", b"<html>404</html>", "an HTML or XML page"),
     "latin1": ("captions.txt", "un café\n".encode("latin1"), "not UTF-8"),
     "blank": ("captions.txt", b"\n\n", "holds no captions"),
-    "unknown ending": ("captions.docx", b"a dog\n", "unknown ending"),
-    "gzip": ("captions.txt.gz", b"a dog\n", "gzip"),
+    "zip": ("captions.docx", b"PK\x03\x04", "zip archive"),
+    "gzip": ("captions.txt.gz", b"\x1f\x8b\x08", "gzip"),
 }
 
 
@@ -145,7 +145,7 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     assert done.code == 0
     document = done.document
     assert set(document) == {
-        *("query", "method", "tokens", "terms", "verdict", "hits", "timings_ms", "model", "captions"),
+        *("query", "method", "tokens", "terms", "verdict", "hits", "timings_ms", "model", "captions", "corpus"),
     }
     assert document["query"] == QUERY
     assert document["method"] == "infersent"
@@ -399,13 +399,64 @@ def test_captions_can_come_from_standard_input(run, files):
         (["search", "a", "--model-version", "3"], "--model-version"),
         (["search", "a", "--dtype", "int8"], "--dtype"),
         (["search", "a", "--no-such-option"], "--no-such-option"),
-        (["dance"], "dance"),
+        (["dance"], "'dance' is neither a file nor a command (cache, calibrate, compare"),
+        (["search", "a", "--encoding", "hex"], "a name of a text encoding"),
+        (["search", "a", "--encoding", "dance"], "a name of a text encoding"),
+        (["search", "a", "--layout", "dance"], "lines"),
         (["completion", "tcsh"], "tcsh"),
         (["embed", "lines.txt"], "--output"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_why(run, arguments, message):
     assert refused(run(*arguments), message)
+
+
+def test_what_was_understood_of_the_captions_is_said_everywhere(run, files):
+    captions = files.folder / "mine.txt"
+    captions.write_text("image,caption\na.jpg,a dog runs\nb.jpg,\na.jpg,a man, a horse\n")
+    flags = replace(files, captions=captions).flags
+    line = '3 captions of 2 images · comma-separated table, column caption, images by image · first: "a dog runs"'
+    line += " · 1 empty · 1 with commas outside quotes (4)\n"
+    for arguments in (["search", "a dog"], ["compare", "a dog"], ["encode"]):
+        assert line in run(*arguments, *flags).err
+    corpus = {
+        "rows": 3,
+        "images": 2,
+        "layout": "comma-separated table, column caption, images by image",
+        "first": "a dog runs",
+        "empty": 1,
+        "broken_lines": [],
+        "mended": ["1 with commas outside quotes (4)"],
+    }
+    for arguments in (["search", "a dog"], ["compare", "a dog"], ["encode"]):
+        assert run(*arguments, "--json", *flags).document["corpus"] == corpus
+    assert corpus.items() <= run("doctor", "--json", *flags).document["captions"].items()
+    assert "comma-separated table" in run("doctor", *flags).out
+
+
+def test_an_empty_caption_is_not_called_one_without_a_known_word(run, files):
+    captions = files.folder / "mine.txt"
+    captions.write_text("a dog runs\n\nxyzzy plugh\n")
+    done = run("search", "a dog", *replace(files, captions=captions).flags)
+    assert "1 empty" in done.err
+    assert "note: 1 caption has no known word" in done.err
+
+
+def test_the_options_of_a_captions_file_are_obeyed(run, files):
+    captions = files.folder / "mine.csv"
+    captions.write_bytes("a man~a dog at a café~x.jpg\na horse~a beach~y.jpg\n".encode("cp1252"))
+    options = ["--no-header", "--separator", "~", "--encoding", "cp1252", "--text-column", 1, "--text-column", 2]
+    document = run("search", "a man", "--json", *options, *replace(files, captions=captions).flags).document
+    assert document["corpus"]["rows"] == 4
+    assert {hit["caption"] for hit in document["hits"]} == {"a man", "a dog at a café", "a horse", "a beach"}
+    assert {hit["image_id"] for hit in document["hits"]} == {"x.jpg", "y.jpg"}
+
+
+def test_a_tab_may_be_named_as_separator(run, files):
+    captions = files.folder / "mine.dat"
+    captions.write_text("a man\tthe beach\n")
+    flags = ["--separator", "tab", "--text-column", 2, *replace(files, captions=captions).flags]
+    assert run("search", "a man", "--plain", *flags).out.endswith("the beach\n")
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -546,7 +597,7 @@ def test_a_data_folder_is_searched_for_the_official_names(run, files):
 def test_encode_prints_its_document_and_the_second_run_reuses_the_matrix(run, files):
     first = run("encode", "--json", *files.flags)
     assert first.code == 0
-    keys = {"rows", "dim", "seconds", "sentences_per_second", "path", "reused", "resumed_rows"}
+    keys = {"rows", "dim", "seconds", "sentences_per_second", "path", "reused", "resumed_rows", "corpus"}
     assert set(first.document) == keys
     assert (first.document["rows"], first.document["dim"]) == (300, 32)
     assert (first.document["reused"], first.document["resumed_rows"]) == (False, 0)
@@ -613,7 +664,7 @@ def test_embed_refuses_what_it_cannot_read_or_write(run, files):
 def test_a_failed_embed_leaves_the_old_file_as_it_was(run, files):
     lines, out = files.folder / "lines.txt", files.folder / "out.npy"
     out.write_bytes(b"precious")
-    lines.write_bytes(b"\xff\xfe\n")
+    lines.write_bytes(b"\xff\xfa\n")
     assert refused(run("embed", lines, "-o", out, *files.flags), "not UTF-8")
     assert out.read_bytes() == b"precious"
 
@@ -796,7 +847,7 @@ def test_completion_completes(run, monkeypatch):
     monkeypatch.setenv("_INFERSENT_TUI_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "infersent-tui se")
     monkeypatch.setenv("COMP_CWORD", "1")
-    assert run().out == "plain,search\n"
+    assert run().out == "plain,search\nfile,se\n"
 
 
 def test_nothing_is_coloured(run, files, monkeypatch):
@@ -811,6 +862,18 @@ def test_nothing_is_coloured(run, files, monkeypatch):
 
 def test_the_screen_is_refused_without_a_terminal(run, files):
     assert refused(run(*files.flags), "needs a terminal")
+
+
+def test_a_file_in_place_of_a_command_needs_a_terminal_too(run, files):
+    assert refused(run(files.captions), "needs a terminal")
+    assert refused(run(files.captions, "--captions", files.captions), "named twice")
+
+
+def test_a_command_wins_over_a_file_of_its_name(run, files, monkeypatch):
+    monkeypatch.chdir(files.folder)
+    Path("paths").write_text("a dog\n")
+    assert "model" in run("paths", *files.flags).out
+    assert refused(run("./paths"), "needs a terminal")
 
 
 def test_the_screen_is_refused_when_only_stdout_is_no_terminal(files):

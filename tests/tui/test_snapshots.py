@@ -16,7 +16,7 @@ SIZES = [(80, 24), (120, 40)]
 
 @pytest.fixture
 def still(monkeypatch, files):
-    """An app that looks the same in every run: relative paths, a fixed random caption, no timings, no calibration."""
+    """An app that looks the same in every run: relative paths, a fixed caption, no timings, no calibration."""
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
     monkeypatch.chdir(files.folder)
     monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)

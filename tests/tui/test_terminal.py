@@ -286,15 +286,28 @@ def test_no_color_is_honoured_when_it_is_not_empty(start, files: Files, no_color
 
 
 def test_a_file_that_cannot_be_used_is_shown_in_a_panel_and_exits_2(start, files: Files):
-    files.captions.write_text('[{"image_id": 1, "caption": "a dog"}]')
+    files.captions.write_text('{"annotations": [{"image_id": 1, "bbox": [0, 0, 1, 1]}]}')
     terminal: Terminal = start(*files.flags)
     terminal.wait_for_text("This file or setting cannot be used")
-    for text in ("found", "a bare list", "expected", "what to do", "q: quit"):
+    for text in ("found", "COCO *instances*", "expected", "what to do", "q: quit"):
         terminal.wait_for_text(text)
     assert "Traceback" not in terminal.text
     terminal.press("q")
     assert terminal.exit_code() == 2
     assert b"Traceback" not in terminal.written
+
+
+def test_a_captions_file_is_opened_by_its_name_and_what_was_understood_is_shown(start, files: Files):
+    captions = files.folder / "mine.token"
+    captions.write_text("a.jpg#0\ta man on a beach\na.jpg#1\ta horse\n")
+    flags = files.flags
+    at = flags.index("--captions")
+    terminal: Terminal = start(str(captions), *flags[:at], *flags[at + 2 :])
+    terminal.wait_for_text("2 captions of 1 image")
+    terminal.press("?")
+    terminal.wait_for_text("These captions:")
+    terminal.press("q", "q")
+    assert terminal.exit_code() == 0
 
 
 def test_a_missing_file_is_shown_in_a_panel(start, files: Files):

@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from core.assets import AssetError
+from tui.documents import corpus_document
 from tui.options import Options, as_json, asset_options, quiet
-from tui.pace import print_problems, run_steps
+from tui.pace import print_notes, run_steps
 from tui.report import report as report_text
 
 
@@ -22,7 +23,7 @@ from tui.report import report as report_text
 def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
     """Encode all captions. An interrupted run is continued."""
     opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
-    print_problems(opened, quiet=quiet)
+    print_notes(opened, quiet=quiet)
     report, folder = opened.report, opened.matrix.folder
     fresh = 0 if report.reused else report.rows - report.resumed_rows
     document = {
@@ -33,6 +34,7 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
         "path": str(folder),
         "reused": report.reused,
         "resumed_rows": report.resumed_rows,
+        "corpus": corpus_document(opened.captions),
     }
     if as_json:
         click.echo(json.dumps(document))
@@ -55,12 +57,13 @@ def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
     """
     opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
     run_steps(opened.calibrate(again=True), quiet=quiet)
-    print_problems(opened, quiet=quiet)
+    print_notes(opened, quiet=quiet)
     if opened.calibration is None:
         captions, found = opened.setup.assets.captions, "holds too few captions for a calibration"
         raise AssetError(captions, found, expected="at least fifty with known words", advice="use more captions")
     if as_json:
-        click.echo(json.dumps(opened.calibration.document(), indent=1))
+        document = {"corpus": corpus_document(opened.captions)} | opened.calibration.document()
+        click.echo(json.dumps(document, indent=1))
     else:
         click.echo(report_text(opened.calibration))
 
@@ -82,7 +85,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         options = replace(options, dtype="float32")
     setup = options.setup()
 
-    from core.corpus.captions import read_lines
+    from core.corpus.text_files import read_lines
     from core.opening import open_text_encoder
     from core.store.whole import new_array, whole_file
 
@@ -90,7 +93,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
     if output.exists() and str(file) != "-" and output.samefile(file):
         raise AssetError(output, "is the file that is read", advice="choose another output file")
-    lines = read_lines(file)
+    lines = read_lines(file, encoding=options.encoding)
     text_encoder = run_steps(open_text_encoder(setup, options.open_cache()), quiet=quiet)
     shape = (len(lines), text_encoder.sentence_encoder.dim)
     with whole_file(output, advice="check the path and the disk") as work:

@@ -10,7 +10,7 @@ import click
 from core.ranking.methods import CHOICES, METHODS, Choice, Method
 from tui.documents import answer_document, comparison_document, print_answer, print_comparison, print_plain
 from tui.options import Options, as_json, asset_options, quiet
-from tui.pace import print_problems, run_steps
+from tui.pace import print_notes, run_steps
 
 
 @click.command()
@@ -49,7 +49,7 @@ def search(
     opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
     if method != "infersent":
         run_steps(opened.open_methods(), quiet=quiet)
-    print_problems(opened, quiet=quiet)
+    print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
 
@@ -90,7 +90,7 @@ def compare(
 ) -> None:
     """Print the captions that each method finds for TEXT, with their ranks by the other methods."""
     opened = run_steps(Options.of(context).open_corpus("methods"), quiet=quiet)
-    print_problems(opened, quiet=quiet)
+    print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
     from core.ranking.ranking import LEADING

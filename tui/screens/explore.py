@@ -96,6 +96,8 @@ class ExploreScreen(Screen[None]):
         self.refresh_bindings()
         self._show_header()
         self.body.current = "answer"
+        not_understood = explorer.opened.captions.not_understood()
+        self.show_problems([f"captions: {' · '.join(not_understood)}"] if not_understood else [])
         self.show_problems(explorer.opened.problems())
         self.asker.start(explorer)
         if self.focused is not self.search_box:
@@ -265,7 +267,10 @@ class ExploreScreen(Screen[None]):
 
     @on(Resize)
     def _show_lines(self) -> None:
-        self.trail_line.update(visible(self.session.trail_line(self.size.width - 2)))
+        line = self.session.trail_line(self.size.width - 2)
+        if self._explorer is not None and len(self.session.trail) < 2:  # it would repeat the search box
+            line = self._explorer.opened.captions.understood()
+        self.trail_line.update(visible(line))
         if self.view.answer is not None:
             brief = self.size.width < WIDE_CELLS
             self.timings_line.update(timings_line(self.view.answer, brief=brief))

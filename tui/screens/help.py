@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.keys import KEYS
+from tui.text import visible
 
 _READING = """\
 Every caption is a point in the space of the sentence encoder. The list ranks all captions by their cosine distance \
@@ -54,8 +55,13 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "app.pop_screen", "Close")]
 
+    def __init__(self, corpus: str) -> None:
+        super().__init__()
+        self._corpus = visible(corpus)
+
     def compose(self) -> ComposeResult:
         """Yield one scrolling page."""
+        corpus = [Content(""), Content.assemble(("These captions: ", "bold $text-accent"), self._corpus)]
         keys = [Content.assemble((f"{key:<12}", "bold $text-accent"), text) for key, text in KEYS]
         with VerticalScroll(id="help"):
-            yield Static(Content("\n").join([*keys, Content(""), Content(_READING)]))
+            yield Static(Content("\n").join([*keys, *(corpus if self._corpus else []), Content(""), Content(_READING)]))

@@ -1,0 +1,89 @@
+"""Kinds: what the values of a column are, so that no number, file name, address or hash is taken for a caption."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from math import isnan
+from typing import Any, Literal
+
+Kind = Literal["empty", "number", "code", "file", "word", "text", "list", "object", "mixed"]
+"""`code`: a hash, an id, a date or another single token with digits; `file`: a file name, path or URL; `word`: a single
+word; `text`: several words; `list` and `object`: a JSON list or object."""
+
+REFERENCES: tuple[Kind, ...] = ("number", "code", "file")
+"""Kinds that stand for a row or an image, and are no captions."""
+
+_SAMPLE = 1000  # values that tell the kind of a column
+_NEARLY_ALL = 0.9
+_ENDINGS = "jpe?g|png|gif|bmp|webp|tiff?|svg|ico|heic|avif|mp4|avi|mov|mkv|webm|wav|mp3|flac|txt|json|npy|pdf"
+_PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits tells the kind
+    (re.compile(r"\[.*\]", re.DOTALL), "list"),
+    (re.compile(r"\{.*\}", re.DOTALL), "object"),
+    (re.compile(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?\s*%?"), "number"),
+    (re.compile(r"([a-zA-Z][\w+.-]*:)?//\S+|www\.\S+"), "file"),
+    (re.compile(rf".{{0,250}}\.({_ENDINGS})(#\w+)?", re.IGNORECASE | re.DOTALL), "file"),
+    (re.compile(r"[-+\d\s.,:;/eETZ]*\d[-+\d\s.,:;/eETZ]*"), "code"),  # dates, several numbers
+    (re.compile(r"\S*[\d/\\_@]\S*"), "code"),
+)
+_NO_BLANKS_BETWEEN_WORDS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]")  # Thai to Chinese
+_NUMERIC = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
+
+
+def kind_of(value: object) -> Kind:
+    """Return the kind of one value."""
+    if isinstance(value, str):
+        return _kind_of_text(value.strip())
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return "empty"
+    if isinstance(value, bool | int | float):
+        return "number"
+    return "list" if isinstance(value, list | tuple) else "object"
+
+
+def kind_of_column(values: Sequence[object]) -> Kind:
+    """Return the kind of nine tenths of a sample of the values; a column of texts may hold single words too."""
+    counts = Counter(kind_of(value) for value in values[:: max(1, len(values) // _SAMPLE)])
+    known = sum(counts.values()) - counts["empty"]
+    if not known:
+        return "empty"
+    for kind in ("number", "file", "list", "object"):
+        if counts[kind] >= _NEARLY_ALL * known:
+            return kind
+    if counts["number"] + counts["code"] + counts["file"] >= _NEARLY_ALL * known:
+        return "code"
+    if counts["text"] + counts["word"] >= _NEARLY_ALL * known:
+        return "text" if counts["text"] >= counts["word"] else "word"
+    return "mixed"
+
+
+def parse_list(text: str) -> list[Any] | None:
+    """Read a list as JSON or Python writes it; None for another text.
+
+    A list that Python would write in another way is refused: numpy writes `['a' 'b']`, which Python reads as `['ab']`.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+        if repr(value) != text.strip():
+            return None
+    return value if isinstance(value, list) else None
+
+
+def _kind_of_text(text: str) -> Kind:
+    if not text:
+        return "empty"
+    for pattern, kind in _PATTERNS:
+        if pattern.fullmatch(text):
+            return kind
+    words = text.split()
+    if len(words) == 1:
+        return "text" if len(text) > 3 and _NO_BLANKS_BETWEEN_WORDS.search(text) else "word"
+    return "number" if 2 * sum(map(bool, map(_NUMERIC.fullmatch, words))) > len(words) + 1 else "text"

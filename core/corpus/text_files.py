@@ -1,0 +1,164 @@
+"""Text files: bytes from a file or standard input, packed or not, and their text in the right encoding."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import sys
+import zlib
+from pathlib import Path
+
+from core.assets import AssetError
+
+_BOMS = (  # UTF-32's first: it begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NO_TEXT = (  # first bytes, what the file is, what to do
+    (b"PK\x03\x04", "a zip archive, as spreadsheets and weights are", "unpack it, or save the sheet as CSV"),
+    (b"BZh", "packed with bzip2", "unpack it: bunzip2 FILE"),
+    (b"\xfd7zXZ", "packed with xz", "unpack it: unxz FILE"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", "unpack it: unzstd FILE"),
+    (b"\x89HDF", "an HDF5 file", "save its captions as text, one a line"),
+    (b"\x93NUMPY", "a numpy array", "save its captions as text, one a line"),
+    (b"ARROW1", "an Arrow or Feather file", "save it as Parquet"),
+    (b"Obj\x01", "an Avro file", "save it as Parquet"),
+    (b"SQLite format 3", "an SQLite database", "save its captions as CSV"),
+    (b"%PDF", "a PDF", "save its captions as text, one a line"),
+    (b"\xff\xd8\xff", "a picture", "name the file that holds the captions"),
+    (b"\x89PNG", "a picture", "name the file that holds the captions"),
+)
+_GZIP = b"\x1f\x8b"
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_SAMPLE_LINES = 200  # lines that tell the encoding
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file, unpacked if it is packed with gzip; `-` is standard input.
+
+    Raises:
+        AssetError: The file is missing, may not be read, or is a damaged gzip file.
+    """
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return gzip.decompress(data) if data[:2] == _GZIP else data
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise AssetError(path, f"damaged or cut-off gzip file ({error})", advice="copy or download it again") from error
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+
+
+def decode(data: bytes, path: Path, *, encoding: str | None = None) -> str:
+    """Decode a text. Without a named encoding it must be UTF-8, or UTF-16 or UTF-32 with a byte order mark.
+
+    Raises:
+        AssetError: It is not text, is a web page, or has another encoding; the error names the one that fits.
+    """
+    if encoding is None:
+        _refuse_other_files(data, path)
+    bom = _bom(data)
+    try:
+        text = data.decode(encoding or bom or "utf-8")
+    except UnicodeDecodeError as error:
+        raise _undecodable(data, path, error, encoding or bom) from error
+    text = text.removeprefix("\ufeff")
+    if encoding is None and _is_wide(data):
+        raise _undecodable(data, path, None, None)
+    if text[:200].lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
+        found = "an HTML or XML page, not captions: a download that failed leaves one"
+        raise AssetError(path, found, advice="copy or download the captions again")
+    return text
+
+
+def lines_of(text: str) -> list[str]:
+    """Split a text at line feeds, with or without carriage returns, or at carriage returns where it has no others."""
+    lines = text.split("\n") if "\n" in text else text.split("\r")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
+def read_lines(path: Path, *, encoding: str | None = None) -> list[str]:
+    """Read the lines of a text file, tidied, blank ones included.
+
+    Raises:
+        AssetError: The file is missing, damaged, empty or of an unknown encoding.
+    """
+    text = decode(read_bytes(path), path, encoding=encoding)
+    if not text:
+        raise empty(path)
+    return [tidy(line) for line in lines_of(text)]
+
+
+def empty(path: Path) -> AssetError:
+    """Describe a file without a byte."""
+    return AssetError(path, "is empty", expected="at least one line of text", advice="check which file you meant")
+
+
+def tidy(text: str) -> str:
+    """Strip a text and replace line breaks by blanks and lone surrogates by `?`."""
+    return " ".join(text.strip().splitlines()).encode("utf-8", "replace").decode("utf-8")
+
+
+def _refuse_other_files(data: bytes, path: Path) -> None:
+    for start, what, advice in _NO_TEXT:
+        if data.startswith(start):
+            raise AssetError(path, f"{what}, not text", advice=advice)
+    if data.startswith(_PICKLES):
+        raise AssetError(path, "a pickle or weights, not text", advice="name the file that holds the captions")
+
+
+def _bom(data: bytes) -> str | None:
+    """Return the encoding that a byte order mark names."""
+    return next((name for mark, name in _BOMS if data.startswith(mark)), None)
+
+
+def _undecodable(data: bytes, path: Path, error: UnicodeDecodeError | None, tried: str | None) -> AssetError:
+    """Describe a text in an unknown encoding, and name the encoding that fits."""
+    at = error.start if error else data.index(b"\0")
+    line = data.count(b"\n", 0, at) + 1
+    found = f"line {line} is not {(tried or 'UTF-8').removesuffix('-sig').upper()} text (byte {at:,})"
+    if tried is not None and tried.startswith(("utf-16", "utf-32")):
+        return AssetError(path, found, advice="it is cut off or damaged: copy or download it again")
+    if error and _is_damaged_utf8(data):
+        advice = f"mend line {line}, or leave damaged characters out: iconv -c -f utf-8 -t utf-8 FILE > NEW"
+        return AssetError(path, found, expected="UTF-8, as the other lines are", advice=advice)
+    if fitting := _fitting_encoding(data):
+        name, text = fitting
+        first = next((line for line in lines_of(text) if not line.isascii()), text[:80])
+        return AssetError(path, f"{found}; as {name} it reads: {tidy(first)[:80]}", advice=f"use --encoding {name}")
+    return AssetError(path, found, expected="UTF-8", advice="name its encoding with --encoding, if it is text")
+
+
+def _is_wide(data: bytes) -> bool:
+    """Tell whether a quarter of the first bytes are null, as in UTF-16 without a byte order mark."""
+    return _bom(data) is None and 4 * data.count(b"\0", 0, 4096) >= max(1, min(len(data), 4096))
+
+
+def _is_damaged_utf8(data: bytes) -> bool:
+    """Tell whether most of the characters beyond ASCII are UTF-8."""
+    text = data.decode("utf-8", "surrogateescape")
+    return 10 * len(re.findall("[\udc80-\udcff]", text)) < len(re.findall(r"[^\x00-\x7f]", text))
+
+
+def _fitting_encoding(data: bytes) -> tuple[str, str] | None:
+    """Return the encoding that fits best and the text of a sample; None if there is none. `cp1252` wins over equals."""
+    from charset_normalizer import from_bytes
+
+    lines = [line for line in data.split(b"\n") if not line.isascii()]
+    sample = data[:65_536] if _is_wide(data) or not lines else b"\n".join(lines[:_SAMPLE_LINES])
+    best = from_bytes(sample).best()
+    if best is None:
+        return None
+    for name in ("cp1252", best.encoding.replace("_", "-")):
+        try:
+            if sample.decode(name) == str(best):
+                data.decode(name)
+                return name, str(best)
+        except UnicodeDecodeError:
+            continue
+    return None

@@ -1,0 +1,367 @@
+"""Layouts: files as people have them are recognised by their content; nothing is lost or merged silently."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from thirty import COCO, IMAGES, NO_IMAGES, ONE_EACH, ROWS, SIX_IMAGES, TEXTS, jsonl, lines, parquet, written
+
+from core.assets import AssetError
+from core.corpus.captions import Captions
+from core.corpus.table import ReadOptions
+
+
+def write(path: Path, data: str | bytes) -> Path:
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def read(path: Path, data: str | bytes, **options: object) -> Captions:
+    return Captions.read(write(path, data), options=ReadOptions(**options))
+
+
+def refused(path: Path, data: str | bytes, match: str, **options: object) -> AssetError:
+    """The error that reading gives; it says what to do."""
+    with pytest.raises(AssetError, match=match) as caught:
+        read(path, data, **options)
+    assert caught.value.advice
+    return caught.value
+
+
+# What is recognised.
+
+
+@pytest.mark.parametrize("name", SIX_IMAGES)
+def test_thirty_captions_of_six_images_are_read_from_every_layout(tmp_path, name):
+    captions = read(tmp_path / name, SIX_IMAGES[name])
+    assert list(captions.texts) == TEXTS
+    assert captions.images == 6
+    assert [captions.group(row) for row in range(0, 30, 5)] == [captions.group(row + 4) for row in range(0, 30, 5)]
+    assert (captions.empty, list(captions.broken)) == (0, [])
+
+
+@pytest.mark.parametrize("name", NO_IMAGES)
+def test_thirty_captions_without_images_are_read_from_every_layout(tmp_path, name):
+    captions = read(tmp_path / name, NO_IMAGES[name])
+    assert list(captions.texts) == TEXTS
+    assert captions.groups is None
+    assert (captions.empty, list(captions.broken)) == (0, [])
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_thirty_captions_of_thirty_images_are_read_from_every_layout(tmp_path, name):
+    captions = read(tmp_path / name, ONE_EACH[name])
+    assert list(captions.texts) == TEXTS
+    assert captions.images == 30
+
+
+ONLY_BY_NAME = {"strings.jsonl", "quoted_lines.csv", "other_name.csv"}  # else a caption a line
+
+
+@pytest.mark.parametrize("name", sorted({*SIX_IMAGES, *NO_IMAGES, *ONE_EACH} - ONLY_BY_NAME))
+def test_the_name_of_a_file_does_not_decide_its_layout(tmp_path, name):
+    data = (SIX_IMAGES | NO_IMAGES | ONE_EACH)[name]
+    assert list(read(tmp_path / "captions.dat", data).texts) == TEXTS
+
+
+def test_numbers_before_captions_are_ids_in_a_file_of_many_but_not_in_one_of_few(tmp_path):
+    assert list(read(tmp_path / "many.txt", lines("{number} {text}")).texts) == TEXTS
+    assert list(read(tmp_path / "few.txt", "2 dogs run\n3 cats sit\n").texts) == ["2 dogs run", "3 cats sit"]
+
+
+@pytest.mark.parametrize(
+    "texts", ["A dog, wet\nA cat, dry\n", "A dog: wet\nA cat: dry\n", "A dog; wet\nA cat; dry\n", "[x] a dog\n"]
+)
+def test_separators_in_every_line_of_text_make_no_table(tmp_path, texts):
+    captions = read(tmp_path / "a.txt", texts)
+    assert list(captions.texts) == texts.splitlines()
+    assert captions.layout == "a caption a line"
+
+
+def test_ids_stay_as_they_are_written(tmp_path):
+    captions = read(tmp_path / "a.csv", "id,image_id,caption\n1e5,000000391895,a dog\n2.50,000000391896,a cat\n")
+    assert captions.ids.tolist() == ["1e5", "2.50"]
+    assert captions.groups.tolist() == ["000000391895", "000000391896"]
+    captions = read(tmp_path / "a.jsonl", '{"id": 1e5, "image_id": 2.50, "caption": "a dog"}\n')
+    assert (captions.ids.tolist(), captions.groups.tolist()) == (["1e5"], ["2.50"])
+
+
+def test_a_caption_of_a_part_of_an_image_belongs_to_the_image(tmp_path):
+    captions = read(tmp_path / "a.token", "dog.jpg#0\tA dog.\ndog.jpg#1\tA wet dog.\n")
+    assert captions.ids.tolist() == ["dog.jpg#0", "dog.jpg#1"]
+    assert captions.groups.tolist() == ["dog.jpg", "dog.jpg"]
+
+
+def test_machine_made_captions_are_labelled(tmp_path):
+    captions = read(
+        tmp_path / "a.json", json.dumps([{"image_id": 5, "caption": "a dog"}, {"image_id": 6, "caption": "a cat"}])
+    )
+    assert "machine-made" in captions.layout
+    twice = [{"image_id": 5, "caption": "a dog"}, {"image_id": 5, "caption": "a cat"}]
+    assert "machine-made" not in read(tmp_path / "b.json", json.dumps(twice)).layout
+
+
+def test_a_list_in_numpys_notation_is_refused_and_as_json_it_is_read(tmp_path):
+    error = refused(tmp_path / "a.csv", "image,captions\na.jpg,\"['A dog.' 'A cat.']\"\n", "no column holds sentences")
+    assert '["A dog.", "A cat."]' in error.expected
+    data = written(["image", "captions"], [["a.jpg", '["A dog.", "A cat."]']])
+    assert list(read(tmp_path / "b.csv", data).texts) == ["A dog.", "A cat."]
+
+
+# What is never taken for a caption.
+
+
+REFERENCES = {
+    "addresses": lines("http://example.org/{n}.jpg"),
+    "file names": lines("{image}"),
+    "paths": lines("images/val/{n}"),
+    "numbers": lines("{n}"),
+    "hashes": lines("deadbeef{n:04x}"),
+    "dates": lines("2014-01-{n} 10:00:00"),
+    "vectors": lines("word 0.1 -0.2 3e-5 {n}"),
+}
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_lines_of_references_are_refused_unless_the_user_says_that_they_are_captions(tmp_path, kind):
+    error = refused(tmp_path / "a.txt", REFERENCES[kind], "its lines are")
+    assert "--layout lines" in error.advice
+    assert len(read(tmp_path / "a.txt", REFERENCES[kind], layout="lines")) == 30
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_a_column_of_references_is_no_caption_though_its_name_says_so(tmp_path, kind):
+    rows = [[n, value] for n, value in enumerate(REFERENCES[kind].splitlines())]
+    error = refused(tmp_path / "a.csv", written(["id", "caption"], rows), "no column holds sentences")
+    assert "--text-column" in error.advice
+    rows = [[*row, text] for row, text in zip(rows, TEXTS, strict=True)]
+    assert list(read(tmp_path / "b.csv", written(["id", "caption", "alt"], rows)).texts) == TEXTS
+
+
+@pytest.mark.parametrize("header", [["sentence1", "sentence2"], ["caption_en", "caption_de"], ["left", "right"], None])
+def test_several_columns_of_texts_are_asked_for(tmp_path, header):
+    rows = [[text, f"{text} again"] for text in TEXTS]
+    data = written(header, rows)
+    error = refused(tmp_path / "a.csv", data, "2 columns may hold the captions")
+    first, second = header or ["1", "2"]
+    assert f"{first} (A brown dog runs along the beach.)" in error.found
+    assert list(read(tmp_path / "a.csv", data, text_columns=(first,)).texts) == TEXTS
+    both = read(tmp_path / "a.csv", data, text_columns=(first, second))
+    assert both.texts[:2] == [TEXTS[0], f"{TEXTS[0]} again"]
+    assert both.groups.tolist()[:4] == [1, 1, 2, 2]
+
+
+def test_a_header_may_be_called_a_row(tmp_path):
+    data = "text\tphoto\nA dog runs\tcat\n"
+    assert list(read(tmp_path / "a.tsv", data).texts) == ["A dog runs"]
+    assert list(read(tmp_path / "a.tsv", data, header=False, text_columns=("1",)).texts) == ["text", "A dog runs"]
+
+
+def test_a_separator_may_be_named(tmp_path):
+    data = "id~caption\n1~A dog runs\n2~A cat, too\n"
+    assert list(read(tmp_path / "a.csv", data, separator="~").texts) == ["A dog runs", "A cat, too"]
+
+
+# Quotes and broken rows.
+
+
+def test_a_quote_that_closes_in_a_later_row_swallows_no_row(tmp_path):
+    captions = read(tmp_path / "a.csv", 'id,caption\n0,A dog.\n1,"Stop sign.\n2,A cat.\n3,He said stop"\n')
+    assert list(captions.texts) == ["A dog.", '"Stop sign.', "A cat.", 'He said stop"']
+    assert captions.not_understood() == ["1 with an open quote, read line by line (3)"]
+
+
+def test_a_quote_that_never_closes_swallows_no_row(tmp_path):
+    captions = read(tmp_path / "a.csv", 'id,caption\n0,A dog.\n1,"Stop sign.\n2,A cat.\n')
+    assert list(captions.texts) == ["A dog.", '"Stop sign.', "A cat."]
+
+
+def test_a_caption_of_several_lines_in_quotes_is_one_caption_and_said(tmp_path):
+    captions = read(tmp_path / "a.csv", 'id,caption\n1,"A dog\n\nruns, fast"\n2,A cow\n')
+    assert list(captions.texts) == ["A dog  runs, fast", "A cow"]
+    assert captions.not_understood() == ["1 over several lines (2)"]
+
+
+def test_a_line_break_at_the_end_of_a_quoted_caption_is_not_worth_a_word(tmp_path):
+    captions = read(tmp_path / "a.csv", 'id,caption\n1,"A dog\n"\n2,A cow\n')
+    assert list(captions.texts) == ["A dog", "A cow"]
+    assert captions.not_understood() == []
+
+
+def test_quoted_lines_that_may_be_rows_or_one_caption_are_refused_and_the_advice_helps(tmp_path):
+    data = 'caption,words\n"A dog, wet\nruns",red dog here\nA cat sits,blue cat there\n'
+    error = refused(tmp_path / "a.csv", data, "the quote that opens in line 2 closes in line 3")
+    assert "in one line" in error.advice
+    assert read(tmp_path / "a.csv", data.replace("wet\n", "wet ")).texts[0] == "A dog, wet runs"
+
+
+def test_quotes_that_are_no_marks_of_fields_are_text(tmp_path):
+    data = 'id,caption\n1,"Stop" sign, red\n2,A "good" boat\n3,"A ""fine"" boat"\n4,a 5" pipe\n'
+    texts = ['"Stop" sign, red', 'A "good" boat', 'A "fine" boat', 'a 5" pipe']
+    assert list(read(tmp_path / "a.csv", data).texts) == texts
+
+
+def test_separators_outside_quotes_stay_in_the_text_and_are_said(tmp_path):
+    captions = read(tmp_path / "a.csv", SIX_IMAGES["unquoted.txt"])
+    assert list(captions.texts) == TEXTS
+    assert captions.not_understood() == ["3 with commas outside quotes (4, 13, 21)"]
+
+
+def test_broken_rows_are_counted_with_their_lines(tmp_path):
+    row = "dog.jpg| 4   A dog runs .\n"
+    captions = read(tmp_path / "a.csv", SIX_IMAGES["results.csv"] + row)
+    assert list(captions.texts) == TEXTS
+    assert captions.not_understood() == ["1 broken line (32)"]
+    objects = [json.dumps({"caption": text}) for text in TEXTS]
+    captions = read(tmp_path / "a.jsonl", "\n".join([*objects[:13], '{"caption": "A d', *objects[13:]]))
+    assert list(captions.texts) == TEXTS
+    assert captions.not_understood() == ["1 broken line (14)"]
+
+
+def test_a_file_with_more_than_a_tenth_of_its_rows_broken_is_refused(tmp_path):
+    refused(tmp_path / "a.csv", SIX_IMAGES["results.csv"] + "nothing\n" * 4, "4 of 34 rows have not 3 columns")
+    refused(tmp_path / "a.jsonl", SIX_IMAGES["train.json"] + "nothing\n" * 4, "4 of 34 are broken or cut off")
+
+
+def test_empty_captions_keep_their_rows_and_are_counted(tmp_path):
+    captions = read(tmp_path / "a.csv", "id,caption\n1,a dog\n2,\n3,a cat\n")
+    assert list(captions.texts) == ["a dog", "", "a cat"]
+    assert captions.not_understood() == ["1 empty"]
+    objects = [{"captions": ["a dog", None]}, {"captions": []}, {"captions": ["a cat"]}]
+    captions = read(tmp_path / "a.jsonl", jsonl(objects))
+    assert list(captions.texts) == ["a dog", "", "a cat"]
+    assert captions.groups.tolist() == [1, 1, 3]
+    assert captions.not_understood() == ["1 empty", "1 row without a caption"]
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.text('a dog, "wet"\nruns\t;|', min_size=1, max_size=12), min_size=3, max_size=6),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    st.sampled_from([",", ";", "|"]),
+)
+def test_every_table_that_python_writes_is_read_back_or_refused(tmp_path, texts, quoting, separator):
+    rows = [[n, f"a dog {text} here"] for n, text in enumerate(texts)]
+    data = written(["id", "caption"], rows, quoting=quoting, delimiter=separator)
+    try:
+        captions = read(tmp_path / "a.csv", data)
+    except AssetError as error:
+        if "the quote that opens" not in error.found:
+            raise
+        return
+    assert list(captions.texts) == [" ".join(text.strip().splitlines()) for _, text in rows]
+    assert captions.ids.tolist() == list(range(len(texts)))
+
+
+# What is said.
+
+
+def test_what_was_understood_is_said_in_one_line(tmp_path):
+    captions = read(tmp_path / "a.json", SIX_IMAGES["dataset_own.json"])
+    assert (
+        captions.understood() == '30 captions of 6 images · Karpathy JSON · first: "A brown dog runs along the beach."'
+    )
+    captions = read(tmp_path / "a.txt", "a kite\n\na boat\n")
+    assert captions.understood() == '3 captions · a caption a line · first: "a kite" · 1 empty'
+    captions = read(tmp_path / "a.csv", SIX_IMAGES["quoted.csv"])
+    assert "comma-separated table, column caption, images by image_id" in captions.understood()
+    captions = read(tmp_path / "a.csv", NO_IMAGES["other_name.csv"])
+    assert "one column, utterance" in captions.understood()
+
+
+# Encodings.
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["lines.txt", "captions.txt", "Flickr8k.token.txt", "train.json", "captions.json"])
+def test_unicode_is_read_with_its_byte_order_mark(tmp_path, encoding, name):
+    data = (SIX_IMAGES | NO_IMAGES)[name]
+    captions = read(tmp_path / name, data.replace("A brown dog", "Ein Hündchen").encode(encoding))
+    assert captions.texts[0] == "Ein Hündchen runs along the beach."
+    assert list(captions.texts[1:]) == TEXTS[1:]
+
+
+FRENCH = ["Un chien court sur la plage près de l'eau.", "Un été à la mer, très bien.", "Une fille mange un gâteau."] * 4
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts", "named"),
+    [
+        ("cp1252", ["A café with a red door", "A dog’s ball – red"], "cp1252"),
+        ("latin1", FRENCH, "cp1252"),
+        ("utf-16-le", FRENCH, "utf-16-le"),
+        ("utf-16-be", FRENCH, "utf-16-be"),
+        ("cp932", ["犬が砂浜を走っている。", "女の子がケーキを食べています。"] * 4, "cp932"),
+        ("cp1251", ["Собака бежит по пляжу.", "Девочка ест торт."] * 4, "cp1251"),
+        ("gb18030", ["一只狗在沙滩上奔跑。", "一个女孩在吃蛋糕。"] * 4, "gb18030"),
+    ],
+)
+@pytest.mark.parametrize("form", ["{text}\n", "{n},{text}\n", '{{"caption": "{text}"}}\n'])
+def test_another_encoding_is_named_and_following_the_advice_reads_it(tmp_path, encoding, texts, named, form):
+    data = "".join(form.format(n=n, text=text) for n, text in enumerate(texts))
+    if "," in form[:4]:
+        data = "id,caption\n" + data
+    error = refused(tmp_path / "a.txt", data.encode(encoding), "is not UTF-8 text")
+    assert f"--encoding {named}" in error.advice
+    assert list(read(tmp_path / "a.txt", data.encode(encoding), encoding=named).texts) == texts
+
+
+def test_a_few_damaged_characters_in_utf_8_are_told_from_another_encoding(tmp_path):
+    data = ("A café with a red door\n" * 20).encode() + b"A caf\xe9 x\n"
+    error = refused(tmp_path / "a.txt", data, "line 21 is not UTF-8 text")
+    assert "mend line 21" in error.advice
+    assert "--encoding" not in error.advice
+
+
+def test_utf_16_that_is_cut_off_is_damaged(tmp_path):
+    refused(tmp_path / "a.txt", lines("{text}").encode("utf-16")[:-1], "is not UTF-16 text")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system_separate_captions(tmp_path, end):
+    assert list(read(tmp_path / "a.txt", end.join(TEXTS) + end).texts) == TEXTS
+
+
+# Files of other kinds.
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"PK\x03\x04", "zip archive"),
+        (b"BZh9", "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\x89HDF\r\n", "HDF5"),
+        (b"\x93NUMPY\x01", "numpy array"),
+        (b"SQLite format 3\0", "SQLite"),
+        (b"%PDF-1.4", "PDF"),
+        (b"\x80\x02}q", "pickle"),
+        (b"\xff\xd8\xff\xe0", "picture"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_whatever_its_ending(tmp_path, start, what):
+    for name in ("captions.csv", "captions.json", "captions"):
+        refused(tmp_path / name, start + bytes(range(256)), what)
+
+
+def test_a_layout_may_be_named(tmp_path):
+    data = "dog.jpg\tA dog.\ncat.jpg\tA cat.\n"
+    assert list(read(tmp_path / "a.txt", data, layout="lines").texts) == data.splitlines()
+    assert list(
+        read(tmp_path / "b.txt", "left;right\nA dog;A cat\n", layout="table", text_columns=("right",)).texts
+    ) == ["A cat"]
+    assert list(read(tmp_path / "c.txt", json.dumps(COCO), layout="json").texts) == TEXTS
+    assert list(read(tmp_path / "d.txt", SIX_IMAGES["train"], layout="jsonl").texts) == TEXTS
+    assert list(read(tmp_path / "e.txt", parquet({"caption": TEXTS}), layout="parquet").texts) == TEXTS
+    for layout in ("json", "jsonl", "parquet"):
+        refused(tmp_path / "f.txt", "A dog runs.\nA cat sits.\n", "valid JSON|no JSON|read as parquet", layout=layout)
+
+
+def test_images_keep_their_captions_together(tmp_path):
+    captions = read(tmp_path / "a.jsonl", SIX_IMAGES["lists.jsonl"])
+    assert [captions.group(row) for row in range(30)] == [image for image, _, _ in ROWS]
+    assert set(captions.groups.tolist()) == set(IMAGES)

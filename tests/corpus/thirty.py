@@ -1,0 +1,219 @@
+"""Thirty captions of six images, written for this project, and the same in many layouts."""
+
+import csv
+import io
+import json
+
+import pandas as pd
+
+IMAGES = {
+    "dog.jpg": [
+        "A brown dog runs along the beach.",
+        "A dog is running on wet sand.",
+        "The dog plays near the sea, close to the waves.",
+        "A happy dog on a sandy beach.",
+        "A wet dog shakes off the water.",
+    ],
+    "kite.jpg": [
+        "A red kite flies over the dunes.",
+        "A child holds the string of a kite.",
+        "Someone flies a kite on a windy day.",
+        "The kite is high in a blue sky.",
+        "A colorful kite above a green field.",
+    ],
+    "train.jpg": [
+        "A train stops at a small station.",
+        "People wait for a train, bags in hand.",
+        "A blue train on the tracks.",
+        "An old train passes a red building.",
+        "The train station is almost empty.",
+    ],
+    "cat.jpg": [
+        "A cat sleeps on a sofa.",
+        "A gray cat lies on a couch.",
+        "The cat naps in the sun.",
+        "A kitten curls up on a pillow.",
+        "A sleepy cat, eyes closed, on a chair.",
+    ],
+    "bike.jpg": [
+        "A man rides a bike down the street.",
+        "A cyclist passes a parked car.",
+        "Someone on a bicycle in the rain.",
+        "A boy rides his bike to school.",
+        "A bicycle leans against a wall.",
+    ],
+    "cake.jpg": [
+        "A chocolate cake on a plate.",
+        "A woman cuts a birthday cake.",
+        "Candles burn on a large cake.",
+        "A slice of cake with a fork.",
+        "Children sit around a birthday cake.",
+    ],
+}
+ROWS = [(image, number, text) for image, texts in IMAGES.items() for number, text in enumerate(texts)]
+TEXTS = [text for _, _, text in ROWS]
+NUMBERS = {image: 391895 + 7 * i for i, image in enumerate(IMAGES)}
+
+
+def lines(form: str) -> str:
+    """One line a caption; the form may use image, stem, k, text, n (from 0), number (of the image)."""
+    return "".join(
+        form.format(image=image, stem=image.split(".")[0], k=k, text=text, n=n, number=NUMBERS[image]) + "\n"
+        for n, (image, k, text) in enumerate(ROWS)
+    )
+
+
+def written(header: list[str] | None, rows: list[list[object]], **how: object) -> str:
+    """A table as Python's csv writes it."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n", **how)
+    writer.writerows([*([header] if header else []), *rows])
+    return file.getvalue()
+
+
+def jsonl(objects: list[object]) -> str:
+    return "".join(json.dumps(each) + "\n" for each in objects)
+
+
+def parquet(columns: dict[str, object]) -> bytes:
+    file = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(file, index=False)
+    return file.getvalue()
+
+
+def parquet_with_pictures() -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    picture = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table(
+        {
+            "image": pa.array([{"bytes": b"\xff\xd8", "path": image} for image in IMAGES], picture),
+            "caption": pa.array(list(IMAGES.values())),
+            "embedding": pa.array([[0.5] * 4] * 6),
+        }
+    )
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    return file.getvalue()
+
+
+KARPATHY = {
+    "dataset": "own",
+    "images": [
+        {
+            "imgid": i,
+            "filename": image,
+            "split": "train",
+            "sentids": list(range(5 * i, 5 * i + 5)),
+            "sentences": [
+                {"tokens": text.lower().rstrip(".").split(), "raw": text, "imgid": i, "sentid": 5 * i + k}
+                for k, text in enumerate(texts)
+            ],
+        }
+        for i, (image, texts) in enumerate(IMAGES.items())
+    ],
+}
+COCO = {
+    "info": {"year": 2014},
+    "images": [{"id": NUMBERS[image], "file_name": image} for image in IMAGES],
+    "licenses": [],
+    "annotations": [{"id": n, "image_id": NUMBERS[image], "caption": text} for n, (image, _, text) in enumerate(ROWS)],
+}
+_FIVE = [f"caption_{k}" for k in range(5)]
+_PARTS = [(image, k, text) for image, k, text in ROWS]
+
+SIX_IMAGES: dict[str, str | bytes] = {
+    "captions.json": json.dumps(COCO),
+    "annotations": json.dumps(COCO),
+    "dataset_own.json": json.dumps(KARPATHY),
+    "dataset.txt": json.dumps(KARPATHY, indent=1),
+    "cocoid.json": json.dumps({"images": [i | {"cocoid": NUMBERS[i["filename"]]} for i in KARPATHY["images"]]}),
+    "blip_list.json": json.dumps([{"image": f"val/{image}", "caption": texts} for image, texts in IMAGES.items()]),
+    "blip.json": json.dumps([{"image": image, "image_id": f"coco_{image}", "caption": t} for image, _, t in ROWS]),
+    "refs.json": json.dumps(IMAGES),
+    "refs_objects.json": json.dumps({image: [{"caption": t} for t in texts] for image, texts in IMAGES.items()}),
+    "refs_inner.json": json.dumps({image: {"captions": texts, "split": "val"} for image, texts in IMAGES.items()}),
+    "data.json": json.dumps(
+        {"version": 1, "data": [{"image_id": i, "captions": t} for i, t in enumerate(IMAGES.values())]}
+    ),
+    "wrapped.json": json.dumps({"captions": [{"image_id": NUMBERS[i], "caption": t} for i, _, t in ROWS]}),
+    "columns.json": pd.DataFrame(_PARTS, columns=["image", "k", "caption"]).to_json(),
+    "columns_lists.json": json.dumps({"image": [i for i, _, _ in ROWS], "caption": TEXTS}),
+    "rows.json": json.dumps([[image, text] for image, _, text in ROWS]),
+    "train.json": jsonl([{"image_id": NUMBERS[i], "caption": t} for i, _, t in ROWS]),
+    "train": jsonl([{"image_id": NUMBERS[i], "caption": t} for i, _, t in ROWS]),
+    "train.txt": jsonl([{"image": i, "text": t, "score": 0.5} for i, _, t in ROWS]),
+    "lists.jsonl": jsonl([{"file_name": i, "captions": t} for i, t in IMAGES.items()]),
+    "set.jsonl": jsonl([{"set": t} for t in IMAGES.values()]),
+    "nested.jsonl": jsonl([{"file_name": i, "captions": [{"caption": c} for c in t]} for i, t in IMAGES.items()]),
+    "raws.jsonl": jsonl(
+        [{"filename": i, "sentences": [{"raw": c, "tokens": []} for c in t]} for i, t in IMAGES.items()]
+    ),
+    "five.jsonl": jsonl([{"image": i} | dict(zip(_FIVE, t, strict=True)) for i, t in IMAGES.items()]),
+    "Flickr8k.token.txt": lines("{image}#{k}\t{text}"),
+    "results_20130124.token": lines("{image}#{k}\t{text}"),
+    "spaces.token": lines("{image}#{k} {text}"),
+    "tabbed.txt": lines("{image}\t{text}"),
+    "plain_names.txt": lines("{image} {text}"),
+    "paths.txt": lines("images/{image} : {text}"),
+    "names.txt": lines("COCO_val2014_000000{number} : {text}"),
+    "colon.txt": lines("{image}: {text}"),
+    "results.csv": "image_name| comment_number| comment\n" + lines("{image}| {k}| {text}"),
+    "bars.txt": lines("{image} | {k} | {text}"),
+    "captions.txt": written(["image", "caption"], [[i, t] for i, _, t in ROWS]),
+    "unquoted.txt": "image,caption\n" + lines("{image},{text}"),
+    "unquoted_no_header.csv": lines("{image},{text}"),
+    "numbers_no_header.csv": written(None, [[NUMBERS[i], t] for i, _, t in ROWS]),
+    "quoted.csv": written(["image_id", "caption"], [[NUMBERS[i], t] for i, _, t in ROWS], quoting=csv.QUOTE_ALL),
+    "quoted.tsv": written(["image", "caption"], [[i, t] for i, _, t in ROWS], quoting=csv.QUOTE_ALL, delimiter="\t"),
+    "semicolon.csv": written(["photo", "words"], [[i, t] for i, _, t in ROWS], delimiter=";"),
+    "indexed.csv": pd.DataFrame(_PARTS, columns=["image", "k", "caption"]).to_csv(),
+    "lists.csv": written(["image", "captions"], [[i, json.dumps(t)] for i, t in IMAGES.items()]),
+    "python_lists.csv": pd.DataFrame({"image": list(IMAGES), "captions": list(IMAGES.values())}).to_csv(index=False),
+    "five.csv": written(["image", *_FIVE], [[i, *t] for i, t in IMAGES.items()]),
+    "five_alike.tsv": written(["image", *["caption"] * 5], [[i, *t] for i, t in IMAGES.items()], delimiter="\t"),
+    "excel.csv": "\ufeff" + written(["Image ID", "Caption"], [[i, t] for i, _, t in ROWS]).replace("\n", "\r\n"),
+    "utf16.csv": written(["image", "caption"], [[i, t] for i, _, t in ROWS]).encode("utf-16"),
+    "utf32.tsv": written(["image", "caption"], [[i, t] for i, _, t in ROWS], delimiter="\t").encode("utf-32"),
+    "old_mac.csv": written(["image", "caption"], [[i, t] for i, _, t in ROWS]).replace("\n", "\r"),
+    "rows.parquet": parquet({"image": [i for i, _, _ in ROWS], "caption": TEXTS, "width": [640] * 30}),
+    "lists.parquet": parquet({"img_id": list(range(6)), "captions": list(IMAGES.values())}),
+    "objects.parquet": parquet({"id": list(range(6)), "captions": [[{"raw": c} for c in t] for t in IMAGES.values()]}),
+    "pictures.parquet": parquet_with_pictures(),
+    "table": parquet({"image": [i for i, _, _ in ROWS], "caption": TEXTS}),
+}
+"""Content by file name; all hold the thirty captions in order, and tell the six images."""
+
+NO_IMAGES: dict[str, str | bytes] = {
+    "lines.txt": lines("{text}"),
+    "lines": lines("{text}"),
+    "lines.md": lines("{text}").replace("\n", "\r\n"),
+    "lines.csv": lines("{text}"),
+    "lines.tsv": lines("{text}"),
+    "quoted_lines.csv": written(None, [[t] for t in TEXTS]),
+    "one_column.csv": written(["caption"], [[t] for t in TEXTS]),
+    "one_column.txt": "Caption\n" + lines("{text}"),
+    "other_name.csv": written(["utterance"], [[t] for t in TEXTS]),
+    "utf16.txt": lines("{text}").encode("utf-16"),
+    "strings.json": json.dumps(TEXTS),
+    "strings.jsonl": jsonl(TEXTS),
+    "wrapped_strings.json": json.dumps({"caption": TEXTS}),
+    "ids.csv": written(None, [[n, t] for n, t in enumerate(TEXTS)]),
+    "id_header.csv": written(["id", "caption"], [[n, t] for n, t in enumerate(TEXTS)]),
+    "labels.csv": written(["caption", "label"], [[t, "animal"] for t in TEXTS]),
+}
+"""The same for files that name no images."""
+
+ONE_EACH: dict[str, str | bytes] = {
+    "Train_GCC.tsv": lines("{text}\thttp://example.org/{n}.jpg"),
+    "laion.parquet": parquet(
+        {"URL": [f"https://example.org/{n}.jpg" for n in range(30)], "TEXT": TEXTS, "hash": list(range(30))}
+    ),
+    "caption_url.csv": written(None, [[t, f"http://example.org/{n}.jpg"] for n, t in enumerate(TEXTS)]),
+    "results.json": json.dumps([{"image_id": n, "caption": t} for n, t in enumerate(TEXTS)]),
+    "by_name.json": json.dumps({f"{n:012}.jpg": t for n, t in enumerate(TEXTS)}),
+    "by_name_inner.json": json.dumps({f"{n:012}": {"caption": t} for n, t in enumerate(TEXTS)}),
+    "named.txt": lines("{n:05}.jpg,{text}"),
+}
+"""The same for files in which each caption has its own image."""
