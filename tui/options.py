@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -109,6 +108,8 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
         raise click.BadParameter("a whole number above 0, or `all`", context, parameter)
     if name == "device" and not is_device_name(value):
         raise click.BadParameter(f"one of {DEVICE_NAMES}", context, parameter)
+    if name == "separator" and not value:
+        raise click.BadParameter("at least one character", context, parameter)
     if name == "separator":
         value = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " "}.get(value.lower(), value)
     if name == "encoding" and not _is_text_encoding(value):
@@ -119,9 +120,10 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
 
 def _is_text_encoding(name: str) -> bool:
     try:
-        return isinstance(codecs.decode(b"", name), str)
-    except LookupError:
+        "a".encode(name)
+    except (LookupError, UnicodeError):
         return False
+    return True
 
 
 _META = "infersent_tui."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from core.assets import AssetError
 from core.corpus.delimited import listed
 from core.corpus.kinds import kind_of, kind_of_column
 from core.corpus.layouts import read_table
-from core.corpus.table import ReadOptions, Roles, Table, image_of_part, texts_of
+from core.corpus.table import ReadOptions, Roles, Table, image_of, image_of_part, texts_of
 from core.corpus.text_files import tidy
 
 _FIRST = 60  # characters of the first caption
+_LONGEST_ID = 300  # characters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,69 +94,84 @@ class Captions:
 
     @classmethod
     def _of_table(cls, table: Table, roles: Roles, path: Path) -> Captions:
-        texts, rows = _texts(table, roles)
+        texts, rows, unreadable = _texts(table, roles)
         empty = sum(not text for text in texts)
         if empty == len(texts):
             advice = "check which file, and which of its columns, you meant"
             raise AssetError(path, "holds no captions", expected="at least one line of text", advice=advice)
         ids = None if roles.id is None else [table.columns[roles.id][row] for row in rows]
-        groups = None if roles.group is None else [table.columns[roles.group][row] for row in rows]
+        groups: list[Any] | None = None
+        if roles.group is not None:
+            groups = [image_of(table.columns[roles.group][row]) for row in rows]
         lines = table.lines or range(1, len(table) + 1)
-        if rows != list(range(len(table))):  # rows with several captions or none
+        broken, notes = sorted([*table.broken, *(lines[row] for row in unreadable)]), list(table.notes)
+        if len(set(rows)) < len(rows):  # rows with several captions
             if groups is None:
                 groups, ids = [row + 1 for row in rows] if ids is None else ids, None
-            if without := len(table) - len(set(rows)):
-                table.notes.append(f"{_count(without, 'row')} without a caption")
-            lines = range(1, len(rows) + 1)
-        elif groups is not None and kind_of_column(groups) == "file":
-            parts = [image_of_part(str(group)) for group in groups]
-            if ids is None and parts != groups:
-                ids = groups
-            groups = parts
+            numbers: Sequence[int] = range(1, len(rows) + 1)
+        else:
+            numbers = [lines[row] for row in rows]
+            if groups is not None and kind_of_column(groups) == "file":
+                parts = [image_of_part(str(group)) for group in groups]
+                ids = groups if ids is None and parts != groups else ids
+                groups = parts
+        if without := len(table) - len(set(rows)) - len(unreadable):
+            notes.append(f"{_count(without, 'row')} without a caption")
         return cls(
             name="stdin" if str(path) == "-" else path.name.split(".")[0],
             texts=texts,
-            ids=_labels(ids) if ids is not None else np.array(lines),
+            ids=_labels(ids) if ids is not None else np.array(numbers),
             groups=None if groups is None else _labels(groups),
             file_names=table.file_names,
             urls=table.urls,
             layout=_describe(table, roles),
             empty=empty,
-            broken=table.broken,
-            notes=table.notes,
+            broken=broken,
+            notes=notes,
         )
 
 
-def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int]]:
-    """Return the captions of all rows, (N,), and the row of each."""
+def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]:
+    """Return the captions of all rows, (N,), the row of each, and the rows that hold something else than captions."""
     columns = [(table.columns[name], kind_of_column(table.columns[name])) for name in roles.texts]
     if len(columns) == 1 and (roles.texts == [table.texts] or columns[0][1] not in ("list", "object")):
-        texts = [tidy(value if isinstance(value, str) else _number(value)) for value in columns[0][0]]
-        return texts, list(range(len(texts)))
-    found = [
-        (tidy(text), row)
-        for row in range(len(table))
-        for values, kind in columns
-        for text in texts_of(values[row], kind)
-        if kind_of(values[row]) != "empty" or len(columns) == 1
-    ]
-    return [text for text, _ in found], [row for _, row in found]
-
-
-def _number(value: object) -> str:
-    """Return a whole number as a text, and nothing for a value that is no text."""
-    return str(value) if type(value) is int else ""
+        values = columns[0][0]
+        if all(isinstance(value, str) or value is None for value in values):
+            return [tidy(value or "") for value in values], list(range(len(values))), []
+        columns = [(values, "text")]
+    texts: list[str] = []
+    rows: list[int] = []
+    unreadable: list[int] = []
+    for row in range(len(table)):
+        found: dict[int, list[str]] = {}
+        for number, (values, kind) in enumerate(columns):
+            if kind_of(values[row]) == "empty" and len(columns) > 1:
+                continue
+            parts = texts_of(values[row], kind)
+            if parts is None:
+                unreadable.append(row)
+                break
+            before = {text for others in found.values() for text in others}  # a caption that stands in two columns
+            found[number] = [text for text in map(tidy, parts) if text not in before]
+        else:
+            texts += (new := [text for parts in found.values() for text in parts])
+            rows += [row] * len(new)
+    return texts, rows, unreadable
 
 
 def _labels(values: Sequence[Any]) -> NDArray[Any]:
     """Convert ids to an array (N,): int64 if all are whole numbers, else text, "" if missing."""
-    if all(_is_whole(value) for value in values):
+    if all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
         return np.array(values, np.int64)  # (N,)
-    return np.array(["" if kind_of(value) == "empty" else tidy(str(value)) for value in values], str)  # (N,)
+    return np.array(list(map(_label, values)), str)  # (N,)
 
 
-def _is_whole(value: object) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
+def _label(value: object) -> str:
+    """Return an id as a text; a very long one, such as a picture in a URL, by its beginning and its hash."""
+    if kind_of(value) == "empty":
+        return ""
+    text = tidy(str(int(value) if isinstance(value, float) and value.is_integer() else value))
+    return text if len(text) <= _LONGEST_ID else f"{text[:40]}…{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _describe(table: Table, roles: Roles) -> str:

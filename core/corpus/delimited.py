@@ -2,107 +2,56 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from core.assets import AssetError
-from core.corpus.kinds import REFERENCES, Kind, kind_of, kind_of_column
-from core.corpus.table import Table, is_known_name
+from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of
+from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, split_line, split_rows
+from core.corpus.shape import SAMPLE, Shape
+from core.corpus.table import Table, is_caption_name, is_reference_name
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
-_BEHIND_A_NAME = (" : ", ": ", " ")  # separate a name from its caption only
-_SAMPLE = 1000  # lines that tell the layout
-_LONGEST_ROW = 1000  # lines that a quoted field may run over
 _MOST_BROKEN = 0.1
+_NEARLY_ALL = 0.95
 _ROWS_OF_NUMBERS = 10  # that begin with a number, before it is taken for an id: `2 dogs` may be a caption
-_WORDS_OF_A_NAME = 4
-_NAME = re.compile(r"[^\W\d][\w.-]*( [\w.-]+){0,2}")
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
-
-
-class _Row(NamedTuple):
-    """One row, from line number `start` (from 1) up to and without `end`."""
-
-    start: int
-    end: int
-    fields: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """How many columns a table has, of which kinds, and which of them takes what is too much in a row."""
-
-    names: list[str]
-    has_header: bool
-    kinds: list[Kind]
-    text: int | None
-    """The only column of texts; None where there are none or several."""
-
-    def fits(self, fields: Sequence[str]) -> bool:
-        """Tell whether a row has the right number of fields, with references where the other rows have them."""
-        return len(fields) == len(self.kinds) and self._fit(fields, self.kinds)
-
-    def mend(self, fields: list[str], separator: str) -> list[str] | None:
-        """Join the parts of a text with separators in it, or add missing last fields; None if neither fits."""
-        count, surplus = len(self.kinds), len(fields) - len(self.kinds)
-        if surplus < 0:
-            whole = self.text is not None and self.text < len(fields) and self._fit(fields, self.kinds)
-            return fields + [""] * -surplus if whole else None
-        if self.text is None:
-            return None
-        text = separator.join(fields[self.text : self.text + surplus + 1])
-        joined = [*fields[: self.text], text, *fields[len(fields) - (count - self.text - 1) :]]
-        return joined[:count] if self.fits(joined[:count]) else None
-
-    @staticmethod
-    def _fit(fields: Sequence[str], kinds: Sequence[Kind]) -> bool:
-        return all(
-            kind not in REFERENCES or kind_of(text) in (*REFERENCES, "empty")
-            for text, kind in zip(fields, kinds, strict=False)
-        )
+_RULE = re.compile(r":?-{2,}:?")
 
 
 def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
     """Return the separator of a table; None for lines that are captions by themselves.
 
-    A table has a header with a usual name, a tab or bar in each row, or numbers, file names or other references beside
-    its text.
+    A table has a header with a usual name, or numbers, file names, labels or other references beside its text.
 
     Args:
         lines: The lines of the file.
         tabular: Whether the file's name announces a table, which may then have one column, or several of texts.
     """
-    sample = [line for line in lines[:_SAMPLE] if line.strip()]
-    shapes = {separator: _shape(_rows(sample, separator), separator, header=None) for separator in _SEPARATORS}
-    with_header = [mark for mark, shape in shapes.items() if shape.has_header and any(map(is_known_name, shape.names))]
-    if with_header:
-        widest = max(with_header, key=lambda mark: len(shapes[mark].names))
-        return widest if len(shapes[widest].names) > 1 else ","
-    fitting = [mark for mark, shape in shapes.items() if len(shape.names) > 1 and _fit_enough(sample, mark, shape)]
-    for separator in fitting:
-        shape = shapes[separator]
-        others = {kind for i, kind in enumerate(shape.kinds) if i != shape.text}
-        if separator in ("\t", "|") or (shape.text is not None and others & _references(separator, len(sample))):
-            return separator
-    if not tabular:
+    sample = [line for line in lines[:SAMPLE] if line.strip()]
+    if not sample:
         return None
-    return next((mark for mark in fitting if mark not in _BEHIND_A_NAME), ",")
-
-
-def _references(separator: str, rows: int) -> set[Kind]:
-    """Return the kinds beside a text that tell a table from lines of text which hold the separator too."""
-    if separator == " : ":
-        return {"file", "code"}
-    if separator in _BEHIND_A_NAME:
-        return {"file", "number"} if separator == " " and rows >= _ROWS_OF_NUMBERS else {"file"}
-    return set(REFERENCES)
+    if named := re.fullmatch(r"sep=(.)", sample[0].strip()):
+        return named[1]
+    rows = {separator: split_rows(sample, separator) for separator in _SEPARATORS}
+    shapes = {separator: Shape.of(rows[separator]) for separator in _SEPARATORS}
+    fit = {mark: _fitting(rows[mark], shape, mark) for mark, shape in shapes.items() if len(shape.names) > 1}
+    usual = [mark for mark in fit if mark not in BEHIND_A_NAME and fit[mark] > 0.5 and _has_usual_name(shapes[mark])]
+    if usual:
+        return max(usual, key=lambda mark: len(shapes[mark].names))
+    if _has_usual_name(Shape.of(split_rows(sample, ONE_COLUMN))):
+        return ONE_COLUMN
+    wide = {mark for mark, share in fit.items() if share >= _NEARLY_ALL}
+    wide = {mark for mark in wide if not _is_prose(sample, mark, shapes[mark])}
+    certain = [mark for mark in _SEPARATORS if mark in wide and _is_certain(rows[mark], shapes[mark], mark)]
+    if "\t" in wide:
+        certain.append("\t")
+    if tabular:
+        certain += [*(mark for mark in _SEPARATORS if mark in wide.difference(BEHIND_A_NAME)), ONE_COLUMN]
+    return certain[0] if certain else None
 
 
 def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: bool | None = None) -> Table:
@@ -113,21 +62,21 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     Raises:
         AssetError: It has no rows, too many broken rows, or a quote that may have swallowed rows.
     """
-    rows = _rows(lines, separator)
+    rows = [row for row in split_rows(lines, separator) if not _is_no_row(row)]
     if not rows:
         raise empty(path)
-    shape = _shape(rows, separator, header=header)
-    body = rows[1 if shape.has_header else 0 :]
-    kept: list[_Row] = []
-    broken: list[int] = []
+    shape = Shape.of(rows, header=header)
+    body = rows[shape.above + (shape.header is not None) :]
+    kept: list[Row] = []
+    broken = [row.start for row in rows[: shape.above]]
     surplus: list[int] = []
     unclosed: list[int] = []
     long: list[int] = []
     for row in body:
-        if len(row.fields) == len(shape.names) and row.end - row.start == 1:
+        if len(row.fields) == len(shape.names) and row.is_one_line:
             kept.append(row)
             continue
-        parts = [_Row(n, n + 1, _split(lines[n - 1], separator)) for n in range(row.start, row.end)]
+        parts = [Row(n, n + 1, split_line(lines[n - 1], separator)) for n in range(row.start, row.end)]
         if len(parts) > 1 and not _swallowed(parts, shape, path):
             parts = [row]
             if any("\n" in text.strip() for text in row.fields):
@@ -139,12 +88,17 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
             if fields is None:
                 broken.append(part.start)
                 continue
-            if len(part.fields) > len(shape.names) > 1:
+            if len(part.fields) > len(shape.names) > 1 and part.fields[-1].strip():
                 surplus.append(part.start)
             kept.append(part._replace(fields=fields))
-    if len(broken) > _MOST_BROKEN * len(body):
+    repeated = shape.header.fields if shape.header else None
+    misfits = {n for n, row in enumerate(kept) if row.fields == repeated or _is_misplaced(row.fields, shape.kinds)}
+    broken = sorted([*broken, *(kept[n].start for n in misfits)])
+    kept = [row for n, row in enumerate(kept) if n not in misfits]
+    if len(broken) - shape.above > _MOST_BROKEN * len(body):
         found = f"{len(broken):,} of {len(body):,} rows have not {len(shape.names)} columns between {separator!r}"
-        advice = "use --layout lines, or name what is between columns with --separator"
+        advice = f"mend line {broken[0]:,}, or name what is between columns with --separator; "
+        advice += "if each line is a caption, use --layout lines"
         raise AssetError(path, f"{found}; the first is line {broken[0]:,}", advice=advice)
     columns = zip(*(row.fields for row in kept), strict=True) if kept else ([] for _ in shape.names)
     mended = (
@@ -166,103 +120,59 @@ def listed(numbers: Sequence[int]) -> str:
     return ", ".join(f"{number:,}" for number in numbers[:5]) + (" ..." if len(numbers) > 5 else "")
 
 
-def _rows(lines: Sequence[str], separator: str) -> list[_Row]:
-    """Split lines into rows, without blank ones. A quoted field may run over lines if the quote is closed properly."""
-    rows: list[_Row] = []
-    may_quote = len(separator) == 1 and separator != " "
-    quotes_all = bool(lines) and all(text[:1] == text[-1:] == '"' for text in _split(lines[0], separator))
-    number = 0
-    while number < len(lines):
-        line = lines[number]
-        fields, count = _split(line, separator), 1
-        if may_quote and '"' in line:
-            quoted, count = _unquoted(lines, number, separator) or (fields, 1)
-            if separator == "\t" and not quotes_all and len(quoted) == len(fields):
-                # tab-separated fields are rarely quoted: unquote only what a writer had to quote
-                quoted = [each if '""' in raw[1:-1] else raw for raw, each in zip(fields, quoted, strict=True)]
-            fields = quoted
-        if line.strip():
-            rows.append(_Row(number + 1, number + 1 + count, fields))
-        number += count
-    return rows
+def _fitting(rows: Sequence[Row], shape: Shape, separator: str) -> float:
+    """Return the share of rows that fit a shape or can be mended."""
+    body = rows[shape.above + (shape.header is not None) :]
+    fitting = sum(shape.fits(row.fields) or shape.mend(row.fields, separator) is not None for row in body)
+    return fitting / len(body) if body else 1.0
 
 
-def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[str], int] | None:
-    """Return the fields of the row from this line number, from 0, and its number of lines; None for stray quotes."""
-    following = (f"{lines[n]}\n" for n in range(number, min(len(lines), number + _LONGEST_ROW)))
-    reader = csv.reader(following, delimiter=separator, strict=True, skipinitialspace=True)
-    try:
-        return next(reader), reader.line_num
-    except (csv.Error, StopIteration):
-        return None
+def _has_usual_name(shape: Shape) -> bool:
+    """Tell whether a header has a usual name of a column of captions, or of references above references."""
+    return shape.header is not None and any(
+        is_caption_name(name) or (is_reference_name(name) and kind in REFERENCES)
+        for name, kind in zip(shape.names, shape.kinds, strict=True)
+    )
 
 
-def _split(line: str, separator: str) -> list[str]:
-    return line.split(separator, 1 if separator in _BEHIND_A_NAME else -1)
-
-
-def _shape(rows: Sequence[_Row], separator: str, *, header: bool | None) -> _Shape:
-    """Tell names and kinds of the columns from the first rows, and whether the first row is a header."""
-    single = [row.fields for row in rows[:_SAMPLE] if row.end - row.start == 1]
-    if not single:
-        return _Shape(["1"], False, ["text"], 0)
-    first, rest = single[0], single[1:]
-    count = _column_count(rest) if rest else len(first)
-    kinds = _kinds(rest, len(first))
-    has_header = header if header is not None else _is_header(first, kinds, usual=len(first) == count)
-    if has_header:
-        names = _distinct([name.strip() for name in first])
-    else:
-        count = _column_count(single)
-        kinds, names = _kinds(single, count), [str(number + 1) for number in range(count)]
-    texts = [i for i, kind in enumerate(kinds) if kind in ("text", "word", "mixed")]
-    only = [i for i in texts if kinds[i] == "text"] if len(texts) > 1 else texts
-    if len(names) == 1:
-        only = [0]
-    return _Shape(names, has_header, kinds, only[0] if len(only) == 1 else None)
-
-
-def _column_count(rows: Iterable[Sequence[str]]) -> int:
-    """Return the number of columns that nearly all rows have at least."""
-    return int(np.quantile([len(row) for row in rows], 0.05, method="lower"))
-
-
-def _kinds(rows: Sequence[Sequence[str]], count: int) -> list[Kind]:
-    """Return the kinds of the columns, from rows with exactly this many, or else with at least."""
-    exact = [row for row in rows if len(row) == count] or [row for row in rows if len(row) > count]
-    return [kind_of_column([row[i] for row in exact]) for i in range(count)]
-
-
-def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> bool:
-    """Tell whether the first row names columns: by a usual name, or by names where other rows have something else."""
-    own = [kind_of(field) for field in fields]
-    if any(kind in ("number", "file", "list", "object", "empty") for kind in own[1:] or own):
-        return False  # the first may be empty: a header of row numbers
-    if any(map(is_known_name, fields)):
-        return all(len(field.split()) <= _WORDS_OF_A_NAME for field in fields)
-    if not usual or len(set(fields)) < len(fields) or not all(_NAME.fullmatch(field.strip()) for field in fields):
+def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
+    """Tell whether what stands beside the text shows a table, and not a text that holds the separator."""
+    if shape.text is None:
         return False
-    texts = [field for field, kind in zip(fields, kinds, strict=True) if kind == "text"]
-    return "number" in kinds or "file" in kinds or (bool(texts) and all(len(text.split()) == 1 for text in texts))
+    wanted: set[Kind] = set(REFERENCES)
+    if separator == " : ":
+        wanted = {"file", "code"}
+    elif separator in BEHIND_A_NAME:
+        wanted = {"file", "number"} if separator == " " and len(rows) >= _ROWS_OF_NUMBERS else {"file"}
+    others = [(i, kind) for i, kind in enumerate(shape.kinds) if i != shape.text]
+    labels = {
+        i for i, kind in others if kind == "word" and is_label([row.fields[i] for row in rows if len(row.fields) > i])
+    }
+    known = all(kind in REFERENCES or kind == "empty" or i in labels for i, kind in others)
+    is_told = any(kind in wanted for _, kind in others) or (separator in ("\t", "|") and bool(labels))
+    return (known or shape.header is not None) and is_told
 
 
-def _fit_enough(sample: Sequence[str], separator: str, shape: _Shape) -> bool:
-    rows = _rows(sample, separator)
-    fitting = sum(shape.fits(row.fields) or shape.mend(row.fields, separator) is not None for row in rows)
-    return fitting >= 0.95 * len(rows)
+def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
+    """Tell whether commas or semicolons are followed by blanks, as in a text, and no name or number comes first."""
+    if separator not in (",", ";") or shape.kinds[0] in REFERENCES or shape.header is not None:
+        return False
+    text = "\n".join(sample)
+    return 2 * text.count(f"{separator} ") >= text.count(separator)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Number names that stand there twice: `caption`, `caption 2`."""
-    seen: dict[str, int] = {}
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-    counts: dict[str, int] = {}
-    result = []
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-        result.append(f"{name} {counts[name]}" if seen[name] > 1 and counts[name] > 1 else name)
-    return result
+def _is_no_row(row: Row) -> bool:
+    """Tell whether a row is the rule below a Markdown table's header, or names the separator for a spreadsheet."""
+    fields = [field.strip() for field in row.fields if field.strip()]
+    return all(map(_RULE.fullmatch, fields)) or (row.start == 1 and "".join(row.fields).startswith("sep="))
+
+
+def _is_misplaced(fields: Sequence[str], kinds: Sequence[Kind]) -> bool:
+    """Tell whether a text stands where the other rows have references."""
+    return any(
+        kind in REFERENCES and " " in text.strip() and kind_of(text) == "text"
+        for text, kind in zip(fields, kinds, strict=True)
+    )
 
 
 def _stripped(column: Iterable[str]) -> list[Any]:
@@ -271,7 +181,7 @@ def _stripped(column: Iterable[str]) -> list[Any]:
     return list(map(int, texts)) if all(map(_WHOLE.fullmatch, texts)) else texts
 
 
-def _swallowed(inside: Sequence[_Row], shape: _Shape, path: Path) -> bool:
+def _swallowed(inside: Sequence[Row], shape: Shape, path: Path) -> bool:
     """Tell whether the lines of a quoted field are rows of their own, whose quote was never closed.
 
     Raises:
@@ -293,10 +203,10 @@ def _swallowed(inside: Sequence[_Row], shape: _Shape, path: Path) -> bool:
     raise AssetError(path, found, advice=advice)
 
 
-def _describe(separator: str, shape: _Shape) -> str:
+def _describe(separator: str, shape: Shape) -> str:
     if len(shape.names) == 1:
-        return f"one column, {shape.names[0]}" if shape.has_header else "one column"
+        return f"one column, {shape.names[0]}" if shape.header else "one column"
     name = _SEPARATORS.get(separator, repr(separator))
-    if separator in _BEHIND_A_NAME:
+    if separator in BEHIND_A_NAME:
         return f"name and caption between {name}s" if separator != " " else "name, blank and caption"
-    return f"{name}-separated table" + ("" if shape.has_header else " without a header")
+    return f"{name}-separated table" + ("" if shape.header else " without a header")

@@ -3,29 +3,70 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.assets import AssetError
-from core.corpus.kinds import kind_of
-from core.corpus.table import Table, is_caption_name, table_of_objects
+from core.corpus.kinds import REFERENCES, kind_of, kind_of_column
+from core.corpus.table import Table, is_caption_name, is_reference_name, table_of_objects
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
 _MOST_BROKEN = 0.1
 _ACCEPTED = "COCO captions, or a layout that docs/captions.md lists"
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        values: dict[str, list[Any]] = {}
+        for name, value in pairs:
+            values.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+        result = {name: each if len(each) > 1 else result[name] for name, each in values.items()}
+    return result
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_constant=lambda _: None)
 
 
 def parse(text: str) -> Any:
     """Parse JSON; a number with a decimal point or an exponent stays as it is written, since it may be an id.
 
+    A name that stands twice in an object keeps both values, in a list.
+
     Raises:
         ValueError: It is not valid JSON, or nested too deeply.
     """
     try:
-        return json.loads(text, parse_float=str, parse_constant=lambda _: None)
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def parse_sequence(text: str) -> list[Any]:
+    """Parse JSON values that follow each other, with blanks, line breaks or commas between.
+
+    Raises:
+        ValueError: Something else stands between them, or one is cut off.
+    """
+    values: list[Any] = []
+    at = 0
+    try:
+        while start := _BETWEEN.match(text, at):
+            if start.end() == len(text):
+                return values
+            value, at = _DECODER.raw_decode(text, start.end())
+            values.append(value)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return values
+
+
+def looks_like_json(text: str) -> bool:
+    """Tell whether a text begins as JSON does, or as Python writes a list or dict of texts."""
+    return re.match(r"\s*(\[\s*[\[{\"']|\{\s*[\"'])", text) is not None
 
 
 def looks_like_lines(lines: Sequence[str], *, also_texts: bool) -> bool:
@@ -72,12 +113,14 @@ def read_json(document: Any, path: Path) -> Table:
         return _table_of_values(document, range(1, len(document) + 1), [], path, layout=layout, item="entry")
     if not isinstance(document, dict) or not document:
         raise AssetError(path, "holds no list or object of captions", expected=_ACCEPTED, advice="check the file")
+    if "nbformat" in document:
+        raise AssetError(path, "a Jupyter notebook", expected=_ACCEPTED, advice="name the file that holds the captions")
     if "annotations" in document:
         return _coco(document, path)
     images = document.get("images")
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
         return _karpathy([image for image in images if isinstance(image, dict)])
-    return _columns(document) or _member(document, path) or _by_image(document, path)
+    return _columns(document, path) or _member(document, path) or _one_object(document) or _by_image(document, path)
 
 
 def _table_of_values(
@@ -103,15 +146,28 @@ def _table_of_values(
         )
     rows: list[Any] = [value for _, value in kept]
     if kind is dict:
+        if all(isinstance(row.get("row"), dict) for row in rows):  # as the viewer of Hugging Face gives them
+            rows = [row["row"] for row in rows]
         table = table_of_objects(rows, layout)
     elif kind is str:
         table = Table(layout=f"{layout} of texts", columns={"1": rows})
     else:
-        width = max(map(len, rows))
-        columns = {str(i + 1): [row[i] if i < len(row) else None for row in rows] for i in range(width)}
-        table = Table(layout=f"{layout} of lists", columns=columns)
+        table = _table_of_lists(rows, layout)
+        kept = kept[len(kept) - len(table) :]
     table.lines, table.broken = [number for number, _ in kept], broken
     return table
+
+
+def _table_of_lists(rows: list[list[Any]], layout: str) -> Table:
+    """Make a table of lists: each has the captions of an image, or each is a row, the first perhaps a header."""
+    width = max(map(len, rows))
+    columns = [[row[i] if i < len(row) else None for row in rows] for i in range(width)]
+    if {kind_of_column(column) for column in columns} <= {"text", "empty"}:
+        return Table(layout=f"{layout} of lists of texts", columns={"1": rows})
+    names = [str(i + 1) for i in range(width)]
+    if all(isinstance(value, str) for value in rows[0]) and any(map(is_caption_name, rows[0])):
+        names, columns = rows[0], [column[1:] for column in columns]
+    return Table(layout=f"{layout} of rows", columns=dict(zip(names, columns, strict=True)))
 
 
 def _is_results(document: list[Any]) -> bool:
@@ -129,7 +185,10 @@ def _is_results(document: list[Any]) -> bool:
 def _coco(document: dict[str, Any], path: Path) -> Table:
     annotations = document["annotations"]
     advice = "use COCO's captions_val2014.json, or a file in a layout that docs/captions.md lists"
-    if not isinstance(annotations, list) or not annotations or not all(isinstance(a, dict) for a in annotations):
+    entries = annotations if isinstance(annotations, list) else []
+    annotations = [entry for entry in entries if isinstance(entry, dict)]
+    broken = [number for number, entry in enumerate(entries, 1) if not isinstance(entry, dict)]
+    if not annotations or len(broken) > _MOST_BROKEN * len(entries):
         raise AssetError(path, 'no list of objects under "annotations"', expected="COCO captions JSON", advice=advice)
     if not any("caption" in annotation for annotation in annotations):
         found, first = 'the annotations have no "caption"', annotations[0]
@@ -157,6 +216,7 @@ def _coco(document: dict[str, Any], path: Path) -> Table:
         texts="caption",
         ids="id" if "id" in columns else None,
         groups="image_id" if has_groups else None,
+        broken=broken,
         file_names={image["id"]: image["file_name"] for image in images if isinstance(image.get("file_name"), str)},
         urls={image["id"]: image[address] for image in images if isinstance(image.get(address), str)},
     )
@@ -173,10 +233,9 @@ def _karpathy(images: Sequence[dict[str, Any]]) -> Table:
     captions, ids, owners = [], [], []
     for group, image in zip(groups, images, strict=True):
         sentences = image.get("sentences")
-        for sentence in sentences if isinstance(sentences, list) else []:
-            entry = sentence if isinstance(sentence, dict) else {"raw": sentence}
-            captions.append(entry.get("raw"))
-            ids.append(entry.get("sentid"))
+        for sentence in sentences if isinstance(sentences, list) else [sentences]:
+            captions.append(sentence.get("raw", sentence) if isinstance(sentence, dict) else sentence)
+            ids.append(sentence.get("sentid") if isinstance(sentence, dict) else None)
             owners.append(group)
     table = Table(layout="Karpathy JSON", columns={"raw": captions, "image": owners}, texts="raw", groups="image")
     if all(number is not None for number in ids):
@@ -186,19 +245,29 @@ def _karpathy(images: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _columns(document: dict[str, Any]) -> Table | None:
-    """Read an object of columns, as pandas writes it: `{"caption": ["..."]}` or `{"caption": {"0": "..."}}`."""
+def _columns(document: dict[str, Any], path: Path) -> Table | None:
+    """Read an object of columns, as pandas writes it: `{"caption": ["..."]}`, `{"caption": {"0": "..."}}` or split."""
     values = list(document.values())
-    if not any(map(is_caption_name, document)) or len({type(value) for value in values}) != 1:
-        return None
-    if isinstance(values[0], dict):
+    if {"columns", "data"} <= set(document) <= {"columns", "index", "data"}:
+        names, rows = document["columns"], document["data"]
+        if all(isinstance(row, list) and len(row) == len(names) for row in rows):
+            columns = {str(name): list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+            return Table(layout="JSON object of columns and rows", columns=columns)
+    has_caption = any(map(is_caption_name, document))
+    if all(isinstance(value, dict) for value in values):
         if any(value.keys() != values[0].keys() for value in values):
             return None
+        if not has_caption and not all(str(name).isdigit() for name in values[0]):
+            return None
         document = {name: list(value.values()) for name, value in document.items()}
-    elif not isinstance(values[0], list) or len({len(value) for value in values}) != 1:
+    elif not has_caption or len(values) < 2 or not all(isinstance(value, list) for value in values):
         return None
+    lengths = {name: len(value) for name, value in document.items()}
     if any(isinstance(value, dict) for column in document.values() for value in column):
         return None
+    if len(set(lengths.values())) > 1:
+        found = f"its columns have different lengths: {', '.join(f'{name} {n:,}' for name, n in lengths.items())}"
+        raise AssetError(path, found, advice="save it with one entry a caption in each column")
     return Table(layout="JSON object of columns", columns=document)
 
 
@@ -224,17 +293,30 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
     return _table_of_values(entries, range(1, len(entries) + 1), [], path, layout=layout, item="entry")
 
 
+def _one_object(document: dict[str, Any]) -> Table | None:
+    """Read a single object with captions, such as a line of JSON lines alone, or a list of texts under `captions`."""
+    if not any(map(is_caption_name, document)):
+        return None
+    if any(map(is_reference_name, document)):
+        return table_of_objects([document], "one JSON object")
+    names = list(filter(is_caption_name, document))
+    if len(names) == 1 and isinstance(document[names[0]], list):
+        return Table(layout=f"JSON list under {names[0]}", columns={names[0]: document[names[0]]})
+    return table_of_objects([document], "one JSON object")
+
+
 def _by_image(document: dict[str, Any], path: Path) -> Table:
     """Read an object whose keys are images and whose values are captions, lists of them, or objects with them."""
-    values = list(document.values())
-    if all(isinstance(value, dict) for value in values):
-        table = table_of_objects([{"image": name} | value for name, value in document.items()], "")
-    elif all(isinstance(value, str | list) for value in values):
-        table = Table(layout="", columns={"image": list(document), "caption": values})
+    values = [value for value in document.values() if value is not None]
+    keys_are_images = kind_of_column(list(document)) in REFERENCES
+    kinds = {type(value) for value in values}
+    if kinds == {dict}:
+        table = table_of_objects([{"image": name} | (value or {}) for name, value in document.items()], "")
+    elif kinds and kinds <= {str, list} and (keys_are_images or kinds == {list}):
+        table = Table(layout="", columns={"image": list(document), "caption": list(document.values())})
     else:
         found = f"no layout with captions (keys: {', '.join(list(document)[:8])})"
-        raise AssetError(
-            path, found, expected=_ACCEPTED, advice="convert it to JSON lines: a caption and its image a line"
-        )
+        advice = "convert it to JSON lines: a caption and its image a line"
+        raise AssetError(path, found, expected=_ACCEPTED, advice=advice)
     table.layout, table.groups = "JSON object of image and captions", "image"
     return table

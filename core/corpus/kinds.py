@@ -19,9 +19,11 @@ REFERENCES: tuple[Kind, ...] = ("number", "code", "file")
 
 _SAMPLE = 1000  # values that tell the kind of a column
 _NEARLY_ALL = 0.9
+_LONG = 1000  # characters that tell the kind of a text
 _ENDINGS = "jpe?g|png|gif|bmp|webp|tiff?|svg|ico|heic|avif|mp4|avi|mov|mkv|webm|wav|mp3|flac|txt|json|npy|pdf"
 _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits tells the kind
-    (re.compile(r"\[.*\]", re.DOTALL), "list"),
+    (re.compile(r"\[\s*([\['\"{\d.+-].*|None.*|null.*)?\]", re.DOTALL), "list"),
+    (re.compile(r"\(\s*(['\"]).*\1\s*,?\s*\)|array\(\[.*\].*\)", re.DOTALL), "list"),
     (re.compile(r"\{.*\}", re.DOTALL), "object"),
     (re.compile(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?\s*%?"), "number"),
     (re.compile(r"([a-zA-Z][\w+.-]*:)?//\S+|www\.\S+"), "file"),
@@ -60,26 +62,34 @@ def kind_of_column(values: Sequence[object]) -> Kind:
     return "mixed"
 
 
-def parse_list(text: str) -> list[Any] | None:
-    """Read a list as JSON or Python writes it; None for another text.
+def is_label(values: Sequence[str]) -> bool:
+    """Tell whether the values are few different ones, such as `train` and `val`."""
+    return 5 * len(set(values)) <= len(values)
 
-    A list that Python would write in another way is refused: numpy writes `['a' 'b']`, which Python reads as `['ab']`.
+
+def parse_list(text: str) -> list[Any] | None:
+    """Read a list as JSON or Python writes it, also a tuple or `array([...])`; None for another text.
+
+    Texts without a comma between are refused: numpy writes `['a' 'b']`, which Python reads as `['ab']`.
     """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
+        array = re.fullmatch(r"\s*array\((\[.*\])(, dtype=\w+)?\)\s*", text, re.DOTALL)
         try:
-            value = ast.literal_eval(text)
+            value = ast.literal_eval(array[1] if array else text.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None
-        if repr(value) != text.strip():
+        if repr(value) != text.strip() and re.search(r"""['"]\s+['"]""", text):
             return None
-    return value if isinstance(value, list) else None
+    return list(value) if isinstance(value, list | tuple) else None
 
 
 def _kind_of_text(text: str) -> Kind:
     if not text:
         return "empty"
+    if len(text) > _LONG:
+        text = text[: _LONG - 1] + text[-1]
     for pattern, kind in _PATTERNS:
         if pattern.fullmatch(text):
             return kind

@@ -8,8 +8,15 @@ from typing import Any
 
 from core.assets import AssetError
 from core.corpus.delimited import read_delimited, recognise
-from core.corpus.json_files import looks_like_lines, parse, read_json, read_json_lines
-from core.corpus.kinds import REFERENCES, kind_of_column
+from core.corpus.json_files import (
+    looks_like_json,
+    looks_like_lines,
+    parse,
+    parse_sequence,
+    read_json,
+    read_json_lines,
+)
+from core.corpus.kinds import kind_of_column
 from core.corpus.table import ReadOptions, Table
 from core.corpus.text_files import decode, empty, lines_of, read_bytes
 
@@ -32,13 +39,11 @@ def read_table(path: Path, options: ReadOptions) -> Table:
         raise empty(path)
     lines = lines_of(text)
     ending = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"][-1:]
-    is_json = ending in ([".json"], [".jsonl"], [".ndjson"])
     if options.layout == "jsonl":
         return read_json_lines(lines, path)
-    if options.layout == "json" or (options.layout is None and (is_json or text.lstrip()[:1] in ("{", "["))):
-        table = _read_json(text, lines, path, sure=options.layout == "json", announced=is_json)
-        if table is not None:
-            return table
+    is_json = ending in ([".json"], [".jsonl"], [".ndjson"])
+    if options.layout == "json" or (options.layout is None and (is_json or looks_like_json(text))):
+        return _read_json(text, lines, path, is_document=options.layout == "json", also_texts=is_json)
     separator, tabular = options.separator, ending in ([".csv"], [".tsv"])
     if separator is None and options.layout != "lines":
         asked = options.layout == "table" or options.header is not None or bool(options.text_columns)
@@ -48,36 +53,30 @@ def read_table(path: Path, options: ReadOptions) -> Table:
     return read_delimited(lines, path, separator=separator, header=options.header)
 
 
-def _read_json(text: str, lines: list[str], path: Path, *, sure: bool, announced: bool) -> Table | None:
-    """Read a JSON document, or lines of JSON; None for text that only begins like them.
-
-    Args:
-        text: The whole text.
-        lines: Its lines.
-        path: Where it was read.
-        sure: Whether the user says that it is one document.
-        announced: Whether the file's name says that it is JSON.
-    """
+def _read_json(text: str, lines: list[str], path: Path, *, is_document: bool, also_texts: bool) -> Table:
+    """Read a JSON document, JSON values that follow each other, or lines of JSON of which some may be broken."""
     try:
-        document = parse(text)
+        return read_json(parse(text), path)
     except ValueError as error:
-        if not sure and looks_like_lines(lines, also_texts=announced):
+        if not is_document and not looks_like_lines(lines[:-1], also_texts=also_texts):
+            try:
+                return read_json(parse_sequence(text), path)
+            except ValueError:
+                pass
+        if not is_document and looks_like_lines(lines, also_texts=also_texts):
             return read_json_lines(lines, path)
-        if not sure and not announced:
-            return None
-        raise AssetError(path, f"not valid JSON, or cut off ({error})", advice="copy or download it again") from error
-    if len(lines) == 1 and isinstance(document, dict) and path.suffix.lower() in (".jsonl", ".ndjson"):
-        return read_json_lines(lines, path)
-    return read_json(document, path)
+        advice = "copy or download it again; if you wrote it yourself, write it with json.dumps"
+        raise AssetError(path, f"not valid JSON, or cut off ({error})", advice=advice) from error
 
 
 def _read_lines(lines: list[str], path: Path, *, sure: bool) -> Table:
     """Read a caption from each line."""
     kind = kind_of_column(lines)
-    if kind in REFERENCES and not sure:
-        what = {"number": "numbers", "code": "numbers or ids", "file": "file names or addresses"}[kind]
+    what = {"number": "numbers", "code": "numbers or ids", "file": "file names or addresses", "object": "objects"}
+    what |= {"list": "lists", "mixed": "partly texts, partly numbers, names or addresses"}
+    if kind in what and not sure:
         advice = "name the file that holds the captions; if these are the captions, use --layout lines"
-        raise AssetError(path, f"its lines are {what}, no captions", advice=advice)
+        raise AssetError(path, f"its lines are {what[kind]}, no captions", advice=advice)
     return Table(layout="a caption a line", columns={"1": list(lines)}, texts="1", lines=range(1, len(lines) + 1))
 
 
@@ -91,11 +90,14 @@ def _read_parquet(data: bytes, path: Path) -> Table:
         schema = pq.read_schema(io.BytesIO(data))
         names = [field.name for field in schema if _is_readable(field.type)]
         paths = [f"{field.name}.path" for field in schema if field.name not in names and _has_path(field.type)]
+        if not names:
+            found = f"no column of it holds texts: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
+            raise AssetError(path, found, advice="save the captions as a column of strings")
         frame = pd.read_parquet(io.BytesIO(data), columns=names + paths[:1], dtype_backend="pyarrow")
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
-        found = f"cannot be read as parquet ({error})"
+        found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
         raise AssetError(path, found, advice="copy or download it again") from error
-    if frame.index.name is not None and frame.index.name not in frame.columns:
+    if any(name is not None and name not in frame.columns for name in frame.index.names):
         frame = frame.reset_index()
     columns = {str(name): [None if value is pd.NA else value for value in frame[name]] for name in frame.columns}
     return Table(layout="Parquet", columns=columns)
@@ -106,6 +108,8 @@ def _is_readable(kind: Any) -> bool:
     import pyarrow as pa
 
     types = pa.types
+    if types.is_map(kind):
+        return False
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return _is_readable(kind.value_type) and not types.is_floating(kind.value_type)
     if types.is_struct(kind):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from core.assets import AssetError
-from core.corpus.kinds import REFERENCES, Kind, kind_of, kind_of_column, parse_list
+from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of, kind_of_column, parse_list
 
 Layout = Literal["lines", "table", "json", "jsonl", "parquet"]
 LAYOUTS = get_args(Layout)
@@ -18,22 +18,11 @@ LAYOUTS = get_args(Layout)
 _TEXT_NAMES = ("caption", "text", "sentence", "raw", "description", "comment", "title", "prompt", "query")
 _NUMBERED = ("caption", "description", "comment", "raw")  # not: two numbered sentences are often a pair
 _ID_NAMES = ("id", "caption_id", "sentid", "annotation_id", "uid", "key")
-_GROUP_NAMES = (
-    *("image_id", "imgid", "img_id", "cocoid", "image", "img", "image_name", "image_path", "image_file", "filepath"),
-    *(
-        "path",
-        "photo_id",
-        "video_id",
-        "group",
-        "group_id",
-        "file_name",
-        "filename",
-        "file",
-        "url",
-        "image_url",
-        "img_url",
-    ),
+_GROUP_NAMES = tuple(
+    "image_id imgid img_id cocoid image img image_name img_name image_path image_file filepath path photo photo_id "
+    "video video_id group group_id file_name filename file url image_url img_url photo_url".split()
 )
+_NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "name", "id")  # in an object that describes an image
 _PART_OF_IMAGE = re.compile(r"(.+\.\w+)#\w+")  # caption 2 of an image: dog.jpg#2
 _SHOWN = 40  # characters of an example
 
@@ -117,25 +106,33 @@ class Roles:
         others = {name: kind for name, kind in kinds.items() if name not in texts}
         identity = options.id_column or table.ids or _named(others, _ID_NAMES)
         group = options.group_column or table.groups or _named(others, _GROUP_NAMES) or _unnamed_group(table, others)
-        return cls(texts, identity if identity != group else None, group)
+        return cls(texts, identity if identity != group or options.id_column else None, group)
 
 
-def texts_of(value: object, kind: Kind) -> Iterator[str]:
-    """Yield the captions in a value of a column of this kind: of a list, each element is one."""
+def texts_of(value: object, kind: Kind) -> list[str] | None:
+    """Return the captions in a value of a column of this kind: of a list, each element is one; None if it has none.
+
+    A text of a column of lists is read as a list. A number is its text.
+    """
     if isinstance(value, str):
         elements = parse_list(value) if kind == "list" else None
-        if elements is None:
-            yield value
-        else:
-            yield from texts_of(elements, kind)
-    elif isinstance(value, list | tuple):
-        for element in value:
-            yield from texts_of(element, kind)
-    elif isinstance(value, dict):
+        if elements is not None:
+            return texts_of(elements, "text")
+        return None if kind == "list" and kind_of(value) == "list" else [value]
+    if isinstance(value, list | tuple):
+        parts = [texts_of(element, kind) for element in value]
+        return None if any(part is None for part in parts) else [text for part in parts for text in part or ()]
+    if isinstance(value, dict):
         name = _caption_key(value)
-        yield from texts_of(value[name], kind) if name else ("",)
-    else:
-        yield ""
+        return None if name is None else texts_of(value[name], kind)
+    return [str(value) if type(value) is int else ""]
+
+
+def image_of(value: object) -> object:
+    """Return the id of an image: of an object that describes one, its file name, path, URL, name or id."""
+    if isinstance(value, dict):
+        return next((value[name] for name in _NAMES_OF_IMAGE if value.get(name) is not None), None)
+    return value
 
 
 def image_of_part(name: str) -> str:
@@ -144,40 +141,39 @@ def image_of_part(name: str) -> str:
     return part[1] if part else name
 
 
-def plain_name(name: str) -> str:
-    """Return a column name as it is compared: `Image-ID` is `image_id`."""
-    return re.sub(r"[\s.-]+", "_", name.strip().lower())
-
-
-def is_known_name(name: str) -> bool:
-    """Tell whether a text is a usual name of a column of captions, ids or images."""
-    return plain_name(name) in (*_ID_NAMES, *_GROUP_NAMES) or is_caption_name(name)
-
-
 def is_caption_name(name: str) -> bool:
     """Tell whether a text is a usual name of a column of captions."""
-    return _text_stem(name)[0] is not None
+    return _text_stem(name) is not None
 
 
-def _text_stem(name: str) -> tuple[str | None, bool]:
-    """Return which usual name of a text column this is, or None, and whether it has a number."""
-    match = re.fullmatch(r"(\w*?)s?((?:_?\d+)?)", plain_name(name))
+def is_reference_name(name: str) -> bool:
+    """Tell whether a text is a usual name of a column of ids or images."""
+    return _plain(name) in (*_ID_NAMES, *_GROUP_NAMES)
+
+
+def _plain(name: str) -> str:
+    """Return a column name as it is compared: `Image-ID` and `imageId` are `image_id`."""
+    return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())).lower()
+
+
+def _text_stem(name: str) -> str | None:
+    """Return which usual name of a text column this is, with a number or in the plural, or None."""
+    match = re.fullmatch(r"(\w*?)s?((?:_?\d+)?)", _plain(name))
     if match is None or match[1] not in _TEXT_NAMES or (match[2] and match[1] not in _NUMBERED):
-        return None, False
-    return match[1], bool(match[2])
+        return None
+    return match[1]
 
 
 def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]:
     holds = {name: _texts_kind(values, kinds[name]) for name, values in table.columns.items()}
     usable = [name for name, kind in holds.items() if kind in ("text", "word", "mixed")]
     for stem in _TEXT_NAMES:
-        named = [name for name in usable if _text_stem(name)[0] == stem]
-        if any(_text_stem(name)[1] for name in named):
+        if named := [name for name in usable if _text_stem(name) == stem]:
             return named
-        if named:
-            return [min(named, key=lambda name: (kinds[name] == "list", len(name)))]
     textual = [name for name in usable if holds[name] == "text"]
-    part_named = [name for name in textual if any(stem in plain_name(name) for stem in _TEXT_NAMES)]
+    if textual and all(name.isdigit() for name in table.columns):  # nothing says that other columns are no captions
+        textual = [name for name in usable if holds[name] == "text" or not is_label(table.columns[name])]
+    part_named = [name for name in textual if any(stem in _plain(name) for stem in _TEXT_NAMES)]
     for names in (part_named, textual):
         if len(names) == 1:
             return names
@@ -199,19 +195,19 @@ def _texts_kind(values: Sequence[object], kind: Kind) -> Kind:
     if kind not in ("list", "object"):
         return kind
     sample = values[:: max(1, len(values) // 200)]
-    texts = [text for value in sample for text in texts_of(value, kind)]
+    texts = [text for value in sample for text in texts_of(value, kind) or ["[]"]]
     return kind_of_column(texts)
 
 
 def _caption_key(value: dict[str, Any]) -> str | None:
     """Return the key of an object that holds its caption."""
-    names = {plain_name(str(name)): str(name) for name in reversed(value)}
+    names = {_plain(str(name)): str(name) for name in reversed(value)}
     return next((names[stem] for name in _TEXT_NAMES for stem in (name, f"{name}s") if stem in names), None)
 
 
 def _named(kinds: dict[str, Kind], names: Sequence[str]) -> str | None:
     """Return the column with the first of these names that holds single values."""
-    by_name = {plain_name(name): name for name, kind in reversed(kinds.items()) if kind not in ("list", "empty")}
+    by_name = {_plain(name): name for name, kind in reversed(kinds.items()) if kind not in ("list", "empty")}
     return next((by_name[name] for name in names if name in by_name), None)
 
 

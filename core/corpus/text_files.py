@@ -28,12 +28,20 @@ _NO_TEXT = (  # first bytes, what the file is, what to do
     (b"ARROW1", "an Arrow or Feather file", "save it as Parquet"),
     (b"Obj\x01", "an Avro file", "save it as Parquet"),
     (b"SQLite format 3", "an SQLite database", "save its captions as CSV"),
+    (b"{\\rtf", "a text with formats (RTF)", "save it as plain text"),
+    (b"\xd0\xcf\x11\xe0", "an old office document", "save the sheet as CSV"),
     (b"%PDF", "a PDF", "save its captions as text, one a line"),
     (b"\xff\xd8\xff", "a picture", "name the file that holds the captions"),
     (b"\x89PNG", "a picture", "name the file that holds the captions"),
 )
+_PAGE = re.compile(r"\s*<(!doctype|\?xml|html|[a-z][\w:]*(\s[^<>]*)?>\s*(<|$))", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_WESTERN = re.compile(r"cp125[024789]|iso8859-\d+|latin|mac-|cp437|cp77|cp85|cp86|hp-roman|cp1006|cp1125")
+_NO_WORD = re.compile(
+    r"[a-z](?![’‘“”–—…])[^\x00-\x7f\W](?<=[A-ZÀ-ÞŒŠŽŸ])|[A-Za-z](?![’‘“”–—…])(?=[^\x00-\x7f])[\W\d_](?=[A-Za-z])"
+)
+_ENOUGH = 4  # characters beyond ASCII, to tell encodings apart
 _SAMPLE_LINES = 200  # lines that tell the encoding
 
 
@@ -65,21 +73,26 @@ def decode(data: bytes, path: Path, *, encoding: str | None = None) -> str:
         text = data.decode(encoding or bom or "utf-8")
     except UnicodeDecodeError as error:
         raise _undecodable(data, path, error, encoding or bom) from error
+    except UnicodeError as error:
+        raise AssetError(path, f"not in the encoding {encoding} ({error})", advice="name another --encoding") from error
     text = text.removeprefix("\ufeff")
     if encoding is None and _is_wide(data):
         raise _undecodable(data, path, None, None)
-    if text[:200].lstrip().lower().startswith(("<!doctype", "<html", "<?xml")):
+    if _PAGE.match(text):
         found = "an HTML or XML page, not captions: a download that failed leaves one"
         raise AssetError(path, found, advice="copy or download the captions again")
     return text
 
 
 def lines_of(text: str) -> list[str]:
-    """Split a text at line feeds, with or without carriage returns, or at carriage returns where it has no others."""
-    lines = text.split("\n") if "\n" in text else text.split("\r")
+    """Split a text at line feeds, with or without carriage returns, or at carriage returns where most lines end so."""
+    text = text.rstrip("\0").replace("\r\n", "\n")
+    if text.count("\r") > text.count("\n"):
+        text = text.replace("\r", "\n")
+    lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    return [line.removesuffix("\r") for line in lines]
+    return [line.removesuffix("\r").removeprefix("\ufeff") for line in lines]
 
 
 def read_lines(path: Path, *, encoding: str | None = None) -> list[str]:
@@ -108,6 +121,8 @@ def _refuse_other_files(data: bytes, path: Path) -> None:
     for start, what, advice in _NO_TEXT:
         if data.startswith(start):
             raise AssetError(path, f"{what}, not text", advice=advice)
+    if data[257:262] == b"ustar":
+        raise AssetError(path, "a tar archive, not text", advice="unpack it: tar -xf FILE")
     if data.startswith(_PICKLES):
         raise AssetError(path, "a pickle or weights, not text", advice="name the file that holds the captions")
 
@@ -124,41 +139,55 @@ def _undecodable(data: bytes, path: Path, error: UnicodeDecodeError | None, trie
     found = f"line {line} is not {(tried or 'UTF-8').removesuffix('-sig').upper()} text (byte {at:,})"
     if tried is not None and tried.startswith(("utf-16", "utf-32")):
         return AssetError(path, found, advice="it is cut off or damaged: copy or download it again")
-    if error and _is_damaged_utf8(data):
+    if error and tried in (None, "utf-8-sig") and _is_damaged_utf8(data, error):
         advice = f"mend line {line}, or leave damaged characters out: iconv -c -f utf-8 -t utf-8 FILE > NEW"
         return AssetError(path, found, expected="UTF-8, as the other lines are", advice=advice)
-    if fitting := _fitting_encoding(data):
-        name, text = fitting
-        first = next((line for line in lines_of(text) if not line.isascii()), text[:80])
-        return AssetError(path, f"{found}; as {name} it reads: {tidy(first)[:80]}", advice=f"use --encoding {name}")
-    return AssetError(path, found, expected="UTF-8", advice="name its encoding with --encoding, if it is text")
+    names, text = _fitting_encodings(data)
+    if not names:
+        return AssetError(path, found, expected="UTF-8", advice="name its encoding with --encoding, if it is text")
+    first = next((line for line in lines_of(text) if not line.isascii()), text[:80])
+    advice = f"use --encoding {names[0]}" + (f"; if that reads wrong, {' or '.join(names[1:3])}" if names[1:] else "")
+    return AssetError(path, f"{found}; as {names[0]} it reads: {tidy(first)[:80]}", advice=advice)
 
 
 def _is_wide(data: bytes) -> bool:
     """Tell whether a quarter of the first bytes are null, as in UTF-16 without a byte order mark."""
-    return _bom(data) is None and 4 * data.count(b"\0", 0, 4096) >= max(1, min(len(data), 4096))
+    head = data.rstrip(b"\0")[:4096]
+    return _bom(data) is None and 4 * head.count(b"\0") >= max(1, len(head))
 
 
-def _is_damaged_utf8(data: bytes) -> bool:
-    """Tell whether most of the characters beyond ASCII are UTF-8."""
+def _is_damaged_utf8(data: bytes, error: UnicodeDecodeError) -> bool:
+    """Tell whether most of the characters beyond ASCII are UTF-8, or the last one is cut off."""
+    if error.end == len(data) and error.reason == "unexpected end of data":
+        return True
     text = data.decode("utf-8", "surrogateescape")
     return 10 * len(re.findall("[\udc80-\udcff]", text)) < len(re.findall(r"[^\x00-\x7f]", text))
 
 
-def _fitting_encoding(data: bytes) -> tuple[str, str] | None:
-    """Return the encoding that fits best and the text of a sample; None if there is none. `cp1252` wins over equals."""
+def _fitting_encodings(data: bytes) -> tuple[list[str], str]:
+    """Return the encodings that fit, the best first, and the text of a sample in that one."""
     from charset_normalizer import from_bytes
 
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     sample = data[:65_536] if _is_wide(data) or not lines else b"\n".join(lines[:_SAMPLE_LINES])
-    best = from_bytes(sample).best()
-    if best is None:
-        return None
-    for name in ("cp1252", best.encoding.replace("_", "-")):
-        try:
-            if sample.decode(name) == str(best):
-                data.decode(name)
-                return name, str(best)
-        except UnicodeDecodeError:
-            continue
-    return None
+    matches = [name for match in from_bytes(sample) if _decodes(data, name := match.encoding.replace("_", "-"))]
+    few = not _is_wide(data) and len(re.findall(rb"[\x80-\xff]", sample)) < _ENOUGH
+    if few or not matches or _WESTERN.match(matches[0]):
+        # these differ in few letters: prefer the two that most files are in, if their letters make sense
+        named = ("mac-roman", "cp1252") if matches and matches[0].startswith("mac") else ("cp1252",)
+        matches = [*(name for name in named if _makes_sense(sample, name)), *matches]
+    fitting = list(dict.fromkeys(matches))
+    return fitting, sample.decode(fitting[0]) if fitting else ""
+
+
+def _makes_sense(data: bytes, encoding: str) -> bool:
+    """Tell whether the characters beyond ASCII within words are letters, and none a capital behind a small letter."""
+    return _decodes(data, encoding) and not _NO_WORD.search(data.decode(encoding))
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeError:
+        return False
+    return True

@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from thirty import COCO, IMAGES, NO_IMAGES, ONE_EACH, ROWS, SIX_IMAGES, TEXTS, jsonl, lines, parquet, written
+from thirty import (
+    COCO,
+    IMAGES,
+    NO_IMAGES,
+    ONE_EACH,
+    ROWS,
+    SEEN_WRONG,
+    SIX_IMAGES,
+    TEXTS,
+    jsonl,
+    lines,
+    parquet,
+    written,
+)
 
 from core.assets import AssetError
 from core.corpus.captions import Captions
@@ -65,6 +78,85 @@ ONLY_BY_NAME = {"strings.jsonl", "quoted_lines.csv", "other_name.csv"}  # else a
 def test_the_name_of_a_file_does_not_decide_its_layout(tmp_path, name):
     data = (SIX_IMAGES | NO_IMAGES | ONE_EACH)[name]
     assert list(read(tmp_path / "captions.dat", data).texts) == TEXTS
+
+
+@pytest.mark.parametrize("name", SEEN_WRONG)
+def test_what_was_once_read_wrongly_is_read_rightly(tmp_path, name):
+    data, texts, groups = SEEN_WRONG[name]
+    captions = read(tmp_path / name, data)
+    assert list(captions.texts) == texts
+    assert (None if captions.groups is None else captions.groups.tolist()) == groups
+    assert list(captions.broken) == []
+
+
+REFUSED = {
+    "no image names.json": ('{"version":"1.0","a.jpg":["A dog."],"b.jpg":["A cat."]}', "no layout with captions"),
+    "uneven.json": (
+        '{"image":["a.jpg","b.jpg","c.jpg"],"caption":["A dog runs.","A cat."]}',
+        "different lengths: image 3",
+    ),
+    "notebook.json": ('{"nbformat": 4, "cells": [{"source": ["import this"]}]}', "a Jupyter notebook"),
+    "cut off.txt": ('[{"image_id":1,"caption":"A dog runs."},{"image_id":2,"capt', "not valid JSON, or cut off"),
+    "python.txt": (
+        "{'image_id':1,'caption':'A dog.'}\n{'image_id':2,'caption':'A cat.'}\n",
+        "not valid JSON, or cut off",
+    ),
+    "two texts a tab apart.txt": ("A dog\trunning\nA cat\tsitting\nA red cow\tstanding\n", "2 columns may hold"),
+    "subtitles.srt": (
+        "1\n00:00:01,000 --> 00:00:02,000\nA dog runs.\n\n2\n00:00:03,000 --> 00:00:04,000\n",
+        "its lines are",
+    ),
+    "annotation.xml": ("<annotation><caption>A dog</caption></annotation>\n", "HTML or XML page"),
+    "rich.rtf": ("{\\rtf1\\ansi A dog.}", "RTF"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_told_or_read_is_refused(tmp_path, name):
+    data, found = REFUSED[name]
+    refused(tmp_path / name, data, found)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "broken"),
+    [
+        ("# my captions\nimage,caption\n", "{n}.jpg,A dog runs\n", [1]),
+        ("Nom de l'image;Légende\n", "{n}.jpg;Un chien, mouillé\n", []),
+        ("imagen,descripción (español)\n", "{n}.jpg,Un perro corre\n", []),
+        ("image file,caption of the image in English\n", "{n}.jpg,A dog runs\n", []),
+        ("sep=;\nimage;caption\n", "{n}.jpg;A dog, wet\n", []),
+        ("image;caption;;;\n", "{n}.jpg;A dog;;;\n", []),
+        ("image,caption\na.jpg,A dog\nimage,caption\n", "{n}.jpg,A cat\n", [3]),
+        ("image,number,caption\na.jpg,A dog, running\n", "{n}.jpg,0,A cat\n", [2]),
+    ],
+)
+def test_a_header_is_found_and_rows_that_are_none_are_counted(tmp_path, head, row, broken):
+    captions = read(tmp_path / "a.csv", head + "".join(row.format(n=n) for n in range(30)))
+    assert len(captions) in (30, 31)
+    assert captions.images == len(captions)
+    assert list(captions.broken) == broken
+
+
+def test_a_list_among_texts_and_an_unreadable_list_among_lists_are_told_apart(tmp_path):
+    objects = [{"image": "a", "caption": f"a dog {n}"} for n in range(20)] + [
+        {"image": "b", "caption": ["a cat", "a cow"]}
+    ]
+    assert len(read(tmp_path / "a.jsonl", jsonl(objects))) == 22
+    rows = [[f"{n}.jpg", "['A dog.', 'A wet dog.']"] for n in range(20)]
+    captions = read(tmp_path / "a.csv", written(["image", "captions"], [*rows, ["x.jpg", "['A cat.' 'A cow.']"]]))
+    assert len(captions) == 40
+    assert list(captions.broken) == [22]
+
+
+def test_a_picture_in_place_of_an_image_name_takes_no_memory(tmp_path):
+    rows = [[f"data:image/png;base64,{n}{'A' * 100_000}", "a dog"] for n in range(5)]
+    captions = read(tmp_path / "a.csv", written(["image", "caption"], rows))
+    assert captions.images == 5
+    assert captions.groups.itemsize < 2_000
+
+
+def test_one_very_long_line_is_read_at_once(tmp_path):
+    assert len(read(tmp_path / "a.txt", "a dog " * 200_000)) == 1
 
 
 def test_numbers_before_captions_are_ids_in_a_file_of_many_but_not_in_one_of_few(tmp_path):
@@ -291,7 +383,11 @@ FRENCH = ["Un chien court sur la plage près de l'eau.", "Un été à la mer, tr
     ("encoding", "texts", "named"),
     [
         ("cp1252", ["A café with a red door", "A dog’s ball – red"], "cp1252"),
+        ("cp1252", ["Un café à côté, naïve", "Un chien"], "cp1252"),
+        ("latin1", ["A café", "A dog"], "cp1252"),
         ("latin1", FRENCH, "cp1252"),
+        ("mac-roman", ["A café près de l’eau", "À la mer, très bien", "Une fille mange un gâteau"], "mac-roman"),
+        ("cp1250", ["Pies biegnie po plaży.", "Dziewczyna je żółte ciastko, ptak śpi."] * 3, "cp1250"),
         ("utf-16-le", FRENCH, "utf-16-le"),
         ("utf-16-be", FRENCH, "utf-16-be"),
         ("cp932", ["犬が砂浜を走っている。", "女の子がケーキを食べています。"] * 4, "cp932"),
@@ -314,6 +410,14 @@ def test_a_few_damaged_characters_in_utf_8_are_told_from_another_encoding(tmp_pa
     error = refused(tmp_path / "a.txt", data, "line 21 is not UTF-8 text")
     assert "mend line 21" in error.advice
     assert "--encoding" not in error.advice
+
+
+def test_utf_8_cut_off_within_a_character_is_damaged(tmp_path):
+    assert "mend line 2" in refused(tmp_path / "a.txt", b"A dog\nA caf\xc3", "line 2 is not UTF-8 text").advice
+
+
+def test_bytes_of_nothing_at_the_end_are_no_caption(tmp_path):
+    assert list(read(tmp_path / "a.txt", "A dog\n" + "\0" * 500).texts) == ["A dog"]
 
 
 def test_utf_16_that_is_cut_off_is_damaged(tmp_path):
@@ -339,6 +443,8 @@ def test_line_ends_of_every_system_separate_captions(tmp_path, end):
         (b"\x93NUMPY\x01", "numpy array"),
         (b"SQLite format 3\0", "SQLite"),
         (b"%PDF-1.4", "PDF"),
+        (b"\xd0\xcf\x11\xe0", "office document"),
+        (b"a.txt".ljust(257, b"\0") + b"ustar\0", "tar archive"),
         (b"\x80\x02}q", "pickle"),
         (b"\xff\xd8\xff\xe0", "picture"),
     ],

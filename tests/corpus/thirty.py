@@ -217,3 +217,249 @@ ONE_EACH: dict[str, str | bytes] = {
     "named.txt": lines("{n:05}.jpg,{text}"),
 }
 """The same for files in which each caption has its own image."""
+
+
+# Content, right captions and right images of files that were once read wrongly.
+SEEN_WRONG = {
+    "first name and caption are no header.csv": (
+        "dog1.jpg,A dog runs.\ndog2.jpg,A cat sits on the mat.\n",
+        ["A dog runs.", "A cat sits on the mat."],
+        ["dog1.jpg", "dog2.jpg"],
+    ),
+    "colon first.txt": (
+        "dog1.jpg : A dog runs.\ndog2.jpg : A cat sits on the mat.\n",
+        ["A dog runs.", "A cat sits on the mat."],
+        ["dog1.jpg", "dog2.jpg"],
+    ),
+    "tab first.tsv": (
+        "COCO_val2014_1.jpg\tA dog.\nCOCO_val2014_2.jpg\tA cat sits on the mat.\n",
+        ["A dog.", "A cat sits on the mat."],
+        ["COCO_val2014_1.jpg", "COCO_val2014_2.jpg"],
+    ),
+    "short first caption.csv": (
+        "img_a,Dog\nimg_b,A black cat\nimg_c,A red car\nimg_d,A tall man\n",
+        ["Dog", "A black cat", "A red car", "A tall man"],
+        None,
+    ),
+    "begins with group.txt": (
+        "Group of people\nA dog runs on the beach.\nTwo men sit on a bench.\n",
+        ["Group of people", "A dog runs on the beach.", "Two men sit on a bench."],
+        None,
+    ),
+    "begins with image.txt": (
+        "Image of a dog.\nA dog runs\nTwo men sit\n",
+        ["Image of a dog.", "A dog runs", "Two men sit"],
+        None,
+    ),
+    "begins with text.txt": (
+        "Text on a sign\nA dog runs\nTwo men sit\n",
+        ["Text on a sign", "A dog runs", "Two men sit"],
+        None,
+    ),
+    "ends with path.txt": (
+        "Sunset, path\nA dog, running\nA cat, asleep\n",
+        ["Sunset, path", "A dog, running", "A cat, asleep"],
+        None,
+    ),
+    "words.txt": (
+        "key\nlock\ndoor\n",
+        ["key", "lock", "door"],
+        None,
+    ),
+    "texts and lists.json": (
+        '{"a.jpg":"A dog runs.","b.jpg":["A cat sits.","A wet cat."],"c.jpg":"A man walks."}',
+        ["A dog runs.", "A cat sits.", "A wet cat.", "A man walks."],
+        ["a.jpg", "b.jpg", "b.jpg", "c.jpg"],
+    ),
+    "coco lists.json": (
+        '{"annotations":[{"image_id":1,"caption":["A dog","B dog"]},{"image_id":2,"caption":"A cat"}]}',
+        ["A dog", "B dog", "A cat"],
+        [1, 1, 2],
+    ),
+    "caption or captions.json": (
+        '{"1.jpg":{"caption":"A dog."},"2.jpg":{"captions":["A cat.","B cat."]}}',
+        ["A dog.", "A cat.", "B cat."],
+        ["1.jpg", "2.jpg", "2.jpg"],
+    ),
+    "one object.json": (
+        '{"image":"1.jpg","caption":"A dog runs"}',
+        ["A dog runs"],
+        ["1.jpg"],
+    ),
+    "list and source.json": (
+        '{"source":"COCO","captions":["A dog runs.","A cat sits."]}',
+        ["A dog runs.", "A cat sits."],
+        None,
+    ),
+    "split.json": (
+        '{"columns":["image","caption"],"index":[0,1],"data":[["a.jpg","A dog runs"],["b.jpg","A cat"]]}',
+        ["A dog runs", "A cat"],
+        ["a.jpg", "b.jpg"],
+    ),
+    "rows with header.json": (
+        '[["image","caption"],["a.jpg","A dog runs."],["b.jpg","A cat sits."]]',
+        ["A dog runs.", "A cat sits."],
+        ["a.jpg", "b.jpg"],
+    ),
+    "pretty objects.txt": (
+        '{\n "image": "a.jpg",\n "caption": "A dog"\n}\n{\n "image": "b.jpg",\n "caption": "A cat"\n}\n',
+        ["A dog", "A cat"],
+        ["a.jpg", "b.jpg"],
+    ),
+    "trailing commas.csv": (
+        "image,caption,\n1.jpg,A dog runs,\n2.jpg,A cat runs,\n",
+        ["A dog runs", "A cat runs"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "sep.csv": (
+        "sep=;\nimage;caption\n1.jpg;A dog runs\n2.jpg;A cat, wet\n",
+        ["A dog runs", "A cat, wet"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "german.csv": (
+        "Bild;Beschreibung\n1.jpg;Ein Hund, nass\n2.jpg;Eine Katze\n",
+        ["Ein Hund, nass", "Eine Katze"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "markdown.md": (
+        "| image | caption |\n|---|---|\n| 1.jpg | A dog runs |\n| 2.jpg | A cat runs |\n",
+        ["A dog runs", "A cat runs"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "years.txt": (
+        "A dog in the park, 2009\nA cat, 2010\n",
+        ["A dog in the park, 2009", "A cat, 2010"],
+        None,
+    ),
+    "commas.csv": (
+        "A dog, running\nA cat, sitting\nA boy, wet\n",
+        ["A dog, running", "A cat, sitting", "A boy, wet"],
+        None,
+    ),
+    "bars.txt": (
+        "A dog aaa | running\nA cat bbb | sitting\nA cow ccc | standing\n",
+        ["A dog aaa | running", "A cat bbb | sitting", "A cow ccc | standing"],
+        None,
+    ),
+    "line break.tsv": (
+        'image\tcaption\n1.jpg\t"A dog\nruns."\n2.jpg\tA cat sits.\n',
+        ["A dog runs.", "A cat sits."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "old mac.txt": (
+        "A dog runs.\rA cat sits.\rA man walks.\n",
+        ["A dog runs.", "A cat sits.", "A man walks."],
+        None,
+    ),
+    "name twice.json": (
+        '{"a.jpg":"A dog runs.","a.jpg":"A wet dog."}',
+        ["A dog runs.", "A wet dog."],
+        ["a.jpg", "a.jpg"],
+    ),
+    "karpathy single.json": (
+        '{"images":[{"imgid":1,"sentences":"A dog runs."},{"imgid":2,"sentences":{"raw":"A cat"}},'
+        '{"imgid":3,"sentences":[{"raw":"A cow"}]}]}',
+        ["A dog runs.", "A cat", "A cow"],
+        [1, 2, 3],
+    ),
+    "blanks before commas.csv": (
+        '"image" , "caption"\n"1.jpg" , "A dog, runs."\n"2.jpg" , "A cat"\n',
+        ["A dog, runs.", "A cat"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "blank behind quote.csv": (
+        'image,caption\n1.jpg,"A dog, runs." \n2.jpg,A cat\n',
+        ["A dog, runs.", "A cat"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "backslashes.csv": (
+        'image,caption\n1.jpg,"A \\"big\\" dog"\n2.jpg,A cat\n',
+        ['A "big" dog', "A cat"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "quoted columns.tsv": (
+        'image\tcaption\n"1.jpg"\t"A dog runs."\n"2.jpg"\t"A cat runs."\n',
+        ["A dog runs.", "A cat runs."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "quoted comma.tsv": (
+        'image\tcaption\n1.jpg\t"A dog, runs."\n2.jpg\tA cat runs.\n',
+        ["A dog, runs.", "A cat runs."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "tuple and array.csv": (
+        "image,captions\n1.jpg,\"('A dog.', 'A wet dog.')\"\n2.jpg,\"array(['A cat.', 'B cat.'], dtype=object)\"\n",
+        ["A dog.", "A wet dog.", "A cat.", "B cat."],
+        ["1.jpg", "1.jpg", "2.jpg", "2.jpg"],
+    ),
+    "caption and captions.jsonl": (
+        '{"caption":"A dog","captions":["A dog","B dog"]}\n',
+        ["A dog", "B dog"],
+        [1, 1],
+    ),
+    "header without last comma.csv": (
+        "image,caption\n1.jpg,A dog runs,\n2.jpg,A cat,\n",
+        ["A dog runs", "A cat"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "image objects.jsonl": (
+        '{"image":{"path":"a.jpg"},"caption":"A dog"}\n{"image":{"path":"b.jpg"},"caption":"A cat"}\n',
+        ["A dog", "A cat"],
+        ["a.jpg", "b.jpg"],
+    ),
+    "camel case.jsonl": (
+        '{"imageId":1,"caption":"A dog"}\n{"imageId":1,"caption":"A cat"}\n',
+        ["A dog", "A cat"],
+        [1, 1],
+    ),
+    "null.json": (
+        '{"1.jpg":null,"2.jpg":"A cat."}',
+        ["", "A cat."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "lists of lists.json": (
+        '[["A dog runs.","A wet dog."],["A cat sits.","A wet cat."]]',
+        ["A dog runs.", "A wet dog.", "A cat sits.", "A wet cat."],
+        [1, 1, 2, 2],
+    ),
+    "karpathy caption.json": (
+        '{"images":[{"imgid":1,"sentences":[{"caption":"A dog"}]}]}',
+        ["A dog"],
+        [1],
+    ),
+    "commas between.jsonl": (
+        '{"caption":"A dog"},\n{"caption":"A cat"}\n',
+        ["A dog", "A cat"],
+        None,
+    ),
+    "viewer.json": (
+        '{"rows":[{"row_idx":0,"row":{"caption":"A dog"}}]}',
+        ["A dog"],
+        None,
+    ),
+    "pandas foreign.json": (
+        '{"foto":{"0":"a.jpg","1":"b.jpg"},"satz":{"0":"Ein Hund rennt","1":"Eine Katze sitzt"}}',
+        ["Ein Hund rennt", "Eine Katze sitzt"],
+        ["a.jpg", "b.jpg"],
+    ),
+    "numbered columns.csv": (
+        "0,1\n1.jpg,A dog runs\n2.jpg,A cat runs\n",
+        ["A dog runs", "A cat runs"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "numbered rows.csv": (
+        ",0\n0,A dog\n1,A cat runs\n",
+        ["A dog", "A cat runs"],
+        None,
+    ),
+    "tight list.csv": (
+        "image,captions\n1.jpg,\"['A dog.','A wet dog.']\"\n",
+        ["A dog.", "A wet dog."],
+        ["1.jpg", "1.jpg"],
+    ),
+    "brackets.csv": (
+        "image,caption\n1.jpg,[A dog runs]\n2.jpg,[A cat runs]\n",
+        ["[A dog runs]", "[A cat runs]"],
+        ["1.jpg", "2.jpg"],
+    ),
+}

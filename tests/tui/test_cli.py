@@ -402,6 +402,8 @@ def test_captions_can_come_from_standard_input(run, files):
         (["dance"], "'dance' is neither a file nor a command (cache, calibrate, compare"),
         (["search", "a", "--encoding", "hex"], "a name of a text encoding"),
         (["search", "a", "--encoding", "dance"], "a name of a text encoding"),
+        (["search", "a", "--encoding", "undefined"], "a name of a text encoding"),
+        (["search", "a", "--separator", ""], "at least one character"),
         (["search", "a", "--layout", "dance"], "lines"),
         (["completion", "tcsh"], "tcsh"),
         (["embed", "lines.txt"], "--output"),

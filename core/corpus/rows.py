@@ -1,0 +1,105 @@
+"""Rows: split the lines of a table into fields. Quotes that are no marks of fields are text."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+ONE_COLUMN = "\x1f"
+"""The separator of a table of one column, whose texts may hold any other one."""
+BEHIND_A_NAME = (" : ", ": ", " ")
+"""Separators of a name from its caption: they count once in a line, and fields are not quoted."""
+
+_LONGEST_ROW = 1000  # lines that a quoted field may run over
+_MOST_CHARACTERS = 1 << 24  # of a field
+_NEARLY_ALL = 0.9
+
+
+class Row(NamedTuple):
+    """One row, from line number `start` (from 1) up to and without `end`."""
+
+    start: int
+    end: int
+    fields: list[str]
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether no quoted field runs over lines."""
+        return self.end - self.start == 1
+
+
+def split_line(line: str, separator: str) -> list[str]:
+    """Split a line at every separator, with quotes as text."""
+    return line.split(separator, 1 if separator in BEHIND_A_NAME else -1)
+
+
+def split_rows(lines: Sequence[str], separator: str) -> list[Row]:
+    """Split lines into rows, without blank ones. A quoted field may run over lines if its quote is closed properly."""
+    csv.field_size_limit(_MOST_CHARACTERS)
+    rows: list[Row] = []
+    number = 0
+    while number < len(lines):
+        line, count = lines[number], 1
+        fields = split_line(line, separator)
+        if '"' in line and separator not in BEHIND_A_NAME and len(separator) == 1:
+            unquoted, count = _unquoted(lines, number, separator) or (fields, 1)
+            if separator == "\t" and count == 1 and len(unquoted) == len(fields):
+                unquoted = [_unquoted_if_needed(raw, each) for raw, each in zip(fields, unquoted, strict=True)]
+            fields = unquoted
+        if line.strip():
+            rows.append(Row(number + 1, number + 1 + count, fields))
+        number += count
+    return _without_quoted_columns(rows) if separator == "\t" else rows
+
+
+def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[str], int] | None:
+    """Return the fields of the row from this line number, from 0, and its number of lines; None for stray quotes."""
+    following = (f"{lines[n]}\n" for n in range(number, min(len(lines), number + _LONGEST_ROW)))
+    line = lines[number]
+    if fields := _read(following, separator):
+        return fields
+    if '\\"' in line:
+        return _read([line], separator, escapechar="\\", doublequote=False)
+    tight = re.sub(rf'"[ \t]+(?={re.escape(separator)}|$)', '"', line)  # blanks behind a closing quote
+    return _read([tight], separator) if tight != line else None
+
+
+def _read(lines: Iterable[str], separator: str, **how: object) -> tuple[list[str], int] | None:
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True, **how)  # type: ignore[arg-type]
+    try:
+        return next(reader), reader.line_num
+    except (csv.Error, StopIteration):
+        return None
+
+
+def _unquoted_if_needed(raw: str, unquoted: str) -> str:
+    """Return a tab-separated field, which is rarely quoted, without quotes only where a writer had to set them."""
+    return unquoted if '""' in raw[1:-1] or "," in raw else raw
+
+
+def _without_quoted_columns(rows: list[Row]) -> list[Row]:
+    """Remove the quotes around the fields of columns that are all quoted."""
+    if not any('"' in field for row in rows[:2] for field in row.fields):
+        return rows
+    width = max(len(row.fields) for row in rows)
+    columns = [[row.fields[i].strip() for row in rows if len(row.fields) > i] for i in range(width)]
+    quoted = {
+        i for i, column in enumerate(columns) if sum(map(_is_quoted, column[1:])) >= _NEARLY_ALL * len(column[1:])
+    }
+    return [
+        row._replace(
+            fields=[
+                field.strip()[1:-1].replace('""', '"')
+                if (i in quoted or n == 0) and _is_quoted(field.strip())
+                else field
+                for i, field in enumerate(row.fields)
+            ]
+        )
+        for n, row in enumerate(rows)
+    ]
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] == '"'

@@ -1,0 +1,155 @@
+"""Shape: the names and kinds of a table's columns, and whether its first row is a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from core.corpus.kinds import REFERENCES, Kind, kind_of, kind_of_column
+from core.corpus.rows import Row
+from core.corpus.table import is_caption_name, is_reference_name
+
+SAMPLE = 1000
+"""Rows that tell the shape."""
+
+_WORDS_OF_A_USUAL_NAME = 4
+_WORDS_OF_A_NAME = 6
+_ROWS_ABOVE = 5  # comments or a title
+_NAME = re.compile(r"[^\W\d].*[^.!?]|[^\W\d]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How many columns a table has, of which kinds, and which of them takes what is too much in a row."""
+
+    names: list[str]
+    kinds: list[Kind]
+    header: Row | None
+    """The row that names the columns."""
+    above: int
+    """Number of rows above the header or the first row: comments, a title."""
+    text: int | None
+    """The only column of texts; None where there are none or several."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], *, header: bool | None = None) -> Shape:
+        """Tell the shape from the first rows; `header` says whether the first row is one, None to tell that too."""
+        sample = [row for row in rows[:SAMPLE] if row.is_one_line] or list(rows[:SAMPLE])
+        count = _column_count([row.fields for row in sample[1:] or sample])
+        if all(not any(map(str.strip, row.fields[len(sample[0].fields) :])) for row in sample):
+            count = min(count, len(sample[0].fields))  # the rows end with separators that the header lacks
+        above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
+        first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
+        kinds = _kinds(rest, len(first.fields))
+        usual = not rest or len(first.fields) == count
+        if header if header is not None else _is_header(first.fields, kinds, usual=usual):
+            return cls(_distinct(first.fields), kinds, first, above, _only_text(kinds))
+        fields = [first.fields, *rest]
+        count = _column_count(fields)
+        kinds = _kinds(fields, count)
+        return cls([str(number + 1) for number in range(count)], kinds, None, above, _only_text(kinds))
+
+    def fits(self, fields: Sequence[str]) -> bool:
+        """Tell whether a row has the right number of fields, with references where the other rows have them."""
+        return len(fields) == len(self.kinds) and self._fit(fields)
+
+    def mend(self, fields: list[str], separator: str) -> list[str] | None:
+        """Join the parts of a text with separators in it, or add missing last fields; None if neither fits."""
+        count = len(self.kinds)
+        while len(fields) > count and not fields[-1].strip():
+            fields = fields[:-1]
+        surplus = len(fields) - count
+        if self.text is None or surplus == 0:
+            return fields if self.fits(fields) else None
+        if surplus < 0:
+            return fields + [""] * -surplus if self.text < len(fields) and self._fit(fields) else None
+        text = separator.join(fields[self.text : self.text + surplus + 1])
+        joined = [*fields[: self.text], text, *fields[self.text + surplus + 1 :]]
+        return joined if self.fits(joined) else None
+
+    def _fit(self, fields: Sequence[str]) -> bool:
+        return all(
+            kind not in REFERENCES or kind_of(text) in (*REFERENCES, "empty")
+            for text, kind in zip(fields, self.kinds, strict=False)
+        )
+
+
+def _column_count(rows: Iterable[Sequence[str]]) -> int:
+    """Return the number of columns that nearly all rows have at least."""
+    return int(np.quantile([len(row) for row in rows], 0.05, method="lower"))
+
+
+def _kinds(rows: Sequence[Sequence[str]], count: int) -> list[Kind]:
+    """Return the kinds of the columns, from rows with exactly this many, or else with at least."""
+    exact = [row for row in rows if len(row) == count] or [row for row in rows if len(row) > count]
+    return [kind_of_column([row[i] for row in exact]) for i in range(count)]
+
+
+def _only_text(kinds: Sequence[Kind]) -> int | None:
+    for wanted in (("text", "list"), ("word", "mixed")):
+        found = [i for i, kind in enumerate(kinds) if kind in wanted]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return 0 if len(kinds) == 1 else None
+
+
+class _Column(NamedTuple):
+    """A field of the first row, its kind, and the kind of the rows below it."""
+
+    field: str
+    own: Kind
+    kind: Kind
+
+
+def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> bool:
+    """Tell whether the first row names columns: by a usual name, or by names where other rows have something else."""
+    columns = [_Column(field.strip(), kind_of(field), kind) for field, kind in zip(fields, kinds, strict=True)]
+    columns = [column for column in columns if column.field or column.kind != "empty"]
+    names = [column.field for column in columns if column.field]
+    if len(columns) > 1 and names == [str(n) for n in range(len(names))]:
+        return True  # the numbers that pandas gives to columns without names
+    if any(own in ("number", "file", "list", "object") for _, own, _ in columns):
+        return False
+    if not names or any(own == "empty" for _, own, _ in columns[1:]):
+        return False  # the first may be empty: a header of row numbers
+    return _has_usual_name(columns) or (usual and _differs_from_rows(columns, names))
+
+
+def _has_usual_name(columns: Sequence[_Column]) -> bool:
+    """Tell whether two columns have usual names, or one that its rows bear out."""
+    if any(len(field.split()) > _WORDS_OF_A_USUAL_NAME for field, _, _ in columns):
+        return False
+    if sum(is_caption_name(field) or is_reference_name(field) for field, _, _ in columns) > 1:
+        return True
+    sentences = ("text", "mixed", "list", "object", "empty", *(["word"] if len(columns) > 1 else []))
+    return any(
+        (is_caption_name(field) and kind in sentences) or (is_reference_name(field) and kind in REFERENCES)
+        for field, _, kind in columns
+    )
+
+
+def _differs_from_rows(columns: Sequence[_Column], names: Sequence[str]) -> bool:
+    """Tell whether names stand above numbers or file names, or single words above texts."""
+    if len(set(names)) < len(names) or any(own == kind == "code" for _, own, kind in columns):
+        return False
+    if not all(_NAME.fullmatch(name) and len(name.split()) <= _WORDS_OF_A_NAME for name in names):
+        return False
+    if any(kind in ("number", "file") and own != "empty" for _, own, kind in columns):
+        return True
+    above_texts = [field for field, _, kind in columns if kind == "text"]
+    return bool(above_texts) and all(len(field.split()) == 1 for field in above_texts)
+
+
+def _distinct(fields: Sequence[str]) -> list[str]:
+    """Name columns by their header; number names that stand there twice (`caption 2`) and columns without a name."""
+    counts: dict[str, int] = {}
+    names = []
+    for number, field in enumerate(fields, 1):
+        name = field.strip() or str(number)
+        counts[name] = counts.get(name, 0) + 1
+        names.append(f"{name} {counts[name]}" if counts[name] > 1 else name)
+    return names
