@@ -19,6 +19,7 @@ from benchmarks.material import Corpus, random_encoder, random_weights, temporar
 from benchmarks.measure import Timing, interleave, product_rate
 from core.assets import Assets
 from core.corpus.sentences import Sentences
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.encoding.building import distinct_chunks, embed_sentences
 from core.encoding.encoder import SentenceEncoder
@@ -85,7 +86,7 @@ def demo_fidelity(count: int) -> dict[str, Any]:
     corpus = Corpus.read(count)
     assets = Assets.find()
     with temporary_folder() as name:
-        finish(WordVectors.convert(assets.vectors, Path(name) / "vectors"))
+        finish(WordVectors.convert(VecFile(assets.vectors), Path(name) / "vectors"))
         vectors = WordVectors(Path(name) / "vectors")
         vector_rows = vectors.find(corpus.words)  # (words,), -1 for unknown ones
         ids = vector_rows[corpus.sentences.ids]  # (tokens,)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmarks.material import temporary_folder
 from benchmarks.measure import interleave
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.store.progress import finish
 
@@ -23,8 +24,9 @@ _CONVERT = """
 import sys
 from pathlib import Path
 from core.store.progress import finish
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
-finish(WordVectors.convert(Path(sys.argv[1]), Path(sys.argv[2])))
+finish(WordVectors.convert(VecFile(Path(sys.argv[1])), Path(sys.argv[2])))
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM")))
 """
@@ -39,7 +41,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         stores = (folder / f"store{number}" for number in range(100))
         timings = interleave(
             {
-                "ours: convert": lambda: finish(WordVectors.convert(path, next(stores))),
+                "ours: convert": lambda: finish(WordVectors.convert(VecFile(path), next(stores))),
                 "np.fromstring, line by line": lambda: _line_loop(path),
                 "gensim's way: split and float": lambda: _split_and_float(path),
                 "pandas.read_csv": lambda: _pandas(path),
@@ -86,7 +88,7 @@ def _write_store(store: Path, words: int) -> None:
     path = store.with_suffix(".vec")
     with path.open("w", encoding="utf-8") as file:
         file.writelines(f"word{i} 0.25 0.5\n" for i in range(words))
-    finish(WordVectors.convert(path, store))
+    finish(WordVectors.convert(VecFile(path), store))
     path.unlink()
 
 

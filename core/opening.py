@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from core.corpus.captions import Captions
 from core.corpus.images import Images
 from core.corpus.table import ReadOptions
 from core.corpus.tokenizer import Tokenizer
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
 from core.corpus.vocabulary import Vocabulary
@@ -22,7 +24,7 @@ from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.encoding.text_encoder import TextEncoder
-from core.encoding.weights import choose_device, choose_dtype
+from core.encoding.weights import choose_device, choose_dtype, read_weights
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.rankers import Rankers
@@ -103,6 +105,7 @@ class Places:
     captions: Captions
     recipe: Recipe
     """Everything that determines the matrix."""
+    vec_file: VecFile
     vectors: Path
     """Folder of the converted word vectors."""
     matrix: Path
@@ -117,7 +120,7 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
     """
     assets = setup.assets
     weights = yield from cache.sha256(assets.weights)
-    vectors, folder = yield from _locate_vectors(setup, cache)
+    vectors, vec_file, folder = yield from _locate_vectors(setup, cache)
     yield Progress("reading captions", 0, 0, "")
     captions = Captions.read(assets.captions, options=setup.reading)
     recipe = Recipe(
@@ -129,13 +132,17 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
         vocab_size=setup.vocab_size or 0,
         dtype=setup.dtype,
     )
-    return Places(captions=captions, recipe=recipe, vectors=folder, matrix=cache.folder("matrix", recipe.key))
+    matrix = cache.folder("matrix", recipe.key)
+    return Places(captions=captions, recipe=recipe, vec_file=vec_file, vectors=folder, matrix=matrix)
 
 
-def _locate_vectors(setup: Setup, cache: Cache) -> Steps[tuple[str, Path]]:
-    """Return the SHA-256 of the vector file and the folder of the converted vectors."""
+def _locate_vectors(setup: Setup, cache: Cache) -> Steps[tuple[str, VecFile, Path]]:
+    """Return the SHA-256 of the vectors that fit the weights, their file and the folder of the converted ones."""
     digest = yield from cache.sha256(setup.assets.vectors)
-    return digest, cache.folder("vectors", f"{digest[:32]}-{VECTORS_FORMAT}")
+    vec_file = VecFile.choose(setup.assets.vectors, lambda: read_weights(setup.assets.weights).word_dim)
+    if vec_file.member is not None:
+        digest = hashlib.sha256(f"{digest} {vec_file.member}".encode()).hexdigest()
+    return digest, vec_file, cache.folder("vectors", f"{digest[:32]}-{VECTORS_FORMAT}")
 
 
 def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
@@ -145,8 +152,8 @@ def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
         AssetError: The vectors cannot be used, or belong to another version of InferSent.
     """
     assets = setup.assets
-    _, folder = yield from _locate_vectors(setup, cache)
-    yield from WordVectors.convert(assets.vectors, folder)
+    _, vec_file, folder = yield from _locate_vectors(setup, cache)
+    yield from WordVectors.convert(vec_file, folder)
     vectors = WordVectors(folder, vocab_size=setup.vocab_size)
     try:
         vocabulary = Vocabulary(Tokenizer(assets.version), vectors)
@@ -313,6 +320,8 @@ class Opened:
         if wordless := len(self.matrix.sentences.wordless()) - self.captions.empty:
             have = "caption has" if wordless == 1 else "captions have"
             problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
+        if self.text_encoder.is_loaded and (others := self.text_encoder.sentence_encoder.passed_over):
+            problems.append(f"{assets.weights.name} also holds {_listed(others)}, which is no part of the encoder")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems
@@ -332,6 +341,10 @@ class Opened:
 
     def _meter(self, rankers: Rankers) -> SignalMeter:
         return SignalMeter(self.matrix.rows, bm25=rankers.lexical.bm25, images=self.images)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _captions_name(setup: Setup, captions: Captions) -> str:

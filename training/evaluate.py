@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from core.corpus.tokenizer import Tokenizer
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.encoding.encoder import SentenceEncoder
 from core.store.progress import finish
@@ -57,7 +58,7 @@ class Files:
             vectors: A `.vec` file.
             store: Folder for the converted word vectors; it is written anew each time.
         """
-        finish(WordVectors.convert(vectors, store))
+        finish(WordVectors.convert(VecFile(vectors), store))
         return cls(SentenceEncoder.load(model), WordVectors(store), Tokenizer(VERSION))
 
     def sentences(self, texts: list[str]) -> NDArray[np.float32]:

@@ -68,6 +68,7 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
             "version": setup.assets.version,
             "word_dim": encoder.word_dim,
             "dim": encoder.dim,
+            "passed_over": list(encoder.passed_over),
         },
         "vectors": vectors,
         "captions": {
@@ -84,12 +85,14 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
 
 def _describe_vectors(setup: Setup, cache: Cache, places: Places) -> tuple[dict[str, Any], SentenceEncoder]:
     """Describe the word vectors and load the encoder, which checks that their dimensions match."""
-    from core.corpus.vectors import WordVectors, read_dim
+    from core.corpus.vectors import WordVectors
     from core.opening import open_text_encoder
 
     document: dict[str, Any] = {"path": str(setup.assets.vectors)}
+    if places.vec_file.member is not None:
+        document["member"] = places.vec_file.member
     if not WordVectors.is_converted(places.vectors):
-        dim = read_dim(setup.assets.vectors)
+        dim = places.vec_file.read_dim()
         return document | {"state": "not converted yet", "dim": dim}, setup.load_encoder(dim)
     text_encoder = run_steps(open_text_encoder(setup, cache), quiet=False)
     vectors = text_encoder.vocabulary.vectors

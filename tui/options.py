@@ -135,7 +135,11 @@ _FILE = click.Path(path_type=Path)
 
 _OPTIONS: list[tuple[str, Any, str]] = [
     ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
-    ("--model", _FILE, "InferSent weights: infersent2.pkl, or another state dict with the same keys."),
+    (
+        "--model",
+        _FILE,
+        "InferSent weights: infersent2.pkl, or another state dict with these tensors, also .safetensors.",
+    ),
     ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
     ("--captions", _FILE, "File of captions: COCO JSON, a table, JSON lines, Parquet, a caption a line; - is stdin."),
     ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),

@@ -14,7 +14,7 @@ from core.corpus.table import Table, is_caption_name, is_reference_name, table_o
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
 _MOST_BROKEN = 0.1
-_ACCEPTED = "COCO captions, or a layout that docs/captions.md lists"
+_ACCEPTED = "COCO captions, or a layout that docs/files.md lists"
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -184,7 +184,7 @@ def _is_results(document: list[Any]) -> bool:
 
 def _coco(document: dict[str, Any], path: Path) -> Table:
     annotations = document["annotations"]
-    advice = "use COCO's captions_val2014.json, or a file in a layout that docs/captions.md lists"
+    advice = "use COCO's captions_val2014.json, or a file in a layout that docs/files.md lists"
     entries = annotations if isinstance(annotations, list) else []
     annotations = [entry for entry in entries if isinstance(entry, dict)]
     broken = [number for number, entry in enumerate(entries, 1) if not isinstance(entry, dict)]

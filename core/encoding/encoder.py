@@ -111,6 +111,8 @@ class SentenceEncoder:
         """E, the width of the word vectors."""
         self.dim = 2 * hidden
         """D, the width of an embedding."""
+        self.passed_over: tuple[str, ...] = ()
+        """What the file of the weights holds beside the encoder, by name."""
         self._directions = [_Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
         self._step_weights = [self._for_steps(direction.recurrent) for direction in self._directions]  # (4H, H)
         self._previous: _States | None = None
@@ -118,12 +120,15 @@ class SentenceEncoder:
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
-        """Load a state dict in the official format (a legacy or zip pickle of tensors) with any H and E.
+        """Load a state dict with any H and E, from a pickle of tensors or a safetensors file.
 
         Raises:
-            AssetError: The file is missing, damaged, no state dict, or has other keys or shapes.
+            AssetError: The file is missing, damaged, no state dict, or of another encoder.
         """
-        return cls(read_weights(path), device=device, dtype=dtype)
+        weights = read_weights(path)
+        encoder = cls(weights.tensors, device=device, dtype=dtype)
+        encoder.passed_over = weights.passed_over
+        return encoder
 
     def encode(
         self, word_vectors: NDArray[np.float32], *, cancelled: Callable[[], bool] = not_cancelled

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -15,6 +19,21 @@ KEYS = [
     for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 ]
 """Tensor names of the two LSTM directions, in torch's layout."""
+
+_EXPECTED = "InferSent's state dict: enc_lstm.weight_ih_l0 and the seven others of one layer in two directions"
+_DOWNLOAD = f"download it again: {ADDRESSES['weights']}"
+_ADVICE = f"name InferSent's weights with --model; the official ones: {ADDRESSES['weights']}"
+_OTHER_ENCODER = "this is another encoder, and without these tensors its embeddings would be wrong: name other weights"
+_NO_PART = re.compile(r"(classifier|cls|head|fc\d*|criterion|loss|optim\w*|decoder)(\.|$)")
+_MEANINGS = (  # what a tensor beside the eight means
+    (r"_l[1-9]\d*(_reverse)?$", "a second layer"),
+    (r"weight_hr", "a projection of the LSTM's states"),
+    (r"proj", "a projection"),
+    (r"att|query|key|value", "attention"),
+    (r"conv", "convolutions"),
+    (r"emb", "word vectors of its own"),
+    (r"", "another part of an encoder"),
+)
 
 
 def choose_device(name: str) -> str:
@@ -44,44 +63,124 @@ def choose_dtype(name: str, device: str) -> str:
     return "bfloat16" if fast else "float32"
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a state dict in the official format, a legacy or zip pickle of tensors, and check keys, shapes and values.
+class Weights(NamedTuple):
+    """The tensors of the encoder, and what else the file holds."""
+
+    tensors: dict[str, torch.Tensor]
+    """The eight tensors by `KEYS`."""
+    passed_over: tuple[str, ...]
+    """Names of what is no part of the encoder: a classifier, an optimizer's state."""
+
+    @property
+    def word_dim(self) -> int:
+        """E, the width of the word vectors."""
+        return int(self.tensors[KEYS[0]].shape[1])
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a state dict: a pickle of tensors as torch writes it, legacy or zip, or a safetensors file.
+
+    The names may have a prefix such as `module.encoder.`, and the state dict may be under `state_dict`,
+    `model_state_dict` or `model`. A classifier and other parts of a training are passed over.
 
     Raises:
-        AssetError: The file is missing, damaged or something else, or its keys, shapes or values are wrong.
+        AssetError: The file is missing, damaged or something else, its keys, shapes or values are wrong, or it holds
+            other tensors, since an encoder without them would give wrong embeddings.
     """
-    expected = "InferSent's state dict, a pickle of tensors"
-    advice = f"download it again: {ADDRESSES['weights']}"
+    loaded = _load(path)
+    if not isinstance(loaded, dict):
+        raise AssetError(path, f"holds a {type(loaded).__name__}", expected=_EXPECTED, advice=_ADVICE)
+    state, beside = _state_dict({str(key): value for key, value in loaded.items()})
+    prefixes = sorted({key.removesuffix(KEYS[0]) for key in state if f".{key}".endswith(f".{KEYS[0]}")})
+    if len(prefixes) > 1:
+        found = f"holds {len(prefixes)} encoders: {', '.join(prefix or KEYS[0] for prefix in prefixes)}"
+        raise AssetError(path, found, expected=_EXPECTED, advice="save the state dict of one of them")
+    prefix = prefixes[0] if prefixes else ""
+    tensors = {key: state.get(prefix + key) for key in KEYS}
+    missing = [key for key, value in tensors.items() if not isinstance(value, torch.Tensor)]
+    if missing:
+        raise _lacking(missing, state, path)
+    others = [key for key in state if key not in {prefix + known for known in KEYS}]
+    if foreign := [key for key in others if not _NO_PART.match(key.removeprefix(prefix)) and not _NO_PART.match(key)]:
+        meaning = next(text for pattern, text in _MEANINGS if re.search(pattern, foreign[0]))
+        found = f"holds {', '.join(foreign[:3])}{' ...' if len(foreign) > 3 else ''} beside the encoder's tensors"
+        raise AssetError(path, f"{found}: {meaning}", expected=_EXPECTED, advice=_OTHER_ENCODER)
+    checked = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
+    _check(checked, path)
+    return Weights(checked, tuple(beside + others))
+
+
+def _load(path: Path) -> object:
+    """Load the file's object without running code of it."""
     try:
         with path.open("rb") as file:
-            start = file.read(64).lstrip()
+            start = file.read(64)
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
-    if not start:
-        raise AssetError(path, "the file is empty", expected=expected, advice=advice)
-    if start[:1] == b"<":
-        raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=advice)
+    if not start.strip():
+        raise AssetError(path, "the file is empty", expected=_EXPECTED, advice=_DOWNLOAD)
+    if start.lstrip()[:1] == b"<":
+        raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=_DOWNLOAD)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise any exception
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise AssetError(path, f"damaged, or not a state dict ({reason})", expected=expected, advice=advice) from error
-    if not isinstance(loaded, dict):
-        raise AssetError(path, f"holds a {type(loaded).__name__}", expected=expected, advice=advice)
-    weights = {str(key).removeprefix("encoder."): value for key, value in loaded.items()}
-    if missing := [key for key in KEYS if not isinstance(weights.get(key), torch.Tensor)]:
-        raise AssetError(path, f"lacks {', '.join(missing[:3])}", expected=expected, advice=advice)
-    rows, dim = (*weights[KEYS[0]].shape, 0, 0)[:2]  # padded for lower ranks: the shape check below reports them
+        if start[8:9] == b"{":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols: the error says what matters
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise any exception
+        message = str(error) or type(error).__name__
+        if stranger := re.search(r"GLOBAL ([\w.]+)", message):
+            found = f"a pickle that holds a {stranger[1]}, not only tensors; loading it could run code"
+            advice = "where it can be loaded, save the state dict alone: torch.save(model.state_dict(), FILE)"
+        elif "TorchScript" in message:
+            found = "a TorchScript archive"
+            advice = "save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
+        else:
+            found = f"damaged, or not a state dict ({message.splitlines()[0].split('. ')[0]})"
+            advice = f"save it with torch.save, or copy it again; official weights: {ADDRESSES['weights']}"
+        raise AssetError(path, found, expected=_EXPECTED, advice=advice) from error
+
+
+def _state_dict(loaded: dict[str, object]) -> tuple[dict[str, object], list[str]]:
+    """Return the state dict, which may lie one level down, and the names of what lies beside it there."""
+    if not any(key.endswith(KEYS[0]) for key in loaded):
+        for name in ("state_dict", "model_state_dict", "model"):
+            inner = loaded.get(name)
+            if isinstance(inner, dict):
+                return {str(key): value for key, value in inner.items()}, [key for key in loaded if key != name]
+    return loaded, []
+
+
+def _lacking(missing: Sequence[str], state: dict[str, object], path: Path) -> AssetError:
+    """Describe a state dict without the encoder's tensors: what is missing and what is there instead."""
+    shapes = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, torch.Tensor)}
+    there = ", ".join(f"{key} {shape}" for key, shape in list(shapes.items())[:3])
+    recurrent = [shape for key, shape in shapes.items() if re.search(r"weight_hh_l0$", key) and len(shape) == 2]
+    gates = {rows // columns for rows, columns in recurrent if columns}
+    found = f"lacks {missing[0]}; holds {there or 'no tensors'}{' ...' if len(shapes) > 3 else ''}"
+    if len(missing) < len(KEYS) and all("_reverse" in key for key in missing):
+        found += ": an LSTM of one direction"
+    elif gates in ({3}, {1}):
+        found += f": a {'GRU' if gates == {3} else 'plain RNN'}, not an LSTM"
+    elif gates == {4}:
+        return AssetError(path, found, expected=_EXPECTED, advice="if this is such an LSTM, rename its tensors")
+    return AssetError(path, found, expected=_EXPECTED, advice=_ADVICE)
+
+
+def _check(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Check shapes and values."""
+    rows, dim = (*tensors[KEYS[0]].shape, 0, 0)[:2]  # padded for lower ranks: the shape check below reports them
     hidden = rows // 4
     shapes = {"weight_ih": (4 * hidden, dim), "weight_hh": (4 * hidden, hidden), "bias_ih": (4 * hidden,)}
     shapes["bias_hh"] = shapes["bias_ih"]
-    for key in KEYS:
+    for key, tensor in tensors.items():
         shape = shapes[key.removeprefix("enc_lstm.").split("_l0")[0]]
-        found = tuple(weights[key].shape)
-        if found != shape:
-            raise AssetError(path, f"{key} is {found}", expected=f"{shape}, to match the other weights", advice=advice)
-        if not weights[key].isfinite().all():
-            raise AssetError(path, f"{key} holds numbers that are not finite", advice=advice)
-        if "weight" in key and not weights[key].any():
-            raise AssetError(path, f"{key} holds nothing but zeros", advice=advice)
-    return weights
+        if tuple(tensor.shape) != shape:
+            found = f"{key} is {tuple(tensor.shape)}"
+            raise AssetError(path, found, expected=f"{shape}, to match the other tensors", advice=_ADVICE)
+        if not tensor.isfinite().all():
+            raise AssetError(path, f"{key} holds numbers that are not finite", advice=_ADVICE)
+        if "weight" in key and not tensor.any():
+            raise AssetError(path, f"{key} holds nothing but zeros", advice=_ADVICE)

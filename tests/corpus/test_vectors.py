@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.assets import AssetError
-from core.corpus import vectors as vectors_module
-from core.corpus.vectors import WordVectors, read_dim
+from core.corpus import vec_file as vec_file_module
+from core.corpus.vec_file import VecFile
+from core.corpus.vectors import WordVectors
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.store.whole import unless_locked
@@ -27,7 +28,7 @@ LINES = "the 0.5 -1 2\nkite 1e-3 4 5.25\n</p> 7 8 9\n"
 
 def converted(path: Path, **options: int) -> WordVectors:
     folder = path.parent / "store" / path.name
-    finish(WordVectors.convert(path, folder))
+    finish(WordVectors.convert(VecFile(path), folder))
     return WordVectors(folder, **options)
 
 
@@ -75,7 +76,7 @@ def test_every_form_of_the_file_gives_the_same_vectors(tmp_path, ending, header,
 @pytest.mark.parametrize("header", [True, False])
 def test_the_width_of_the_vectors_is_told_without_converting_them(tmp_path, header):
     path = write_vectors(tmp_path / "a.vec", ["kite", "dog"], dim=7, header=header)
-    assert read_dim(path) == 7
+    assert VecFile(path).read_dim() == 7
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -84,7 +85,7 @@ def test_the_width_of_what_are_no_vectors_is_an_error(tmp_path):
     for data, found in (("", "is empty"), ("<html>", "web page")):
         path.write_text(data)
         with pytest.raises(AssetError, match=found):
-            read_dim(path)
+            VecFile(path).read_dim()
 
 
 def test_words_are_found_exactly_as_they_are_in_the_file(tmp_path):
@@ -145,7 +146,7 @@ def test_a_word_that_occurs_twice_keeps_its_first_vector(tmp_path):
 
 
 def test_a_word_that_occurs_again_in_another_block_keeps_its_first_vector(tmp_path, monkeypatch):
-    monkeypatch.setattr(vectors_module, "_BLOCK", 16)
+    monkeypatch.setattr(vec_file_module, "_BLOCK", 16)
     store = converted(write(tmp_path / "a.vec", "the 1 2\nkite 3 4\nthe 5 6\nboat 7 8\nkite 9 9"))
     assert contents(store) == {"the": [1, 2], "kite": [3, 4], "boat": [7, 8]}
 
@@ -199,7 +200,7 @@ rows = st.lists(
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, st.booleans(), st.sampled_from(["\n", "\r\n", " \n"]), st.sampled_from([64, 1 << 20]))
 def test_a_store_holds_what_a_naive_parser_reads(tmp_path_factory, monkeypatch, lines, header, end, block):
-    monkeypatch.setattr(vectors_module, "_BLOCK", block)
+    monkeypatch.setattr(vec_file_module, "_BLOCK", block)
     lines = [("first", ["1.0", "2.0", "3.0"]), *lines]
     text = "".join(" ".join([word, *values]) + end for word, values in lines)
     path = write(tmp_path_factory.mktemp("naive") / "a.vec", (f"{len(lines)} 3{end}" if header else "") + text)
@@ -220,11 +221,78 @@ def _naive(lines: list[str], dim: int) -> tuple[dict[str, list[float]], int]:
             vector = [float(field) for field in fields[-dim:]]
         except ValueError:
             vector = []
-        if len(fields) <= dim or len(vector) < dim or not np.isfinite(vector).all():
+        surplus = fields[1:-dim]
+        if (
+            len(fields) <= dim
+            or (surplus and all(map(_is_number, surplus)))
+            or len(vector) < dim
+            or not np.isfinite(vector).all()
+        ):
             broken += 1
         else:
             found.setdefault(" ".join(fields[:-dim]), vector)
     return found, broken
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_tabs_and_runs_of_blanks_separate_like_blanks(tmp_path):
+    store = converted(write(tmp_path / "a.vec", "2 3\nthe\t1\t2\t3\nkite   4  5 \t6\n  boat 7 8 9\n. .\t1 2  3\n"))
+    assert contents(store) == {"the": [1, 2, 3], "kite": [4, 5, 6], "boat": [7, 8, 9], ". .": [1, 2, 3]}
+    assert store.broken_lines == 0
+
+
+def test_a_line_with_surplus_numbers_is_broken_and_one_with_surplus_words_is_a_token(tmp_path):
+    store = converted(write(tmp_path / "a.vec", "the 1 2 3\nkite 9 1 2 3\nNew York 1 2 3\nat 5 pm 1 2 3\n"))
+    assert list(contents(store)) == ["the", "New York", "at 5 pm"]
+    assert store.broken_lines == 1
+
+
+@pytest.mark.parametrize(("promised", "missing"), [(2, 0), (3, 0), (4, 2), (1, 0)])
+def test_a_header_that_counts_one_line_more_is_no_damage(tmp_path, promised, missing):
+    assert converted(write(tmp_path / "a.vec", f"{promised} 2\nthe 1 2\nkite 3 4\n")).missing_lines == missing
+
+
+@pytest.mark.parametrize(("announced", "numbers"), [(300, "1 2 3"), (2, "1 2 3")])
+def test_a_header_of_another_width_names_both_and_without_it_the_file_is_read(tmp_path, announced, numbers):
+    data = f"2 {announced}\nthe {numbers}\nkite {numbers}\n"
+    fails(write(tmp_path / "a.vec", data), f"announces {announced} numbers a word, its lines have 3")
+    assert len(converted(write(tmp_path / "b.vec", data.split("\n", 1)[1]))) == 2
+
+
+def test_word2vecs_binary_format_and_fasttexts_model_are_named(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(5, 300)).astype(np.float32)
+    data = b"5 300\n" + b"".join(b"word%d " % n + row.tobytes() + b"\n" for n, row in enumerate(numbers))
+    fails(write(tmp_path / "a.vec", data), "word2vec's binary format")
+    fails(write(tmp_path / "b.vec.gz", data), "word2vec's binary format")
+    fails(write(tmp_path / "c.vec", b"\xba\x16\x4f\x2f" + bytes(100)), "fastText's binary model")
+
+
+def test_the_member_of_an_archive_that_fits_the_weights_is_taken(tmp_path):
+    path = tmp_path / "glove.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for dim in (2, 3, 4):
+            archive.writestr(f"glove.{dim}d.txt", f"the {' '.join('5' * dim)}\n")
+    file = VecFile.choose(path, lambda: 3)
+    assert (file.member, file.read_dim()) == ("glove.3d.txt", 3)
+    finish(WordVectors.convert(file, tmp_path / "store"))
+    assert WordVectors(tmp_path / "store").rows.tolist() == [[5, 5, 5]]
+    with pytest.raises(AssetError, match=r"glove.2d.txt \(2 numbers a word\), glove.3d.txt \(3 ") as caught:
+        VecFile.choose(path, lambda: 300)
+    assert "300" in caught.value.expected
+    assert "unzip" in caught.value.advice
+
+
+def test_the_only_member_of_an_archive_asks_for_no_weights(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.vec", LINES)
+    assert VecFile.choose(tmp_path / "a.zip", lambda: 1 // 0).read_dim() == 3
 
 
 # The store.
@@ -240,15 +308,15 @@ def test_a_store_is_opened_without_a_dict_of_words(tmp_path):
 
 def test_a_second_conversion_does_nothing(tmp_path):
     path = write(tmp_path / "a.vec", LINES)
-    finish(WordVectors.convert(path, tmp_path / "store"))
+    finish(WordVectors.convert(VecFile(path), tmp_path / "store"))
     path.unlink()
-    assert list(WordVectors.convert(path, tmp_path / "store")) == []
+    assert list(WordVectors.convert(VecFile(path), tmp_path / "store")) == []
 
 
 def test_progress_is_in_megabytes_of_the_file_and_ends_at_its_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(vectors_module, "_BLOCK", 1000)
+    monkeypatch.setattr(vec_file_module, "_BLOCK", 1000)
     path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(100)])
-    steps = list(WordVectors.convert(path, tmp_path / "store"))
+    steps = list(WordVectors.convert(VecFile(path), tmp_path / "store"))
     read = [step for step in steps if step.stage == "converting word vectors"]
     assert [step.unit for step in read] == ["MB"] * len(read)
     done = [step.done for step in read]
@@ -257,9 +325,9 @@ def test_progress_is_in_megabytes_of_the_file_and_ends_at_its_size(tmp_path, mon
 
 
 def test_a_conversion_stopped_midway_leaves_no_store_and_no_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr(vectors_module, "_BLOCK", 1000)
+    monkeypatch.setattr(vec_file_module, "_BLOCK", 1000)
     path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(100)])
-    steps = WordVectors.convert(path, tmp_path / "store" / "abc")
+    steps = WordVectors.convert(VecFile(path), tmp_path / "store" / "abc")
     next(steps)
     next(steps)
     [part] = (tmp_path / "store").glob("*/")
@@ -268,7 +336,7 @@ def test_a_conversion_stopped_midway_leaves_no_store_and_no_lock(tmp_path, monke
     assert list((tmp_path / "store").glob("*/")) == []
     with unless_locked(tmp_path / "store" / "abc") as free:
         assert free
-    finish(WordVectors.convert(path, tmp_path / "store" / "abc"))
+    finish(WordVectors.convert(VecFile(path), tmp_path / "store" / "abc"))
     assert len(WordVectors(tmp_path / "store" / "abc")) == 100
 
 
@@ -276,11 +344,11 @@ def test_a_conversion_stopped_midway_leaves_no_store_and_no_lock(tmp_path, monke
 @pytest.mark.parametrize("damage", ["gone", "empty"])
 def test_a_damaged_store_is_made_anew(tmp_path, name, damage):
     path = write(tmp_path / "a.vec", LINES)
-    finish(WordVectors.convert(path, tmp_path / "store"))
+    finish(WordVectors.convert(VecFile(path), tmp_path / "store"))
     (tmp_path / "store" / name).unlink()
     if damage == "empty":
         (tmp_path / "store" / name).touch()
-    finish(WordVectors.convert(path, tmp_path / "store"))
+    finish(WordVectors.convert(VecFile(path), tmp_path / "store"))
     assert WordVectors(tmp_path / "store").find(["kite"]).tolist() == [1]
 
 
@@ -289,9 +357,9 @@ def test_two_processes_that_convert_at_once_make_one_store(tmp_path):
     code = """
 import json, sys
 from pathlib import Path
-from core.corpus import vectors
-vectors._BLOCK = 20_000
-stages = [step.stage for step in vectors.WordVectors.convert(Path(sys.argv[1]), Path(sys.argv[2]))]
+from core.corpus import vec_file, vectors
+vec_file._BLOCK = 20_000
+stages = [step.stage for step in vectors.WordVectors.convert(vec_file.VecFile(Path(sys.argv[1])), Path(sys.argv[2]))]
 print(json.dumps([len(vectors.WordVectors(Path(sys.argv[2]))), len(stages)]))
 """
     command = [sys.executable, "-c", code, str(path), str(tmp_path / "cache" / "vectors" / "abc")]
@@ -303,9 +371,9 @@ print(json.dumps([len(vectors.WordVectors(Path(sys.argv[2]))), len(stages)]))
 
 
 def test_one_waits_while_another_converts_and_then_uses_its_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(vectors_module, "_BLOCK", 1000)
+    monkeypatch.setattr(vec_file_module, "_BLOCK", 1000)
     path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(100)])
-    first, second = (WordVectors.convert(path, tmp_path / "store") for _ in range(2))
+    first, second = (WordVectors.convert(VecFile(path), tmp_path / "store") for _ in range(2))
     next(first)
     assert "waiting" in next(second).stage
     finish(first)
@@ -330,6 +398,7 @@ def test_one_waits_while_another_converts_and_then_uses_its_store(tmp_path, monk
         ("0 300\n", "no line of it"),
         ("5 0\nkite\n", "not a word and numbers"),
         ("2 3\nkite 1\nboat 2\n", "no line of it"),
+        ("2 3\nkite 1 2\nboat 2 3\n", "announces 3 numbers a word, its lines have 2"),
         (bytes(range(256)) * 10, "not a word and numbers"),
     ],
 )
@@ -400,7 +469,7 @@ def test_a_store_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     path = write(tmp_path / "a.vec", LINES)
     with pytest.raises(AssetError, match="--cache-dir"):
-        finish(WordVectors.convert(path, tmp_path / "file" / "store"))
+        finish(WordVectors.convert(VecFile(path), tmp_path / "file" / "store"))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

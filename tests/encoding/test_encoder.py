@@ -11,9 +11,11 @@ from conftest import HIDDEN, WORD_DIM, needs_real_captions, real_captions, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import encode_slowly
+from safetensors.torch import save_file
 
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.weights import choose_device, choose_dtype
@@ -30,7 +32,7 @@ class Setup:
         self.path = write_weights(folder / "weights.pkl", word_dim=word_dim, hidden=hidden)
         self.weights = torch.load(self.path, weights_only=True)
         vectors = write_vectors(folder / "vectors.vec", [f"w{i}" for i in range(words)], dim=word_dim)
-        finish(WordVectors.convert(vectors, folder / "vectors"))
+        finish(WordVectors.convert(VecFile(vectors), folder / "vectors"))
         self.vectors = WordVectors(folder / "vectors")
         self.encoder = SentenceEncoder.load(self.path)
 
@@ -202,14 +204,124 @@ def test_full_size_weights_on_real_captions_equal_the_reference(tmp_path, versio
 # Weights files
 
 
-def test_weights_are_accepted_with_the_prefix_of_a_training_checkpoint_and_in_half_precision(setup, tmp_path):
+def embedding(path: Path, setup: Setup) -> np.ndarray:
+    return SentenceEncoder.load(path).encode(np.array(setup.vectors.rows[[1, 2, 3]])).embedding
+
+
+@pytest.mark.parametrize("prefix", ["", "encoder.", "module.", "module.encoder.", "encoder.module.", "model.sentence."])
+@pytest.mark.parametrize("under", [None, "state_dict", "model_state_dict", "model"])
+def test_weights_are_accepted_with_any_prefix_and_one_level_down(setup, tmp_path, prefix, under):
+    state = {f"{prefix}{name}": value for name, value in setup.weights.items()}
+    path = tmp_path / "weights.pt"
+    torch.save(state if under is None else {under: state, "epoch": 3}, path)
+    np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
+    assert SentenceEncoder.load(path).passed_over == (() if under is None else ("epoch",))
+
+
+def test_weights_are_accepted_in_half_precision_and_as_safetensors(setup, tmp_path):
+    half = {name: value.half() for name, value in setup.weights.items()}
+    torch.save(half, tmp_path / "half.pkl")
+    np.testing.assert_allclose(embedding(tmp_path / "half.pkl", setup), embedding(setup.path, setup), atol=1e-3)
+    for name in ("weights.safetensors", "weights.bin"):
+        save_file({key: value.contiguous() for key, value in setup.weights.items()}, tmp_path / name)
+        np.testing.assert_array_equal(embedding(tmp_path / name, setup), embedding(setup.path, setup))
+
+
+def test_a_classifier_and_an_optimizers_state_are_passed_over_and_named(setup, tmp_path):
+    path, beside = tmp_path / "checkpoint.pt", {"classifier.0.weight": torch.zeros(2), "head.bias": torch.zeros(2)}
     prefixed = {f"encoder.{name}": value for name, value in setup.weights.items()}
-    torch.save(prefixed | {"classifier.weight": torch.zeros(2)}, tmp_path / "prefixed.pkl")
-    ids = np.array(setup.vectors.rows[[1, 2, 3]])
-    expected = setup.encoder.encode(ids).embedding
-    np.testing.assert_array_equal(SentenceEncoder.load(tmp_path / "prefixed.pkl").encode(ids).embedding, expected)
-    torch.save({name: value.half() for name, value in setup.weights.items()}, tmp_path / "half.pkl")
-    np.testing.assert_allclose(SentenceEncoder.load(tmp_path / "half.pkl").encode(ids).embedding, expected, atol=1e-3)
+    torch.save(prefixed | beside, path)
+    assert SentenceEncoder.load(path).passed_over == ("classifier.0.weight", "head.bias")
+    torch.save({"state_dict": prefixed, "optimizer": {"lr": 0.1}, "loss": 0.5}, path)
+    assert SentenceEncoder.load(path).passed_over == ("optimizer", "loss")
+    np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("enc_lstm.weight_ih_l1", "a second layer"),
+        ("encoder.enc_lstm.bias_hh_l1_reverse", "a second layer"),
+        ("enc_lstm.weight_hr_l0", "a projection of the LSTM's states"),
+        ("proj_enc.weight", "a projection"),
+        ("encoder.proj.bias", "a projection"),
+        ("attention.query.weight", "attention"),
+        ("query_embedding.weight", "attention"),
+        ("convnet1.0.weight", "convolutions"),
+        ("word_embedding.weight", "word vectors of its own"),
+        ("norm.weight", "another part"),
+    ],
+)
+def test_tensors_of_another_encoder_are_refused_by_name_and_meaning(setup, tmp_path, name, meaning):
+    prefix = "encoder." if name.startswith("encoder.") else ""
+    state = {f"{prefix}{key}": value for key, value in setup.weights.items()}
+    torch.save(state | {name: torch.ones(3)}, tmp_path / "other.pkl")
+    error = refused(tmp_path / "other.pkl", f"holds {name} beside the encoder's tensors: {meaning}")
+    assert "another encoder" in error.advice
+    assert "download" not in error.advice
+
+
+def renamed(module: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
+    return {f"{name}.{key}": value for key, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        (renamed(torch.nn.GRU(12, 8, bidirectional=True), "enc_gru"), "a GRU, not an LSTM"),
+        (renamed(torch.nn.RNN(12, 8, bidirectional=True), "rnn"), "a plain RNN, not an LSTM"),
+        (renamed(torch.nn.LSTM(12, 8), "enc_lstm"), "an LSTM of one direction"),
+        (renamed(torch.nn.LSTM(12, 8, bidirectional=True), "lstm"), r"holds lstm.weight_ih_l0 \(32, 12\)"),
+        ({"weight": torch.zeros(3)}, r"holds weight \(3,\)"),
+        ({}, "holds no tensors"),
+    ],
+)
+def test_other_tensors_are_named_with_what_was_expected_and_no_download(tmp_path, state, found):
+    torch.save(state, tmp_path / "other.pkl")
+    error = refused(tmp_path / "other.pkl", found)
+    assert "enc_lstm.weight_ih_l0" in error.expected
+    assert "download" not in error.advice
+
+
+def test_an_lstm_under_another_name_is_read_once_it_is_renamed(setup, tmp_path):
+    path = tmp_path / "other.pkl"
+    torch.save({name.replace("enc_lstm", "lstm"): value for name, value in setup.weights.items()}, path)
+    assert "rename" in refused(path, "lacks enc_lstm.weight_ih_l0").advice
+    state = torch.load(path, weights_only=True)
+    torch.save({name.replace("lstm", "enc_lstm"): value for name, value in state.items()}, path)
+    np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
+
+
+def test_two_encoders_in_a_file_are_told(setup, tmp_path):
+    state = {f"{name}.{key}": value for name in ("one", "two") for key, value in setup.weights.items()}
+    torch.save(state, tmp_path / "two.pkl")
+    refused(tmp_path / "two.pkl", "holds 2 encoders: one., two.")
+
+
+class Module(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc_lstm = torch.nn.LSTM(WORD_DIM, HIDDEN, bidirectional=True)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_pickled_module_says_in_one_clean_sentence_how_to_save_it_and_that_works(tmp_path, zipped):
+    module, path = Module(), tmp_path / "module.pkl"
+    torch.save(module, path, _use_new_zipfile_serialization=zipped)
+    error = refused(path, r"a pickle that holds a [\w.]+, not only tensors")
+    assert "torch.save(model.state_dict(), FILE)" in error.advice
+    assert "\x1b" not in str(error)
+    assert len(str(error).splitlines()) == 3
+    torch.save(module.state_dict(), path)
+    assert SentenceEncoder.load(path).dim == 2 * HIDDEN
+
+
+def refused(path: Path, found: str) -> AssetError:
+    with pytest.raises(AssetError, match=found) as caught:
+        SentenceEncoder.load(path)
+    assert caught.value.path == str(path)
+    assert caught.value.advice
+    return caught.value
 
 
 def write_bad(folder: Path, weights: dict[str, torch.Tensor], kind: str) -> Path:

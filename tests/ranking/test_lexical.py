@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.corpus.sentences import Sentences
+from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.ranking.lexical import BM25, Lexical, MeanWordVectors
 from core.store.progress import finish
@@ -121,7 +122,7 @@ def vectors(tmp_path) -> WordVectors:
     zero = 1 + VOCABULARY.index("nothing")
     lines[zero] = "nothing" + " 0" * (len(lines[zero].split()) - 1)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    finish(WordVectors.convert(path, tmp_path / "converted"))
+    finish(WordVectors.convert(VecFile(path), tmp_path / "converted"))
     return WordVectors(tmp_path / "converted")
 
 
@@ -162,7 +163,7 @@ def test_captions_are_the_unit_mean_of_their_weighted_word_vectors(tmp_path, vec
 @given(st.lists(st.lists(st.sampled_from(VOCABULARY[2:6]), max_size=6).map(" ".join), min_size=1, max_size=9))
 def test_captions_and_queries_go_the_same_way(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("words")
-    finish(WordVectors.convert(write_vectors(folder / "vectors.vec", VOCABULARY), folder / "converted"))
+    finish(WordVectors.convert(VecFile(write_vectors(folder / "vectors.vec", VOCABULARY)), folder / "converted"))
     vectors = WordVectors(folder / "converted")
     built = means(folder / "means", vectors, texts)
     for row, text in enumerate(texts):

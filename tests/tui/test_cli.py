@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -493,6 +494,28 @@ def test_vectors_that_do_not_fit_exit_2_with_the_reason(run, files):
     done = run("search", QUERY, "--quiet", *replace(files, vectors=markless).flags)
     assert refused(done, "<p> </p>")
     assert "crawl-300d-2M.vec" in done.err
+
+
+def test_what_lies_beside_the_encoder_in_the_weights_is_named(run, files):
+    state = torch.load(files.weights, weights_only=True)
+    torch.save(
+        {f"encoder.{name}": value for name, value in state.items()} | {"classifier.bias": torch.ones(3)}, files.weights
+    )
+    note = "weights.pkl also holds classifier.bias, which is no part of the encoder"
+    assert note in run("encode", *files.flags).err
+    assert run("doctor", "--json", *files.flags).document["model"]["passed_over"] == ["classifier.bias"]
+
+
+def test_the_vectors_in_an_archive_that_fit_the_weights_are_used(run, files):
+    archive = files.folder / "vectors.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("small.txt", "the 1 2\n<p> 1 2\n</p> 1 2\n")
+        file.write(files.vectors, "right.txt")
+    flags = replace(files, vectors=archive).flags
+    assert run("doctor", "--json", *flags).document["vectors"]["member"] == "right.txt"
+    expected = run("search", QUERY, "--plain", *files.flags).out
+    assert run("search", QUERY, "--plain", *flags).out == expected
+    assert run("doctor", "--json", *flags).document["vectors"]["dim"] == WORD_DIM
 
 
 def test_a_cache_that_cannot_be_written_exits_2_with_the_reason(run, files):

@@ -1,0 +1,222 @@
+"""VecFile: a text file of word vectors, plain, `.gz` or in a `.zip` archive, read in blocks of lines."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assets import ADDRESSES, AssetError
+
+LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
+_ADVICE = f"copy or download it again: {ADDRESSES['vectors']}"
+_BLOCK = 32 << 20  # bytes of text parsed together
+_SAMPLE = 20  # lines that tell the width
+_FASTTEXT = b"\xba\x16\x4f\x2f"
+_CONTROLS = bytes(range(9))  # bytes that no text holds, and nearly every binary number does
+
+
+@dataclass(frozen=True, slots=True)
+class VecFile:
+    """A file of word vectors."""
+
+    path: Path
+    member: str | None = None
+    """The member of a `.zip` archive; None takes its only one."""
+
+    @classmethod
+    def choose(cls, path: Path, width: Callable[[], int]) -> VecFile:
+        """Choose the member of an archive that has vectors of the width that `width` returns.
+
+        Raises:
+            AssetError: The file is damaged; or it has several members, of which none or several have this width.
+        """
+        members = cls(path)._members()
+        if len(members) < 2:
+            return cls(path)
+        wanted, widths = width(), {member: cls(path, member).read_dim() for member in members}
+        fitting = [member for member, dim in widths.items() if dim == wanted]
+        if len(fitting) == 1:
+            return cls(path, fitting[0])
+        found = "holds " + ", ".join(f"{member} ({dim} numbers a word)" for member, dim in widths.items())
+        advice = f"unpack the right one and name it: unzip {path.name} MEMBER; then --vectors MEMBER"
+        raise AssetError(path, found, expected=f"one with {wanted}, as the weights need", advice=advice)
+
+    def read_dim(self) -> int:
+        """Read E, the width of the vectors, from the beginning.
+
+        Raises:
+            AssetError: The file is missing, damaged, empty, or holds no word vectors as text.
+        """
+        for lines, _ in self.blocks(1 << 20):
+            return self.read_shape(lines)[1]
+        raise self.error("is empty")
+
+    def blocks(self, size: int | None = None) -> Iterator[tuple[list[bytes], int]]:
+        """Read blocks of complete lines, each with the number of the file's bytes read so far.
+
+        Raises:
+            AssetError: The file cannot be read or unpacked.
+        """
+        try:
+            with self.path.open("rb") as raw, self._unpacked(raw) as text:
+                rest = b""
+                while block := text.read(size or _BLOCK):
+                    *lines, rest = (rest + block).split(b"\n")
+                    if lines:
+                        yield lines, raw.tell()
+                if rest:
+                    yield [rest], raw.tell()
+        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+            # zipfile raises a RuntimeError for a password
+            found = f"damaged or cut-off archive ({error})"
+            raise AssetError(self.path, found, advice="copy or download it again") from error
+        except OSError as error:
+            raise AssetError.from_os_error(self.path, error) from error
+
+    def read_shape(self, lines: list[bytes]) -> tuple[int, int]:
+        """Read V (0 when unknown) from the header line `V E`, which is removed from the first lines, and E.
+
+        Raises:
+            AssetError: The lines are no word vectors as text, or have another width than the header says.
+        """
+        lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
+        if lines[0].startswith(_FASTTEXT):
+            advice = "use the text file of these vectors, which ends in .vec"
+            raise AssetError(self.path, "fastText's binary model", expected=LINE_FORMAT, advice=advice)
+        first, count, announced = lines[0].split(), 0, 0
+        if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and int(first[1]):
+            lines.pop(0)
+            count, announced = int(first[0]), int(first[1])
+        sample = [line for line in lines[:_SAMPLE] if line.strip()]
+        if announced and any(byte in _CONTROLS for byte in b"\n".join(sample)[:4096]):
+            advice = "save it as text, with gensim: KeyedVectors.load_word2vec_format(FILE, binary=True)"
+            advice += ".save_word2vec_format(NEW)"
+            raise AssetError(self.path, "word2vec's binary format", expected=LINE_FORMAT, advice=advice)
+        widths = [_numbers_at_end(line.split()[1:]) for line in sample]
+        width = widths[0] if widths else announced
+        if len(sample) == _SAMPLE and widths.count(width) == 1:  # the first token may end with a number
+            width = Counter(widths).most_common(1)[0][0]
+        if announced and widths and width > 1 and announced not in widths:
+            found = f"its first line announces {announced} numbers a word, its lines have {width}"
+            raise AssetError(self.path, found, expected=LINE_FORMAT, advice="correct or remove the first line")
+        if not announced and width < 2:
+            found = "its first line is not a word and numbers"
+            if lines[0].lstrip()[:1] in (b"<", b"{", b"[", b"\x80"):
+                found = "a web page, JSON or a binary file, not word vectors"
+            raise self.error(found)
+        return count, announced or width
+
+    def error(self, found: str) -> AssetError:
+        """Describe what is wrong with the file."""
+        return AssetError(self.path, found, expected=LINE_FORMAT, advice=_ADVICE)
+
+    def _members(self) -> list[str]:
+        """List the text files in a `.zip` archive; nothing for another file."""
+        if self.path.suffix.lower() != ".zip":
+            return []
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+        except zipfile.BadZipFile as error:
+            found = f"damaged or cut-off archive ({error})"
+            raise AssetError(self.path, found, advice="copy or download it again") from error
+        except OSError as error:
+            raise AssetError.from_os_error(self.path, error) from error
+        endings = (".vec", ".txt")
+        members = [[name for name in names if name.lower().endswith(ending)] for ending in endings]
+        if not any(members):
+            raise AssetError(self.path, "no .vec or .txt file in the archive", advice=ADDRESSES["vectors"])
+        return next(filter(None, members))
+
+    @contextmanager
+    def _unpacked(self, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+        suffix = self.path.suffix.lower()
+        if suffix == ".gz":
+            with gzip.open(raw) as text:
+                yield cast("IO[bytes]", text)
+        elif suffix == ".zip":
+            member = self.member or self._members()[0]
+            with zipfile.ZipFile(raw) as archive, archive.open(member) as text:
+                yield text
+        else:
+            yield raw
+
+
+def parse_lines(lines: Sequence[bytes], dim: int) -> tuple[list[bytes], NDArray[np.float32], int]:
+    """Parse lines of `word v1 ... vdim`, with blanks or tabs between.
+
+    A line with surplus fields is broken if they are numbers, else its word has blanks in it.
+
+    Returns:
+        Words, their vectors (len(words), dim), and the number of broken lines.
+    """
+    lines = [line for line in lines if line and not line.isspace()]
+    parsed = _parse_together(lines, dim)
+    if parsed is None and any(b"\t" in line or b"  " in line for line in lines):
+        parsed = _parse_together([b" ".join(line.split()) for line in lines], dim)
+    if parsed is not None:
+        return *parsed, 0
+    words, vectors = [], []
+    for line in lines:  # parse line by line: some line is broken or some token contains blanks
+        word, *values = line.strip().rsplit(None, dim)
+        surplus = word.split()[1:]
+        if len(values) != dim or (surplus and _numbers_at_end(surplus) == len(surplus)):
+            continue
+        try:
+            with np.errstate(over="ignore"):
+                vector = np.array([float(value) for value in values], np.float32)  # (E,)
+        except ValueError:
+            continue
+        if np.isfinite(vector).all():
+            words.append(word)
+            vectors.append(vector)
+    return words, np.array(vectors, np.float32).reshape(-1, dim), len(lines) - len(words)
+
+
+def _parse_together(lines: Sequence[bytes], dim: int) -> tuple[list[bytes], NDArray[np.float32]] | None:
+    """Parse lines with single blanks between their fields; None if one is broken or its word has blanks in it."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    parts = [line.partition(b" ") for line in lines]
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(b"\n".join([values.rstrip() for _, _, values in parts])),
+            read_options=csv.ReadOptions(autogenerate_column_names=True, block_size=4 << 20),
+            parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+            convert_options=csv.ConvertOptions(
+                column_types={f"f{i}": pa.float32() for i in range(dim)}, null_values=[], strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if table.shape != (len(lines), dim) or not all(word for word, _, _ in parts):
+        return None
+    columns = np.empty((dim, len(lines)), np.float32)  # (E, b)
+    for i, column in enumerate(table.columns):
+        columns[i] = column.to_numpy()
+    rows = np.ascontiguousarray(columns.T)  # (b, E)
+    return ([word for word, _, _ in parts], rows) if np.isfinite(rows).all() else None
+
+
+def _numbers_at_end(fields: Sequence[bytes]) -> int:
+    """Count the numbers at the end of some fields."""
+    count = 0
+    for field in reversed(fields):
+        try:
+            float(field)
+        except ValueError:
+            break
+        count += 1
+    return count
