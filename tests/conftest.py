@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from core.answers import Answer
@@ -23,6 +24,7 @@ from core.store.cache import Cache
 from core.store.progress import finish
 
 torch.set_num_threads(1)  # small tests run steadier
+settings.register_profile("long", deadline=None)  # `--hypothesis-profile=long` for an hour of bursts of keys
 
 SHARED = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Real captions, where they are present; tests that want them skip elsewhere."""

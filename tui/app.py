@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key
+from textual.dom import DOMNode
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
+from textual.widget import Widget
 
 from tui import messages
 from tui.loader import Loader
 from tui.screens.answer_view import HIGH_CELLS, WIDE_CELLS
+from tui.screens.compare import CompareScreen
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
 from tui.text import one_line
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
     from core.explorer import Explorer
     from core.opening import Opened
     from core.store.progress import Steps
+    from tui.watchdog import Watchdog
 
+_HANDLED_SECONDS = 0.5  # the longest wait for the messages of one key
 _EXIT_SECONDS = 0.3  # the longest wait for each thread; killing a thread later loses no data
 
 
@@ -45,8 +50,9 @@ class ExplorerApp(App[None]):
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, open_corpus: Callable[[], Steps[Opened]]) -> None:
+    def __init__(self, open_corpus: Callable[[], Steps[Opened]], watchdog: Watchdog | None = None) -> None:
         super().__init__()
+        self._watchdog = watchdog
         self.explore = ExploreScreen()
         self._loader = Loader(open_corpus, self.post_message)
         self._explorer: Explorer | None = None
@@ -56,10 +62,10 @@ class ExplorerApp(App[None]):
         return self.explore
 
     def on_mount(self) -> None:
-        """Load after the first frame; exit cleanly on a signal."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+        """Load after the first frame; exit cleanly when the watchdog asks for it."""
+        if self._watchdog is not None:
+            loop = asyncio.get_running_loop()
+            self._watchdog.ask_to_leave = lambda code: loop.call_soon_threadsafe(partial(self.exit, return_code=code))
         self.call_after_refresh(self._loader.start)
 
     def on_unmount(self) -> None:
@@ -110,20 +116,44 @@ class ExplorerApp(App[None]):
         raise message.error
 
     async def on_event(self, event: Event) -> None:
-        """Dispatch keys outside the search box immediately, so that keys that arrive together act in their order.
+        """Act on each key and paste before the next is taken, so that those that arrive together act in their order.
 
-        Textual queues a key without a priority binding for the focused widget; a later priority key would overtake it.
+        Textual queues a printable key for the focused widget, lets another key bubble up from there, and runs priority
+        bindings at once: of a burst, later keys would overtake earlier ones.
         """
-        if (
-            isinstance(event, Key)
-            and not event.is_forwarded
-            and self.screen is self.explore
-            and self.focused is not self.explore.search_box
-        ):
-            if not await self._check_bindings(event.key, priority=True):
-                await self._check_bindings(event.key)
+        if not isinstance(event, Key | Paste) or event.is_forwarded or not self._is_ours():
+            await super().on_event(event)
             return
-        await super().on_event(event)
+        focused = self.focused or self.screen
+        if isinstance(event, Paste):
+            self.explore.paste(event.text)
+        else:
+            await self._act(event)
+        await self._handled(focused)
+
+    def _is_ours(self) -> bool:
+        """Tell whether a screen of this program is shown, and not the command palette."""
+        return bool(self.screen_stack) and isinstance(self.screen, ExploreScreen | CompareScreen | HelpScreen)
+
+    async def _act(self, key: Key) -> None:
+        """Run the key's binding, or type it into the search box."""
+        box, bound = self.explore.search_box, self.screen.active_bindings.get(key.key)
+        types = self.focused is box and key.is_printable and not (bound and bound.binding.priority)
+        if types and key.character is not None:
+            box.put(key.character)
+        elif bound is not None and bound.enabled:
+            await self.run_action(bound.binding.action, bound.node)
+
+    async def _handled(self, widget: DOMNode) -> None:
+        """Wait until the messages that a widget has posted have been handled by its screen, and that screen's too."""
+        for first in (widget, self.screen):
+            done = asyncio.Event()
+            pass_on: Callable[[], object] = done.set
+            for node in reversed([each for each in first.ancestors_with_self if isinstance(each, Widget)]):
+                pass_on = partial(node.call_later, pass_on)
+            pass_on()
+            with suppress(TimeoutError):  # the widget is being closed
+                await asyncio.wait_for(done.wait(), _HANDLED_SECONDS)
 
     async def action_quit(self) -> None:
         """Exit with code 2 if an error is shown, else 0."""

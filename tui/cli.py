@@ -105,16 +105,28 @@ def _explore_file(context: click.Context, file: Path) -> None:
 
 def _explore(options: Options) -> None:
     """Open the explorer in the terminal, and exit with its code."""
+    from tui.watchdog import Watchdog, is_gone
+
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):  # a stream may be closed, or no file
+            if is_gone(sys.stdin.fileno()):
+                _exit_immediately(129)
         raise click.UsageError("the explorer needs a terminal; for scripts, see `infersent-tui search --help`")
+    if os.environ.get("TERM") == "dumb":
+        raise click.UsageError(
+            "the explorer needs a terminal that can draw, and TERM is dumb; for scripts, see `search`"
+        )
     if str(options.captions) == "-":
         raise click.UsageError("the explorer reads keys from standard input: put the captions into a file")
     if not os.environ.get("NO_COLOR"):
         os.environ.pop("NO_COLOR", None)  # Textual would also obey an empty one
 
+    watchdog = Watchdog(sys.stdin.fileno())
+    watchdog.start()
+
     from tui.app import ExplorerApp
 
-    app = ExplorerApp(options.open_corpus)
+    app = ExplorerApp(options.open_corpus, watchdog)
     app.run()
     _exit_immediately(app.return_code or 0)
 

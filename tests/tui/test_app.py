@@ -533,7 +533,7 @@ async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(fi
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        app.explore.hit_list.post_message(Paste("a dog\non the\r\nbeach"))
+        app.post_message(Paste("a dog\non the\r\nbeach"))
         await until(pilot, lambda: app.explore.search_box.value == "a dog on the beach", what="the pasted text")
         await settle(pilot)
         assert app.explore.view.answer.query.text == "a dog on the beach"
@@ -592,6 +592,19 @@ def press_together(app, keys: str) -> None:
     """Post keys together, as a slow connection delivers them; none waits for the effect of the key before it."""
     for key in keys:
         app.post_message(Key(key, key))
+
+
+@pytest.mark.parametrize("width", [8, 6, 4, 1])
+async def test_the_command_palette_opens_in_a_terminal_of_any_width(files, width):
+    app = make_app(files)
+    async with app.run_test(size=(width, 10)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.5)
+        await pilot.press("r", "a")
+        await pilot.pause(0.5)
+        await pilot.press("down", "escape")
+        assert app.screen is app.explore
 
 
 @pytest.mark.parametrize("loaded", [True, False])

@@ -889,6 +889,25 @@ def test_the_screen_is_refused_without_a_terminal(run, files):
     assert refused(run(*files.flags), "needs a terminal")
 
 
+def test_a_terminal_that_cannot_draw_is_refused_without_an_escape_code(files):
+    primary, secondary = pty.openpty()
+    done = subprocess.run(
+        command(*files.flags),
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary,
+        env=environment() | {"TERM": "dumb"},
+        timeout=300,
+        check=False,
+    )
+    os.close(secondary)
+    written = os.read(primary, 1 << 16)
+    os.close(primary)
+    assert done.returncode == 2
+    assert b"TERM is dumb" in written
+    assert b"\x1b" not in written
+
+
 def test_a_file_in_place_of_a_command_needs_a_terminal_too(run, files):
     assert refused(run(files.captions), "needs a terminal")
     assert refused(run(files.captions, "--captions", files.captions), "named twice")

@@ -1,18 +1,29 @@
 """The program in a pseudo-terminal of 80x24: the tests send keys and read the screen."""
 
 import contextlib
+import fcntl
 import os
+import pty
+import random
 import re
+import select
+import signal
+import struct
+import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pexpect
 import pyte
 import pytest
 from conftest import Files, demo_texts, write_weights
+from hypothesis import settings
+from key_model import KEYS, PLACEHOLDER, Model
 
 PATIENCE = 60.0
 """Seconds to wait before a test fails; importing torch is slow on a busy machine."""
@@ -348,3 +359,107 @@ def _is_grey(colour: str) -> bool:
     if re.fullmatch("[0-9a-f]{6}", colour):
         return colour[:2] == colour[2:4] == colour[4:]
     return colour in ("black", "white", "brightblack", "brightwhite")
+
+
+def test_bursts_in_a_real_terminal_do_what_they_would_do_one_by_one(start, files: Files):
+    draw = random.Random(0)
+    terminal: Terminal = start(*files.flags, columns=200)
+    terminal.wait_for(answered, "the opening caption")
+    model = Model(terminal.query)
+    names = [*"ab z,.'é0/i", *(name for name in KEYS if name != "ctrl+r")]
+    for _ in range(1000 if settings.get_current_profile_name() == "long" else 40):
+        keys = draw.choices(names, k=draw.randint(1, 12))
+        if model.in_box and len(model.value) > 100:
+            keys = ["ctrl+e", "ctrl+u", *keys]
+        sent = ""
+        for name in keys:
+            if name != "enter" or model.in_box:  # in the list, it follows the hit under the cursor
+                sent += KEYS.get(name, name)
+                model.press(name)
+        if draw.random() < 0.2:
+            sent += "\x1b[200~a dog\x1b[201~"
+            model.paste("a dog")
+        terminal.press(sent)
+        wanted = (model.value.strip() or PLACEHOLDER, model.in_box)
+        terminal.wait_for(partial(shows, wanted), f"{wanted} after {sent!r}")
+
+
+def shows(wanted: tuple[str, bool], terminal: Terminal) -> bool:
+    return (terminal.query.strip(), terminal.in_box) == wanted
+
+
+MOMENTS = ["starting", "loading", "typing", "scrolling", "comparing", "painting"]
+
+
+def cut_off(files: Files, moment: str, *, has_controlling_terminal: bool, seconds: float) -> tuple[int | None, float]:
+    """Cut the terminal off at a moment; return the exit code, None if it did not end, and the seconds until then."""
+    primary, secondary = pty.openpty()
+    fcntl.ioctl(primary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    arguments = [sys.executable, "-m", "tui", *files.flags]
+    environment = os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def own_terminal() -> None:
+        os.setsid()
+        if has_controlling_terminal:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        arguments,
+        stdin=secondary,
+        stdout=secondary,
+        stderr=secondary,
+        env=environment,
+        preexec_fn=own_terminal,  # noqa: PLW1509 - it only makes system calls
+    )
+    os.close(secondary)
+    written = b""
+
+    def read(until: Callable[[], bool]) -> None:
+        nonlocal written
+        deadline = time.monotonic() + PATIENCE
+        while not until() and time.monotonic() < deadline:
+            if select.select([primary], [], [], 0.02)[0]:
+                written += os.read(primary, 1 << 16)
+
+    if moment == "starting":
+        time.sleep(seconds / 5)
+    else:
+        if moment != "loading":
+            read(lambda: b"follow" in written)
+        else:
+            read(lambda: b"infersent-tui" in written)
+        keys = {
+            "typing": b"/a dog runs on the beach ",
+            "scrolling": b"jjjjjjGkkkkg",
+            "comparing": b"c\t\t",
+            "painting": b"rrrrrrrrrrrr",
+        }
+        os.write(primary, keys.get(moment, b""))
+        if moment == "painting":  # nobody reads: the terminal fills up and the program's writing blocks
+            for _ in range(300):
+                os.write(primary, b"jkjkjkjkr")
+                time.sleep(seconds / 300)
+        else:
+            end = time.monotonic() + seconds
+            read(lambda: time.monotonic() > end)
+    since = time.monotonic()
+    os.close(primary)
+    try:
+        code: int | None = process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        code = None
+        process.kill()
+        process.wait()
+    return code, time.monotonic() - since
+
+
+@pytest.mark.parametrize("has_controlling_terminal", [True, False])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_program_ends_when_its_terminal_is_cut_off(files: Files, moment, has_controlling_terminal):
+    draw = random.Random(moment)
+    for _ in range(20 if settings.get_current_profile_name() == "long" else 1):
+        seconds = draw.uniform(0, 2)
+        code, took = cut_off(files, moment, has_controlling_terminal=has_controlling_terminal, seconds=seconds)
+        killed_before_it_could_watch = code == -signal.SIGHUP and moment == "starting"  # a shell reports 129 too
+        assert code == 129 or killed_before_it_could_watch, f"{code} after {seconds} s"
+        assert took < 2.5

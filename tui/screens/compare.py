@@ -58,7 +58,7 @@ class CompareScreen(ModalScreen[int | None]):
 
     def on_mount(self) -> None:
         """Focus the lists."""
-        self.table.focus()
+        self.set_focus(self.table)
 
     def watch_comparison(self) -> None:
         """Show the lists."""

@@ -101,7 +101,7 @@ class ExploreScreen(Screen[None]):
         self.show_problems(explorer.opened.problems())
         self.asker.start(explorer)
         if self.focused is not self.search_box:
-            self.hit_list.focus()
+            self.set_focus(self.hit_list)
         if not self.search_box.value.strip():
             self.action_random()
 
@@ -166,21 +166,19 @@ class ExploreScreen(Screen[None]):
         self._ask(self.session.type(message.value, cursor=self.hit_list.place or 0))
         self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(self.session.settle(message.value)))
 
-    @on(SearchBox.Left)
     def submit(self) -> None:
-        """Go to the list and append the typed text to the trail."""
-        self.hit_list.focus()
+        """Append the typed text to the trail."""
         text, here = self.search_box.value, self.session.here
         if here is not None and visible(here.text) == text:
             self.session.is_typing = False  # the trail already ends with this text
         elif text.strip():
             self._go(Visit(text, None))
 
-    @on(HitList.Pasted)
-    def ask_pasted(self, message: HitList.Pasted) -> None:
-        """Ask a text that was pasted outside the search box."""
-        self.action_focus_search()
-        self.search_box.value = one_line(message.text)
+    def paste(self, text: str) -> None:
+        """Insert a pasted text into the search box as one line; if it has not the focus, in place of its text."""
+        if self.focused is not self.search_box:
+            self.action_focus_search()
+        self.search_box.put(one_line(text))
 
     @on(HitList.Followed)
     def follow(self, message: HitList.Followed) -> None:
@@ -222,7 +220,7 @@ class ExploreScreen(Screen[None]):
         self.session.shown = message.question
         self.error_pane.error, self.body.current = None, "answer"
         if self.focused is None:
-            self.hit_list.focus()
+            self.set_focus(self.hit_list)
         wanted = self.session.place_for_answer(len(message.answer.hits))
         self.view.show_answer(message.answer, message.folding, cursor=wanted)
         self.session.note_cursor(self.hit_list.place)
@@ -326,6 +324,6 @@ class ExploreScreen(Screen[None]):
         self.search_box.select_text()
 
     def action_leave_search(self) -> None:
-        """Focus the list before the next key is dispatched. The box first types the keys that it has queued."""
+        """Go to the list, and append the typed text to the trail."""
         self.set_focus(self.hit_list if self.hit_list.focusable else None)  # not while an error is shown
-        self.search_box.call_later(self.search_box.action_leave)
+        self.submit()

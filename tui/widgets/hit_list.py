@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import on
 from textual.binding import BindingType
-from textual.events import Click, Paste, Resize
+from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -54,12 +54,6 @@ class HitList(ScrollView, can_focus=True):
         """The person chose a hit."""
 
         row: int
-
-    @dataclass
-    class Pasted(Message):
-        """A text was pasted while the list had the focus."""
-
-        text: str
 
     ranking: reactive[Ranking | None] = reactive(None)
     by_image: reactive[bool] = reactive(False)
@@ -155,11 +149,6 @@ class HitList(ScrollView, can_focus=True):
             if clicked == self.cursor and event.chain > 1:
                 self.action_follow()
             self.cursor = clicked
-
-    def on_paste(self, event: Paste) -> None:
-        """Report a pasted text."""
-        event.stop()
-        self.post_message(self.Pasted(event.text))
 
     def action_move(self, lines: int) -> None:
         """Move the cursor by lines."""

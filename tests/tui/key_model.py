@@ -1,0 +1,123 @@
+"""What a person expects of keys in the search box, in the list and on the trail."""
+
+from dataclasses import dataclass, field
+
+PLACEHOLDER = "type a sentence, as in a caption"
+PRINTABLE = "abz q/?rcsigjk0.,'é"
+KEYS = {  # name: bytes that a terminal sends
+    "left": "\x1b[D",
+    "right": "\x1b[C",
+    "home": "\x1b[H",
+    "end": "\x1b[F",
+    "ctrl+a": "\x01",
+    "ctrl+e": "\x05",
+    "backspace": "\x7f",
+    "delete": "\x1b[3~",
+    "ctrl+u": "\x15",
+    "ctrl+k": "\x0b",
+    "shift+left": "\x1b[1;2D",
+    "shift+right": "\x1b[1;2C",
+    "shift+home": "\x1b[1;2H",
+    "shift+end": "\x1b[1;2F",
+    "enter": "\r",
+    "down": "\x1b[B",
+    "up": "\x1b[A",
+    "ctrl+r": "\x12",
+}
+
+
+@dataclass
+class Model:
+    """What a person expects of the search box, of the trail and of the way between box and list."""
+
+    caption: str
+    """The text of the caption that `r` asks."""
+    value: str = ""
+    cursor: int = 0
+    anchor: int = 0
+    """The other end of the selection; the cursor's place where nothing is selected."""
+    in_box: bool = False
+    is_typing: bool = False
+    trail: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ask(self.caption)
+
+    def press(self, key: str) -> None:
+        if self.in_box:
+            self._press_in_box(key)
+        elif key in ("/", "i"):
+            self.in_box, self.cursor, self.anchor = True, 0, len(self.value)
+        elif key in ("r", "ctrl+r"):
+            self.ask(self.caption)
+        elif key == "backspace":
+            self.back()
+
+    def paste(self, text: str) -> None:
+        if not self.in_box:
+            self.in_box, self.cursor, self.anchor = True, 0, len(self.value)
+        self.put(" ".join(text.split()))
+
+    def _press_in_box(self, key: str) -> None:
+        start, end = sorted((self.cursor, self.anchor))
+        ends = {"home": 0, "ctrl+a": 0, "end": len(self.value), "ctrl+e": len(self.value)}
+        moves = {"left": self.cursor - 1, "right": self.cursor + 1} | ends
+        name, keeps = key.removeprefix("shift+"), key.startswith("shift+")
+        if name in moves:
+            wanted = max(0, min(moves[name], len(self.value)))
+            if name in ("left", "right") and start != end and not keeps:
+                wanted = start if name == "left" else end
+            if not keeps:
+                self.anchor = wanted
+            elif name in ends:
+                self.anchor = self.cursor  # as Textual's text field does it
+            self.cursor = wanted
+        elif key in ("enter", "down"):
+            self.leave()
+        elif key == "ctrl+r":
+            self.ask(self.caption)
+        elif key == "backspace":
+            self.cut(start if start != end else self.cursor - 1, end)
+        elif key == "delete":
+            self.cut(start, end if start != end else self.cursor + 1)
+        elif key == "ctrl+u":
+            self.cut(0, self.cursor if start == end else end, selection=(start, end))
+        elif key == "ctrl+k":
+            self.cut(self.cursor if start == end else start, len(self.value), selection=(start, end))
+        elif len(key) == 1:
+            self.put(key)
+
+    def put(self, text: str) -> None:
+        start, end = sorted((self.cursor, self.anchor))
+        self.change(self.value[:start] + text + self.value[end:], start + len(text))
+
+    def cut(self, start: int, end: int, *, selection: tuple[int, int] | None = None) -> None:
+        if selection is not None and selection[0] != selection[1]:
+            start, end = selection
+        start, end = max(0, start), min(end, len(self.value))
+        self.change(self.value[:start] + self.value[end:], start)
+
+    def change(self, value: str, cursor: int) -> None:
+        self.is_typing = self.is_typing or value != self.value
+        self.value, self.cursor, self.anchor = value, cursor, cursor
+
+    def leave(self) -> None:
+        self.in_box = False
+        if self.trail[-1] == self.value:
+            self.is_typing = False
+        elif self.value.strip():
+            self.ask(self.value)
+
+    def ask(self, text: str) -> None:
+        self.trail.append(text)
+        self.show(text)
+
+    def back(self) -> None:
+        if not self.is_typing:
+            if len(self.trail) < 2:
+                return
+            self.trail.pop()
+        self.show(self.trail[-1])
+
+    def show(self, text: str) -> None:
+        self.value, self.cursor, self.anchor, self.is_typing = text, 0, len(text), False

@@ -1,0 +1,105 @@
+"""Keys act in the order in which they were pressed: bursts against a model of a text field, a list and a trail."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from key_model import KEYS, PRINTABLE, Model
+from test_app import make_app, ready, settle
+from textual.events import Key, Paste
+
+ROW = 42
+"""The caption that `r` asks, always."""
+
+NAMES = {"/": "slash", " ": "space", ".": "full_stop", ",": "comma", "'": "apostrophe"}
+"""Textual's names of printable keys."""
+
+key = st.sampled_from([*PRINTABLE.replace("c", "").replace("s", "").replace("?", "").replace("q", ""), *KEYS])
+typed = st.text("ab z", min_size=1, max_size=5).map(list)
+burst = st.lists(st.one_of(key.map(lambda each: [each]), typed), min_size=1, max_size=12).map(
+    lambda parts: [each for part in parts for each in part]
+)
+
+
+class Keys(RuleBasedStateMachine):
+    """Bursts of keys, pastes and changes of size, posted at once to the running program."""
+
+    files = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.app = make_app(self.files)
+        self.running = self.app.run_test(size=(100, 30))
+        self.pilot = self.runner.run(self.running.__aenter__())
+        self.runner.run(ready(self.pilot))
+        self.model = Model(self.app._explorer.opened.captions.texts[ROW])
+
+    def teardown(self) -> None:
+        self.runner.run(self.running.__aexit__(None, None, None))
+        self.runner.close()
+
+    @rule(keys=burst)
+    def press(self, keys: list[str]) -> None:
+        for each in keys:
+            if each == "enter" and not self.model.in_box:
+                continue  # it follows the hit under the cursor, which depends on when the answers come
+            self.app.post_message(Key(NAMES.get(each, each), each if len(each) == 1 else None))
+            self.model.press(each)
+
+    @rule(text=st.sampled_from(["a dog", "two\nlines", "  ", "x"]))
+    def paste(self, text: str) -> None:
+        self.app.post_message(Paste(text))
+        self.model.paste(text)
+
+    @rule(size=st.sampled_from([(60, 15), (80, 24), (120, 40)]))
+    def resize(self, size: tuple[int, int]) -> None:
+        self.runner.run(self.pilot.resize_terminal(*size))
+
+    @rule()
+    def wait(self) -> None:
+        self.runner.run(settle(self.pilot))
+
+    @invariant()
+    def agrees(self) -> None:
+        self.runner.run(self._handled())
+        explore, model = self.app.explore, self.model
+        box = explore.search_box
+        assert box.value == model.value
+        assert (explore.focused is box) == model.in_box
+        if model.in_box:
+            assert tuple(box.selection) == (model.anchor, model.cursor)
+        assert [visit.text for visit in explore.session.trail] == model.trail
+        assert explore.session.is_typing == model.is_typing
+
+    async def _handled(self) -> None:
+        done = asyncio.Event()
+        self.app.call_later(done.set)  # behind all keys that were posted
+        await asyncio.wait_for(done.wait(), 60)
+        await self.pilot.pause()
+
+
+@pytest.fixture
+def one_random_caption(monkeypatch):
+    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: ROW)
+    monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
+
+
+def test_bursts_of_keys_pastes_and_sizes_do_what_they_would_do_one_by_one(files, one_random_caption):
+    Keys.files = files
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    phases = [Phase.explicit, Phase.reuse, Phase.generate]  # shrinking takes minutes, and the bursts are short
+    times = 100 if settings.get_current_profile_name() == "long" else 12  # `--hypothesis-profile=long`: 10,000 steps
+    run_state_machine_as_test(
+        Keys,
+        settings=settings(
+            settings.default,
+            deadline=None,
+            max_examples=times,
+            stateful_step_count=times,
+            phases=phases,
+            suppress_health_check=checks,
+        ),
+    )
