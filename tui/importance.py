@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui.text import bar, fit, visible
+from tui.text import bar, drawable, fit
 
 if TYPE_CHECKING:
     from core.query import Token
@@ -23,7 +23,7 @@ def importance_lines(tokens: Sequence[Token], marks_importance: float, *, most_w
     if len(tokens) > most_words:
         ranked = sorted(range(len(tokens)), key=lambda i: -tokens[i].importance)
         shown = [tokens[i] for i in sorted(ranked[: most_words - 1])]
-    names = [visible(token.text) for token in shown]
+    names = [drawable(token.text) for token in shown]
     width = min(14, max(map(cell_len, [*names, _MARKS])))
     largest = max([marks_importance, *(token.importance for token in shown)]) or 1.0
     lines = []

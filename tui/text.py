@@ -6,12 +6,19 @@ import re
 
 # Control characters (C0, DEL, C1), line separators, direction overrides, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+# Joiners, variation selectors, skin tones, tags: a terminal may draw the parts of such a character side by side.
+_VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def visible(text: str) -> str:
     """Replace every character that could control the terminal or change the writing direction."""
     return _UNSAFE.sub(_picture, text)
+
+
+def drawable(text: str) -> str:
+    """Make a text visible and leave out what terminals count differently: joiners, emoji variants and skin tones."""
+    return _VARIANTS.sub("", visible(text))
 
 
 def one_line(text: str) -> str:

@@ -5,8 +5,9 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from tui.text import visible
+from tui.text import drawable, visible
 
 ANY_TEXT = st.text(st.characters(codec=None))
 
@@ -46,3 +47,20 @@ def test_ordinary_text_stays_as_it_is(text):
 )
 def test_each_kind_of_character_has_its_picture(text, shown):
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("a ❤\ufe0f b", "a ❤ b"),
+        ("👨\u200d👩\u200d👧 here", "👨👩👧 here"),
+        ("🏳\ufe0f\u200d🌈", "🏳🌈"),
+        ("👍🏽", "👍"),
+        ("🇫🇷 砂浜 नमस्ते", "🇫🇷 砂浜 नमस्ते"),
+    ],
+)
+def test_what_is_drawn_has_as_many_cells_as_its_characters_one_by_one(text, drawn):
+    assert drawable(text) == drawn
+    marks = ("Mn", "Me")
+    cells = [1 + (unicodedata.east_asian_width(c) in "WF") for c in drawn if unicodedata.category(c) not in marks]
+    assert cell_len(drawn) == sum(cells)

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from core.ranking.methods import Method
 from tui.lines import about_caption, columns_line
-from tui.text import visible
+from tui.text import drawable
 from tui.widgets.caption_pane import CaptionPane
 from tui.widgets.hit_list import HitList
 from tui.widgets.importance_pane import ImportancePane
@@ -87,7 +87,7 @@ class AnswerView(Container):
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, folding)
         hits.closer_than = self._closer_than(answer)
-        hits.notice = visible(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
+        hits.notice = drawable(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
         if cursor is not None:
             hits.go_to(cursor)
         elif not same:

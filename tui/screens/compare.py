@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.ranking.methods import METHODS, Method
-from tui.text import visible
+from tui.text import drawable
 from tui.widgets.compare_table import CompareTable, split_shared
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class CompareScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
-        yield Static(Content.assemble(("> ", "bold $text-accent"), visible(self.asked.text)), id="compared-query")
+        yield Static(Content.assemble(("> ", "bold $text-accent"), drawable(self.asked.text)), id="compared-query")
         yield self.overlap_line
         yield self.table
         yield self.full_caption
@@ -77,7 +77,7 @@ class CompareScreen(ModalScreen[int | None]):
         if message.hit is None:
             self.full_caption.update("")
             return
-        pieces = split_shared(visible(self._texts[message.hit.row]), message.hit.shared)
+        pieces = split_shared(drawable(self._texts[message.hit.row]), message.hit.shared)
         self.full_caption.update(Content.assemble(*((text, "underline" if same else "") for text, same in pieces)))
 
     @on(CompareTable.Followed)

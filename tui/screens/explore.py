@@ -21,7 +21,7 @@ from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.answer_view import WIDE_CELLS, AnswerView
 from tui.screens.compare import CompareScreen
 from tui.session import Session, Visit
-from tui.text import one_line, visible
+from tui.text import drawable, one_line, visible
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 from tui.widgets.search_box import SearchBox
@@ -127,7 +127,7 @@ class ExploreScreen(Screen[None]):
         for problem in problems:
             if problem not in self._shown_problems:
                 self._shown_problems.add(problem)
-                self.notify(visible(problem), severity="warning", markup=False)
+                self.notify(drawable(problem), severity="warning", markup=False)
 
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:
@@ -268,7 +268,7 @@ class ExploreScreen(Screen[None]):
         line = self.session.trail_line(self.size.width - 2)
         if self._explorer is not None and len(self.session.trail) < 2:  # it would repeat the search box
             line = self._explorer.opened.captions.understood()
-        self.trail_line.update(visible(line))
+        self.trail_line.update(drawable(line))
         if self.view.answer is not None:
             brief = self.size.width < WIDE_CELLS
             self.timings_line.update(timings_line(self.view.answer, brief=brief))

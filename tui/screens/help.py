@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.keys import KEYS
-from tui.text import visible
+from tui.text import drawable
 
 _READING = """\
 Every caption is a point in the space of the sentence encoder. The list ranks all captions by their cosine distance \
@@ -57,7 +57,7 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, corpus: str) -> None:
         super().__init__()
-        self._corpus = visible(corpus)
+        self._corpus = drawable(corpus)
 
     def compose(self) -> ComposeResult:
         """Yield one scrolling page."""

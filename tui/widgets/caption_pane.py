@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.importance import importance_lines
-from tui.text import visible
+from tui.text import drawable
 
 if TYPE_CHECKING:
     from core.answers import Explanation
@@ -41,12 +41,12 @@ class CaptionPane(Widget):
             pairs = "".join(f"  {each}" for each in _pairs(agreement))
             about = " · ".join(self.about.splitlines()[:2])
             return Content.assemble(
-                visible(self.caption), (pairs, "$primary"), "  ", (visible(about), "$foreground-muted")
+                drawable(self.caption), (pairs, "$primary"), "  ", (drawable(about), "$foreground-muted")
             )
         lines = [
             Content.styled("UNDER THE CURSOR", "bold"),
-            Content(visible(self.caption)),
-            *(Content.styled(visible(line), "$foreground-muted") for line in self.about.splitlines()),
+            Content(drawable(self.caption)),
+            *(Content.styled(drawable(line), "$foreground-muted") for line in self.about.splitlines()),
         ]
         if agreement:
             lines.append(Content.styled("FEATURES IN COMMON, BY WORD", "bold"))
@@ -63,4 +63,4 @@ class CaptionPane(Widget):
 def _pairs(agreement: Agreement | None) -> list[str]:
     """Describe the strongest pairs of words as `query ~ hit` with their share of the cosine."""
     pairs = agreement.pairs[:_PAIRS] if agreement else ()
-    return [f"{visible(pair.query)} ~ {visible(pair.hit)} {pair.share:.0%}" for pair in pairs]
+    return [f"{drawable(pair.query)} ~ {drawable(pair.hit)} {pair.share:.0%}" for pair in pairs]

@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from core.ranking.methods import SHORT_NAMES, Method
 from tui.keys import LIST_KEYS
-from tui.text import fit, visible
+from tui.text import drawable, fit
 
 if TYPE_CHECKING:
     from core.ranking.comparison import ComparedHit, Comparison
@@ -155,7 +155,7 @@ class CompareTable(ScrollView, can_focus=True):
             return [Segment(fit(f"     {value or 0:.4f}"[:11] + "  " + "  ".join(ranks), width), muted)]
         if self.comparison is not None and hit.row == self.comparison.row:
             base += self._style("compare--query")
-        text = fit(visible(self._texts[hit.row]), max(1, width - 5))
+        text = fit(drawable(self._texts[hit.row]), max(1, width - 5))
         drawn = [
             Segment(piece, base + Style(underline=True) if is_shared else base)
             for piece, is_shared in split_shared(text, hit.shared)

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.keys import LIST_KEYS
-from tui.text import bar, fit, visible
+from tui.text import bar, drawable, fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,7 +186,7 @@ class HitList(ScrollView, can_focus=True):
         here = at == self.cursor
         base = plain + self._style("hit-list--cursor") if here else plain
         muted = base if here else base + self._style("hit-list--rank")
-        text, others = visible(self.texts[row]), self._others(row)
+        text, others = drawable(self.texts[row]), self._others(row)
         if row == self.query_row:
             base += self._style("hit-list--query")
         digits = max(4, len(str(len(self.ranking))) + 1)

@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.importance import importance_lines
-from tui.text import visible
+from tui.text import drawable
 
 if TYPE_CHECKING:
     from core.query import Query
@@ -36,7 +36,7 @@ class ImportancePane(Widget):
         lines = [Content.styled("SUM OF", "bold")]
         each = (self.most_words + 1) // len(query.terms) - 2  # minus the name of the term and the sentence marks
         for term in query.terms:
-            lines.append(Content.styled(f"{term.weight:+g} × {visible(term.text)}", "bold"))
+            lines.append(Content.styled(f"{term.weight:+g} × {drawable(term.text)}", "bold"))
             if each > 1:
                 lines += importance_lines(term.tokens, term.marks_importance, most_words=each)
         return Content("\n").join(lines)

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import ProgressBar, Static
 
-from tui.text import visible
+from tui.text import drawable
 
 if TYPE_CHECKING:
     from core.assets import AssetError
@@ -30,7 +30,7 @@ class LoadingPane(Vertical):
 
     def show(self, progress: Progress, line: str) -> None:
         """Show the progress, with `line` as its description."""
-        self.query_one("#stage", Static).update(visible(line))
+        self.query_one("#stage", Static).update(drawable(line))
         self.query_one(ProgressBar).update(total=progress.total or None, progress=progress.done)
 
 
@@ -47,12 +47,12 @@ class ErrorPane(Widget):
             return ""
         lines = [
             Content.styled("This file or setting cannot be used", "bold $text-error"),
-            Content(visible(self.error.path)),
+            Content(drawable(self.error.path)),
         ]
         error = self.error
         for label, text in (("found", error.found), ("expected", error.expected), ("what to do", error.advice)):
             if text:
-                lines.append(Content.assemble((f"{label:<11}", "bold"), visible(text)))
+                lines.append(Content.assemble((f"{label:<11}", "bold"), drawable(text)))
         keys = "r: random caption · /: type another text · q: quit" if self.can_go_on else "q: quit"
         lines += [Content(""), Content.styled(keys, "$text-muted")]
         return Content("\n").join(lines)

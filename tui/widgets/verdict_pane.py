@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from core.ranking.methods import BY_WORDS, Method
-from tui.text import visible
+from tui.text import drawable
 
 if TYPE_CHECKING:
     from core.answers import Answer
@@ -43,17 +43,19 @@ class VerdictPane(Widget):
             return Content.styled("The verdict on the query appears here.", "$foreground-muted")
         level = _level(verdict, self.answer.method)
         if self.one_line:
-            return Content.assemble(level, *(f" · {visible(reason[2:])}" for reason in verdict.reasons))
+            return Content.assemble(level, *(f" · {drawable(reason[2:])}" for reason in verdict.reasons))
         lines = [level]
         if self.calibration is not None and not self.brief:
             content = self.answer.query.count_content_words(without_vector=self.answer.method in BY_WORDS)
             lines += curve(self.calibration, content, self.answer.method)
-        lines += [Content.assemble((reason[0], _REASONS[reason[0]]), visible(reason[1:])) for reason in verdict.reasons]
+        lines += [
+            Content.assemble((reason[0], _REASONS[reason[0]]), drawable(reason[1:])) for reason in verdict.reasons
+        ]
         if verdict.level not in ("reliable", None):
             query = self.answer.query
             typed = query.row is None and query.known > 0  # no other method ranks a sum
             advice = verdict.advice or ("c compares the methods" if typed and verdict.in_corpus is not False else "")
-            lines += [Content.styled(f"→ {visible(advice)}", "$text-accent")] if advice else []
+            lines += [Content.styled(f"→ {drawable(advice)}", "$text-accent")] if advice else []
         if self.measuring:
             lines.append(Content.styled(f"({self.measuring})", "$foreground-muted"))
         return Content("\n").join(lines)
