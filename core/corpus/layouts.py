@@ -31,9 +31,11 @@ def read_table(path: Path, options: ReadOptions) -> Table:
     """
     if path.is_dir():
         raise AssetError(path, "is a folder", expected="a file of captions", advice="name the file in it")
+    if options.layout is None and _is_parquet(path):
+        return _read_parquet(path, path)  # in place: its pictures may take gigabytes
     data = read_bytes(path)
     if options.layout == "parquet" or (options.layout is None and data.startswith(_PARQUET)):
-        return _read_parquet(data, path)
+        return _read_parquet(io.BytesIO(data), path)
     text = decode(data, path, encoding=options.encoding)
     if not text:
         raise empty(path)
@@ -51,6 +53,14 @@ def read_table(path: Path, options: ReadOptions) -> Table:
     if separator is None:
         return _read_lines(lines, path, sure=options.layout == "lines")
     return read_delimited(lines, path, separator=separator, header=options.header)
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET)) == _PARQUET
+    except OSError:
+        return False  # standard input; what cannot be read is an error later
 
 
 def _read_json(text: str, lines: list[str], path: Path, *, is_document: bool, also_texts: bool) -> Table:
@@ -80,20 +90,20 @@ def _read_lines(lines: list[str], path: Path, *, sure: bool) -> Table:
     return Table(layout="a caption a line", columns={"1": list(lines)}, texts="1", lines=range(1, len(lines) + 1))
 
 
-def _read_parquet(data: bytes, path: Path) -> Table:
+def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
     """Read the columns of a Parquet file that may hold captions, ids or images; of a picture, only its path."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(io.BytesIO(data))
+        schema = pq.read_schema(source)
         names = [field.name for field in schema if _is_readable(field.type)]
         paths = [f"{field.name}.path" for field in schema if field.name not in names and _has_path(field.type)]
         if not names:
             found = f"no column of it holds texts: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
             raise AssetError(path, found, advice="save the captions as a column of strings")
-        frame = pd.read_parquet(io.BytesIO(data), columns=names + paths[:1], dtype_backend="pyarrow")
+        frame = pd.read_parquet(source, columns=names + paths[:1], dtype_backend="pyarrow")
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
         found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
         raise AssetError(path, found, advice="copy or download it again") from error
