@@ -112,7 +112,7 @@ class Captions:
         else:
             numbers = [lines[row] for row in rows]
             if groups is not None and kind_of_column(groups) == "file":
-                parts = [image_of_part(str(group)) for group in groups]
+                parts = [None if group is None else image_of_part(str(group)) for group in groups]
                 ids = groups if ids is None and parts != groups else ids
                 groups = parts
         if without := len(table) - len(set(rows)) - len(unreadable):
@@ -151,7 +151,9 @@ def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]
             if parts is None:
                 unreadable.append(row)
                 break
-            before = {text for others in found.values() for text in others}  # a caption that stands in two columns
+            before = set()
+            if len({isinstance(column[row], list) for column, _ in columns}) > 1:  # one caption, and a list with it
+                before = {text for others in found.values() for text in others}
             found[number] = [text for text in map(tidy, parts) if text not in before]
         else:
             texts += (new := [text for parts in found.values() for text in parts])

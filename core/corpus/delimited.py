@@ -17,6 +17,8 @@ from core.corpus.text_files import empty
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
 _MOST_BROKEN = 0.1
 _NEARLY_ALL = 0.95
+_DIGITS_OF_AN_ID = 5  # at least one of them has so many
+_THOUSANDS = re.compile(r"\d+,\d")
 _ROWS_OF_NUMBERS = 10  # that begin with a number, before it is taken for an id: `2 dogs` may be a caption
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 _RULE = re.compile(r":?-{2,}:?")
@@ -149,12 +151,18 @@ def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
         i for i, kind in others if kind == "word" and is_label([row.fields[i] for row in rows if len(row.fields) > i])
     }
     known = all(kind in REFERENCES or kind == "empty" or i in labels for i, kind in others)
-    is_told = any(kind in wanted for _, kind in others) or (separator in ("\t", "|") and bool(labels))
+    is_told = any(kind in wanted for _, kind in others) or (separator == "\t" and bool(labels))
+    if separator in BEHIND_A_NAME:
+        is_told = is_told and not any(mark in row.fields[0] for row in rows for mark in "\t,;|")
+    if separator == " " and shape.kinds[0] == "number":
+        is_told = is_told and max(len(row.fields[0]) for row in rows) >= _DIGITS_OF_AN_ID
     return (known or shape.header is not None) and is_told
 
 
 def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
     """Tell whether commas or semicolons are followed by blanks, as in a text, and no name or number comes first."""
+    if separator == "," and 2 * sum(map(bool, map(_THOUSANDS.match, sample))) > len(sample):
+        return True
     if separator not in (",", ";") or shape.kinds[0] in REFERENCES or shape.header is not None:
         return False
     text = "\n".join(sample)
@@ -187,8 +195,8 @@ def _swallowed(inside: Sequence[Row], shape: Shape, path: Path) -> bool:
     Raises:
         AssetError: Some are and some are not.
     """
-    if len(shape.names) == 1:
-        return False
+    if len(shape.names) == 1 or any(text.strip() == '"' for row in inside[1:] for text in row.fields):
+        return False  # a lone quote closes a text that ends with a line break
     fitting = [shape.fits(row.fields) and all(text.strip() for text in row.fields) for row in inside]
     if not any(fitting[1:]):
         return False

@@ -286,6 +286,8 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
     if len(lists) > 1:
         found = f"holds several lists: {', '.join(lists)}"
         raise AssetError(path, found, advice="save the one that you mean as a file of its own")
+    if not lists and len(document) == 1 and isinstance(document[only := next(iter(document))], list):
+        lists = [only] if kind_of(only) == "word" else []
     if not lists:
         return None
     entries = document[lists[0]]
@@ -311,7 +313,10 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     keys_are_images = kind_of_column(list(document)) in REFERENCES
     kinds = {type(value) for value in values}
     if kinds == {dict}:
-        table = table_of_objects([{"image": name} | (value or {}) for name, value in document.items()], "")
+        objects = [value or {} for value in document.values()]
+        if all(any(map(is_reference_name, each)) for each in objects if each):  # they name their images themselves
+            return table_of_objects(objects, "JSON object of objects")
+        table = table_of_objects([{"image": name} | each for name, each in zip(document, objects, strict=True)], "")
     elif kinds and kinds <= {str, list} and (keys_are_images or kinds == {list}):
         table = Table(layout="", columns={"image": list(document), "caption": list(document.values())})
     else:

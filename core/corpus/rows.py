@@ -51,7 +51,7 @@ def split_rows(lines: Sequence[str], separator: str) -> list[Row]:
         if line.strip():
             rows.append(Row(number + 1, number + 1 + count, fields))
         number += count
-    return _without_quoted_columns(rows) if separator == "\t" else rows
+    return _without_quoted_columns(rows, lines) if separator == "\t" else rows
 
 
 def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[str], int] | None:
@@ -79,12 +79,13 @@ def _unquoted_if_needed(raw: str, unquoted: str) -> str:
     return unquoted if '""' in raw[1:-1] or "," in raw else raw
 
 
-def _without_quoted_columns(rows: list[Row]) -> list[Row]:
+def _without_quoted_columns(rows: list[Row], lines: Sequence[str]) -> list[Row]:
     """Remove the quotes around the fields of columns that are all quoted."""
-    if not any('"' in field for row in rows[:2] for field in row.fields):
+    if not any('"' in lines[row.start - 1] for row in rows[:2]):
         return rows
-    width = max(len(row.fields) for row in rows)
-    columns = [[row.fields[i].strip() for row in rows if len(row.fields) > i] for i in range(width)]
+    raw = [split_line(lines[row.start - 1], "\t") if row.is_one_line else row.fields for row in rows]
+    width = max(map(len, raw))
+    columns = [[fields[i].strip() for fields in raw if len(fields) > i] for i in range(width)]
     quoted = {
         i for i, column in enumerate(columns) if sum(map(_is_quoted, column[1:])) >= _NEARLY_ALL * len(column[1:])
     }

@@ -43,6 +43,9 @@ class Shape:
         if all(not any(map(str.strip, row.fields[len(sample[0].fields) :])) for row in sample):
             count = min(count, len(sample[0].fields))  # the rows end with separators that the header lacks
         above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
+        named = (n for n, row in enumerate(sample[:_ROWS_ABOVE]) if n >= above and len(row.fields) == count)
+        below = {n: _columns(sample[n].fields, _kinds([row.fields for row in sample[n + 1 :]], count)) for n in named}
+        above = next((n for n, columns in below.items() if len(columns) > 1 and _names_columns(columns)), above)
         first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
         kinds = _kinds(rest, len(first.fields))
         usual = not rest or len(first.fields) == count
@@ -107,8 +110,7 @@ class _Column(NamedTuple):
 
 def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> bool:
     """Tell whether the first row names columns: by a usual name, or by names where other rows have something else."""
-    columns = [_Column(field.strip(), kind_of(field), kind) for field, kind in zip(fields, kinds, strict=True)]
-    columns = [column for column in columns if column.field or column.kind != "empty"]
+    columns = _columns(fields, kinds)
     names = [column.field for column in columns if column.field]
     if len(columns) > 1 and names == [str(n) for n in range(len(names))]:
         return True  # the numbers that pandas gives to columns without names
@@ -119,11 +121,22 @@ def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> 
     return _has_usual_name(columns) or (usual and _differs_from_rows(columns, names))
 
 
+def _columns(fields: Sequence[str], kinds: Sequence[Kind]) -> list[_Column]:
+    """Pair the fields of a row with the kinds below them, without columns that are empty everywhere."""
+    columns = [_Column(field.strip(), kind_of(field), kind) for field, kind in zip(fields, kinds, strict=True)]
+    return [column for column in columns if column.field or column.kind != "empty"]
+
+
+def _names_columns(columns: Sequence[_Column]) -> bool:
+    """Tell whether two columns have usual names."""
+    return sum(is_caption_name(field) or is_reference_name(field) for field, _, _ in columns) > 1
+
+
 def _has_usual_name(columns: Sequence[_Column]) -> bool:
     """Tell whether two columns have usual names, or one that its rows bear out."""
     if any(len(field.split()) > _WORDS_OF_A_USUAL_NAME for field, _, _ in columns):
         return False
-    if sum(is_caption_name(field) or is_reference_name(field) for field, _, _ in columns) > 1:
+    if _names_columns(columns):
         return True
     sentences = ("text", "mixed", "list", "object", "empty", *(["word"] if len(columns) > 1 else []))
     return any(
@@ -140,8 +153,8 @@ def _differs_from_rows(columns: Sequence[_Column], names: Sequence[str]) -> bool
         return False
     if any(kind in ("number", "file") and own != "empty" for _, own, kind in columns):
         return True
-    above_texts = [field for field, _, kind in columns if kind == "text"]
-    return bool(above_texts) and all(len(field.split()) == 1 for field in above_texts)
+    above_texts = [own for _, own, kind in columns if kind == "text"]
+    return bool(above_texts) and all(own in ("word", "code") for own in above_texts)
 
 
 def _distinct(fields: Sequence[str]) -> list[str]:

@@ -180,7 +180,10 @@ def _check(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if tuple(tensor.shape) != shape:
             found = f"{key} is {tuple(tensor.shape)}"
             raise AssetError(path, found, expected=f"{shape}, to match the other tensors", advice=_ADVICE)
-        if not tensor.isfinite().all():
+        if tensor.layout is not torch.strided or tensor.is_meta or not tensor.is_floating_point():
+            found = f"{key} is no array of numbers with a fraction ({tensor.dtype}, {tensor.layout}, {tensor.device})"
+            raise AssetError(path, found, expected="float32 or float16", advice=_ADVICE)
+        if not tensor.float().isfinite().all():
             raise AssetError(path, f"{key} holds numbers that are not finite", advice=_ADVICE)
-        if "weight" in key and not tensor.any():
+        if "weight" in key and not tensor.float().any():
             raise AssetError(path, f"{key} holds nothing but zeros", advice=_ADVICE)

@@ -354,7 +354,7 @@ def test_a_parquet_file_indexed_by_image_keeps_the_images(tmp_path):
         ({"annotations": {"1": "a kite"}}, 'no list of objects under "annotations"'),
         ({"annotations": ["a kite"]}, 'no list of objects under "annotations"'),
         ({"annotations": [{"caption": "a kite"}, 5]}, 'no list of objects under "annotations"'),
-        ({"images": []}, "no column holds sentences"),
+        ({"images": []}, "holds no captions"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}]}, "no column holds sentences"),
         ({"train": [{"caption": "a kite"}], "val": [{"caption": "a boat"}]}, "several lists: train, val"),
         ({"version": 1, "about": None}, "no layout with captions"),

@@ -89,6 +89,38 @@ def test_what_was_once_read_wrongly_is_read_rightly(tmp_path, name):
     assert list(captions.broken) == []
 
 
+MORE = {
+    "urls.csv": ("http://a.org/1.jpg,A dog runs.,train\nhttp://a.org/2.jpg,Two cats sleep.,train\n", None),
+    "thousands.txt": ("10,000 dogs run\n20,000 cats sleep\n", ["10,000 dogs run", "20,000 cats sleep"]),
+    "counts.txt": ("2 dogs run\n3 cats sit\n" * 6, ["2 dogs run", "3 cats sit"] * 6),
+    "getty.txt": ("A dog runs | Getty\n" * 6, ["A dog runs | Getty"] * 6),
+    "chinese.csv": ("一只狗在海滩上奔跑\n一只猫在睡觉\n", ["一只狗在海滩上奔跑", "一只猫在睡觉"]),
+    "quoted.tsv": ('image\tcaption\n"1.jpg"\t"A dog, wet"\n"2.jpg"\t"A cat"\n', ["A dog, wet", "A cat"]),
+    "equal.csv": ("image,caption_0,caption_1\n1.jpg,A dog runs,A dog runs\n", ["A dog runs"] * 2),
+    "texts.json": ('{"data": ["A dog", "A cat"]}', ["A dog", "A cat"]),
+    "lists.json": ('{"data": [["1.jpg", "A dog"], ["2.jpg", "A cat"]]}', ["A dog", "A cat"]),
+    "title.csv": ("Export from X,,\nimage,caption,n\n" + "0.jpg,A man sits,0\n" * 20, ["A man sits"] * 20),
+    "comment.csv": ("# made by me, 2020\nimage,caption\n" + "0.jpg,A man sits\n" * 20, ["A man sits"] * 20),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_deceives_is_read_rightly_or_asked_for(tmp_path, name):
+    data, texts = MORE[name]
+    if texts is None:
+        refused(tmp_path / name, data, "may hold the captions")
+    else:
+        assert list(read(tmp_path / name, data).texts) == texts
+
+
+def test_missing_images_are_no_image_and_images_named_inside_are_used(tmp_path):
+    objects = [{"image": "1.jpg", "caption": "A dog"}, {"image": None, "caption": "A cat"}]
+    captions = read(tmp_path / "a.json", json.dumps(objects))
+    assert [captions.group(row) for row in range(2)] == ["1.jpg", None]
+    indexed = {str(n): {"image_id": 7, "caption": text} for n, text in enumerate(TEXTS)}
+    assert read(tmp_path / "b.json", json.dumps(indexed)).images == 1
+
+
 REFUSED = {
     "no image names.json": ('{"version":"1.0","a.jpg":["A dog."],"b.jpg":["A cat."]}', "no layout with captions"),
     "uneven.json": (
@@ -281,6 +313,8 @@ def test_a_line_break_at_the_end_of_a_quoted_caption_is_not_worth_a_word(tmp_pat
     captions = read(tmp_path / "a.csv", 'id,caption\n1,"A dog\n"\n2,A cow\n')
     assert list(captions.texts) == ["A dog", "A cow"]
     assert captions.not_understood() == []
+    captions = read(tmp_path / "b.csv", 'caption,image\n"A dog runs.\n",1.jpg\nA cat.,2.jpg\n')
+    assert list(captions.texts) == ["A dog runs.", "A cat."]
 
 
 def test_quoted_lines_that_may_be_rows_or_one_caption_are_refused_and_the_advice_helps(tmp_path):

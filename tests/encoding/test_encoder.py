@@ -292,6 +292,13 @@ def test_an_lstm_under_another_name_is_read_once_it_is_renamed(setup, tmp_path):
     np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, "sparse", "meta"])
+def test_tensors_that_are_no_dense_numbers_with_a_fraction_are_refused(setup, tmp_path, kind):
+    changed = {name: value.to_sparse() if kind == "sparse" else value.to(kind) for name, value in setup.weights.items()}
+    torch.save(changed, tmp_path / "other.pkl")
+    refused(tmp_path / "other.pkl", "is no array of numbers with a fraction")
+
+
 def test_two_encoders_in_a_file_are_told(setup, tmp_path):
     state = {f"{name}.{key}": value for name in ("one", "two") for key, value in setup.weights.items()}
     torch.save(state, tmp_path / "two.pkl")
