@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.encoding.text_encoder import TextEncoder
-from core.encoding.weights import choose_device, choose_dtype, read_weights
+from core.encoding.weights import choose_device, choose_dtype, listed, read_weights
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.rankers import Rankers
@@ -321,7 +320,7 @@ class Opened:
             have = "caption has" if wordless == 1 else "captions have"
             problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
         if self.text_encoder.is_loaded and (others := self.text_encoder.sentence_encoder.passed_over):
-            problems.append(f"{assets.weights.name} also holds {_listed(others)}, which is no part of the encoder")
+            problems.append(f"{assets.weights.name} also holds {listed(others)}, which is no part of the encoder")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems
@@ -341,10 +340,6 @@ class Opened:
 
     def _meter(self, rankers: Rankers) -> SignalMeter:
         return SignalMeter(self.matrix.rows, bm25=rankers.lexical.bm25, images=self.images)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _captions_name(setup: Setup, captions: Captions) -> str:

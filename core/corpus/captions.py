@@ -39,7 +39,7 @@ class Captions:
     urls: dict[Any, str]
     """Image URL by group; empty when the file has none."""
     layout: str = ""
-    """What the file was recognised as, in words: `Karpathy JSON, images by cocoid`."""
+    """What the file was recognised as, in words: `Karpathy JSON`."""
     empty: int = 0
     """Number of empty texts; they keep their rows."""
     broken: Sequence[int] = ()
@@ -143,20 +143,20 @@ def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]
     rows: list[int] = []
     unreadable: list[int] = []
     for row in range(len(table)):
-        found: dict[int, list[str]] = {}
-        for number, (values, kind) in enumerate(columns):
-            if kind_of(values[row]) == "empty" and len(columns) > 1:
-                continue
-            parts = texts_of(values[row], kind)
+        values = [(column[row], kind) for column, kind in columns]
+        if len(columns) > 1:
+            values = [(value, kind) for value, kind in values if kind_of(value) != "empty"]
+        is_repeated = len({isinstance(value, list) for value, _ in values}) > 1  # one caption, and a list with it
+        new: list[str] = []
+        for value, kind in values:
+            parts = texts_of(value, kind)
             if parts is None:
                 unreadable.append(row)
                 break
-            before = set()
-            if len({isinstance(column[row], list) for column, _ in columns}) > 1:  # one caption, and a list with it
-                before = {text for others in found.values() for text in others}
-            found[number] = [text for text in map(tidy, parts) if text not in before]
+            before = set(new) if is_repeated else set()
+            new += [text for text in map(tidy, parts) if text not in before]
         else:
-            texts += (new := [text for parts in found.values() for text in parts])
+            texts += new
             rows += [row] * len(new)
     return texts, rows, unreadable
 

@@ -11,11 +11,10 @@ from core.assets import AssetError
 from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of
 from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, split_line, split_rows
 from core.corpus.shape import SAMPLE, Shape
-from core.corpus.table import Table, is_caption_name, is_reference_name
+from core.corpus.table import MOST_BROKEN, Table, is_caption_name, is_reference_name
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
-_MOST_BROKEN = 0.1
 _NEARLY_ALL = 0.95
 _DIGITS_OF_AN_ID = 5  # at least one of them has so many
 _THOUSANDS = re.compile(r"\d+,\d")
@@ -68,7 +67,7 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     if not rows:
         raise empty(path)
     shape = Shape.of(rows, header=header)
-    body = rows[shape.above + (shape.header is not None) :]
+    body = shape.body(rows)
     kept: list[Row] = []
     broken = [row.start for row in rows[: shape.above]]
     surplus: list[int] = []
@@ -97,7 +96,7 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     misfits = {n for n, row in enumerate(kept) if row.fields == repeated or _is_misplaced(row.fields, shape.kinds)}
     broken = sorted([*broken, *(kept[n].start for n in misfits)])
     kept = [row for n, row in enumerate(kept) if n not in misfits]
-    if len(broken) - shape.above > _MOST_BROKEN * len(body):
+    if len(broken) - shape.above > MOST_BROKEN * len(body):
         found = f"{len(broken):,} of {len(body):,} rows have not {len(shape.names)} columns between {separator!r}"
         advice = f"mend line {broken[0]:,}, or name what is between columns with --separator; "
         advice += "if each line is a caption, use --layout lines"
@@ -124,7 +123,7 @@ def listed(numbers: Sequence[int]) -> str:
 
 def _fitting(rows: Sequence[Row], shape: Shape, separator: str) -> float:
     """Return the share of rows that fit a shape or can be mended."""
-    body = rows[shape.above + (shape.header is not None) :]
+    body = shape.body(rows)
     fitting = sum(shape.fits(row.fields) or shape.mend(row.fields, separator) is not None for row in body)
     return fitting / len(body) if body else 1.0
 

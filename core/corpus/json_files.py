@@ -10,10 +10,9 @@ from typing import Any
 
 from core.assets import AssetError
 from core.corpus.kinds import REFERENCES, kind_of, kind_of_column
-from core.corpus.table import Table, is_caption_name, is_reference_name, table_of_objects
+from core.corpus.table import MOST_BROKEN, Table, is_caption_name, is_reference_name, table_of_objects
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
-_MOST_BROKEN = 0.1
 _ACCEPTED = "COCO captions, or a layout that docs/files.md lists"
 _BETWEEN = re.compile(r"[\s,]*")
 
@@ -134,7 +133,7 @@ def _table_of_values(
     if not kept:
         found = f"{item} {broken[0]:,} is no JSON object, list or text" if broken else "holds no captions"
         raise AssetError(path, found, expected='objects such as {"caption": "..."}', advice="check the file")
-    if len(broken) > _MOST_BROKEN * (len(kept) + len(broken)):
+    if len(broken) > MOST_BROKEN * (len(kept) + len(broken)):
         found = (
             f"{len(broken):,} of {len(kept) + len(broken):,} are broken or cut off; the first is {item} {broken[0]:,}"
         )
@@ -188,7 +187,7 @@ def _coco(document: dict[str, Any], path: Path) -> Table:
     entries = annotations if isinstance(annotations, list) else []
     annotations = [entry for entry in entries if isinstance(entry, dict)]
     broken = [number for number, entry in enumerate(entries, 1) if not isinstance(entry, dict)]
-    if not annotations or len(broken) > _MOST_BROKEN * len(entries):
+    if not annotations or len(broken) > MOST_BROKEN * len(entries):
         raise AssetError(path, 'no list of objects under "annotations"', expected="COCO captions JSON", advice=advice)
     if not any("caption" in annotation for annotation in annotations):
         found, first = 'the annotations have no "caption"', annotations[0]

@@ -43,9 +43,8 @@ class Shape:
         if all(not any(map(str.strip, row.fields[len(sample[0].fields) :])) for row in sample):
             count = min(count, len(sample[0].fields))  # the rows end with separators that the header lacks
         above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
-        named = (n for n, row in enumerate(sample[:_ROWS_ABOVE]) if n >= above and len(row.fields) == count)
-        below = {n: _columns(sample[n].fields, _kinds([row.fields for row in sample[n + 1 :]], count)) for n in named}
-        above = next((n for n, columns in below.items() if len(columns) > 1 and _names_columns(columns)), above)
+        full = [n for n, row in enumerate(sample[:_ROWS_ABOVE]) if n >= above and len(row.fields) == count]
+        above = next((n for n in full if _names_columns(sample[n].fields)), above)
         first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
         kinds = _kinds(rest, len(first.fields))
         usual = not rest or len(first.fields) == count
@@ -55,6 +54,10 @@ class Shape:
         count = _column_count(fields)
         kinds = _kinds(fields, count)
         return cls([str(number + 1) for number in range(count)], kinds, None, above, _only_text(kinds))
+
+    def body(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows below the header and what stands above it."""
+        return rows[self.above + (self.header is not None) :]
 
     def fits(self, fields: Sequence[str]) -> bool:
         """Tell whether a row has the right number of fields, with references where the other rows have them."""
@@ -127,16 +130,16 @@ def _columns(fields: Sequence[str], kinds: Sequence[Kind]) -> list[_Column]:
     return [column for column in columns if column.field or column.kind != "empty"]
 
 
-def _names_columns(columns: Sequence[_Column]) -> bool:
-    """Tell whether two columns have usual names."""
-    return sum(is_caption_name(field) or is_reference_name(field) for field, _, _ in columns) > 1
+def _names_columns(fields: Sequence[str]) -> bool:
+    """Tell whether two fields are usual names of columns."""
+    return sum(is_caption_name(field) or is_reference_name(field) for field in fields) > 1
 
 
 def _has_usual_name(columns: Sequence[_Column]) -> bool:
     """Tell whether two columns have usual names, or one that its rows bear out."""
     if any(len(field.split()) > _WORDS_OF_A_USUAL_NAME for field, _, _ in columns):
         return False
-    if _names_columns(columns):
+    if _names_columns([field for field, _, _ in columns]):
         return True
     sentences = ("text", "mixed", "list", "object", "empty", *(["word"] if len(columns) > 1 else []))
     return any(

@@ -15,6 +15,9 @@ Layout = Literal["lines", "table", "json", "jsonl", "parquet"]
 LAYOUTS = get_args(Layout)
 """`lines`: a caption a line; `table`: columns between separators; `json`: one document; `jsonl`: an object a line."""
 
+MOST_BROKEN = 0.1
+"""A file with a larger share of broken rows has another layout, and is refused."""
+
 _TEXT_NAMES = ("caption", "text", "sentence", "raw", "description", "comment", "title", "prompt", "query")
 _NUMBERED = ("caption", "description", "comment", "raw")  # not: two numbered sentences are often a pair
 _ID_NAMES = ("id", "caption_id", "sentid", "annotation_id", "uid", "key")

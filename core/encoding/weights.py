@@ -103,11 +103,16 @@ def read_weights(path: Path) -> Weights:
     others = [key for key in state if key not in {prefix + known for known in KEYS}]
     if foreign := [key for key in others if not _NO_PART.match(key.removeprefix(prefix)) and not _NO_PART.match(key)]:
         meaning = next(text for pattern, text in _MEANINGS if re.search(pattern, foreign[0]))
-        found = f"holds {', '.join(foreign[:3])}{' ...' if len(foreign) > 3 else ''} beside the encoder's tensors"
+        found = f"holds {listed(foreign)} beside the encoder's tensors"
         raise AssetError(path, f"{found}: {meaning}", expected=_EXPECTED, advice=_OTHER_ENCODER)
     checked = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
     _check(checked, path)
     return Weights(checked, tuple(beside + others))
+
+
+def listed(names: Sequence[str]) -> str:
+    """List the first three names: `classifier.weight, classifier.bias`."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _load(path: Path) -> object:
@@ -156,10 +161,10 @@ def _state_dict(loaded: dict[str, object]) -> tuple[dict[str, object], list[str]
 def _lacking(missing: Sequence[str], state: dict[str, object], path: Path) -> AssetError:
     """Describe a state dict without the encoder's tensors: what is missing and what is there instead."""
     shapes = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, torch.Tensor)}
-    there = ", ".join(f"{key} {shape}" for key, shape in list(shapes.items())[:3])
+    there = listed([f"{key} {shape}" for key, shape in shapes.items()])
     recurrent = [shape for key, shape in shapes.items() if re.search(r"weight_hh_l0$", key) and len(shape) == 2]
     gates = {rows // columns for rows, columns in recurrent if columns}
-    found = f"lacks {missing[0]}; holds {there or 'no tensors'}{' ...' if len(shapes) > 3 else ''}"
+    found = f"lacks {missing[0]}; holds {there or 'no tensors'}"
     if len(missing) < len(KEYS) and all("_reverse" in key for key in missing):
         found += ": an LSTM of one direction"
     elif gates in ({3}, {1}):
@@ -183,7 +188,8 @@ def _check(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if tensor.layout is not torch.strided or tensor.is_meta or not tensor.is_floating_point():
             found = f"{key} is no array of numbers with a fraction ({tensor.dtype}, {tensor.layout}, {tensor.device})"
             raise AssetError(path, found, expected="float32 or float16", advice=_ADVICE)
-        if not tensor.float().isfinite().all():
+        numbers = tensor.float()
+        if not numbers.isfinite().all():
             raise AssetError(path, f"{key} holds numbers that are not finite", advice=_ADVICE)
-        if "weight" in key and not tensor.float().any():
+        if "weight" in key and not numbers.any():
             raise AssetError(path, f"{key} holds nothing but zeros", advice=_ADVICE)

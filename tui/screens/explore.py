@@ -64,6 +64,7 @@ class ExploreScreen(Screen[None]):
         self.asker = Asker(self.post_message)
         self._explorer: Explorer | None = None
         self._explained: tuple[int, int | None] | None = None  # question serial and row of the last explanation request
+        self._understood = ""  # what was understood of the captions file
         self._shown_problems: set[str] = set()
         self._settling: Timer | None = None
 
@@ -92,6 +93,7 @@ class ExploreScreen(Screen[None]):
     def open(self, explorer: Explorer) -> None:
         """Show the list and ask the text that was typed while loading, or a random caption if there is none."""
         self._explorer = explorer
+        self._understood = explorer.opened.captions.understood()
         self.view.open(explorer.opened)
         self.refresh_bindings()
         self._show_header()
@@ -266,8 +268,8 @@ class ExploreScreen(Screen[None]):
     @on(Resize)
     def _show_lines(self) -> None:
         line = self.session.trail_line(self.size.width - 2)
-        if self._explorer is not None and len(self.session.trail) < 2:  # it would repeat the search box
-            line = self._explorer.opened.captions.understood()
+        if len(self.session.trail) < 2:  # it would repeat the search box
+            line = self._understood or line
         self.trail_line.update(drawable(line))
         if self.view.answer is not None:
             brief = self.size.width < WIDE_CELLS
