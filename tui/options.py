@@ -37,7 +37,7 @@ class Options:
     text_column: tuple[str, ...] | None = None
     id_column: str | None = None
     group_column: str | None = None
-    no_header: bool | None = None
+    header: bool | None = None
     separator: str | None = None
     encoding: str | None = None
 
@@ -65,7 +65,7 @@ class Options:
             text_columns=self.text_column or (),
             id_column=self.id_column,
             group_column=self.group_column,
-            header=False if self.no_header else None,
+            header=self.header,
             separator=self.separator,
             encoding=self.encoding,
         )
@@ -151,7 +151,7 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--text-column", str, "Column that contains captions; repeat it for several. From 1 without a header."),
     ("--id-column", str, "Column that contains the caption ids."),
     ("--group-column", str, "Column that contains the image ids, equal for captions of one image."),
-    ("--no-header", bool, "The first row of the table is a row like the others."),
+    ("--header/--no-header", bool, "Whether the first row of a table names its columns (default: recognised)."),
     ("--separator", str, "What stands between the columns of a table, such as ; or tab."),
     ("--encoding", str, "Encoding of the captions file, such as cp1252 (default: UTF-8, or as its first bytes say)."),
 ]
@@ -160,10 +160,10 @@ _OPTIONS: list[tuple[str, Any, str]] = [
 def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a command; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, kind, text in reversed(_OPTIONS):
-        variable = "INFERSENT_TUI_" + name.removeprefix("--").replace("-", "_").upper()
+        variable = "INFERSENT_TUI_" + name.split("/")[0].removeprefix("--").replace("-", "_").upper()
         how: dict[str, Any] = {"type": kind}
         if kind is bool:
-            how = {"is_flag": True, "default": None}
+            how["default"] = None
         elif name == "--text-column":
             how["multiple"] = True
         option = click.option(name, help=text, callback=_store, envvar=variable, expose_value=False, **how)

@@ -133,8 +133,8 @@ class Captions:
 
 def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]:
     """Return the captions of all rows, (N,), the row of each, and the rows that hold something else than captions."""
-    columns = [(table.columns[name], kind_of_column(table.columns[name])) for name in roles.texts]
-    if len(columns) == 1 and (roles.texts == [table.texts] or columns[0][1] not in ("list", "object")):
+    columns = [(table.columns[name], kind) for name, kind in roles.texts.items()]
+    if len(columns) == 1 and (table.texts in roles.texts or columns[0][1] not in ("list", "object")):
         values = columns[0][0]
         if all(isinstance(value, str) or value is None for value in values):
             return [tidy(value or "") for value in values], list(range(len(values))), []

@@ -11,13 +11,14 @@ from core.assets import AssetError
 from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of
 from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, split_line, split_rows
 from core.corpus.shape import SAMPLE, Shape
-from core.corpus.table import MOST_BROKEN, Table, is_caption_name, is_reference_name
+from core.corpus.table import MOST_BROKEN, Table
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
 _NEARLY_ALL = 0.95
 _DIGITS_OF_AN_ID = 5  # at least one of them has so many
-_THOUSANDS = re.compile(r"\d+,\d")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}(?![\d,])")
+_QUOTED = re.compile(r'(?:^|(?<=[,;]))"[^"\n]*"(?=[,;]|$)', re.MULTILINE)
 _ROWS_OF_NUMBERS = 10  # that begin with a number, before it is taken for an id: `2 dogs` may be a caption
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 _RULE = re.compile(r":?-{2,}:?")
@@ -40,10 +41,10 @@ def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
     rows = {separator: split_rows(sample, separator) for separator in _SEPARATORS}
     shapes = {separator: Shape.of(rows[separator]) for separator in _SEPARATORS}
     fit = {mark: _fitting(rows[mark], shape, mark) for mark, shape in shapes.items() if len(shape.names) > 1}
-    usual = [mark for mark in fit if mark not in BEHIND_A_NAME and fit[mark] > 0.5 and _has_usual_name(shapes[mark])]
+    usual = [mark for mark in fit if mark not in BEHIND_A_NAME and fit[mark] > 0.5 and shapes[mark].has_usual_name]
     if usual:
         return max(usual, key=lambda mark: len(shapes[mark].names))
-    if _has_usual_name(Shape.of(split_rows(sample, ONE_COLUMN))):
+    if Shape.of(split_rows(sample, ONE_COLUMN)).has_usual_name:
         return ONE_COLUMN
     wide = {mark for mark, share in fit.items() if share >= _NEARLY_ALL}
     wide = {mark for mark in wide if not _is_prose(sample, mark, shapes[mark])}
@@ -128,14 +129,6 @@ def _fitting(rows: Sequence[Row], shape: Shape, separator: str) -> float:
     return fitting / len(body) if body else 1.0
 
 
-def _has_usual_name(shape: Shape) -> bool:
-    """Tell whether a header has a usual name of a column of captions, or of references above references."""
-    return shape.header is not None and any(
-        is_caption_name(name) or (is_reference_name(name) and kind in REFERENCES)
-        for name, kind in zip(shape.names, shape.kinds, strict=True)
-    )
-
-
 def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     """Tell whether what stands beside the text shows a table, and not a text that holds the separator."""
     if shape.text is None:
@@ -146,11 +139,11 @@ def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     elif separator in BEHIND_A_NAME:
         wanted = {"file", "number"} if separator == " " and len(rows) >= _ROWS_OF_NUMBERS else {"file"}
     others = [(i, kind) for i, kind in enumerate(shape.kinds) if i != shape.text]
-    labels = {
-        i for i, kind in others if kind == "word" and is_label([row.fields[i] for row in rows if len(row.fields) > i])
-    }
+    body = [row.fields for row in shape.body(rows)]
+    labels = {i for i, kind in others if kind == "word" and is_label([fields[i] for fields in body if len(fields) > i])}
     known = all(kind in REFERENCES or kind == "empty" or i in labels for i, kind in others)
-    is_told = any(kind in wanted for _, kind in others) or (separator == "\t" and bool(labels))
+    is_told = any(kind in wanted for _, kind in others)
+    is_told = is_told or (bool(labels) and (separator == "\t" or shape.header is not None))
     if separator in BEHIND_A_NAME:
         is_told = is_told and not any(mark in row.fields[0] for row in rows for mark in "\t,;|")
     if separator == " " and shape.kinds[0] == "number":
@@ -164,8 +157,8 @@ def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
         return True
     if separator not in (",", ";") or shape.kinds[0] in REFERENCES or shape.header is not None:
         return False
-    text = "\n".join(sample)
-    return 2 * text.count(f"{separator} ") >= text.count(separator)
+    text = _QUOTED.sub("", "\n".join(sample))
+    return 2 * text.count(f"{separator} ") >= max(1, text.count(separator))
 
 
 def _is_no_row(row: Row) -> bool:

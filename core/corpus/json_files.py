@@ -119,7 +119,8 @@ def read_json(document: Any, path: Path) -> Table:
     images = document.get("images")
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
         return _karpathy([image for image in images if isinstance(image, dict)])
-    return _columns(document, path) or _member(document, path) or _one_object(document) or _by_image(document, path)
+    table = _columns(document, path) or _member(document, path) or _one_object(document, path)
+    return table or _by_image(document, path)
 
 
 def _table_of_values(
@@ -254,9 +255,7 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
             return Table(layout="JSON object of columns and rows", columns=columns)
     has_caption = any(map(is_caption_name, document))
     if all(isinstance(value, dict) for value in values):
-        if any(value.keys() != values[0].keys() for value in values):
-            return None
-        if not has_caption and not all(str(name).isdigit() for name in values[0]):
+        if not _are_rows(values, has_caption=has_caption):
             return None
         document = {name: list(value.values()) for name, value in document.items()}
     elif not has_caption or len(values) < 2 or not all(isinstance(value, list) for value in values):
@@ -268,6 +267,15 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
         found = f"its columns have different lengths: {', '.join(f'{name} {n:,}' for name, n in lengths.items())}"
         raise AssetError(path, found, advice="save it with one entry a caption in each column")
     return Table(layout="JSON object of columns", columns=document)
+
+
+def _are_rows(columns: Sequence[dict[str, Any]], *, has_caption: bool) -> bool:
+    """Tell whether objects have a value for each row under its name, and not for each image under a single key."""
+    first = columns[0]
+    is_numbered = all(str(name).isdigit() for name in first)
+    if len(columns) == 1:
+        return is_numbered and not any(isinstance(value, list) for value in first.values())
+    return all(column.keys() == first.keys() for column in columns) and (has_caption or is_numbered)
 
 
 def _member(document: dict[str, Any], path: Path) -> Table | None:
@@ -294,13 +302,15 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
     return _table_of_values(entries, range(1, len(entries) + 1), [], path, layout=layout, item="entry")
 
 
-def _one_object(document: dict[str, Any]) -> Table | None:
-    """Read a single object with captions, such as a line of JSON lines alone, or a list of texts under `captions`."""
+def _one_object(document: dict[str, Any], path: Path) -> Table | None:
+    """Read a single object with captions: a line of JSON lines alone, or texts or images under `captions`."""
     if not any(map(is_caption_name, document)):
         return None
     if any(map(is_reference_name, document)):
         return table_of_objects([document], "one JSON object")
     names = list(filter(is_caption_name, document))
+    if len(names) == 1 and isinstance(document[names[0]], dict) and document[names[0]]:
+        return _by_image(document[names[0]], path)
     if len(names) == 1 and isinstance(document[names[0]], list):
         return Table(layout=f"JSON list under {names[0]}", columns={names[0]: document[names[0]]})
     return table_of_objects([document], "one JSON object")

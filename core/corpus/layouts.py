@@ -36,7 +36,7 @@ def read_table(path: Path, options: ReadOptions) -> Table:
     data = read_bytes(path)
     if options.layout == "parquet" or (options.layout is None and data.startswith(_PARQUET)):
         return _read_parquet(io.BytesIO(data), path)
-    text = decode(data, path, encoding=options.encoding)
+    text = decode(data, path, encoding=options.encoding, page=options.layout == "lines")
     if not text:
         raise empty(path)
     lines = lines_of(text)
@@ -103,11 +103,15 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
         if not names:
             found = f"no column of it holds texts: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
             raise AssetError(path, found, advice="save the captions as a column of strings")
+        if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            found = f"several columns have the name {repeated[0]}"
+            raise AssetError(path, found, advice="give each column a name of its own")
         frame = pd.read_parquet(source, columns=names + paths[:1], dtype_backend="pyarrow")
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
         found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
         raise AssetError(path, found, advice="copy or download it again") from error
-    if any(name is not None and name not in frame.columns for name in frame.index.names):
+    is_told = frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex)
+    if is_told and not set(frame.index.names).intersection(frame.columns):
         frame = frame.reset_index()
     columns = {str(name): [None if value is pd.NA else value for value in frame[name]] for name in frame.columns}
     return Table(layout="Parquet", columns=columns)

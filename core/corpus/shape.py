@@ -35,6 +35,11 @@ class Shape:
     text: int | None
     """The only column of texts; None where there are none or several."""
 
+    @property
+    def has_usual_name(self) -> bool:
+        """Whether two columns of the header have usual names, or one that its rows bear out."""
+        return self.header is not None and _has_usual_name(_columns(self.header.fields, self.kinds))
+
     @classmethod
     def of(cls, rows: Sequence[Row], *, header: bool | None = None) -> Shape:
         """Tell the shape from the first rows; `header` says whether the first row is one, None to tell that too."""

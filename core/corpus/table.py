@@ -84,7 +84,8 @@ def table_of_objects(objects: Sequence[dict[str, Any]], layout: str) -> Table:
 class Roles:
     """The columns that hold the captions, their ids and their images."""
 
-    texts: list[str]
+    texts: dict[str, Kind]
+    """Names and kinds of the columns that hold captions."""
     id: str | None
     group: str | None
 
@@ -105,11 +106,12 @@ class Roles:
                     advice = f"name one of these with {option}"
                     raise AssetError(path, f"has no column {name!r}", expected=_listed(table), advice=advice)
         kinds = {name: kind_of_column(values) for name, values in table.columns.items()}
-        texts = list(options.text_columns) or ([table.texts] if table.texts else _text_columns(table, kinds, path))
+        texts = options.text_columns or ([table.texts] if table.texts else _text_columns(table, kinds, path))
         others = {name: kind for name, kind in kinds.items() if name not in texts}
         identity = options.id_column or table.ids or _named(others, _ID_NAMES)
         group = options.group_column or table.groups or _named(others, _GROUP_NAMES) or _unnamed_group(table, others)
-        return cls(texts, identity if identity != group or options.id_column else None, group)
+        identity = identity if identity != group or options.id_column else None
+        return cls({name: kinds[name] for name in texts}, identity, group)
 
 
 def texts_of(value: object, kind: Kind) -> list[str] | None:
@@ -150,8 +152,8 @@ def is_caption_name(name: str) -> bool:
 
 
 def is_reference_name(name: str) -> bool:
-    """Tell whether a text is a usual name of a column of ids or images."""
-    return _plain(name) in (*_ID_NAMES, *_GROUP_NAMES)
+    """Tell whether a text is a usual name of a column of ids or images, also in the plural."""
+    return bool({_plain(name), _plain(name).removesuffix("s")}.intersection((*_ID_NAMES, *_GROUP_NAMES)))
 
 
 def _plain(name: str) -> str:
@@ -170,6 +172,7 @@ def _text_stem(name: str) -> str | None:
 def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]:
     holds = {name: _texts_kind(values, kinds[name]) for name, values in table.columns.items()}
     usable = [name for name, kind in holds.items() if kind in ("text", "word", "mixed")]
+    usable = [name for name in usable if holds[name] != "word" or kinds[name] != "list"]  # tokens of a caption
     for stem in _TEXT_NAMES:
         if named := [name for name in usable if _text_stem(name) == stem]:
             return named
@@ -184,13 +187,13 @@ def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]
             break
     if len(table.columns) == 1 and usable:
         return usable
-    columns = ", ".join(f"{name} ({_example(values)})" for name, values in table.columns.items())
-    if textual:
-        found = f"{len(part_named or textual)} columns may hold the captions: {columns}"
-    else:
-        found = f"no column holds sentences: {columns}"
+    shown = part_named or textual or list(table.columns)
+    columns = ", ".join(f"{name} ({_example(table.columns[name])})" for name in shown)
+    found = f"{len(shown)} columns may hold the captions" if textual else "no column holds sentences"
     lists = 'a list in a cell as JSON: ["A dog.", "A cat."]' if "list" in holds.values() else ""
-    raise AssetError(path, found, expected=lists, advice="name the column with --text-column; repeat it for several")
+    raise AssetError(
+        path, f"{found}: {columns}", expected=lists, advice="name the column with --text-column; repeat it for several"
+    )
 
 
 def _texts_kind(values: Sequence[object], kind: Kind) -> Kind:
@@ -209,9 +212,9 @@ def _caption_key(value: dict[str, Any]) -> str | None:
 
 
 def _named(kinds: dict[str, Kind], names: Sequence[str]) -> str | None:
-    """Return the column with the first of these names that holds single values."""
+    """Return the column with the first of these names, also in the plural, that holds single values."""
     by_name = {_plain(name): name for name, kind in reversed(kinds.items()) if kind not in ("list", "empty")}
-    return next((by_name[name] for name in names if name in by_name), None)
+    return next((by_name[each] for name in names for each in (name, f"{name}s") if each in by_name), None)
 
 
 def _unnamed_group(table: Table, kinds: dict[str, Kind]) -> str | None:

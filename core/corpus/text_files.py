@@ -60,8 +60,14 @@ def read_bytes(path: Path) -> bytes:
         raise AssetError.from_os_error(path, error) from error
 
 
-def decode(data: bytes, path: Path, *, encoding: str | None = None) -> str:
+def decode(data: bytes, path: Path, *, encoding: str | None = None, page: bool = False) -> str:
     """Decode a text. Without a named encoding it must be UTF-8, or UTF-16 or UTF-32 with a byte order mark.
+
+    Args:
+        data: The text's bytes.
+        path: The file, for errors.
+        encoding: The encoding that the user names.
+        page: Whether the text may look like a web page.
 
     Raises:
         AssetError: It is not text, is a web page, or has another encoding; the error names the one that fits.
@@ -78,7 +84,7 @@ def decode(data: bytes, path: Path, *, encoding: str | None = None) -> str:
     text = text.removeprefix("\ufeff")
     if encoding is None and _is_wide(data):
         raise _undecodable(data, path, None, None)
-    if _PAGE.match(text):
+    if not page and _PAGE.match(text):
         found = "an HTML or XML page, not captions: a download that failed leaves one"
         raise AssetError(path, found, advice="copy or download the captions again")
     return text

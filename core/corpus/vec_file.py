@@ -44,7 +44,14 @@ class VecFile:
         members = cls(path)._members()
         if len(members) < 2:
             return cls(path)
-        wanted, widths = width(), {member: cls(path, member).read_dim() for member in members}
+        wanted, widths, problems = width(), {}, []
+        for member in members:
+            try:
+                widths[member] = cls(path, member).read_dim()
+            except AssetError as error:  # a README, or a damaged archive
+                problems.append(error)
+        if not widths:
+            raise problems[0]
         fitting = [member for member, dim in widths.items() if dim == wanted]
         if len(fitting) == 1:
             return cls(path, fitting[0])
@@ -123,7 +130,7 @@ class VecFile:
 
     def _members(self) -> list[str]:
         """List the text files in a `.zip` archive; nothing for another file."""
-        if self.path.suffix.lower() != ".zip":
+        if self._packing() != "zip":
             return []
         try:
             with zipfile.ZipFile(self.path) as archive:
@@ -136,16 +143,26 @@ class VecFile:
         endings = (".vec", ".txt")
         members = [[name for name in names if name.lower().endswith(ending)] for ending in endings]
         if not any(members):
-            raise AssetError(self.path, "no .vec or .txt file in the archive", advice=ADDRESSES["vectors"])
+            raise AssetError(self.path, "no .vec or .txt file in the archive", advice=_ADVICE)
         return next(filter(None, members))
+
+    def _packing(self) -> str | None:
+        """Tell by its ending or its first bytes how the file is packed."""
+        by_ending = {".gz": "gzip", ".zip": "zip"}.get(self.path.suffix.lower())
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(4)
+        except OSError:
+            return by_ending  # an error when it is read
+        return by_ending or {b"\x1f\x8b": "gzip", b"PK": "zip"}.get(start[:2])
 
     @contextmanager
     def _unpacked(self, raw: IO[bytes]) -> Iterator[IO[bytes]]:
-        suffix = self.path.suffix.lower()
-        if suffix == ".gz":
+        packing = self._packing()
+        if packing == "gzip":
             with gzip.open(raw) as text:
                 yield cast("IO[bytes]", text)
-        elif suffix == ".zip":
+        elif packing == "zip":
             member = self.member or self._members()[0]
             with zipfile.ZipFile(raw) as archive, archive.open(member) as text:
                 yield text

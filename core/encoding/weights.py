@@ -80,8 +80,8 @@ class Weights(NamedTuple):
 def read_weights(path: Path) -> Weights:
     """Read a state dict: a pickle of tensors as torch writes it, legacy or zip, or a safetensors file.
 
-    The names may have a prefix such as `module.encoder.`, and the state dict may be under `state_dict`,
-    `model_state_dict` or `model`. A classifier and other parts of a training are passed over.
+    The names may have a prefix such as `module.encoder.`, and the state dict may be one level down, under any name.
+    A classifier and other parts of a training are passed over.
 
     Raises:
         AssetError: The file is missing, damaged or something else, its keys, shapes or values are wrong, or it holds
@@ -90,7 +90,7 @@ def read_weights(path: Path) -> Weights:
     loaded = _load(path)
     if not isinstance(loaded, dict):
         raise AssetError(path, f"holds a {type(loaded).__name__}", expected=_EXPECTED, advice=_ADVICE)
-    state, beside = _state_dict({str(key): value for key, value in loaded.items()})
+    state, beside = _state_dict({str(key): value for key, value in loaded.items()}, path)
     prefixes = sorted({key.removesuffix(KEYS[0]) for key in state if f".{key}".endswith(f".{KEYS[0]}")})
     if len(prefixes) > 1:
         found = f"holds {len(prefixes)} encoders: {', '.join(prefix or KEYS[0] for prefix in prefixes)}"
@@ -101,7 +101,8 @@ def read_weights(path: Path) -> Weights:
     if missing:
         raise _lacking(missing, state, path)
     others = [key for key in state if key not in {prefix + known for known in KEYS}]
-    if foreign := [key for key in others if not _NO_PART.match(key.removeprefix(prefix)) and not _NO_PART.match(key)]:
+    levels = [prefix[: dot.end()] for dot in re.finditer(r"^|\.", prefix)]
+    if foreign := [key for key in others if not any(_NO_PART.match(key.removeprefix(level)) for level in levels)]:
         meaning = next(text for pattern, text in _MEANINGS if re.search(pattern, foreign[0]))
         found = f"holds {listed(foreign)} beside the encoder's tensors"
         raise AssetError(path, f"{found}: {meaning}", expected=_EXPECTED, advice=_OTHER_ENCODER)
@@ -135,7 +136,7 @@ def _load(path: Path) -> object:
             warnings.simplefilter("ignore")  # about pickle protocols: the error says what matters
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise any exception
-        message = str(error) or type(error).__name__
+        message = str(error) if re.search("[a-z]{3}", str(error)) else f"{type(error).__name__} {error}".strip()
         if stranger := re.search(r"GLOBAL ([\w.]+)", message):
             found = f"a pickle that holds a {stranger[1]}, not only tensors; loading it could run code"
             advice = "where it can be loaded, save the state dict alone: torch.save(model.state_dict(), FILE)"
@@ -148,13 +149,23 @@ def _load(path: Path) -> object:
         raise AssetError(path, found, expected=_EXPECTED, advice=advice) from error
 
 
-def _state_dict(loaded: dict[str, object]) -> tuple[dict[str, object], list[str]]:
-    """Return the state dict, which may lie one level down, and the names of what lies beside it there."""
-    if not any(key.endswith(KEYS[0]) for key in loaded):
-        for name in ("state_dict", "model_state_dict", "model"):
-            inner = loaded.get(name)
-            if isinstance(inner, dict):
-                return {str(key): value for key, value in inner.items()}, [key for key in loaded if key != name]
+def _state_dict(loaded: dict[str, object], path: Path) -> tuple[dict[str, object], list[str]]:
+    """Return the state dict, which may lie one level down, and the names of what lies beside it there.
+
+    Raises:
+        AssetError: Several state dicts have the encoder's tensors.
+    """
+    if any(key.endswith(KEYS[0]) for key in loaded):
+        return loaded, []
+    inner = {name: value for name, value in loaded.items() if isinstance(value, dict)}
+    inner = {name: {str(key): each for key, each in value.items()} for name, value in inner.items()}
+    holding = [name for name, state in inner.items() if any(key.endswith(KEYS[0]) for key in state)]
+    if len(holding) > 1:
+        advice = f'save the right one: torch.save(torch.load(FILE)["{holding[0]}"], NEW)'
+        raise AssetError(path, f"holds an encoder under {' and '.join(holding)}", expected=_EXPECTED, advice=advice)
+    tensors = [name for name, state in inner.items() if any(isinstance(each, torch.Tensor) for each in state.values())]
+    for name in [*holding, *tensors][:1]:
+        return inner[name], [key for key in loaded if key != name]
     return loaded, []
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -233,6 +234,32 @@ def test_a_list_in_numpys_notation_is_refused_and_as_json_it_is_read(tmp_path):
     assert '["A dog.", "A cat."]' in error.expected
     data = written(["image", "captions"], [["a.jpg", '["A dog.", "A cat."]']])
     assert list(read(tmp_path / "b.csv", data).texts) == ["A dog.", "A cat."]
+
+
+def test_a_list_of_tokens_is_no_list_of_captions_unless_the_user_says_so(tmp_path):
+    data = jsonl([{"image": "a.jpg", "caption": ["a", "dog", "runs"]}, {"image": "b.jpg", "caption": ["a", "cat"]}])
+    refused(tmp_path / "a.jsonl", data, "no column holds sentences")
+    assert len(read(tmp_path / "a.jsonl", data, text_columns=("caption",))) == 5
+
+
+def test_the_index_of_a_parquet_file_may_name_the_images(tmp_path):
+    frame = pd.DataFrame({"caption": TEXTS}, index=[f"{n}.jpg" for n in range(30)])
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert Captions.read(tmp_path / "a.parquet").images == 30
+    frame.reset_index(drop=True).iloc[::2].to_parquet(tmp_path / "b.parquet")
+    captions = Captions.read(tmp_path / "b.parquet")
+    assert (captions.groups, list(captions.texts)) == (None, TEXTS[::2])
+
+
+def test_a_header_of_any_words_is_believed_when_the_user_says_that_it_is_one(tmp_path):
+    data = "mon image|la phrase\nun chien|Un chien court ici.\nun chat|Un chat dort là.\n"
+    captions = read(tmp_path / "a.csv", data, header=True, separator="|", text_columns=("la phrase",))
+    assert list(captions.texts) == ["Un chien court ici.", "Un chat dort là."]
+
+
+def test_lines_in_angle_brackets_are_captions_when_the_user_says_so(tmp_path):
+    refused(tmp_path / "a.txt", "<dog>\n<cat>\n", "HTML or XML page")
+    assert list(read(tmp_path / "a.txt", "<dog>\n<cat>\n", layout="lines").texts) == ["<dog>", "<cat>"]
 
 
 # What is never taken for a caption.

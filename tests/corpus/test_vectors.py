@@ -289,6 +289,25 @@ def test_the_member_of_an_archive_that_fits_the_weights_is_taken(tmp_path):
     assert "unzip" in caught.value.advice
 
 
+def test_a_text_beside_the_vectors_in_an_archive_is_passed_over(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("README.txt", "Vectors of words.\n\nMade by us.\n")
+        archive.writestr("vectors.txt", LINES)
+    assert VecFile.choose(tmp_path / "a.zip", lambda: 3) == VecFile(tmp_path / "a.zip", "vectors.txt")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("README.txt", "Vectors of words.\n")
+        archive.writestr("LICENSE.txt", "Take them.\n")
+    with pytest.raises(AssetError, match="not a word and numbers"):
+        VecFile.choose(tmp_path / "b.zip", lambda: 3)
+
+
+@pytest.mark.parametrize("ending", [".vec.gz", ".zip"])
+def test_a_packed_file_may_have_any_name(tmp_path, ending):
+    path = write(tmp_path / f"a{ending}", LINES).rename(tmp_path / "a.vec")
+    file = VecFile.choose(path, lambda: 1 // 0)
+    assert (file.read_dim(), len(converted(path))) == (3, 3)
+
+
 def test_the_only_member_of_an_archive_asks_for_no_weights(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.vec", LINES)

@@ -457,6 +457,46 @@ SEEN_WRONG = {
         ["A dog.", "A wet dog."],
         ["1.jpg", "1.jpg"],
     ),
+    "images and captions.json": (
+        '{"images":["a.jpg","b.jpg"],"captions":["A dog runs.","A cat sits."]}',
+        ["A dog runs.", "A cat sits."],
+        ["a.jpg", "b.jpg"],
+    ),
+    "images under captions.json": (
+        '{"captions":{"a.jpg":"A dog runs.","b.jpg":"A cat sits."}}',
+        ["A dog runs.", "A cat sits."],
+        ["a.jpg", "b.jpg"],
+    ),
+    "lists under captions.json": (
+        '{"source":"mine","captions":{"a.jpg":["A dog runs."],"b.jpg":["A cat sits.","A wet cat."]}}',
+        ["A dog runs.", "A cat sits.", "A wet cat."],
+        ["a.jpg", "b.jpg", "b.jpg"],
+    ),
+    "tokens beside texts.jsonl": (
+        '{"image":"a.jpg","caption":["a","dog","runs"],"alt":"A dog runs."}\n',
+        ["A dog runs."],
+        ["a.jpg"],
+    ),
+    "quoted commas.csv": (
+        '"A dog, wet, runs.",http://example.org/1.jpg\n"A cat, old, sits.",http://example.org/2.jpg\n',
+        ["A dog, wet, runs.", "A cat, old, sits."],
+        ["http://example.org/1.jpg", "http://example.org/2.jpg"],
+    ),
+    "quoted commas and labels.csv": (
+        '"A dog, wet, runs.",train\n"A cat, old, sits.",train\n' * 5,
+        ["A dog, wet, runs.", "A cat, old, sits."] * 5,
+        None,
+    ),
+    "numbers twice.csv": (
+        "0,0,A dog runs.\n1,0,A wet dog.\n2,1,A cat sits.\n3,1,A wet cat.\n",
+        ["A dog runs.", "A wet dog.", "A cat sits.", "A wet cat."],
+        [0, 0, 1, 1],
+    ),
+    "source and text.txt": (
+        "source,alt_text\n" + "coco,A dog runs\nmine,A cat sits\n" * 5,
+        ["A dog runs", "A cat sits"] * 5,
+        None,
+    ),
     "brackets.csv": (
         "image,caption\n1.jpg,[A dog runs]\n2.jpg,[A cat runs]\n",
         ["[A dog runs]", "[A cat runs]"],

@@ -209,7 +209,7 @@ def embedding(path: Path, setup: Setup) -> np.ndarray:
 
 
 @pytest.mark.parametrize("prefix", ["", "encoder.", "module.", "module.encoder.", "encoder.module.", "model.sentence."])
-@pytest.mark.parametrize("under", [None, "state_dict", "model_state_dict", "model"])
+@pytest.mark.parametrize("under", [None, "state_dict", "model", "net"])
 def test_weights_are_accepted_with_any_prefix_and_one_level_down(setup, tmp_path, prefix, under):
     state = {f"{prefix}{name}": value for name, value in setup.weights.items()}
     path = tmp_path / "weights.pt"
@@ -232,6 +232,9 @@ def test_a_classifier_and_an_optimizers_state_are_passed_over_and_named(setup, t
     prefixed = {f"encoder.{name}": value for name, value in setup.weights.items()}
     torch.save(prefixed | beside, path)
     assert SentenceEncoder.load(path).passed_over == ("classifier.0.weight", "head.bias")
+    wrapped = {f"module.{name}": value for name, value in (prefixed | beside).items()}
+    torch.save(wrapped, path)
+    assert SentenceEncoder.load(path).passed_over == ("module.classifier.0.weight", "module.head.bias")
     torch.save({"state_dict": prefixed, "optimizer": {"lr": 0.1}, "loss": 0.5}, path)
     assert SentenceEncoder.load(path).passed_over == ("optimizer", "loss")
     np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
@@ -303,6 +306,11 @@ def test_two_encoders_in_a_file_are_told(setup, tmp_path):
     state = {f"{name}.{key}": value for name in ("one", "two") for key, value in setup.weights.items()}
     torch.save(state, tmp_path / "two.pkl")
     refused(tmp_path / "two.pkl", "holds 2 encoders: one., two.")
+    torch.save({"model": setup.weights, "ema": setup.weights}, tmp_path / "averaged.pkl")
+    error = refused(tmp_path / "averaged.pkl", "holds an encoder under model and ema")
+    assert 'torch.load(FILE)["model"]' in error.advice
+    torch.save(torch.load(tmp_path / "averaged.pkl")["model"], tmp_path / "one.pkl")
+    np.testing.assert_array_equal(embedding(tmp_path / "one.pkl", setup), embedding(setup.path, setup))
 
 
 class Module(torch.nn.Module):
