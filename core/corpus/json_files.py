@@ -14,6 +14,7 @@ from core.corpus.table import MOST_BROKEN, Table, is_caption_name, is_reference_
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
 _ACCEPTED = "COCO captions, or a layout that docs/files.md lists"
+_OTHER = "name the file that holds the captions"
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -111,9 +112,9 @@ def read_json(document: Any, path: Path) -> Table:
         layout = "COCO results JSON (machine-made captions)" if _is_results(document) else "JSON list"
         return _table_of_values(document, range(1, len(document) + 1), [], path, layout=layout, item="entry")
     if not isinstance(document, dict) or not document:
-        raise AssetError(path, "holds no list or object of captions", expected=_ACCEPTED, advice="check the file")
+        raise AssetError(path, "holds no list or object of captions", expected=_ACCEPTED, advice=_OTHER)
     if "nbformat" in document:
-        raise AssetError(path, "a Jupyter notebook", expected=_ACCEPTED, advice="name the file that holds the captions")
+        raise AssetError(path, "a Jupyter notebook", expected=_ACCEPTED, advice=_OTHER)
     if "annotations" in document:
         return _coco(document, path)
     images = document.get("images")
@@ -133,7 +134,7 @@ def _table_of_values(
     broken = sorted([*broken, *set(numbers).difference(number for number, _ in kept)])
     if not kept:
         found = f"{item} {broken[0]:,} is no JSON object, list or text" if broken else "holds no captions"
-        raise AssetError(path, found, expected='objects such as {"caption": "..."}', advice="check the file")
+        raise AssetError(path, found, expected='objects such as {"caption": "..."}', advice=_OTHER)
     if len(broken) > MOST_BROKEN * (len(kept) + len(broken)):
         found = (
             f"{len(broken):,} of {len(kept) + len(broken):,} are broken or cut off; the first is {item} {broken[0]:,}"

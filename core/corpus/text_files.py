@@ -37,10 +37,16 @@ _NO_TEXT = (  # first bytes, what the file is, what to do
 _PAGE = re.compile(r"\s*<(!doctype|\?xml|html|[a-z][\w:]*(\s[^<>]*)?>\s*(<|$))", re.IGNORECASE)
 _GZIP = b"\x1f\x8b"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
-_WESTERN = re.compile(r"cp125[024789]|iso8859-\d+|latin|mac-|cp437|cp77|cp85|cp86|hp-roman|cp1006|cp1125")
+_WESTERN = re.compile(r"cp125[024789]|iso8859-(1|2|9|15)$|mac-roman")
 _NO_WORD = re.compile(
     r"[a-z](?![’‘“”–—…])[^\x00-\x7f\W](?<=[A-ZÀ-ÞŒŠŽŸ])|[A-Za-z](?![’‘“”–—…])(?=[^\x00-\x7f])[\W\d_](?=[A-Za-z])"
 )
+_COMMON = [  # encodings that files on disks are in; the rarer ones fit by chance
+    *("utf_16_le", "utf_16_be", "utf_32_le", "utf_32_be"),
+    *(f"cp125{n}" for n in range(9)),
+    *(f"iso8859_{n}" for n in (1, 2, 5, 7, 9, 15)),
+    *("koi8_r", "cp874", "cp932", "euc_jp", "cp949", "gb18030", "big5", "mac_roman"),
+]
 _ENOUGH = 4  # characters beyond ASCII, to tell encodings apart
 _SAMPLE_LINES = 200  # lines that tell the encoding
 
@@ -176,7 +182,8 @@ def _fitting_encodings(data: bytes) -> tuple[list[str], str]:
 
     lines = [line for line in data.split(b"\n") if not line.isascii()]
     sample = data[:65_536] if _is_wide(data) or not lines else b"\n".join(lines[:_SAMPLE_LINES])
-    matches = [name for match in from_bytes(sample) if _decodes(data, name := match.encoding.replace("_", "-"))]
+    found = from_bytes(sample, cp_isolation=_COMMON)
+    matches = [name for match in found if _decodes(data, name := match.encoding.replace("_", "-"))]
     few = not _is_wide(data) and len(re.findall(rb"[\x80-\xff]", sample)) < _ENOUGH
     if few or not matches or _WESTERN.match(matches[0]):
         # these differ in few letters: prefer the two that most files are in, if their letters make sense
