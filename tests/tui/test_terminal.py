@@ -380,7 +380,7 @@ def test_bursts_in_a_real_terminal_do_what_they_would_do_one_by_one(start, files
             sent += "\x1b[200~a dog\x1b[201~"
             model.paste("a dog")
         terminal.press(sent)
-        wanted = (model.value.strip() or PLACEHOLDER, model.in_box)
+        wanted = (model.value.strip() if model.value else PLACEHOLDER, model.in_box)
         terminal.wait_for(partial(shows, wanted), f"{wanted} after {sent!r}")
 
 
