@@ -6,19 +6,17 @@ import io
 import os
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from core.assets import AssetError
 from tui.commands.corpus import calibrate, embed, encode
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
-from tui.options import CONTEXT, Options, asset_options
+from tui.options import CONTEXT, Options, asset_options, captions_file
 from tui.text import visible
 
 
@@ -91,16 +89,12 @@ def cli(context: click.Context) -> None:
 
 
 @click.command(add_help_option=False)
-@click.argument("file", type=click.Path(path_type=Path))
+@captions_file
 @asset_options
 @click.pass_context
 def _explore_file(context: click.Context, file: Path) -> None:
     """Open the explorer on the captions in FILE."""
-    options = Options.of(context)
-    sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
-    if ParameterSource.COMMANDLINE in sources:
-        raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
-    _explore(replace(options, captions=file))
+    _explore(Options.of(context, file=file))
 
 
 def _explore(options: Options) -> None:

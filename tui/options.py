@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,23 @@ class Options:
     encoding: str | None = None
 
     @classmethod
-    def of(cls, context: click.Context) -> Options:
-        """Collect the options of a command and its groups. The command's own flags take precedence."""
-        return cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
+    def of(cls, context: click.Context, *, file: Path | None = None) -> Options:
+        """Collect the options of a command and its groups. The command's own flags take precedence.
+
+        Args:
+            context: The command's context.
+            file: Captions that are named without an option.
+
+        Raises:
+            UsageError: The command line names captions both ways.
+        """
+        options = cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
+        if file is None:
+            return options
+        sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
+        if ParameterSource.COMMANDLINE in sources:
+            raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
+        return replace(options, captions=file)
 
     def find_assets(self) -> Assets:
         """Find the files to use; raise `AssetError` if a named file is missing."""
@@ -132,6 +146,8 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 quiet = click.option("-q", "--quiet", is_flag=True, help="Print no messages or progress on stderr.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _FILE = click.Path(path_type=Path)
+captions_file = click.argument("file", type=_FILE, required=False)
+"""FILE: captions that are named without an option."""
 
 _OPTIONS: list[tuple[str, Any, str]] = [
     ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),

@@ -913,6 +913,16 @@ def test_a_file_in_place_of_a_command_needs_a_terminal_too(run, files):
     assert refused(run(files.captions, "--captions", files.captions), "named twice")
 
 
+def test_doctor_looks_at_a_file_of_captions_named_without_an_option(run, files):
+    captions = files.folder / "mine.txt"
+    captions.write_text("a kite\na boat\n")
+    flags = files.flags
+    at = flags.index("--captions")
+    others = flags[:at] + flags[at + 2 :]
+    assert run("doctor", captions, "--json", *others).document["captions"]["rows"] == 2
+    assert refused(run("doctor", captions, *flags), "named twice")
+
+
 def test_a_command_wins_over_a_file_of_its_name(run, files, monkeypatch):
     monkeypatch.chdir(files.folder)
     Path("paths").write_text("a dog\n")

@@ -10,7 +10,7 @@ import click
 
 from core.assets import AssetError
 from tui.documents import corpus_document
-from tui.options import Options, as_json, asset_options, quiet
+from tui.options import Options, as_json, asset_options, captions_file, quiet
 from tui.pace import print_notes, run_steps
 from tui.report import report as report_text
 
@@ -46,16 +46,18 @@ def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
 
 
 @click.command()
+@captions_file
 @as_json
 @quiet
 @asset_options
 @click.pass_context
-def calibrate(context: click.Context, as_json: bool, quiet: bool) -> None:
+def calibrate(context: click.Context, file: Path | None, as_json: bool, quiet: bool) -> None:
     """Measure how reliable answers are on these captions, and print the result.
 
-    The queries are whole captions and parts of captions. A query's own caption does not count as a hit.
+    The queries are whole captions and parts of captions. A query's own caption does not count as a hit. FILE is a file
+    of captions, as with --captions.
     """
-    opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
+    opened = run_steps(Options.of(context, file=file).open_corpus(), quiet=quiet)
     run_steps(opened.calibrate(again=True), quiet=quiet)
     print_notes(opened, quiet=quiet)
     if opened.calibration is None:

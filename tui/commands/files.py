@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tui.documents import flat
-from tui.options import CONTEXT, Options, as_json, asset_options
+from tui.options import CONTEXT, Options, as_json, asset_options, captions_file
 from tui.pace import run_steps
 from tui.text import visible
 
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@captions_file
 @as_json
 @asset_options
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
-    """Show which files and settings are in use, and check that they work together. Encodes no captions."""
+def doctor(context: click.Context, file: Path | None, as_json: bool) -> None:
+    """Show which files and settings are in use, and check that they work together. Encodes no captions.
+
+    FILE is a file of captions, as with --captions.
+    """
     from tui.doctor import examine
 
-    document = examine(Options.of(context))
+    document = examine(Options.of(context, file=file))
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:
