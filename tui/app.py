@@ -67,6 +67,7 @@ class ExplorerApp(App[None]):
             loop = asyncio.get_running_loop()
             self._watchdog.ask_to_leave = lambda code: loop.call_soon_threadsafe(partial(self.exit, return_code=code))
         self.call_after_refresh(self._loader.start)
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
     def on_unmount(self) -> None:
         """Stop the threads and close the cache."""
@@ -125,10 +126,10 @@ class ExplorerApp(App[None]):
             await super().on_event(event)
             return
         focused = self.focused or self.screen
-        if isinstance(event, Paste):
-            self.explore.paste(event.text)
-        else:
+        if isinstance(event, Key):
             await self._act(event)
+        elif self.screen is self.explore:
+            self.explore.paste(event.text)
         await self._handled(focused)
 
     def _is_ours(self) -> bool:
@@ -138,6 +139,9 @@ class ExplorerApp(App[None]):
     async def _act(self, key: Key) -> None:
         """Run the key's binding, or type it into the search box."""
         box, bound = self.explore.search_box, self.screen.active_bindings.get(key.key)
+        program = self.explore.active_bindings.get(key.key)
+        if program is not None and program.binding.priority:  # a modal screen's active bindings lack these
+            bound = program
         types = self.focused is box and key.is_printable and not (bound and bound.binding.priority)
         if types and key.character is not None:
             box.put(key.character)

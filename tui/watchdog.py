@@ -52,7 +52,7 @@ class Watchdog(threading.Thread):
         """Wait for a signal or the end of the terminal, then end the program."""
         while True:
             received = signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)
-            if received is not None:
+            if received is not None and received.si_signo in _SIGNALS:  # else the thread was stopped and went on
                 self._leave(128 + received.si_signo)
             elif is_gone(self._terminal):
                 self._leave(128 + signal.SIGHUP)

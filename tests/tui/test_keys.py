@@ -13,10 +13,13 @@ from textual.events import Key, Paste
 ROW = 42
 """The caption that `r` asks, always."""
 
-NAMES = {"/": "slash", " ": "space", ".": "full_stop", ",": "comma", "'": "apostrophe"}
+NAMES = {"/": "slash", "?": "question_mark", " ": "space", ".": "full_stop", ",": "comma", "'": "apostrophe"}
 """Textual's names of printable keys."""
 
-key = st.sampled_from([*PRINTABLE.replace("c", "").replace("s", "").replace("?", "").replace("q", ""), *KEYS])
+OTHER_SCREENS = {"?", "c", "s", "q"}
+"""Keys that open a screen, fold the list or quit, except in the search box, which takes them."""
+
+key = st.sampled_from([*PRINTABLE, *KEYS])
 typed = st.text("ab z", min_size=1, max_size=5).map(list)
 burst = st.lists(st.one_of(key.map(lambda each: [each]), typed), min_size=1, max_size=12).map(
     lambda parts: [each for part in parts for each in part]
@@ -44,10 +47,22 @@ class Keys(RuleBasedStateMachine):
     @rule(keys=burst)
     def press(self, keys: list[str]) -> None:
         for each in keys:
-            if each == "enter" and not self.model.in_box:
-                continue  # it follows the hit under the cursor, which depends on when the answers come
-            self.app.post_message(Key(NAMES.get(each, each), each if len(each) == 1 else None))
+            if each in {"enter", *OTHER_SCREENS} and not self.model.in_box:
+                continue  # enter follows the hit under the cursor, which depends on when the answers come
+            self.post(each)
             self.model.press(each)
+
+    @rule(opening=st.sampled_from("?c"), keys=burst)
+    def look_elsewhere_and_press(self, opening: str, keys: list[str]) -> None:
+        if not self.model.in_box:
+            self.post(opening)
+            if opening == "?":  # the comparison does not open before the methods are there
+                self.app.post_message(Paste("lost"))
+            self.post("escape")
+        self.press(keys)
+
+    def post(self, key: str) -> None:
+        self.app.post_message(Key(NAMES.get(key, key), key if len(key) == 1 else None))
 
     @rule(text=st.sampled_from(["a dog", "two\nlines", "  ", "x"]))
     def paste(self, text: str) -> None:
@@ -103,3 +118,14 @@ def test_bursts_of_keys_pastes_and_sizes_do_what_they_would_do_one_by_one(files,
             suppress_health_check=checks,
         ),
     )
+
+
+@pytest.mark.parametrize("keys", [[], ["slash"], ["question_mark"], ["c"]])
+async def test_ctrl_c_leaves_from_every_screen(files, keys):
+    app = make_app(files)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press(*keys)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.return_code == 0

@@ -42,8 +42,16 @@ class Terminal:
         }
         root = str(Path(__file__).parents[2])
         settings = {"TERM": "xterm-256color", "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
-        # The shell prints the terminal's settings before and after the program.
-        script = 'stty -g; "$@"; echo "exit code $?"; stty -g'
+        # The shell prints the terminal's settings before and after the program, and continues it when it was suspended.
+        script = """
+            set -m
+            stty -g
+            "$@"
+            code=$?
+            while [ $code -eq 147 ] || [ $code -eq 148 ]; do sleep 0.5; fg > /dev/null; code=$?; done
+            echo "exit code $code"
+            stty -g
+        """
         self.process = pexpect.spawn(
             "/bin/sh",
             ["-c", script, "sh", sys.executable, "-m", "tui", *arguments],
@@ -99,6 +107,10 @@ class Terminal:
         self.press("/")
         self.wait_for(lambda terminal: terminal.in_box, "the search box with the focus")
         self.press(text)
+
+    def clear(self) -> None:
+        """Forget what was drawn, as a terminal does that shows another screen."""
+        self._screen.reset()
 
     def resize(self, columns: int, lines: int) -> None:
         self._screen.resize(lines, columns)
@@ -351,6 +363,20 @@ def test_ctrl_c_leaves_from_anywhere(start, files: Files):
     terminal: Terminal = start(*files.flags)
     terminal.wait_for(answered, "the first answer")
     terminal.type_into_box("a dog")
+    terminal.press(CTRL_C)
+    assert terminal.exit_code() == 0
+
+
+def test_the_program_goes_on_after_it_was_suspended_and_paints_the_whole_screen(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for(answered, "the first answer")
+    for times in (1, 2):
+        terminal.press("\x1a")  # ctrl+z
+        terminal.wait_for(lambda t, n=times: t.written.count(b"\x1b[?1049l") == n, "the shell")
+        terminal.clear()
+        terminal.wait_for(lambda t: "infersent-tui" in t.lines[0] and t.hits, "the whole screen")
+    terminal.type_into_box("a dog")
+    terminal.wait_for(lambda t: t.query.endswith("a dog"), "what was typed")
     terminal.press(CTRL_C)
     assert terminal.exit_code() == 0
 
