@@ -310,7 +310,8 @@ class Opened:
         """List what the user should know about the opened files, one sentence each."""
         problems, vectors, assets = self.problems_of_asking(), self.text_encoder.vocabulary.vectors, self.setup.assets
         if vectors.broken_lines:
-            problems.append(f"{vectors.broken_lines:,} broken lines of {assets.vectors.name} were skipped")
+            lines = "line of" if vectors.broken_lines == 1 else "lines of"
+            problems.append(f"{vectors.broken_lines:,} broken {lines} {assets.vectors.name} skipped")
         if vectors.missing_lines:
             problems.append(
                 f"{assets.vectors.name} is cut off: {vectors.missing_lines:,} words that its first line announces are "

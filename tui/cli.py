@@ -101,8 +101,8 @@ def _explore(options: Options) -> None:
     """Open the explorer in the terminal, and exit with its code."""
     from tui.watchdog import Watchdog, is_gone
 
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        with suppress(OSError, ValueError):  # a stream may be closed, or no file
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, missing, or no file
             if is_gone(sys.stdin.fileno()):
                 _exit_immediately(129)
         raise click.UsageError("the explorer needs a terminal; for scripts, see `infersent-tui search --help`")

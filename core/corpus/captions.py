@@ -15,7 +15,7 @@ from core.assets import AssetError
 from core.corpus.delimited import listed
 from core.corpus.kinds import kind_of, kind_of_column
 from core.corpus.layouts import read_table
-from core.corpus.table import ReadOptions, Roles, Table, image_of, image_of_part, texts_of
+from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, image_of, image_of_part, texts_of
 from core.corpus.text_files import tidy
 
 _FIRST = 60  # characters of the first caption
@@ -95,6 +95,12 @@ class Captions:
     @classmethod
     def _of_table(cls, table: Table, roles: Roles, path: Path) -> Captions:
         texts, rows, unreadable = _texts(table, roles)
+        lines = table.lines or range(1, len(table) + 1)
+        if len(unreadable) > MOST_BROKEN * len(table):
+            found = f"{len(unreadable):,} of {len(table):,} rows hold lists that cannot be read"
+            advice = "write the lists as JSON, or name another column with --text-column"
+            found += f"; the first is {lines[unreadable[0]]:,}"
+            raise AssetError(path, found, expected='["A dog.", "A cat."]', advice=advice)
         empty = sum(not text for text in texts)
         if empty == len(texts):
             advice = "check which file, and which of its columns, you meant"
@@ -103,7 +109,6 @@ class Captions:
         groups: list[Any] | None = None
         if roles.group is not None:
             groups = [image_of(table.columns[roles.group][row]) for row in rows]
-        lines = table.lines or range(1, len(table) + 1)
         broken, notes = sorted([*table.broken, *(lines[row] for row in unreadable)]), list(table.notes)
         if len(set(rows)) < len(rows):  # rows with several captions
             if groups is None:
@@ -111,7 +116,7 @@ class Captions:
             numbers: Sequence[int] = range(1, len(rows) + 1)
         else:
             numbers = [lines[row] for row in rows]
-            if groups is not None and kind_of_column(groups) == "file":
+            if groups is not None and kind_of_column(groups) in ("file", "code"):
                 parts = [None if group is None else image_of_part(str(group)) for group in groups]
                 ids = groups if ids is None and parts != groups else ids
                 groups = parts
@@ -134,7 +139,7 @@ class Captions:
 def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]:
     """Return the captions of all rows, (N,), the row of each, and the rows that hold something else than captions."""
     columns = [(table.columns[name], kind) for name, kind in roles.texts.items()]
-    if len(columns) == 1 and (table.texts in roles.texts or columns[0][1] not in ("list", "object")):
+    if len(columns) == 1 and (table.texts in roles.texts or columns[0][1] not in ("list", "object", "mixed")):
         values = columns[0][0]
         if all(isinstance(value, str) or value is None for value in values):
             return [tidy(value or "") for value in values], list(range(len(values))), []

@@ -15,8 +15,7 @@ from core.corpus.table import MOST_BROKEN, Table
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
-_NEARLY_ALL = 0.95
-_DIGITS_OF_AN_ID = 5  # at least one of them has so many
+_DIGITS_OF_AN_ID = 5
 _THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}(?![\d,])")
 _QUOTED = re.compile(r'(?:^|(?<=[,;]))"[^"\n]*"(?=[,;]|$)', re.MULTILINE)
 _ROWS_OF_NUMBERS = 10  # that begin with a number, before it is taken for an id: `2 dogs` may be a caption
@@ -46,9 +45,13 @@ def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
         return max(usual, key=lambda mark: len(shapes[mark].names))
     if Shape.of(split_rows(sample, ONE_COLUMN)).has_usual_name:
         return ONE_COLUMN
-    wide = {mark for mark, share in fit.items() if share >= _NEARLY_ALL}
-    wide = {mark for mark in wide if not _is_prose(sample, mark, shapes[mark])}
-    certain = [mark for mark in _SEPARATORS if mark in wide and _is_certain(rows[mark], shapes[mark], mark)]
+    tables = {mark for mark in fit if not _is_prose(sample, mark, shapes[mark])}
+    wide = {mark for mark in tables if fit[mark] >= 1 - MOST_BROKEN}
+    certain = [  # of those that fit few rows, the reader says what is wrong
+        mark
+        for mark in _SEPARATORS
+        if mark in tables and fit[mark] > 0.5 and _is_certain(rows[mark], shapes[mark], mark)
+    ]
     if "\t" in wide:
         certain.append("\t")
     if tabular:
@@ -74,12 +77,13 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     surplus: list[int] = []
     unclosed: list[int] = []
     long: list[int] = []
+    is_quoted = 2 * sum(lines[row.start - 1].lstrip().startswith('"') for row in body) > len(body)
     for row in body:
         if len(row.fields) == len(shape.names) and row.is_one_line:
             kept.append(row)
             continue
         parts = [Row(n, n + 1, split_line(lines[n - 1], separator)) for n in range(row.start, row.end)]
-        if len(parts) > 1 and not _swallowed(parts, shape, path):
+        if len(parts) > 1 and not _swallowed(parts, shape, path, is_quoted=is_quoted):
             parts = [row]
             if any("\n" in text.strip() for text in row.fields):
                 long.append(row.start)
@@ -137,7 +141,7 @@ def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     if separator == " : ":
         wanted = {"file", "code"}
     elif separator in BEHIND_A_NAME:
-        wanted = {"file", "number"} if separator == " " and len(rows) >= _ROWS_OF_NUMBERS else {"file"}
+        wanted = {"file", "number", "code"} if separator == " " and len(rows) >= _ROWS_OF_NUMBERS else {"file"}
     others = [(i, kind) for i, kind in enumerate(shape.kinds) if i != shape.text]
     body = [row.fields for row in shape.body(rows)]
     labels = {i for i, kind in others if kind == "word" and is_label([fields[i] for fields in body if len(fields) > i])}
@@ -145,10 +149,15 @@ def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     is_told = any(kind in wanted for _, kind in others)
     is_told = is_told or (bool(labels) and (separator == "\t" or shape.header is not None))
     if separator in BEHIND_A_NAME:
-        is_told = is_told and not any(mark in row.fields[0] for row in rows for mark in "\t,;|")
-    if separator == " " and shape.kinds[0] == "number":
-        is_told = is_told and max(len(row.fields[0]) for row in rows) >= _DIGITS_OF_AN_ID
+        is_told = is_told and shape.text == 1 and not any(mark in row.fields[0] for row in rows for mark in "\t,;|")
+    if separator == " " and shape.kinds[0] in ("number", "code"):
+        is_told = is_told and any(_is_id(fields[0]) for fields in body)
     return (known or shape.header is not None) and is_told
+
+
+def _is_id(text: str) -> bool:
+    """Tell whether a first word is no part of a sentence: it has a `#`, or five digits."""
+    return "#" in text or sum(map(str.isdigit, text)) >= _DIGITS_OF_AN_ID
 
 
 def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
@@ -181,14 +190,22 @@ def _stripped(column: Iterable[str]) -> list[Any]:
     return list(map(int, texts)) if all(map(_WHOLE.fullmatch, texts)) else texts
 
 
-def _swallowed(inside: Sequence[Row], shape: Shape, path: Path) -> bool:
+def _swallowed(inside: Sequence[Row], shape: Shape, path: Path, *, is_quoted: bool) -> bool:
     """Tell whether the lines of a quoted field are rows of their own, whose quote was never closed.
+
+    Args:
+        inside: The lines, each split as a row.
+        shape: The shape of the table.
+        path: The file, for errors.
+        is_quoted: Whether most rows are quoted, so that quotes mean something.
 
     Raises:
         AssetError: Some are and some are not.
     """
-    if len(shape.names) == 1 or any(text.strip() == '"' for row in inside[1:] for text in row.fields):
+    if any(text.strip() == '"' for row in inside[1:] for text in row.fields):
         return False  # a lone quote closes a text that ends with a line break
+    if len(shape.names) == 1 and (is_quoted or len(inside) < 3):
+        return False
     fitting = [shape.fits(row.fields) and all(text.strip() for text in row.fields) for row in inside]
     if not any(fitting[1:]):
         return False

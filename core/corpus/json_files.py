@@ -10,7 +10,7 @@ from typing import Any
 
 from core.assets import AssetError
 from core.corpus.kinds import REFERENCES, kind_of, kind_of_column
-from core.corpus.table import MOST_BROKEN, Table, is_caption_name, is_reference_name, table_of_objects
+from core.corpus.table import MOST_BROKEN, Table, distinct, is_caption_name, is_reference_name, table_of_objects
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
 _ACCEPTED = "COCO captions, or a layout that docs/files.md lists"
@@ -119,9 +119,26 @@ def read_json(document: Any, path: Path) -> Table:
         return _coco(document, path)
     images = document.get("images")
     if isinstance(images, list) and any(isinstance(image, dict) and "sentences" in image for image in images):
-        return _karpathy([image for image in images if isinstance(image, dict)])
-    table = _columns(document, path) or _member(document, path) or _one_object(document, path)
+        return _karpathy(images)
+    if _is_wrapped(document):
+        return read_json(next(iter(document.values())), path)
+    table = _viewed(document) or _columns(document, path) or _member(document, path) or _one_object(document, path)
     return table or _by_image(document, path)
+
+
+def _is_wrapped(document: dict[str, Any]) -> bool:
+    """Tell whether all is under a single key that is no image: `{"dataset": {"images": [...]}}`."""
+    name, value = next(iter(document.items()))
+    is_plain = len(document) == 1 and kind_of(name) == "word" and not is_caption_name(name)
+    return is_plain and isinstance(value, dict) and any(isinstance(each, list | dict) for each in value.values())
+
+
+def _viewed(document: dict[str, Any]) -> Table | None:
+    """Read what Hugging Face's viewer gives: `{"rows": [{"row_idx": 0, "row": {"caption": "A dog runs."}}]}`."""
+    rows = document.get("rows")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "row" in row for row in rows):
+        return None
+    return table_of_objects([dict(row["row"]) for row in rows], "JSON rows of Hugging Face")
 
 
 def _table_of_values(
@@ -147,8 +164,9 @@ def _table_of_values(
         )
     rows: list[Any] = [value for _, value in kept]
     if kind is dict:
-        if all(isinstance(row.get("row"), dict) for row in rows):  # as the viewer of Hugging Face gives them
-            rows = [row["row"] for row in rows]
+        if any(isinstance(row.get("annotations"), list) for row in rows):
+            found = f"holds {len(rows)} JSON documents, of which {item} {kept[0][0]:,} has annotations"
+            raise AssetError(path, found, expected="one COCO document", advice="save each as a file of its own")
         table = table_of_objects(rows, layout)
     elif kind is str:
         table = Table(layout=f"{layout} of texts", columns={"1": rows})
@@ -167,7 +185,7 @@ def _table_of_lists(rows: list[list[Any]], layout: str) -> Table:
         return Table(layout=f"{layout} of lists of texts", columns={"1": rows})
     names = [str(i + 1) for i in range(width)]
     if all(isinstance(value, str) for value in rows[0]) and any(map(is_caption_name, rows[0])):
-        names, columns = rows[0], [column[1:] for column in columns]
+        names, columns = distinct(rows[0]), [column[1:] for column in columns]
     return Table(layout=f"{layout} of rows", columns=dict(zip(names, columns, strict=True)))
 
 
@@ -200,6 +218,9 @@ def _coco(document: dict[str, Any], path: Path) -> Table:
         raise AssetError(path, found, expected='"caption" in each annotation', advice=advice)
     groups = [annotation.get("image_id") for annotation in annotations]
     has_groups = any(group is not None for group in groups)
+    if not has_groups and any(is_reference_name(name) for name in annotations[0] if name != "id"):
+        places = range(1, len(entries) + 1)
+        return _table_of_values(entries, places, [], path, layout="COCO captions JSON", item="annotation")
     if missing := sum(group is None for group in groups) if has_groups else 0:
         found = f'{missing:,} of {len(annotations):,} annotations have no "image_id"'
         raise AssetError(path, found, expected="one in each annotation, or in none", advice="add or remove them")
@@ -227,8 +248,9 @@ def _is_image(image: object) -> bool:
     return isinstance(image, dict) and isinstance(image.get("id"), int | str)
 
 
-def _karpathy(images: Sequence[dict[str, Any]]) -> Table:
+def _karpathy(entries: Sequence[Any]) -> Table:
     """Read Karpathy's splits: `images[].sentences[].raw`, with the id of COCO's image where it is one."""
+    images = [entry for entry in entries if isinstance(entry, dict)]
     name = next((key for key in ("cocoid", "imgid", "filename") if all(key in image for image in images)), None)
     groups = [image[name] if name else number for number, image in enumerate(images, 1)]
     captions, ids, owners = [], [], []
@@ -239,6 +261,7 @@ def _karpathy(images: Sequence[dict[str, Any]]) -> Table:
             ids.append(sentence.get("sentid") if isinstance(sentence, dict) else None)
             owners.append(group)
     table = Table(layout="Karpathy JSON", columns={"raw": captions, "image": owners}, texts="raw", groups="image")
+    table.broken = [number for number, entry in enumerate(entries, 1) if not isinstance(entry, dict)]
     if all(number is not None for number in ids):
         table.columns["sentid"], table.ids = ids, "sentid"
     pairs = zip(groups, images, strict=True)
@@ -251,8 +274,9 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
     values = list(document.values())
     if {"columns", "data"} <= set(document) <= {"columns", "index", "data"}:
         names, rows = document["columns"], document["data"]
-        if all(isinstance(row, list) and len(row) == len(names) for row in rows):
-            columns = {str(name): list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        is_table = isinstance(names, list) and isinstance(rows, list) and bool(rows)
+        if is_table and all(isinstance(row, list) and len(row) == len(names) for row in rows):
+            columns = dict(zip(distinct(map(str, names)), map(list, zip(*rows, strict=True)), strict=True))
             return Table(layout="JSON object of columns and rows", columns=columns)
     has_caption = any(map(is_caption_name, document))
     if all(isinstance(value, dict) for value in values):
@@ -280,27 +304,28 @@ def _are_rows(columns: Sequence[dict[str, Any]], *, has_caption: bool) -> bool:
 
 
 def _member(document: dict[str, Any], path: Path) -> Table | None:
-    """Read the list of objects under the only key that holds one, such as `{"data": [{"caption": "..."}]}`."""
-    lists = [
-        name
-        for name, value in document.items()
-        if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)
-    ]
-    if lists and len(lists) < len(document):
-        holding = [name for name in lists if any(map(is_caption_name, document[name][0]))]
-        lists = holding or lists
-    elif not set(lists) <= _SPLITS and not (len(lists) == 1 and kind_of(lists[0]) == "word"):
+    """Read the list under the only key that holds captions, such as `{"data": [{"caption": "..."}]}`."""
+    lists = {name: value for name, value in document.items() if isinstance(value, list)}
+    names = [name for name, value in lists.items() if 2 * sum(isinstance(each, dict) for each in value) > len(value)]
+    holding = [name for name in names if _has_captions(document[name])]
+    if len(document) == 1:
+        names = [name for name in lists if kind_of(name) == "word"]
+    elif 0 < len(holding) < len(document):
+        names = holding
+    elif len(names) == len(document) and not set(names) <= _SPLITS:
         return None  # each key is an image
-    if len(lists) > 1:
-        found = f"holds several lists: {', '.join(lists)}"
+    if len(names) > 1:
+        found = f"holds several lists: {', '.join(names)}"
         raise AssetError(path, found, advice="save the one that you mean as a file of its own")
-    if not lists and len(document) == 1 and isinstance(document[only := next(iter(document))], list):
-        lists = [only] if kind_of(only) == "word" else []
-    if not lists:
+    if not names:
         return None
-    entries = document[lists[0]]
-    layout = f"JSON list under {lists[0]}"
+    entries = document[names[0]]
+    layout = f"JSON list under {names[0]}"
     return _table_of_values(entries, range(1, len(entries) + 1), [], path, layout=layout, item="entry")
+
+
+def _has_captions(entries: Sequence[Any]) -> bool:
+    return any(is_caption_name(name) for entry in entries if isinstance(entry, dict) for name in entry)
 
 
 def _one_object(document: dict[str, Any], path: Path) -> Table | None:
@@ -322,6 +347,9 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     values = [value for value in document.values() if value is not None]
     keys_are_images = kind_of_column(list(document)) in REFERENCES
     kinds = {type(value) for value in values}
+    if len(document) > 1 and set(document) <= _SPLITS:
+        advice = "save the one that you mean as a file of its own"
+        raise AssetError(path, f"holds several sets: {', '.join(document)}", advice=advice)
     if kinds == {dict}:
         objects = [value or {} for value in document.values()]
         if all(any(map(is_reference_name, each)) for each in objects if each):  # they name their images themselves

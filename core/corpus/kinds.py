@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import random
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def kind_of(value: object) -> Kind:
 
 def kind_of_column(values: Sequence[object]) -> Kind:
     """Return the kind of nine tenths of a sample of the values; a column of texts may hold single words too."""
-    counts = Counter(kind_of(value) for value in values[:: max(1, len(values) // _SAMPLE)])
+    counts = Counter(map(kind_of, sample_of(values, _SAMPLE)))
     known = sum(counts.values()) - counts["empty"]
     if not known:
         return "empty"
@@ -62,9 +63,16 @@ def kind_of_column(values: Sequence[object]) -> Kind:
     return "mixed"
 
 
-def is_label(values: Sequence[str]) -> bool:
+def sample_of(values: Sequence[Any], count: int) -> Sequence[Any]:
+    """Return some of the values in their order, drawn by chance, since every fifth may be of another kind."""
+    if len(values) <= count:
+        return values
+    return [values[i] for i in sorted(random.Random(0).sample(range(len(values)), count))]
+
+
+def is_label(values: Sequence[object]) -> bool:
     """Tell whether the values are few different ones, such as `train` and `val`."""
-    return 5 * len(set(values)) <= len(values)
+    return 5 * len(set(map(str, values))) <= len(values)
 
 
 def parse_list(text: str) -> list[Any] | None:
@@ -83,6 +91,15 @@ def parse_list(text: str) -> list[Any] | None:
         if repr(value) != text.strip() and re.search(r"""['"]\s+['"]""", text):
             return None
     return list(value) if isinstance(value, list | tuple) else None
+
+
+def parse_object(text: str) -> dict[str, Any] | None:
+    """Read a JSON object; None for another text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _kind_of_text(text: str) -> Kind:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from core.corpus.kinds import REFERENCES, Kind, kind_of, kind_of_column
 from core.corpus.rows import Row
-from core.corpus.table import is_caption_name, is_reference_name
+from core.corpus.table import MOST_BROKEN, distinct, is_caption_name, is_reference_name
 
 SAMPLE = 1000
 """Rows that tell the shape."""
 
 _WORDS_OF_A_USUAL_NAME = 4
-_WORDS_OF_A_NAME = 6
+_WORDS_OF_A_NAME = 12  # a form's question
 _ROWS_ABOVE = 5  # comments or a title
-_NAME = re.compile(r"[^\W\d].*[^.!?]|[^\W\d]", re.DOTALL)
+_NAME = re.compile(r"[^\W\d].*[^.!]|[^\W\d]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Shape:
     header: Row | None
     """The row that names the columns."""
     above: int
-    """Number of rows above the header or the first row: comments, a title."""
+    """Number of rows above the header: comments, a title."""
     text: int | None
     """The only column of texts; None where there are none or several."""
 
@@ -43,26 +42,32 @@ class Shape:
     @classmethod
     def of(cls, rows: Sequence[Row], *, header: bool | None = None) -> Shape:
         """Tell the shape from the first rows; `header` says whether the first row is one, None to tell that too."""
-        sample = [row for row in rows[:SAMPLE] if row.is_one_line] or list(rows[:SAMPLE])
-        count = _column_count([row.fields for row in sample[1:] or sample])
-        if all(not any(map(str.strip, row.fields[len(sample[0].fields) :])) for row in sample):
-            count = min(count, len(sample[0].fields))  # the rows end with separators that the header lacks
-        above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
-        full = [n for n, row in enumerate(sample[:_ROWS_ABOVE]) if n >= above and len(row.fields) == count]
-        above = next((n for n in full if _names_columns(sample[n].fields)), above)
+        sample = [row for row in rows[:SAMPLE] if row.is_one_line]
+        if 2 * len(sample) < len(rows[:SAMPLE]):
+            sample = list(rows[:SAMPLE])
+        named = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if _names_columns(row.fields)), None)
+        below = sample[(named or 0) + 1 :] or sample
+        count = _column_count([row.fields for row in below])
+        top = sample[named or 0].fields
+        if all(not any(map(str.strip, row.fields[len(top) :])) for row in below):
+            count = min(count, len(top))  # the rows end with separators that the header lacks
+        if named is not None and len(top) == count:
+            above = named
+        else:
+            above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
         first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
         kinds = _kinds(rest, len(first.fields))
         usual = not rest or len(first.fields) == count
         if header if header is not None else _is_header(first.fields, kinds, usual=usual):
-            return cls(_distinct(first.fields), kinds, first, above, _only_text(kinds))
+            return cls(distinct(first.fields), kinds, first, above, _only_text(kinds))
         fields = [first.fields, *rest]
         count = _column_count(fields)
         kinds = _kinds(fields, count)
-        return cls([str(number + 1) for number in range(count)], kinds, None, above, _only_text(kinds))
+        return cls([str(number + 1) for number in range(count)], kinds, None, 0, _only_text(kinds))
 
     def body(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows below the header and what stands above it."""
-        return rows[self.above + (self.header is not None) :]
+        return rows[self.above + 1 :] if self.header else rows
 
     def fits(self, fields: Sequence[str]) -> bool:
         """Tell whether a row has the right number of fields, with references where the other rows have them."""
@@ -78,6 +83,8 @@ class Shape:
             return fields if self.fits(fields) else None
         if surplus < 0:
             return fields + [""] * -surplus if self.text < len(fields) and self._fit(fields) else None
+        if not all(map(_is_continued, fields[self.text + 1 : self.text + surplus + 1])):
+            return None  # they are texts of their own
         text = separator.join(fields[self.text : self.text + surplus + 1])
         joined = [*fields[: self.text], text, *fields[self.text + surplus + 1 :]]
         return joined if self.fits(joined) else None
@@ -89,9 +96,20 @@ class Shape:
         )
 
 
-def _column_count(rows: Iterable[Sequence[str]]) -> int:
-    """Return the number of columns that nearly all rows have at least."""
-    return int(np.quantile([len(row) for row in rows], 0.05, method="lower"))
+def _column_count(rows: Sequence[Sequence[str]]) -> int:
+    """Return the number of columns that all but a tenth of the rows have at least, or that most rows have."""
+    widths = sorted(map(len, rows))
+    least, (usual, number) = widths[int(MOST_BROKEN * len(widths))], Counter(widths).most_common(1)[0]
+    if usual > least and 2 * number >= len(widths):
+        longer = [row for row in rows if len(row) == usual]
+        if not all(any(_is_continued(text) for text in row[least:]) for row in longer):
+            return usual  # shorter rows lack their last fields
+    return least
+
+
+def _is_continued(text: str) -> bool:
+    """Tell whether a part behind a separator goes on in the sentence before it: `A dog, running`."""
+    return text[:1] in (" ", "")
 
 
 def _kinds(rows: Sequence[Sequence[str]], count: int) -> list[Kind]:
@@ -124,9 +142,11 @@ def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> 
         return True  # the numbers that pandas gives to columns without names
     if any(own in ("number", "file", "list", "object") for _, own, _ in columns):
         return False
+    if _has_usual_name(columns):
+        return True
     if not names or any(own == "empty" for _, own, _ in columns[1:]):
         return False  # the first may be empty: a header of row numbers
-    return _has_usual_name(columns) or (usual and _differs_from_rows(columns, names))
+    return usual and _differs_from_rows(columns, names)
 
 
 def _columns(fields: Sequence[str], kinds: Sequence[Kind]) -> list[_Column]:
@@ -154,23 +174,12 @@ def _has_usual_name(columns: Sequence[_Column]) -> bool:
 
 
 def _differs_from_rows(columns: Sequence[_Column], names: Sequence[str]) -> bool:
-    """Tell whether names stand above numbers or file names, or single words above texts."""
+    """Tell whether names stand above numbers, file names or codes, or single words above texts."""
     if len(set(names)) < len(names) or any(own == kind == "code" for _, own, kind in columns):
         return False
     if not all(_NAME.fullmatch(name) and len(name.split()) <= _WORDS_OF_A_NAME for name in names):
         return False
-    if any(kind in ("number", "file") and own != "empty" for _, own, kind in columns):
+    if any(kind in REFERENCES and own not in (*REFERENCES, "empty") for _, own, kind in columns):
         return True
     above_texts = [own for _, own, kind in columns if kind == "text"]
     return bool(above_texts) and all(own in ("word", "code") for own in above_texts)
-
-
-def _distinct(fields: Sequence[str]) -> list[str]:
-    """Name columns by their header; number names that stand there twice (`caption 2`) and columns without a name."""
-    counts: dict[str, int] = {}
-    names = []
-    for number, field in enumerate(fields, 1):
-        name = field.strip() or str(number)
-        counts[name] = counts.get(name, 0) + 1
-        names.append(f"{name} {counts[name]}" if counts[name] > 1 else name)
-    return names

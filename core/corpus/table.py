@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from core.assets import AssetError
-from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of, kind_of_column, parse_list
+from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of, kind_of_column, parse_list, parse_object, sample_of
 
 Layout = Literal["lines", "table", "json", "jsonl", "parquet"]
 LAYOUTS = get_args(Layout)
@@ -18,7 +18,7 @@ LAYOUTS = get_args(Layout)
 MOST_BROKEN = 0.1
 """A file with a larger share of broken rows has another layout, and is refused."""
 
-_TEXT_NAMES = ("caption", "text", "sentence", "raw", "description", "comment", "title", "prompt", "query")
+_TEXT_NAMES = ("caption", "text", "sentence", "raw", "phrase", "description", "comment", "title", "prompt", "query")
 _NUMBERED = ("caption", "description", "comment", "raw")  # not: two numbered sentences are often a pair
 _ID_NAMES = ("id", "caption_id", "sentid", "annotation_id", "uid", "key")
 _GROUP_NAMES = tuple(
@@ -26,7 +26,7 @@ _GROUP_NAMES = tuple(
     "video video_id group group_id file_name filename file url image_url img_url photo_url".split()
 )
 _NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "name", "id")  # in an object that describes an image
-_PART_OF_IMAGE = re.compile(r"(.+\.\w+)#\w+")  # caption 2 of an image: dog.jpg#2
+_PART_OF_IMAGE = re.compile(r"(.+)#\w+")  # caption 2 of an image: dog.jpg#2
 _SHOWN = 40  # characters of an example
 
 
@@ -108,6 +108,11 @@ class Roles:
         kinds = {name: kind_of_column(values) for name, values in table.columns.items()}
         texts = options.text_columns or ([table.texts] if table.texts else _text_columns(table, kinds, path))
         others = {name: kind for name, kind in kinds.items() if name not in texts}
+        for name in [name for name, kind in others.items() if kind == "object"]:
+            if all(image_of(value) is None for value in table.columns[name]):  # it describes no image
+                del others[name]
+        if len(texts) > 1 and not options.text_columns:
+            _refuse_several_images(list(others), path)
         identity = options.id_column or table.ids or _named(others, _ID_NAMES)
         group = options.group_column or table.groups or _named(others, _GROUP_NAMES) or _unnamed_group(table, others)
         identity = identity if identity != group or options.id_column else None
@@ -117,13 +122,14 @@ class Roles:
 def texts_of(value: object, kind: Kind) -> list[str] | None:
     """Return the captions in a value of a column of this kind: of a list, each element is one; None if it has none.
 
-    A text of a column of lists is read as a list. A number is its text.
+    A text that is a list or an object is read as one in a column with such values. A number is its text.
     """
     if isinstance(value, str):
-        elements = parse_list(value) if kind == "list" else None
-        if elements is not None:
-            return texts_of(elements, "text")
-        return None if kind == "list" and kind_of(value) == "list" else [value]
+        own = kind_of(value) if kind in ("list", "object", "mixed") else "text"
+        read = parse_list(value) if own == "list" else parse_object(value) if own == "object" else None
+        if read is not None:
+            return texts_of(read, "text")
+        return None if kind == own and own in ("list", "object") else [value]
     if isinstance(value, list | tuple):
         parts = [texts_of(element, kind) for element in value]
         return None if any(part is None for part in parts) else [text for part in parts for text in part or ()]
@@ -146,6 +152,17 @@ def image_of_part(name: str) -> str:
     return part[1] if part else name
 
 
+def distinct(names: Iterable[str]) -> list[str]:
+    """Number the names that stand there twice (`caption 2`) and what has no name."""
+    counts: dict[str, int] = {}
+    result = []
+    for number, stripped in enumerate(map(str.strip, names), 1):
+        name = stripped or str(number)
+        counts[name] = counts.get(name, 0) + 1
+        result.append(f"{name} {counts[name]}" if counts[name] > 1 else name)
+    return result
+
+
 def is_caption_name(name: str) -> bool:
     """Tell whether a text is a usual name of a column of captions."""
     return _text_stem(name) is not None
@@ -163,22 +180,32 @@ def _plain(name: str) -> str:
 
 def _text_stem(name: str) -> str | None:
     """Return which usual name of a text column this is, with a number or in the plural, or None."""
-    match = re.fullmatch(r"(\w*?)s?((?:_?\d+)?)", _plain(name))
+    match = re.fullmatch(r"(\w*?)s?((?:_?\d{1,3})?)", _plain(name))
     if match is None or match[1] not in _TEXT_NAMES or (match[2] and match[1] not in _NUMBERED):
         return None
     return match[1]
+
+
+def _refuse_several_images(names: Sequence[str], path: Path) -> None:
+    """Refuse rows whose captions belong to different images, such as `image_0` and `image_1`."""
+    numbered = [name for name in names if name[-1:].isdigit() and is_reference_name(name.rstrip("0123456789_"))]
+    if len(numbered) > 1:
+        found = f"a row names several images: {', '.join(numbered)}"
+        advice = f"name one of them with --group-column {numbered[0]}, and its captions with --text-column"
+        raise AssetError(path, found, advice=advice)
 
 
 def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]:
     holds = {name: _texts_kind(values, kinds[name]) for name, values in table.columns.items()}
     usable = [name for name, kind in holds.items() if kind in ("text", "word", "mixed")]
     usable = [name for name in usable if holds[name] != "word" or kinds[name] != "list"]  # tokens of a caption
+    varied = [name for name in usable if not is_label(table.columns[name])]  # no `Describe the picture.` in all rows
     for stem in _TEXT_NAMES:
-        if named := [name for name in usable if _text_stem(name) == stem]:
+        if named := [name for name in varied or usable if _text_stem(name) == stem]:
             return named
-    textual = [name for name in usable if holds[name] == "text"]
+    textual = [name for name in varied or usable if holds[name] == "text"]
     if textual and all(name.isdigit() for name in table.columns):  # nothing says that other columns are no captions
-        textual = [name for name in usable if holds[name] == "text" or not is_label(table.columns[name])]
+        textual = [name for name in usable if holds[name] == "text" or name in varied]
     part_named = [name for name in textual if any(stem in _plain(name) for stem in _TEXT_NAMES)]
     for names in (part_named, textual):
         if len(names) == 1:
@@ -191,17 +218,17 @@ def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]
     columns = ", ".join(f"{name} ({_example(table.columns[name])})" for name in shown)
     found = f"{len(shown)} columns may hold the captions" if textual else "no column holds sentences"
     lists = 'a list in a cell as JSON: ["A dog.", "A cat."]' if "list" in holds.values() else ""
-    raise AssetError(
-        path, f"{found}: {columns}", expected=lists, advice="name the column with --text-column; repeat it for several"
-    )
+    advice = "name the column with --text-column; repeat it for several"
+    if not textual and {"list", "object"}.intersection(kinds.values()):
+        advice = 'write the captions to JSON lines, such as {"image": "7.jpg", "caption": "A dog runs."}'
+    raise AssetError(path, f"{found}: {columns}", expected=lists, advice=advice)
 
 
 def _texts_kind(values: Sequence[object], kind: Kind) -> Kind:
     """Return the kind of the texts in a column of lists or objects; that of another column is its own."""
     if kind not in ("list", "object"):
         return kind
-    sample = values[:: max(1, len(values) // 200)]
-    texts = [text for value in sample for text in texts_of(value, kind) or ["[]"]]
+    texts = [text for value in sample_of(values, 200) for text in texts_of(value, kind) or ["[]"]]
     return kind_of_column(texts)
 
 
@@ -218,8 +245,12 @@ def _named(kinds: dict[str, Kind], names: Sequence[str]) -> str | None:
 
 
 def _unnamed_group(table: Table, kinds: dict[str, Kind]) -> str | None:
-    """Return the only column of file names or addresses, or of repeated numbers in a table without a header."""
-    files = [name for name, kind in kinds.items() if kind == "file"]
+    """Return the only column of names or addresses, or of repeated numbers in a table without a header."""
+    files = [
+        name
+        for name, kind in kinds.items()
+        if kind == "file" or (kind == "code" and all("#" in str(value) for value in table.columns[name]))
+    ]
     if len(files) == 1:
         return files[0]
     repeated = [

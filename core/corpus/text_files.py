@@ -19,6 +19,7 @@ _BOMS = (  # UTF-32's first: it begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NO_TEXT = (  # first bytes, what the file is, what to do
+    (b"PK\x05\x06", "an empty zip archive", "name the file that holds the captions"),
     (b"PK\x03\x04", "a zip archive, as spreadsheets and weights are", "unpack it, or save the sheet as CSV"),
     (b"BZh", "packed with bzip2", "unpack it: bunzip2 FILE"),
     (b"\xfd7zXZ", "packed with xz", "unpack it: unxz FILE"),
@@ -26,8 +27,10 @@ _NO_TEXT = (  # first bytes, what the file is, what to do
     (b"\x89HDF", "an HDF5 file", "save its captions as text, one a line"),
     (b"\x93NUMPY", "a numpy array", "save its captions as text, one a line"),
     (b"ARROW1", "an Arrow or Feather file", "save it as Parquet"),
+    (b"\xff\xff\xff\xff", "an Arrow stream", "save it as Parquet: datasets.Dataset.from_file(FILE).to_parquet(NEW)"),
     (b"Obj\x01", "an Avro file", "save it as Parquet"),
     (b"SQLite format 3", "an SQLite database", "save its captions as CSV"),
+    (b"WEBVTT", "subtitles (WebVTT)", "save their captions as text, one a line"),
     (b"{\\rtf", "a text with formats (RTF)", "save it as plain text"),
     (b"\xd0\xcf\x11\xe0", "an old office document", "save the sheet as CSV"),
     (b"%PDF", "a PDF", "save its captions as text, one a line"),
@@ -91,8 +94,8 @@ def decode(data: bytes, path: Path, *, encoding: str | None = None, page: bool =
     if encoding is None and _is_wide(data):
         raise _undecodable(data, path, None, None)
     if not page and _PAGE.match(text):
-        found = "an HTML or XML page, not captions: a download that failed leaves one"
-        raise AssetError(path, found, advice="copy or download the captions again")
+        advice = "if a download that failed left it, download it again; else save its captions as text, one a line"
+        raise AssetError(path, "an HTML or XML page, not captions", advice=advice)
     return text
 
 

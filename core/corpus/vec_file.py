@@ -102,7 +102,7 @@ class VecFile:
             advice = "use the text file of these vectors, which ends in .vec"
             raise AssetError(self.path, "fastText's binary model", expected=LINE_FORMAT, advice=advice)
         first, count, announced = lines[0].split(), 0, 0
-        if len(first) == 2 and first[0].isdigit() and first[1].isdigit() and int(first[1]):
+        if len(first) == 2 and all(field.isdigit() and len(field) < 12 for field in first) and int(first[1]):
             lines.pop(0)
             count, announced = int(first[0]), int(first[1])
         sample = [line for line in lines[:_SAMPLE] if line.strip()]

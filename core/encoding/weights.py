@@ -24,7 +24,9 @@ _EXPECTED = "InferSent's state dict: enc_lstm.weight_ih_l0 and the seven others 
 _DOWNLOAD = f"download it again: {ADDRESSES['weights']}"
 _ADVICE = f"name InferSent's weights with --model; the official ones: {ADDRESSES['weights']}"
 _OTHER_ENCODER = "this is another encoder, and without these tensors its embeddings would be wrong: name other weights"
+_OTHER_CELLS = {3: "a GRU", 1: "a plain RNN"}  # by the number of gates
 _NO_PART = re.compile(r"(classifier|cls|head|fc\d*|criterion|loss|optim\w*|decoder)(\.|$)")
+_WRAPPER = re.compile(r"(^|\.)(module|model|net|_orig_mod)\.$")  # holds a whole model, not an encoder alone
 _MEANINGS = (  # what a tensor beside the eight means
     (r"_l[1-9]\d*(_reverse)?$", "a second layer"),
     (r"weight_hr", "a projection of the LSTM's states"),
@@ -102,7 +104,10 @@ def read_weights(path: Path) -> Weights:
         raise _lacking(missing, state, path)
     others = [key for key in state if key not in {prefix + known for known in KEYS}]
     levels = [prefix[: dot.end()] for dot in re.finditer(r"^|\.", prefix)]
-    if foreign := [key for key in others if not any(_NO_PART.match(key.removeprefix(level)) for level in levels)]:
+    if prefix and not _WRAPPER.search(prefix):
+        levels.pop()  # a head beside the LSTM, within the encoder, is a part of it
+    named = [key for key in others if not any(_NO_PART.match(key.removeprefix(level)) for level in levels)]
+    if foreign := [key for key in named if isinstance(state[key], torch.Tensor)]:
         meaning = next(text for pattern, text in _MEANINGS if re.search(pattern, foreign[0]))
         found = f"holds {listed(foreign)} beside the encoder's tensors"
         raise AssetError(path, f"{found}: {meaning}", expected=_EXPECTED, advice=_OTHER_ENCODER)
@@ -127,6 +132,8 @@ def _load(path: Path) -> object:
         raise AssetError(path, "the file is empty", expected=_EXPECTED, advice=_DOWNLOAD)
     if start.lstrip()[:1] == b"<":
         raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=_DOWNLOAD)
+    if start.startswith(b"\x1f\x8b"):
+        raise AssetError(path, "packed with gzip", expected=_EXPECTED, advice=f"unpack it: gunzip {path.name}")
     try:
         if start[8:9] == b"{":
             from safetensors.torch import load_file
@@ -178,8 +185,8 @@ def _lacking(missing: Sequence[str], state: dict[str, object], path: Path) -> As
     found = f"lacks {missing[0]}; holds {there or 'no tensors'}"
     if len(missing) < len(KEYS) and all("_reverse" in key for key in missing):
         found += ": an LSTM of one direction"
-    elif gates in ({3}, {1}):
-        found += f": a {'GRU' if gates == {3} else 'plain RNN'}, not an LSTM"
+    elif len(gates) == 1 and (cell := _OTHER_CELLS.get(*gates)):
+        found += f": {cell}, not an LSTM"
     elif gates == {4}:
         return AssetError(path, found, expected=_EXPECTED, advice="if this is such an LSTM, rename its tensors")
     return AssetError(path, found, expected=_EXPECTED, advice=_ADVICE)
@@ -191,6 +198,11 @@ def _check(tensors: dict[str, torch.Tensor], path: Path) -> None:
     hidden = rows // 4
     shapes = {"weight_ih": (4 * hidden, dim), "weight_hh": (4 * hidden, hidden), "bias_ih": (4 * hidden,)}
     shapes["bias_hh"] = shapes["bias_ih"]
+    states, width = (*tensors[KEYS[1]].shape, 0, 0)[:2]
+    if width and states % width == 0 and (cell := _OTHER_CELLS.get(states // width)):
+        raise AssetError(
+            path, f"{KEYS[1]} is {(states, width)}: {cell}, not an LSTM", expected=_EXPECTED, advice=_ADVICE
+        )
     for key, tensor in tensors.items():
         shape = shapes[key.removeprefix("enc_lstm.").split("_l0")[0]]
         if tuple(tensor.shape) != shape:

@@ -139,6 +139,30 @@ REFUSED = {
         "1\n00:00:01,000 --> 00:00:02,000\nA dog runs.\n\n2\n00:00:03,000 --> 00:00:04,000\n",
         "its lines are",
     ),
+    "several captions a row.csv": (
+        "1.jpg,A dog runs.,A wet dog.\n2.jpg,A cat sits.\n3.jpg,A cow.,B cow.,C cow.\n4.jpg,A bird.\n5.jpg,A man.\n",
+        "2 of 5 rows have not 2 columns",
+    ),
+    "quote over many lines.csv": (
+        'caption\n"Stop sign.\nA cat sits.\nHe said stop"\nA cow.\nA dog.\n',
+        "the quote that opens in line 2 closes in line 4",
+    ),
+    "unreadable lists.csv": (
+        written(
+            ["image", "captions"], [[f"{n}.jpg", "['A dog.', 'B.']" if n % 2 else "['A.' 'B.']"] for n in range(20)]
+        ),
+        "10 of 20 rows hold lists that cannot be read",
+    ),
+    "two images a row.jsonl": (
+        '{"image_0":"1.jpg","image_1":"2.jpg","caption_0":"A dog runs.","caption_1":"A cat sits."}\n' * 2,
+        "a row names several images: image_0, image_1",
+    ),
+    "two documents.json": (json.dumps(COCO) + json.dumps(COCO), "holds 2 JSON documents"),
+    "sets.json": ('{"train":{"1.jpg":["A dog."]},"val":{"2.jpg":["A cat."]}}', "holds several sets: train, val"),
+    "every sixth line.txt": (("A dog runs.\n" * 5 + "images/7.jpg\n") * 400, "partly texts"),
+    "subtitles.vtt": ("WEBVTT\n\n00:01.000 --> 00:03.000\nA dog runs.\n", "WebVTT"),
+    "columns of nothing.json": ('{"columns":["a"],"data":null}', "no column holds"),
+    "ragged rows.json": ('[["a.jpg","A dog",["x"]],["b.jpg","A cat","y"],["c.jpg","A cow",3]]', "may hold|no column"),
     "annotation.xml": ("<annotation><caption>A dog</caption></annotation>\n", "HTML or XML page"),
     "rich.rtf": ("{\\rtf1\\ansi A dog.}", "RTF"),
 }
@@ -168,6 +192,13 @@ def test_a_header_is_found_and_rows_that_are_none_are_counted(tmp_path, head, ro
     assert len(captions) in (30, 31)
     assert captions.images == len(captions)
     assert list(captions.broken) == broken
+
+
+def test_comments_above_the_header_of_a_short_table_are_counted(tmp_path):
+    head = "# captions v2\n# made by Anna\n"
+    captions = read(tmp_path / "a.csv", head + "image,caption\n1.jpg,A dog runs on the beach.\n2.jpg,A cat sits.\n")
+    assert list(captions.texts) == ["A dog runs on the beach.", "A cat sits."]
+    assert list(captions.broken) == [1, 2]
 
 
 def test_a_list_among_texts_and_an_unreadable_list_among_lists_are_told_apart(tmp_path):
@@ -376,6 +407,9 @@ def test_broken_rows_are_counted_with_their_lines(tmp_path):
 
 def test_a_file_with_more_than_a_tenth_of_its_rows_broken_is_refused(tmp_path):
     refused(tmp_path / "a.csv", SIX_IMAGES["results.csv"] + "nothing\n" * 4, "4 of 34 rows have not 3 columns")
+    token = SIX_IMAGES["Flickr8k.token.txt"].replace("dog.jpg#1\t", "dog.jpg#1 ").replace("cat.jpg#3\t", "cat.jpg#3 ")
+    captions = read(tmp_path / "a.token", token)
+    assert (len(captions), list(captions.broken)) == (28, [2, 19])
     refused(tmp_path / "a.jsonl", SIX_IMAGES["train.json"] + "nothing\n" * 4, "4 of 34 are broken or cut off")
 
 

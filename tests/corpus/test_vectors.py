@@ -301,6 +301,11 @@ def test_a_text_beside_the_vectors_in_an_archive_is_passed_over(tmp_path):
         VecFile.choose(tmp_path / "b.zip", lambda: 3)
 
 
+def test_a_number_of_any_length_in_the_first_line_is_a_word(tmp_path):
+    path = write(tmp_path / "a.vec", "1" * 5000 + " 300\n")
+    fails(path, "its first line is not a word and numbers")
+
+
 @pytest.mark.parametrize("ending", [".vec.gz", ".zip"])
 def test_a_packed_file_may_have_any_name(tmp_path, ending):
     path = write(tmp_path / f"a{ending}", LINES).rename(tmp_path / "a.vec")

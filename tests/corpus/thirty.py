@@ -156,6 +156,8 @@ SIX_IMAGES: dict[str, str | bytes] = {
     "spaces.token": lines("{image}#{k} {text}"),
     "tabbed.txt": lines("{image}\t{text}"),
     "plain_names.txt": lines("{image} {text}"),
+    "parts.txt": lines("{stem}0#{k} {text}"),
+    "long_ids.txt": lines("COCO_val2014_{number:012} {text}"),
     "paths.txt": lines("images/{image} : {text}"),
     "names.txt": lines("COCO_val2014_000000{number} : {text}"),
     "colon.txt": lines("{image}: {text}"),
@@ -456,6 +458,98 @@ SEEN_WRONG = {
         "image,captions\n1.jpg,\"['A dog.','A wet dog.']\"\n",
         ["A dog.", "A wet dog."],
         ["1.jpg", "1.jpg"],
+    ),
+    "form.csv": (
+        "Timestamp,Your name,What do you see in the image?\n"
+        "1/1/2023 15:14:15,Anna,A dog runs on the beach.\n1/2/2023 15:14:15,Bob,A cat sits.\n",
+        ["A dog runs on the beach.", "A cat sits."],
+        None,
+    ),
+    "question.csv": (
+        "Timestamp,Describe the image in one sentence\n"
+        '"1/1/2023 15:14:15","A dog runs."\n1/2/2023 15:14:15,A cat sits.\n',
+        ["A dog runs.", "A cat sits."],
+        None,
+    ),
+    "column without a name.csv": (
+        "image,caption,\n1.jpg,A dog runs.,fine\n2.jpg,A cat sits.,fine\n",
+        ["A dog runs.", "A cat sits."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "instruction in each row.csv": (
+        "HITId,Title,Description,Input.image_url,Answer.caption\n"
+        + "".join(
+            f"3X{n},Caption it,Write one sentence.,http://a.org/{n}.jpg,A dog runs {n} times\n" for n in range(6)
+        ),
+        [f"A dog runs {n} times" for n in range(6)],
+        [f"http://a.org/{n}.jpg" for n in range(6)],
+    ),
+    "missing last field.csv": (
+        "".join(f"{n}.jpg,A dog runs{',train' if n % 10 else ''}\n" for n in range(20)),
+        ["A dog runs"] * 20,
+        [f"{n}.jpg" for n in range(20)],
+    ),
+    "line breaks in all cells.csv": (
+        'image,caption\n1.jpg,"A dog runs.\nA cat sits, wet."\n2.jpg,"A cow stands.\nA dog, asleep."\n',
+        ["A dog runs. A cat sits, wet.", "A cow stands. A dog, asleep."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "quoted line breaks.csv": (
+        'caption\n"A dog runs.\nA wet dog.\nA dog."\n"A cat sits."\n',
+        ["A dog runs. A wet dog. A dog.", "A cat sits."],
+        None,
+    ),
+    "texts and lists.csv": (
+        "image,captions\n1.jpg,A dog runs.\n2.jpg,\"['A cat sits.', 'A wet cat.']\"\n",
+        ["A dog runs.", "A cat sits.", "A wet cat."],
+        ["1.jpg", "2.jpg", "2.jpg"],
+    ),
+    "objects in cells.csv": (
+        'filename,file_attributes\n1.jpg,"{""caption"": ""A dog runs.""}"\n2.jpg,"{""caption"": ""A cat sits.""}"\n',
+        ["A dog runs.", "A cat sits."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "two captions split.json": (
+        '{"columns":["image","caption","caption"],"data":[["1.jpg","A dog runs.","A wet dog."]]}',
+        ["A dog runs.", "A wet dog."],
+        ["1.jpg", "1.jpg"],
+    ),
+    "two captions rows.json": (
+        '[["image","caption","caption"],["1.jpg","A dog runs.","A wet dog."]]',
+        ["A dog runs.", "A wet dog."],
+        ["1.jpg", "1.jpg"],
+    ),
+    "coco with names.json": (
+        '{"annotations":[{"id":1,"image":"1.jpg","caption":"A dog runs."},'
+        '{"id":2,"image":"2.jpg","caption":"A cat."}]}',
+        ["A dog runs.", "A cat."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "first entry without a caption.json": (
+        '{"info":[{"year":2020}],"val":[{"image":"1.jpg"},{"image":"2.jpg","caption":"A cat sits."}]}',
+        ["", "A cat sits."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "wrapped dataset.json": (
+        '{"dataset":{"images":[{"file":"1.jpg","caption":"A dog runs."},{"file":"2.jpg","caption":"A cat sits."}]}}',
+        ["A dog runs.", "A cat sits."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "regions.json": (
+        '[{"id":7,"regions":[{"region_id":1,"image_id":7,"phrase":"A dog runs."},'
+        '{"region_id":2,"phrase":"A wet dog."}]}]',
+        ["A dog runs.", "A wet dog."],
+        [7, 7],
+    ),
+    "viewer with features.json": (
+        '{"features":[{"name":"caption"}],"rows":[{"row_idx":0,"row":{"image":"1.jpg","caption":"A dog runs."}}]}',
+        ["A dog runs."],
+        ["1.jpg"],
+    ),
+    "addresses in objects.json": (
+        '[{"id":"x1","urls":{"raw":"http://a.org/1"},"caption":"A dog runs."}]',
+        ["A dog runs."],
+        None,
     ),
     "images and captions.json": (
         '{"images":["a.jpg","b.jpg"],"captions":["A dog runs.","A cat sits."]}',

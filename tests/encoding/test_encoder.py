@@ -235,6 +235,8 @@ def test_a_classifier_and_an_optimizers_state_are_passed_over_and_named(setup, t
     wrapped = {f"module.{name}": value for name, value in (prefixed | beside).items()}
     torch.save(wrapped, path)
     assert SentenceEncoder.load(path).passed_over == ("module.classifier.0.weight", "module.head.bias")
+    torch.save(setup.weights | {"epoch": 3}, path)
+    assert SentenceEncoder.load(path).passed_over == ("epoch",)
     torch.save({"state_dict": prefixed, "optimizer": {"lr": 0.1}, "loss": 0.5}, path)
     assert SentenceEncoder.load(path).passed_over == ("optimizer", "loss")
     np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
@@ -248,6 +250,8 @@ def test_a_classifier_and_an_optimizers_state_are_passed_over_and_named(setup, t
         ("enc_lstm.weight_hr_l0", "a projection of the LSTM's states"),
         ("proj_enc.weight", "a projection"),
         ("encoder.proj.bias", "a projection"),
+        ("encoder.fc.weight", "another part"),
+        ("encoder.head.weight", "another part"),
         ("attention.query.weight", "attention"),
         ("query_embedding.weight", "attention"),
         ("convnet1.0.weight", "convolutions"),
@@ -272,6 +276,7 @@ def renamed(module: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
     ("state", "found"),
     [
         (renamed(torch.nn.GRU(12, 8, bidirectional=True), "enc_gru"), "a GRU, not an LSTM"),
+        (renamed(torch.nn.GRU(12, 8, bidirectional=True), "enc_lstm"), "a GRU, not an LSTM"),
         (renamed(torch.nn.RNN(12, 8, bidirectional=True), "rnn"), "a plain RNN, not an LSTM"),
         (renamed(torch.nn.LSTM(12, 8), "enc_lstm"), "an LSTM of one direction"),
         (renamed(torch.nn.LSTM(12, 8, bidirectional=True), "lstm"), r"holds lstm.weight_ih_l0 \(32, 12\)"),

@@ -749,8 +749,13 @@ async def test_a_hit_followed_twice_in_a_burst_is_one_step_of_the_trail(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
+        ask, release, pressed = app._explorer.ask, threading.Event(), asyncio.Event()
+        app._explorer.ask = lambda *text, **options: release.wait(10) and ask(*text, **options)
         for _ in range(2):
             app.post_message(Key("enter", None))
+        app.call_later(pressed.set)
+        await pressed.wait()
+        release.set()
         await until(pilot, lambda: len(app.explore.session.trail) > 1, what="the followed hit")
         await settle(pilot)
         assert len(app.explore.session.trail) == 2
