@@ -42,7 +42,7 @@ def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
     fit = {mark: _fitting(rows[mark], shape, mark) for mark, shape in shapes.items() if len(shape.names) > 1}
     usual = [mark for mark in fit if mark not in BEHIND_A_NAME and fit[mark] > 0.5 and shapes[mark].has_usual_name]
     if usual:
-        return max(usual, key=lambda mark: len(shapes[mark].names))
+        return usual[0]
     if Shape.of(split_rows(sample, ONE_COLUMN)).has_usual_name:
         return ONE_COLUMN
     tables = {mark for mark in fit if not _is_prose(sample, mark, shapes[mark])}
@@ -178,10 +178,7 @@ def _is_no_row(row: Row) -> bool:
 
 def _is_misplaced(fields: Sequence[str], kinds: Sequence[Kind]) -> bool:
     """Tell whether a text stands where the other rows have references."""
-    return any(
-        kind in REFERENCES and " " in text.strip() and kind_of(text) == "text"
-        for text, kind in zip(fields, kinds, strict=True)
-    )
+    return any(kind in REFERENCES and kind_of(text) == "text" for text, kind in zip(fields, kinds, strict=True))
 
 
 def _stripped(column: Iterable[str]) -> list[Any]:
@@ -206,13 +203,13 @@ def _swallowed(inside: Sequence[Row], shape: Shape, path: Path, *, is_quoted: bo
         return False  # a lone quote closes a text that ends with a line break
     if len(shape.names) == 1 and (is_quoted or len(inside) < 3):
         return False
-    fitting = [shape.fits(row.fields) and all(text.strip() for text in row.fields) for row in inside]
+    references = [i for i, kind in enumerate(shape.kinds) if kind in REFERENCES]
+    fitting = [shape.fits(row.fields) and all(row.fields[i].strip() for i in references) for row in inside]
     if not any(fitting[1:]):
         return False
-    sure = any(kind in REFERENCES for kind in shape.kinds)
-    if all(fitting) and sure:
+    if all(fitting) and references:
         return True
-    if not sure and not all(fitting):
+    if not references and not all(fitting):
         return False
     start, end = inside[0].start, inside[-1].start
     found = f"the quote that opens in line {start:,} closes in line {end:,}, but these lines look like rows"

@@ -286,8 +286,6 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
     elif not has_caption or len(values) < 2 or not all(isinstance(value, list) for value in values):
         return None
     lengths = {name: len(value) for name, value in document.items()}
-    if any(isinstance(value, dict) for column in document.values() for value in column):
-        return None
     if len(set(lengths.values())) > 1:
         found = f"its columns have different lengths: {', '.join(f'{name} {n:,}' for name, n in lengths.items())}"
         raise AssetError(path, found, advice="save it with one entry a caption in each column")

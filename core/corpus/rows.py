@@ -14,7 +14,6 @@ BEHIND_A_NAME = (" : ", ": ", " ")
 
 _LONGEST_ROW = 1000  # lines that a quoted field may run over
 _MOST_CHARACTERS = 1 << 24  # of a field
-_NEARLY_ALL = 0.9
 
 
 class Row(NamedTuple):
@@ -44,14 +43,11 @@ def split_rows(lines: Sequence[str], separator: str) -> list[Row]:
         line, count = lines[number], 1
         fields = split_line(line, separator)
         if '"' in line and separator not in BEHIND_A_NAME and len(separator) == 1:
-            unquoted, count = _unquoted(lines, number, separator) or (fields, 1)
-            if separator == "\t" and count == 1 and len(unquoted) == len(fields):
-                unquoted = [_unquoted_if_needed(raw, each) for raw, each in zip(fields, unquoted, strict=True)]
-            fields = unquoted
+            fields, count = _unquoted(lines, number, separator) or (fields, 1)
         if line.strip():
             rows.append(Row(number + 1, number + 1 + count, fields))
         number += count
-    return _without_quoted_columns(rows, lines) if separator == "\t" else rows
+    return rows
 
 
 def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[str], int] | None:
@@ -72,35 +68,3 @@ def _read(lines: Iterable[str], separator: str, **how: object) -> tuple[list[str
         return next(reader), reader.line_num
     except (csv.Error, StopIteration):
         return None
-
-
-def _unquoted_if_needed(raw: str, unquoted: str) -> str:
-    """Return a tab-separated field, which is rarely quoted, without quotes only where a writer had to set them."""
-    return unquoted if '""' in raw[1:-1] or "," in raw else raw
-
-
-def _without_quoted_columns(rows: list[Row], lines: Sequence[str]) -> list[Row]:
-    """Remove the quotes around the fields of columns that are all quoted."""
-    if not any('"' in lines[row.start - 1] for row in rows[:2]):
-        return rows
-    raw = [split_line(lines[row.start - 1], "\t") if row.is_one_line else row.fields for row in rows]
-    width = max(map(len, raw))
-    columns = [[fields[i].strip() for fields in raw if len(fields) > i] for i in range(width)]
-    quoted = {
-        i for i, column in enumerate(columns) if sum(map(_is_quoted, column[1:])) >= _NEARLY_ALL * len(column[1:])
-    }
-    return [
-        row._replace(
-            fields=[
-                field.strip()[1:-1].replace('""', '"')
-                if (i in quoted or n == 0) and _is_quoted(field.strip())
-                else field
-                for i, field in enumerate(row.fields)
-            ]
-        )
-        for n, row in enumerate(rows)
-    ]
-
-
-def _is_quoted(text: str) -> bool:
-    return len(text) > 1 and text[0] == text[-1] == '"'

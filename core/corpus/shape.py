@@ -57,8 +57,7 @@ class Shape:
             above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
         first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
         kinds = _kinds(rest, len(first.fields))
-        usual = not rest or len(first.fields) == count
-        if header if header is not None else _is_header(first.fields, kinds, usual=usual):
+        if header if header is not None else _is_header(first.fields, kinds):
             return cls(distinct(first.fields), kinds, first, above, _only_text(kinds))
         fields = [first.fields, *rest]
         count = _column_count(fields)
@@ -134,7 +133,7 @@ class _Column(NamedTuple):
     kind: Kind
 
 
-def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> bool:
+def _is_header(fields: Sequence[str], kinds: Sequence[Kind]) -> bool:
     """Tell whether the first row names columns: by a usual name, or by names where other rows have something else."""
     columns = _columns(fields, kinds)
     names = [column.field for column in columns if column.field]
@@ -146,7 +145,7 @@ def _is_header(fields: Sequence[str], kinds: Sequence[Kind], *, usual: bool) -> 
         return True
     if not names or any(own == "empty" for _, own, _ in columns[1:]):
         return False  # the first may be empty: a header of row numbers
-    return usual and _differs_from_rows(columns, names)
+    return _differs_from_rows(columns, names)
 
 
 def _columns(fields: Sequence[str], kinds: Sequence[Kind]) -> list[_Column]:

@@ -194,6 +194,12 @@ def test_a_header_is_found_and_rows_that_are_none_are_counted(tmp_path, head, ro
     assert list(captions.broken) == broken
 
 
+def test_a_first_row_with_a_long_text_is_no_header(tmp_path):
+    first = "A man and his two dogs walk along a wet and sandy beach at dawn"
+    captions = read(tmp_path / "a.csv", f"nobody,{first}\n" + lines("{n}.jpg,{stem} here"))
+    assert (captions.first, len(captions)) == (first, 31)
+
+
 def test_comments_above_the_header_of_a_short_table_are_counted(tmp_path):
     head = "# captions v2\n# made by Anna\n"
     captions = read(tmp_path / "a.csv", head + "image,caption\n1.jpg,A dog runs on the beach.\n2.jpg,A cat sits.\n")
@@ -212,14 +218,14 @@ def test_a_list_among_texts_and_an_unreadable_list_among_lists_are_told_apart(tm
     assert list(captions.broken) == [22]
 
 
-def test_a_picture_in_place_of_an_image_name_takes_no_memory(tmp_path):
+def test_a_picture_in_place_of_an_image_name_is_shortened_to_an_id(tmp_path):
     rows = [[f"data:image/png;base64,{n}{'A' * 100_000}", "a dog"] for n in range(5)]
     captions = read(tmp_path / "a.csv", written(["image", "caption"], rows))
     assert captions.images == 5
     assert captions.groups.itemsize < 2_000
 
 
-def test_one_very_long_line_is_read_at_once(tmp_path):
+def test_one_very_long_line_is_one_caption(tmp_path):
     assert len(read(tmp_path / "a.txt", "a dog " * 200_000)) == 1
 
 
@@ -380,6 +386,13 @@ def test_quoted_lines_that_may_be_rows_or_one_caption_are_refused_and_the_advice
     error = refused(tmp_path / "a.csv", data, "the quote that opens in line 2 closes in line 3")
     assert "in one line" in error.advice
     assert read(tmp_path / "a.csv", data.replace("wet\n", "wet ")).texts[0] == "A dog, wet runs"
+
+
+def test_quoted_lines_of_which_some_are_no_rows_are_one_caption(tmp_path):
+    data = 'caption,words\n"A dog\nruns, fast\nnow",red dog here\nA cat sits,blue cat there\n'
+    captions = read(tmp_path / "a.csv", data, text_columns=("caption",))
+    assert list(captions.texts) == ["A dog runs, fast now", "A cat sits"]
+    assert captions.not_understood() == ["1 over several lines (2)"]
 
 
 def test_quotes_that_are_no_marks_of_fields_are_text(tmp_path):

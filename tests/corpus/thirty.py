@@ -459,6 +459,26 @@ SEEN_WRONG = {
         ["A dog.", "A wet dog."],
         ["1.jpg", "1.jpg"],
     ),
+    "a first label that is a usual name.csv": (
+        "title,A dog runs on the beach\nbody,A cat sits on the red mat\n" * 5,
+        ["A dog runs on the beach", "A cat sits on the red mat"] * 5,
+        None,
+    ),
+    "quotes in a list.csv": (
+        'image,captions\n1.jpg,"[\'A sign reads ""stop"" ""go"".\', \'A sign.\']"\n',
+        ['A sign reads "stop" "go".', "A sign."],
+        ["1.jpg", "1.jpg"],
+    ),
+    "one name says text.csv": (
+        "alt_text,remarks\nA dog runs.,It is good.\nA cat sits.,That is bad.\n",
+        ["A dog runs.", "A cat sits."],
+        None,
+    ),
+    "empty caption in an open quote.csv": (
+        'id,caption\n0,A dog.\n1,"Stop sign.\n2,A cat.\n3,\n4,He said stop"\n',
+        ["A dog.", '"Stop sign.', "A cat.", "", 'He said stop"'],
+        None,
+    ),
     "form.csv": (
         "Timestamp,Your name,What do you see in the image?\n"
         "1/1/2023 15:14:15,Anna,A dog runs on the beach.\n1/2/2023 15:14:15,Bob,A cat sits.\n",
