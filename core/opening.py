@@ -23,7 +23,7 @@ from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.encoding.text_encoder import TextEncoder
-from core.encoding.weights import choose_device, choose_dtype, listed, read_weights
+from core.encoding.weights import choose_device, choose_dtype, first_names, read_weights
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.rankers import Rankers
@@ -321,7 +321,7 @@ class Opened:
             have = "caption has" if wordless == 1 else "captions have"
             problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
         if self.text_encoder.is_loaded and (others := self.text_encoder.sentence_encoder.passed_over):
-            problems.append(f"{assets.weights.name} also holds {listed(others)}, which is no part of the encoder")
+            problems.append(f"{assets.weights.name} also holds {first_names(others)}, which is no part of the encoder")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
-from core.corpus.delimited import listed
+from core.corpus.delimited import first_numbers
 from core.corpus.kinds import kind_of, kind_of_column
 from core.corpus.layouts import read_table
 from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, image_of, image_of_part, texts_of
@@ -75,7 +75,7 @@ class Captions:
     def not_understood(self) -> list[str]:
         """Say what was empty, broken or mended, a phrase each."""
         empty = [f"{self.empty:,} empty"] if self.empty else []
-        broken = [f"{_count(len(self.broken), 'broken line')} ({listed(self.broken)})"] if self.broken else []
+        broken = [f"{_count(len(self.broken), 'broken line')} ({first_numbers(self.broken)})"] if self.broken else []
         return [*empty, *broken, *self.notes]
 
     @classmethod

@@ -117,11 +117,11 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
         columns=dict(zip(shape.names, map(_stripped, columns), strict=True)),
         lines=[row.start for row in kept],
         broken=broken,
-        notes=[f"{len(numbers):,} {what} ({listed(numbers)})" for numbers, what in mended if numbers],
+        notes=[f"{len(numbers):,} {what} ({first_numbers(numbers)})" for numbers, what in mended if numbers],
     )
 
 
-def listed(numbers: Sequence[int]) -> str:
+def first_numbers(numbers: Sequence[int]) -> str:
     """List the first five numbers: `3, 14, 15, 92, 65 ...`."""
     return ", ".join(f"{number:,}" for number in numbers[:5]) + (" ..." if len(numbers) > 5 else "")
 

@@ -104,7 +104,7 @@ class Roles:
             for name in names:
                 if name is not None and name not in table.columns:
                     advice = f"name one of these with {option}"
-                    raise AssetError(path, f"has no column {name!r}", expected=_listed(table), advice=advice)
+                    raise AssetError(path, f"has no column {name!r}", expected=", ".join(table.columns), advice=advice)
         kinds = {name: kind_of_column(values) for name, values in table.columns.items()}
         texts = options.text_columns or ([table.texts] if table.texts else _text_columns(table, kinds, path))
         others = {name: kind for name, kind in kinds.items() if name not in texts}
@@ -113,7 +113,7 @@ class Roles:
                 del others[name]
         if len(texts) > 1 and not options.text_columns:
             _refuse_several_images(list(others), path)
-        identity = options.id_column or table.ids or _named(others, _ID_NAMES)
+        identity = options.id_column or table.ids or _named(others, _ID_NAMES) or _unnamed_id(table, others)
         group = options.group_column or table.groups or _named(others, _GROUP_NAMES) or _unnamed_group(table, others)
         identity = identity if identity != group or options.id_column else None
         return cls({name: kinds[name] for name in texts}, identity, group)
@@ -234,8 +234,8 @@ def _texts_kind(values: Sequence[object], kind: Kind) -> Kind:
 
 def _caption_key(value: dict[str, Any]) -> str | None:
     """Return the key of an object that holds its caption."""
-    names = {_plain(str(name)): str(name) for name in reversed(value)}
-    return next((names[stem] for name in _TEXT_NAMES for stem in (name, f"{name}s") if stem in names), None)
+    names = {_text_stem(str(name)): str(name) for name in reversed(value)}
+    return next((names[stem] for stem in _TEXT_NAMES if stem in names), None)
 
 
 def _named(kinds: dict[str, Kind], names: Sequence[str]) -> str | None:
@@ -261,8 +261,12 @@ def _unnamed_group(table: Table, kinds: dict[str, Kind]) -> str | None:
     return repeated[0] if len(repeated) == 1 and not files else None
 
 
-def _listed(table: Table) -> str:
-    return ", ".join(table.columns)
+def _unnamed_id(table: Table, kinds: dict[str, Kind]) -> str | None:
+    """Return the only column of numbers in a table without a header, if they are all different."""
+    numbers = [name for name, kind in kinds.items() if name.isdigit() and kind == "number"]
+    if len(numbers) == 1 and len(set(table.columns[numbers[0]])) == len(table):
+        return numbers[0]
+    return None
 
 
 def _example(values: Sequence[object]) -> str:

@@ -109,14 +109,14 @@ def read_weights(path: Path) -> Weights:
     named = [key for key in others if not any(_NO_PART.match(key.removeprefix(level)) for level in levels)]
     if foreign := [key for key in named if isinstance(state[key], torch.Tensor)]:
         meaning = next(text for pattern, text in _MEANINGS if re.search(pattern, foreign[0]))
-        found = f"holds {listed(foreign)} beside the encoder's tensors"
+        found = f"holds {first_names(foreign)} beside the encoder's tensors"
         raise AssetError(path, f"{found}: {meaning}", expected=_EXPECTED, advice=_OTHER_ENCODER)
     checked = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
     _check(checked, path)
     return Weights(checked, tuple(beside + others))
 
 
-def listed(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """List the first three names: `classifier.weight, classifier.bias`."""
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
@@ -179,7 +179,7 @@ def _state_dict(loaded: dict[str, object], path: Path) -> tuple[dict[str, object
 def _lacking(missing: Sequence[str], state: dict[str, object], path: Path) -> AssetError:
     """Describe a state dict without the encoder's tensors: what is missing and what is there instead."""
     shapes = {key: tuple(value.shape) for key, value in state.items() if isinstance(value, torch.Tensor)}
-    there = listed([f"{key} {shape}" for key, shape in shapes.items()])
+    there = first_names([f"{key} {shape}" for key, shape in shapes.items()])
     recurrent = [shape for key, shape in shapes.items() if re.search(r"weight_hh_l0$", key) and len(shape) == 2]
     gates = {rows // columns for rows, columns in recurrent if columns}
     found = f"lacks {missing[0]}; holds {there or 'no tensors'}"
