@@ -16,7 +16,7 @@ from core.assets import AssetError
 from tui.commands.corpus import calibrate, embed, encode
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
-from tui.options import CONTEXT, Options, asset_options, captions_file
+from tui.options import CONTEXT, Options, asset_options
 from tui.text import visible
 
 
@@ -89,7 +89,7 @@ def cli(context: click.Context) -> None:
 
 
 @click.command(add_help_option=False)
-@captions_file
+@click.argument("file", type=click.Path(path_type=Path), metavar="")  # the usage line names it before the options
 @asset_options
 @click.pass_context
 def _explore_file(context: click.Context, file: Path) -> None:

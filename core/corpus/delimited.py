@@ -135,8 +135,8 @@ def _fitting(rows: Sequence[Row], shape: Shape, separator: str) -> float:
 
 def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     """Tell whether what stands beside the text shows a table, and not a text that holds the separator."""
-    if shape.text is None:
-        return False
+    if shape.text is None:  # several columns of texts, or none
+        return separator not in BEHIND_A_NAME and "file" in shape.kinds and "text" in shape.kinds
     wanted: set[Kind] = set(REFERENCES)
     if separator == " : ":
         wanted = {"file", "code"}

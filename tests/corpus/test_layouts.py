@@ -143,6 +143,14 @@ REFUSED = {
         "1.jpg,A dog runs.,A wet dog.\n2.jpg,A cat sits.\n3.jpg,A cow.,B cow.,C cow.\n4.jpg,A bird.\n5.jpg,A man.\n",
         "2 of 5 rows have not 2 columns",
     ),
+    "several captions a row.txt": (
+        "1.jpg,A dog runs.,A wet dog.\n2.jpg,A cat sits.,A wet cat.\n",
+        "2 columns may hold",
+    ),
+    "a caption more in some rows.txt": (
+        "1.jpg,A dog runs.,A wet dog.\n2.jpg,A cat sits.\n3.jpg,A cow.,B cow.\n",
+        "1 of 3 rows have not 3 columns",
+    ),
     "quote over many lines.csv": (
         'caption\n"Stop sign.\nA cat sits.\nHe said stop"\nA cow.\nA dog.\n',
         "the quote that opens in line 2 closes in line 4",
