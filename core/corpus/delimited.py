@@ -15,8 +15,9 @@ from core.corpus.table import MOST_BROKEN, Table
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
-_DIGITS_OF_AN_ID = 5
-_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}(?![\d,])")
+_ID = re.compile(r"[\w.-]*\d{5,}|[\w.-]+#\d+")  # a first word that is no part of a sentence
+_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}(?!\S)")
+_TWO_DIGITS = re.compile(r"[^,;]*\d[^,;]*\d")
 _QUOTED = re.compile(r'(?:^|(?<=[,;]))"[^"\n]*"(?=[,;]|$)', re.MULTILINE)
 _ROWS_OF_NUMBERS = 10  # that begin with a number, before it is taken for an id: `2 dogs` may be a caption
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
@@ -79,10 +80,12 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     long: list[int] = []
     is_quoted = 2 * sum(lines[row.start - 1].lstrip().startswith('"') for row in body) > len(body)
     for row in body:
-        if len(row.fields) == len(shape.names) and row.is_one_line:
+        if len(row.fields) == len(shape.names) and row.is_one_line and not shape.is_cut(row.fields):
             kept.append(row)
             continue
-        parts = [Row(n, n + 1, split_line(lines[n - 1], separator)) for n in range(row.start, row.end)]
+        parts = [row]
+        if not row.is_one_line:
+            parts = [Row(n, n + 1, split_line(lines[n - 1], separator)) for n in range(row.start, row.end)]
         if len(parts) > 1 and not _swallowed(parts, shape, path, is_quoted=is_quoted):
             parts = [row]
             if any("\n" in text.strip() for text in row.fields):
@@ -90,7 +93,8 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
         elif len(parts) > 1:
             unclosed.append(row.start)
         for part in parts:
-            fields = part.fields if len(part.fields) == len(shape.names) else shape.mend(part.fields, separator)
+            is_whole = len(part.fields) == len(shape.names) and not shape.is_cut(part.fields)
+            fields = part.fields if is_whole else shape.mend(part.fields, separator)
             if fields is None:
                 broken.append(part.start)
                 continue
@@ -151,21 +155,19 @@ def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     if separator in BEHIND_A_NAME:
         is_told = is_told and shape.text == 1 and not any(mark in row.fields[0] for row in rows for mark in "\t,;|")
     if separator == " " and shape.kinds[0] in ("number", "code"):
-        is_told = is_told and any(_is_id(fields[0]) for fields in body)
-    return (known or shape.header is not None) and is_told
-
-
-def _is_id(text: str) -> bool:
-    """Tell whether a first word is no part of a sentence: it has a `#`, or five digits."""
-    return "#" in text or sum(map(str.isdigit, text)) >= _DIGITS_OF_AN_ID
+        is_told = is_told and 2 * sum(_ID.fullmatch(fields[0]) is not None for fields in body) > len(body)
+    is_asked = separator not in BEHIND_A_NAME and shape.kinds[0] == "file"  # which column it is
+    return (known or shape.header is not None or is_asked) and is_told
 
 
 def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
     """Tell whether commas or semicolons are followed by blanks, as in a text, and no name or number comes first."""
     if separator == "," and 2 * sum(map(bool, map(_THOUSANDS.match, sample))) > len(sample):
         return True
-    if separator not in (",", ";") or shape.kinds[0] in REFERENCES or shape.header is not None:
+    if separator not in (",", ";") or shape.kinds[0] in ("number", "file") or shape.header is not None:
         return False
+    if shape.kinds[0] == "code" and 2 * sum(map(bool, map(_TWO_DIGITS.match, sample))) > len(sample):
+        return False  # no `1girl, solo`
     text = _QUOTED.sub("", "\n".join(sample))
     return 2 * text.count(f"{separator} ") >= max(1, text.count(separator))
 
@@ -173,6 +175,8 @@ def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
 def _is_no_row(row: Row) -> bool:
     """Tell whether a row is the rule below a Markdown table's header, or names the separator for a spreadsheet."""
     fields = [field.strip() for field in row.fields if field.strip()]
+    if len(row.fields) == 1 and not fields:
+        return False  # an empty text in quotes
     return all(map(_RULE.fullmatch, fields)) or (row.start == 1 and "".join(row.fields).startswith("sep="))
 
 

@@ -18,7 +18,7 @@ SAMPLE = 1000
 _WORDS_OF_A_USUAL_NAME = 4
 _WORDS_OF_A_NAME = 12  # a form's question
 _ROWS_ABOVE = 5  # comments or a title
-_NAME = re.compile(r"[^\W\d].*[^.!]|[^\W\d]", re.DOTALL)
+_NAME = re.compile(r"[^\W\d].*[^.!]|[^\W\d]|\w{1,4}\.|#", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Shape:
     """Number of rows above the header: comments, a title."""
     text: int | None
     """The only column of texts; None where there are none or several."""
+    behind: frozenset[str] | None
+    """Fields behind the text; None where most of them begin with a blank."""
 
     @property
     def has_usual_name(self) -> bool:
@@ -49,7 +51,7 @@ class Shape:
         below = sample[(named or 0) + 1 :] or sample
         count = _column_count([row.fields for row in below])
         top = sample[named or 0].fields
-        if all(not any(map(str.strip, row.fields[len(top) :])) for row in below):
+        if named is not None or all(not any(map(str.strip, row.fields[len(top) :])) for row in below):
             count = min(count, len(top))  # the rows end with separators that the header lacks
         if named is not None and len(top) == count:
             above = named
@@ -57,12 +59,13 @@ class Shape:
             above = next((n for n, row in enumerate(sample[:_ROWS_ABOVE]) if len(row.fields) >= count), 0)
         first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
         kinds = _kinds(rest, len(first.fields))
-        if header if header is not None else _is_header(first.fields, kinds):
-            return cls(distinct(first.fields), kinds, first, above, _only_text(kinds))
+        if header if header is not None else _is_header(first.fields, kinds, rest):
+            return cls(distinct(first.fields), kinds, first, above, text := _only_text(kinds), _behind(rest, text))
         fields = [first.fields, *rest]
         count = _column_count(fields)
         kinds = _kinds(fields, count)
-        return cls([str(number + 1) for number in range(count)], kinds, None, 0, _only_text(kinds))
+        names = [str(number + 1) for number in range(count)]
+        return cls(names, kinds, None, 0, text := _only_text(kinds), _behind(fields, text))
 
     def body(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows below the header and what stands above it."""
@@ -73,20 +76,33 @@ class Shape:
         return len(fields) == len(self.kinds) and self._fit(fields)
 
     def mend(self, fields: list[str], separator: str) -> list[str] | None:
-        """Join the parts of a text with separators in it, or add missing last fields; None if neither fits."""
+        """Join the parts of a text with separators in it, or add missing last fields; None if neither fits.
+
+        Without a header, parts without a blank before them may be texts of their own, and are not joined.
+        """
         count = len(self.kinds)
+        if self.text is not None and self.text < len(fields):
+            end = self.text + 1
+            last = len(fields) if self.behind is not None else end + max(0, len(fields) - count)
+            while end < last and _is_continued(fields[end]):
+                end += 1
+            fields = [*fields[: self.text], separator.join(fields[self.text : end]), *fields[end:]]
         while len(fields) > count and not fields[-1].strip():
             fields = fields[:-1]
         surplus = len(fields) - count
-        if self.text is None or surplus == 0:
-            return fields if self.fits(fields) else None
-        if surplus < 0:
-            return fields + [""] * -surplus if self.text < len(fields) and self._fit(fields) else None
-        if not all(map(_is_continued, fields[self.text + 1 : self.text + surplus + 1])):
-            return None  # they are texts of their own
-        text = separator.join(fields[self.text : self.text + surplus + 1])
-        joined = [*fields[: self.text], text, *fields[self.text + surplus + 1 :]]
-        return joined if self.fits(joined) else None
+        if surplus > 0 and self.text is not None and self.header is not None:
+            end = self.text + surplus + 1
+            fields = [*fields[: self.text], separator.join(fields[self.text : end]), *fields[end:]]
+        elif surplus < 0 and self.text is not None and self.text < len(fields):
+            fields = fields + [""] * -surplus
+        return fields if self.fits(fields) else None
+
+    def is_cut(self, fields: Sequence[str]) -> bool:
+        """Tell whether a text goes on behind a separator in it: `A red, wet dog.` in a table without such blanks."""
+        if self.text is None or self.behind is None or len(fields) <= self.text + 1:
+            return False
+        field = fields[self.text + 1]
+        return _is_continued(field) and field.strip() not in self.behind
 
     def _fit(self, fields: Sequence[str]) -> bool:
         return all(
@@ -98,17 +114,24 @@ class Shape:
 def _column_count(rows: Sequence[Sequence[str]]) -> int:
     """Return the number of columns that all but a tenth of the rows have at least, or that most rows have."""
     widths = sorted(map(len, rows))
-    least, (usual, number) = widths[int(MOST_BROKEN * len(widths))], Counter(widths).most_common(1)[0]
-    if usual > least and 2 * number >= len(widths):
+    least, counts = widths[int(MOST_BROKEN * len(widths))], Counter(widths)
+    usual, number = max(counts.items(), key=lambda each: (each[1], each[0]))
+    if usual > least and 2 * number >= len(widths) + (least == 1):
         longer = [row for row in rows if len(row) == usual]
         if not all(any(_is_continued(text) for text in row[least:]) for row in longer):
             return usual  # shorter rows lack their last fields
     return least
 
 
+def _behind(rows: Sequence[Sequence[str]], text: int | None) -> frozenset[str] | None:
+    fields = [row[text + 1] for row in rows if len(row) > text + 1] if text is not None else []
+    tight = frozenset(field for field in fields if not _is_continued(field))
+    return None if 2 * sum(map(_is_continued, fields)) > len(fields) else tight
+
+
 def _is_continued(text: str) -> bool:
     """Tell whether a part behind a separator goes on in the sentence before it: `A dog, running`."""
-    return text[:1] in (" ", "")
+    return text[:1] == " " and bool(text.strip())
 
 
 def _kinds(rows: Sequence[Sequence[str]], count: int) -> list[Kind]:
@@ -133,7 +156,7 @@ class _Column(NamedTuple):
     kind: Kind
 
 
-def _is_header(fields: Sequence[str], kinds: Sequence[Kind]) -> bool:
+def _is_header(fields: Sequence[str], kinds: Sequence[Kind], rows: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first row names columns: by a usual name, or by names where other rows have something else."""
     columns = _columns(fields, kinds)
     names = [column.field for column in columns if column.field]
@@ -145,6 +168,8 @@ def _is_header(fields: Sequence[str], kinds: Sequence[Kind]) -> bool:
         return True
     if not names or any(own == "empty" for _, own, _ in columns[1:]):
         return False  # the first may be empty: a header of row numbers
+    if any(field.strip() and field in {row[i] for row in rows if len(row) > i} for i, field in enumerate(fields)):
+        return False  # a label
     return _differs_from_rows(columns, names)
 
 

@@ -143,6 +143,8 @@ REFUSED = {
         "1.jpg,A dog runs.,A wet dog.\n2.jpg,A cat sits.\n3.jpg,A cow.,B cow.,C cow.\n4.jpg,A bird.\n5.jpg,A man.\n",
         "2 of 5 rows have not 2 columns",
     ),
+    "half without the last field.csv": ("1.jpg,A dog runs.,train\n2.jpg,A cat sits.\n" * 3, "2 columns may hold"),
+    "a label in the first row.csv": ("Sunset,good\nA dog runs,bad\nA cat sits,good\n", "2 columns may hold"),
     "several captions a row.txt": (
         "1.jpg,A dog runs.,A wet dog.\n2.jpg,A cat sits.,A wet cat.\n",
         "2 columns may hold",

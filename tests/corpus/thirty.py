@@ -479,6 +479,49 @@ SEEN_WRONG = {
         ["A dog.", '"Stop sign.', "A cat.", "", 'He said stop"'],
         None,
     ),
+    "quoted and short.csv": (
+        'image,caption,split\n1.jpg,"A dog, running",train\n2.jpg,"A cat, asleep"\n3.jpg,A cow,train\n',
+        ["A dog, running", "A cat, asleep", "A cow"],
+        ["1.jpg", "2.jpg", "3.jpg"],
+    ),
+    "surplus comma and an empty column.csv": (
+        "image,caption,\n1.jpg,A dog runs.,\n2.jpg,A red, wet dog.,\n3.jpg,A cat sits.,\n",
+        ["A dog runs.", "A red, wet dog.", "A cat sits."],
+        ["1.jpg", "2.jpg", "3.jpg"],
+    ),
+    "surplus comma and a missing field.csv": (
+        "image,caption,split\n1.jpg,A dog runs.,train\n2.jpg,A red, wet dog.\n"
+        "3.jpg,A cat sits., train\n4.jpg,A cow.,val\n",
+        ["A dog runs.", "A red, wet dog.", "A cat sits.", "A cow."],
+        ["1.jpg", "2.jpg", "3.jpg", "4.jpg"],
+    ),
+    "commas without blanks below a header.csv": (
+        "image,caption\n1.jpg,A dog,running\n2.jpg,A cat,sitting\n",
+        ["A dog,running", "A cat,sitting"],
+        ["1.jpg", "2.jpg"],
+    ),
+    "unquoted lists.csv": (
+        "image,captions\n1.jpg,['A dog.', 'B.']\n2.jpg,['A cat.', 'C.']\n",
+        ["A dog.", "B.", "A cat.", "C."],
+        ["1.jpg", "1.jpg", "2.jpg", "2.jpg"],
+    ),
+    "hundreds.csv": (
+        "100,100.jpg,A dog runs.\n101,101.jpg,A cat sits.\n",
+        ["A dog runs.", "A cat sits."],
+        ["100.jpg", "101.jpg"],
+    ),
+    "some numbers.txt": (
+        "".join(f"{n} dogs run\n" for n in range(2, 11)) + "10000 people watch\n",
+        [*(f"{n} dogs run" for n in range(2, 11)), "10000 people watch"],
+        None,
+    ),
+    "tags.txt": (
+        "1girl, solo, long hair\n1girl, red dress\n2girls, on a beach\n1boy, sword\n",
+        ["1girl, solo, long hair", "1girl, red dress", "2girls, on a beach", "1boy, sword"],
+        None,
+    ),
+    "number sign.csv": ("#,Beschreibung\n1,Ein Hund\n2,Eine Katze\n", ["Ein Hund", "Eine Katze"], None),
+    "empty quotes.csv": ('caption\nA dog runs.\n""\nA cow stands.\n', ["A dog runs.", "", "A cow stands."], None),
     "form.csv": (
         "Timestamp,Your name,What do you see in the image?\n"
         "1/1/2023 15:14:15,Anna,A dog runs on the beach.\n1/2/2023 15:14:15,Bob,A cat sits.\n",
