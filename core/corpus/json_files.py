@@ -218,7 +218,7 @@ def _coco(document: dict[str, Any], path: Path) -> Table:
         raise AssetError(path, found, expected='"caption" in each annotation', advice=advice)
     groups = [annotation.get("image_id") for annotation in annotations]
     has_groups = any(group is not None for group in groups)
-    if not has_groups and any(is_reference_name(name) for name in annotations[0] if name != "id"):
+    if not has_groups and any(is_reference_name(name) for each in annotations for name in each if name != "id"):
         places = range(1, len(entries) + 1)
         return _table_of_values(entries, places, [], path, layout="COCO captions JSON", item="annotation")
     if missing := sum(group is None for group in groups) if has_groups else 0:
@@ -271,25 +271,36 @@ def _karpathy(entries: Sequence[Any]) -> Table:
 
 def _columns(document: dict[str, Any], path: Path) -> Table | None:
     """Read an object of columns, as pandas writes it: `{"caption": ["..."]}`, `{"caption": {"0": "..."}}` or split."""
+    if table := _names_and_rows(document):
+        return table
     values = list(document.values())
-    if {"columns", "data"} <= set(document) <= {"columns", "index", "data"}:
-        names, rows = document["columns"], document["data"]
-        is_table = isinstance(names, list) and isinstance(rows, list) and bool(rows)
-        if is_table and all(isinstance(row, list) and len(row) == len(names) for row in rows):
-            columns = dict(zip(distinct(map(str, names)), map(list, zip(*rows, strict=True)), strict=True))
-            return Table(layout="JSON object of columns and rows", columns=columns)
     has_caption = any(map(is_caption_name, document))
     if all(isinstance(value, dict) for value in values):
         if not _are_rows(values, has_caption=has_caption):
             return None
         document = {name: list(value.values()) for name, value in document.items()}
-    elif not has_caption or len(values) < 2 or not all(isinstance(value, list) for value in values):
-        return None
+    else:  # a text beside the columns is about all rows
+        document = {name: value for name, value in document.items() if not isinstance(value, str | int | None)}
+        if not any(map(is_caption_name, document)) or len(document) < 2 or not all(map(_is_list, document.values())):
+            return None
     lengths = {name: len(value) for name, value in document.items()}
     if len(set(lengths.values())) > 1:
         found = f"its columns have different lengths: {', '.join(f'{name} {n:,}' for name, n in lengths.items())}"
         raise AssetError(path, found, advice="save it with one entry a caption in each column")
     return Table(layout="JSON object of columns", columns=document)
+
+
+def _names_and_rows(document: dict[str, Any]) -> Table | None:
+    """Read names of columns beside rows: `{"columns": ["image", "caption"], "data": [["7.jpg", "A dog runs."]]}`."""
+    names = next((document[name] for name in ("columns", "fields", "header") if name in document), None)
+    rows = next((document[name] for name in ("data", "rows") if name in document), None)
+    if not isinstance(names, list) or not isinstance(rows, list) or not rows:
+        return None
+    names = [name.get("name") if isinstance(name, dict) else name for name in names]
+    if not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+        return None
+    columns = dict(zip(distinct(map(str, names)), map(list, zip(*rows, strict=True)), strict=True))
+    return Table(layout="JSON object of columns and rows", columns=columns)
 
 
 def _are_rows(columns: Sequence[dict[str, Any]], *, has_caption: bool) -> bool:
@@ -310,7 +321,9 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
         names = [name for name in lists if kind_of(name) == "word"]
     elif 0 < len(holding) < len(document):
         names = holding
-    elif len(names) == len(document) and not set(names) <= _SPLITS:
+    elif len(names) == len(document) and not all(
+        name.lower() in _SPLITS or _have_images(document[name]) for name in names
+    ):
         return None  # each key is an image
     if len(names) > 1:
         found = f"holds several lists: {', '.join(names)}"
@@ -320,6 +333,17 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
     entries = document[names[0]]
     layout = f"JSON list under {names[0]}"
     return _table_of_values(entries, range(1, len(entries) + 1), [], path, layout=layout, item="entry")
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _have_images(entries: Sequence[Any]) -> bool:
+    """Tell whether objects name their images themselves."""
+    return any(
+        is_reference_name(name) for entry in entries[:1] if isinstance(entry, dict) for name in entry if name != "id"
+    )
 
 
 def _has_captions(entries: Sequence[Any]) -> bool:
@@ -348,7 +372,7 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     if len(document) > 1 and set(document) <= _SPLITS:
         advice = "save the one that you mean as a file of its own"
         raise AssetError(path, f"holds several sets: {', '.join(document)}", advice=advice)
-    if kinds == {dict}:
+    if kinds == {dict} and _has_captions(values):
         objects = [value or {} for value in document.values()]
         if all(any(map(is_reference_name, each)) for each in objects if each):  # they name their images themselves
             return table_of_objects(objects, "JSON object of objects")

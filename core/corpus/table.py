@@ -25,7 +25,7 @@ _GROUP_NAMES = tuple(
     "image_id imgid img_id cocoid image img image_name img_name image_path image_file filepath path photo photo_id "
     "video video_id group group_id file_name filename file url image_url img_url photo_url".split()
 )
-_NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "name", "id")  # in an object that describes an image
+_NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "src", "name", "id")  # in an object that describes an image
 _PART_OF_IMAGE = re.compile(r"(.+)#\w+")  # caption 2 of an image: dog.jpg#2
 _SHOWN = 40  # characters of an example
 

@@ -167,6 +167,14 @@ REFUSED = {
         '{"image_0":"1.jpg","image_1":"2.jpg","caption_0":"A dog runs.","caption_1":"A cat sits."}\n' * 2,
         "a row names several images: image_0, image_1",
     ),
+    "two objects.json": (
+        '{"info":{"year":2020},"data":{"images":[{"file":"1.jpg","caption":"A dog."}]}}',
+        "no layout with captions",
+    ),
+    "lists that name their images.json": (
+        '{"beach":[{"image":"1.jpg","caption":"A dog."}],"park":[{"image":"2.jpg","caption":"A cat."}]}',
+        "holds several lists: beach, park",
+    ),
     "two documents.json": (json.dumps(COCO) + json.dumps(COCO), "holds 2 JSON documents"),
     "sets.json": ('{"train":{"1.jpg":["A dog."]},"val":{"2.jpg":["A cat."]}}', "holds several sets: train, val"),
     "every sixth line.txt": (("A dog runs.\n" * 5 + "images/7.jpg\n") * 400, "partly texts"),

@@ -522,6 +522,21 @@ SEEN_WRONG = {
     ),
     "number sign.csv": ("#,Beschreibung\n1,Ein Hund\n2,Eine Katze\n", ["Ein Hund", "Eine Katze"], None),
     "empty quotes.csv": ('caption\nA dog runs.\n""\nA cow stands.\n', ["A dog runs.", "", "A cow stands."], None),
+    "columns and rows.json": (
+        '{"columns":[{"name":"image"},{"name":"caption"}],"rows":[["1.jpg","A dog runs."]]}',
+        ["A dog runs."],
+        ["1.jpg"],
+    ),
+    "a text beside columns.json": (
+        '{"image":["1.jpg","2.jpg"],"caption":["A dog runs.","A cat sits."],"split":"train"}',
+        ["A dog runs.", "A cat sits."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "image with a source.json": (
+        '[{"image":{"src":"http://a.org/1.jpg","height":5},"caption":"A dog runs."}]',
+        ["A dog runs."],
+        ["http://a.org/1.jpg"],
+    ),
     "form.csv": (
         "Timestamp,Your name,What do you see in the image?\n"
         "1/1/2023 15:14:15,Anna,A dog runs on the beach.\n1/2/2023 15:14:15,Bob,A cat sits.\n",
