@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -60,12 +61,13 @@ class Shape:
         first, rest = sample[above], [row.fields for row in sample[above + 1 :]]
         kinds = _kinds(rest, len(first.fields))
         if header if header is not None else _is_header(first.fields, kinds, rest):
-            return cls(distinct(first.fields), kinds, first, above, text := _only_text(kinds), _behind(rest, text))
-        fields = [first.fields, *rest]
-        count = _column_count(fields)
-        kinds = _kinds(fields, count)
-        names = [str(number + 1) for number in range(count)]
-        return cls(names, kinds, None, 0, text := _only_text(kinds), _behind(fields, text))
+            names, head = distinct(first.fields), first
+        else:
+            rest, head, above = [first.fields, *rest], None, 0
+            count = _column_count(rest)
+            kinds, names = _kinds(rest, count), [str(number + 1) for number in range(count)]
+        text = _only_text(kinds)
+        return cls(names, kinds, head, above, text, _behind(rest, text))
 
     def body(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows below the header and what stands above it."""
@@ -80,21 +82,17 @@ class Shape:
 
         Without a header, parts without a blank before them may be texts of their own, and are not joined.
         """
-        count = len(self.kinds)
-        if self.text is not None and self.text < len(fields):
-            end = self.text + 1
-            last = len(fields) if self.behind is not None else end + max(0, len(fields) - count)
-            while end < last and _is_continued(fields[end]):
-                end += 1
-            fields = [*fields[: self.text], separator.join(fields[self.text : end]), *fields[end:]]
+        count, text = len(self.kinds), self.text
+        if text is not None and text < len(fields):
+            last = len(fields) if self.behind is not None else text + 1 + max(0, len(fields) - count)
+            behind = itertools.takewhile(_is_continued, fields[text + 1 : last])
+            fields = _joined(fields, text, sum(1 for _ in behind), separator)
         while len(fields) > count and not fields[-1].strip():
             fields = fields[:-1]
-        surplus = len(fields) - count
-        if surplus > 0 and self.text is not None and self.header is not None:
-            end = self.text + surplus + 1
-            fields = [*fields[: self.text], separator.join(fields[self.text : end]), *fields[end:]]
-        elif surplus < 0 and self.text is not None and self.text < len(fields):
-            fields = fields + [""] * -surplus
+        if len(fields) > count and text is not None and self.header is not None:
+            fields = _joined(fields, text, len(fields) - count, separator)
+        elif text is not None and text < len(fields):
+            fields = fields + [""] * (count - len(fields))
         return fields if self.fits(fields) else None
 
     def is_cut(self, fields: Sequence[str]) -> bool:
@@ -111,6 +109,12 @@ class Shape:
         )
 
 
+def _joined(fields: list[str], text: int, count: int, separator: str) -> list[str]:
+    """Join a field with this many behind it."""
+    end = text + count + 1
+    return [*fields[:text], separator.join(fields[text:end]), *fields[end:]]
+
+
 def _column_count(rows: Sequence[Sequence[str]]) -> int:
     """Return the number of columns that all but a tenth of the rows have at least, or that most rows have."""
     widths = sorted(map(len, rows))
@@ -124,6 +128,7 @@ def _column_count(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _behind(rows: Sequence[Sequence[str]], text: int | None) -> frozenset[str] | None:
+    """Return the fields behind a column; None where most of them begin with a blank."""
     fields = [row[text + 1] for row in rows if len(row) > text + 1] if text is not None else []
     tight = frozenset(field for field in fields if not _is_continued(field))
     return None if 2 * sum(map(_is_continued, fields)) > len(fields) else tight
