@@ -98,7 +98,7 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
             if fields is None:
                 broken.append(part.start)
                 continue
-            if len(part.fields) > len(shape.names) > 1 and part.fields[-1].strip():
+            if shape.text is not None and fields[shape.text] != part.fields[shape.text]:
                 surplus.append(part.start)
             kept.append(part._replace(fields=fields))
     repeated = shape.header.fields if shape.header else None

@@ -424,6 +424,10 @@ def test_separators_outside_quotes_stay_in_the_text_and_are_said(tmp_path):
     captions = read(tmp_path / "a.csv", SIX_IMAGES["unquoted.txt"])
     assert list(captions.texts) == TEXTS
     assert captions.not_understood() == ["3 with commas outside quotes (4, 13, 21)"]
+    captions = read(
+        tmp_path / "b.csv", "image,caption,split\n1.jpg,A dog,val\n2.jpg,A red, wet dog.\n3.jpg,A cat,val\n"
+    )
+    assert captions.not_understood() == ["1 with commas outside quotes (3)"]
 
 
 def test_broken_rows_are_counted_with_their_lines(tmp_path):
