@@ -41,7 +41,7 @@ def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
     rows = {separator: split_rows(sample, separator) for separator in _SEPARATORS}
     shapes = {separator: Shape.of(rows[separator]) for separator in _SEPARATORS}
     fit = {mark: _fitting(rows[mark], shape, mark) for mark, shape in shapes.items() if len(shape.names) > 1}
-    usual = [mark for mark in fit if mark not in BEHIND_A_NAME and fit[mark] > 0.5 and shapes[mark].has_usual_name]
+    usual = [mark for mark in fit if mark not in BEHIND_A_NAME and shapes[mark].has_usual_name]
     if usual:
         return usual[0]
     if Shape.of(split_rows(sample, ONE_COLUMN)).has_usual_name:
@@ -105,7 +105,8 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     misfits = {n for n, row in enumerate(kept) if row.fields == repeated or _is_misplaced(row.fields, shape.kinds)}
     broken = sorted([*broken, *(kept[n].start for n in misfits)])
     kept = [row for n, row in enumerate(kept) if n not in misfits]
-    if len(broken) - shape.above > MOST_BROKEN * len(body):
+    below = [number for number in broken if not kept or number > kept[0].start]  # not a title or comments
+    if len(below) > MOST_BROKEN * len(body):
         found = f"{len(broken):,} of {len(body):,} rows have not {len(shape.names)} columns between {separator!r}"
         advice = f"mend line {broken[0]:,}, or name what is between columns with --separator; "
         advice += "if each line is a caption, use --layout lines"

@@ -122,7 +122,7 @@ def read_json(document: Any, path: Path) -> Table:
         return _karpathy(images)
     if _is_wrapped(document):
         return read_json(next(iter(document.values())), path)
-    table = _viewed(document) or _columns(document, path) or _member(document, path) or _one_object(document, path)
+    table = _columns(document, path) or _member(document, path) or _one_object(document, path)
     return table or _by_image(document, path)
 
 
@@ -131,14 +131,6 @@ def _is_wrapped(document: dict[str, Any]) -> bool:
     name, value = next(iter(document.items()))
     is_plain = len(document) == 1 and kind_of(name) == "word" and not is_caption_name(name)
     return is_plain and isinstance(value, dict) and any(isinstance(each, list | dict) for each in value.values())
-
-
-def _viewed(document: dict[str, Any]) -> Table | None:
-    """Read what Hugging Face's viewer gives: `{"rows": [{"row_idx": 0, "row": {"caption": "A dog runs."}}]}`."""
-    rows = document.get("rows")
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "row" in row for row in rows):
-        return None
-    return table_of_objects([dict(row["row"]) for row in rows], "JSON rows of Hugging Face")
 
 
 def _table_of_values(
@@ -164,7 +156,9 @@ def _table_of_values(
         )
     rows: list[Any] = [value for _, value in kept]
     if kind is dict:
-        if any(isinstance(row.get("annotations"), list) for row in rows):
+        if all(isinstance(row.get("row"), dict) for row in rows):  # as the viewer of Hugging Face gives them
+            rows = [row["row"] for row in rows]
+        if any(isinstance(row.get("annotations"), list) and isinstance(row.get("images"), list) for row in rows):
             found = f"holds {len(rows)} JSON documents, of which {item} {kept[0][0]:,} has annotations"
             raise AssetError(path, found, expected="one COCO document", advice="save each as a file of its own")
         table = table_of_objects(rows, layout)
@@ -283,6 +277,8 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
         document = {name: value for name, value in document.items() if not isinstance(value, str | int | None)}
         if not any(map(is_caption_name, document)) or len(document) < 2 or not all(map(_is_list, document.values())):
             return None
+    if any(isinstance(value, dict) for column in document.values() for value in column):
+        return None
     lengths = {name: len(value) for name, value in document.items()}
     if len(set(lengths.values())) > 1:
         found = f"its columns have different lengths: {', '.join(f'{name} {n:,}' for name, n in lengths.items())}"
@@ -321,9 +317,7 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
         names = [name for name in lists if kind_of(name) == "word"]
     elif 0 < len(holding) < len(document):
         names = holding
-    elif len(names) == len(document) and not all(
-        name.lower() in _SPLITS or _have_images(document[name]) for name in names
-    ):
+    elif len(names) == len(document) and not _are_sets(document):
         return None  # each key is an image
     if len(names) > 1:
         found = f"holds several lists: {', '.join(names)}"
@@ -339,15 +333,18 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
-def _have_images(entries: Sequence[Any]) -> bool:
-    """Tell whether objects name their images themselves."""
-    return any(
-        is_reference_name(name) for entry in entries[:1] if isinstance(entry, dict) for name in entry if name != "id"
-    )
+def _are_sets(document: dict[str, Any]) -> bool:
+    """Tell whether the keys are names of sets and not of images: usual ones, or words above objects with images."""
+    if all(name.lower() in _SPLITS for name in document):
+        return True
+    first = [entries[0] for entries in document.values() if entries and isinstance(entries[0], dict)]
+    has_images = any(is_reference_name(name) for entry in first for name in entry if name != "id")
+    return has_images and kind_of_column(list(document)) not in REFERENCES
 
 
 def _has_captions(entries: Sequence[Any]) -> bool:
-    return any(is_caption_name(name) for entry in entries if isinstance(entry, dict) for name in entry)
+    objects = [entry.get("row", entry) for entry in entries if isinstance(entry, dict)]
+    return any(is_caption_name(name) for each in objects if isinstance(each, dict) for name in each)
 
 
 def _one_object(document: dict[str, Any], path: Path) -> Table | None:
@@ -372,7 +369,7 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     if len(document) > 1 and set(document) <= _SPLITS:
         advice = "save the one that you mean as a file of its own"
         raise AssetError(path, f"holds several sets: {', '.join(document)}", advice=advice)
-    if kinds == {dict} and _has_captions(values):
+    if kinds == {dict} and any(_has_captions([value, *value.values()]) for value in values):
         objects = [value or {} for value in document.values()]
         if all(any(map(is_reference_name, each)) for each in objects if each):  # they name their images themselves
             return table_of_objects(objects, "JSON object of objects")

@@ -54,16 +54,17 @@ def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[s
     """Return the fields of the row from this line number, from 0, and its number of lines; None for stray quotes."""
     following = (f"{lines[n]}\n" for n in range(number, min(len(lines), number + _LONGEST_ROW)))
     line = lines[number]
-    if fields := _read(following, separator):
+    is_spaced = re.search(rf'{re.escape(separator)}[ \t]+"', line) is not None  # before quotes
+    if fields := _read(following, separator, skipinitialspace=is_spaced):
         return fields
     if '\\"' in line:
-        return _read([line], separator, escapechar="\\", doublequote=False)
+        return _read([line], separator, skipinitialspace=is_spaced, escapechar="\\", doublequote=False)
     tight = re.sub(rf'"[ \t]+(?={re.escape(separator)}|$)', '"', line)  # blanks behind a closing quote
-    return _read([tight], separator) if tight != line else None
+    return _read([tight], separator, skipinitialspace=is_spaced) if tight != line else None
 
 
 def _read(lines: Iterable[str], separator: str, **how: object) -> tuple[list[str], int] | None:
-    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True, **how)  # type: ignore[arg-type]
+    reader = csv.reader(lines, delimiter=separator, strict=True, **how)  # type: ignore[arg-type]
     try:
         return next(reader), reader.line_num
     except (csv.Error, StopIteration):

@@ -223,6 +223,8 @@ def test_comments_above_the_header_of_a_short_table_are_counted(tmp_path):
     captions = read(tmp_path / "a.csv", head + "image,caption\n1.jpg,A dog runs on the beach.\n2.jpg,A cat sits.\n")
     assert list(captions.texts) == ["A dog runs on the beach.", "A cat sits."]
     assert list(captions.broken) == [1, 2]
+    captions = read(tmp_path / "b.tsv", "Captions of the study\n1.jpg\tA dog runs.\n2.jpg\tA cat sits.\n")
+    assert (list(captions.texts), list(captions.broken)) == (["A dog runs.", "A cat sits."], [1])
 
 
 def test_a_list_among_texts_and_an_unreadable_list_among_lists_are_told_apart(tmp_path):

@@ -537,6 +537,43 @@ SEEN_WRONG = {
         ["A dog runs."],
         ["http://a.org/1.jpg"],
     ),
+    "images and their ids.json": (
+        '{"7.jpg":[{"image_id":7,"caption":"A dog runs."}],"8.jpg":[{"image_id":8,"caption":"A cat sits."}]}',
+        ["A dog runs.", "A cat sits."],
+        ["7.jpg", "8.jpg"],
+    ),
+    "quotes and commas.csv": (
+        'image,caption\n1.jpg,A "red" dog, running\n2.jpg,A "blue" dog\n',
+        ['A "red" dog, running', 'A "blue" dog'],
+        ["1.jpg", "2.jpg"],
+    ),
+    "rows under images.json": (
+        '{"images":[{"row_idx":0,"row":{"image":"1.jpg","caption":"A dog runs."}}]}',
+        ["A dog runs."],
+        ["1.jpg"],
+    ),
+    "annotations of images.json": (
+        '[{"image_id":7,"annotations":[{"caption":"A dog runs."},{"caption":"A wet dog."}]}]',
+        ["A dog runs.", "A wet dog."],
+        [7, 7],
+    ),
+    "attributes of images.json": (
+        '{"a":{"filename":"1.jpg","attributes":{"caption":"A dog."}},'
+        '"b":{"filename":"2.jpg","attributes":{"caption":"A cat."}}}',
+        ["A dog.", "A cat."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "info beside captions.json": (
+        '{"info":[{"year":2020}],"captions":[{"image":"1.jpg","caption":"A dog."},'
+        '{"image":"2.jpg","caption":"A cat."}]}',
+        ["A dog.", "A cat."],
+        ["1.jpg", "2.jpg"],
+    ),
+    "commas and a second text.csv": (
+        "image,caption,annotator\n1.jpg,A dog, wet, runs.,Anna Smith\n2.jpg,A cat, old,Bob Smith\n",
+        ["A dog, wet, runs.", "A cat, old"],
+        ["1.jpg", "2.jpg"],
+    ),
     "form.csv": (
         "Timestamp,Your name,What do you see in the image?\n"
         "1/1/2023 15:14:15,Anna,A dog runs on the beach.\n1/2/2023 15:14:15,Bob,A cat sits.\n",
