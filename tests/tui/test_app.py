@@ -401,8 +401,10 @@ async def test_a_new_answer_is_shown_from_its_top_even_when_the_wheel_had_scroll
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        app.explore.hit_list.scroll_to(y=100, animate=False)
-        await until(pilot, lambda: app.explore.hit_list.scroll_offset.y > 50, what="the wheel")
+        hits = app.explore.hit_list
+        await until(pilot, lambda: hits.max_scroll_y > 50, what="the layout of the list")
+        hits.scroll_to(y=100, animate=False)
+        await until(pilot, lambda: hits.scroll_offset.y > 50, what="the wheel")
         await pilot.press("r")
         await settle(pilot)
         await until(pilot, lambda: app.explore.hit_list.scroll_offset.y <= 1, what="the top")
@@ -749,8 +751,8 @@ async def test_a_hit_followed_twice_in_a_burst_is_one_step_of_the_trail(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        ask, release, pressed = app._explorer.ask, threading.Event(), asyncio.Event()
-        app._explorer.ask = lambda *text, **options: release.wait(10) and ask(*text, **options)
+        neighbours, release, pressed = app._explorer.neighbours, threading.Event(), asyncio.Event()
+        app._explorer.neighbours = lambda row, **options: release.wait(10) and neighbours(row, **options)
         for _ in range(2):
             app.post_message(Key("enter", None))
         app.call_later(pressed.set)
