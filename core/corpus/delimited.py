@@ -24,7 +24,7 @@ _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}")
 _RULE = re.compile(r":?-{2,}:?")
 
 
-def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
+def recognise(lines: Sequence[str], *, tabular: bool, header: bool | None = None) -> str | None:
     """Return the separator of a table; None for lines that are captions by themselves.
 
     A table has a header with a usual name, or numbers, file names, labels or other references beside its text.
@@ -32,6 +32,7 @@ def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
     Args:
         lines: The lines of the file.
         tabular: Whether the file's name announces a table, which may then have one column, or several of texts.
+        header: Whether the first row names the columns; None to tell that too.
     """
     sample = [line for line in lines[:SAMPLE] if line.strip()]
     if not sample:
@@ -39,7 +40,7 @@ def recognise(lines: Sequence[str], *, tabular: bool) -> str | None:
     if named := re.fullmatch(r"sep=(.)", sample[0].strip()):
         return named[1]
     rows = {separator: split_rows(sample, separator) for separator in _SEPARATORS}
-    shapes = {separator: Shape.of(rows[separator]) for separator in _SEPARATORS}
+    shapes = {separator: Shape.of(rows[separator], header=header) for separator in _SEPARATORS}
     fit = {mark: _fitting(rows[mark], shape, mark) for mark, shape in shapes.items() if len(shape.names) > 1}
     usual = [mark for mark in fit if mark not in BEHIND_A_NAME and shapes[mark].has_usual_name]
     if usual:

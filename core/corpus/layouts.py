@@ -49,7 +49,7 @@ def read_table(path: Path, options: ReadOptions) -> Table:
     separator, tabular = options.separator, ending in ([".csv"], [".tsv"])
     if separator is None and options.layout != "lines":
         asked = options.layout == "table" or options.header is not None or bool(options.text_columns)
-        separator = recognise(lines, tabular=tabular or asked)
+        separator = recognise(lines, tabular=tabular or asked, header=options.header)
     if separator is None:
         return _read_lines(lines, path, sure=options.layout == "lines")
     return read_delimited(lines, path, separator=separator, header=options.header)

@@ -219,6 +219,8 @@ def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]
     found = f"{len(shown)} columns may hold the captions" if textual else "no column holds sentences"
     lists = 'a list in a cell as JSON: ["A dog.", "A cat."]' if "list" in holds.values() else ""
     advice = "name the column with --text-column; repeat it for several"
+    if all(name.isdigit() for name in table.columns):
+        advice += "; if the first row names the columns, use --header"
     if not textual and {"list", "object"}.intersection(kinds.values()):
         advice = 'write the captions to JSON lines, such as {"image": "7.jpg", "caption": "A dog runs."}'
     raise AssetError(path, f"{found}: {columns}", expected=lists, advice=advice)

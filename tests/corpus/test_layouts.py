@@ -310,8 +310,10 @@ def test_the_index_of_a_parquet_file_may_name_the_images(tmp_path):
 
 
 def test_a_header_of_any_words_is_believed_when_the_user_says_that_it_is_one(tmp_path):
-    data = "mon image|la phrase\nun chien|Un chien court ici.\nun chat|Un chat dort là.\n"
-    captions = read(tmp_path / "a.csv", data, header=True, separator="|", text_columns=("la phrase",))
+    data = "mon image,la phrase\nun chien,Un chien court ici.\nun chat,Un chat dort là.\n"
+    error = refused(tmp_path / "a.csv", data, "2 columns may hold")
+    assert "if the first row names the columns, use --header" in error.advice
+    captions = read(tmp_path / "a.csv", data, header=True, text_columns=("la phrase",))
     assert list(captions.texts) == ["Un chien court ici.", "Un chat dort là."]
 
 
