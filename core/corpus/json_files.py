@@ -158,7 +158,7 @@ def _table_of_values(
     if kind is dict:
         if all(isinstance(row.get("row"), dict) for row in rows):  # as the viewer of Hugging Face gives them
             rows = [row["row"] for row in rows]
-        if any(isinstance(row.get("annotations"), list) and isinstance(row.get("images"), list) for row in rows):
+        if any(map(_is_coco, rows)):
             found = f"holds {len(rows)} JSON documents, of which {item} {kept[0][0]:,} has annotations"
             raise AssetError(path, found, expected="one COCO document", advice="save each as a file of its own")
         table = table_of_objects(rows, layout)
@@ -169,6 +169,12 @@ def _table_of_values(
         kept = kept[len(kept) - len(table) :]
     table.lines, table.broken = [number for number, _ in kept], broken
     return table
+
+
+def _is_coco(row: dict[str, Any]) -> bool:
+    """Tell whether an object is a whole COCO document, and not an image with its annotations."""
+    is_image = any(map(is_reference_name, row)) and not isinstance(row.get("images"), list)
+    return isinstance(row.get("annotations"), list) and not is_image
 
 
 def _table_of_lists(rows: list[list[Any]], layout: str) -> Table:

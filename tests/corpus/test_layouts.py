@@ -175,6 +175,10 @@ REFUSED = {
         '{"beach":[{"image":"1.jpg","caption":"A dog."}],"park":[{"image":"2.jpg","caption":"A cat."}]}',
         "holds several lists: beach, park",
     ),
+    "two documents without images.json": (
+        json.dumps({"annotations": COCO["annotations"]}) * 2,
+        "holds 2 JSON documents",
+    ),
     "two documents.json": (json.dumps(COCO) + json.dumps(COCO), "holds 2 JSON documents"),
     "sets.json": ('{"train":{"1.jpg":["A dog."]},"val":{"2.jpg":["A cat."]}}', "holds several sets: train, val"),
     "every sixth line.txt": (("A dog runs.\n" * 5 + "images/7.jpg\n") * 400, "partly texts"),
