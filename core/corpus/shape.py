@@ -35,7 +35,7 @@ class Shape:
     text: int | None
     """The only column of texts; None where there are none or several."""
     behind: frozenset[str] | None
-    """Fields behind the text; None where most of them begin with a blank."""
+    """Fields behind the text; None where a blank follows most separators."""
 
     @property
     def has_usual_name(self) -> bool:
@@ -128,10 +128,13 @@ def _column_count(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _behind(rows: Sequence[Sequence[str]], text: int | None) -> frozenset[str] | None:
-    """Return the fields behind a column; None where most of them begin with a blank."""
-    fields = [row[text + 1] for row in rows if len(row) > text + 1] if text is not None else []
-    tight = frozenset(field for field in fields if not _is_continued(field))
-    return None if 2 * sum(map(_is_continued, fields)) > len(fields) else tight
+    """Return the fields behind a column; None where a blank follows most separators, as that before the column."""
+    if text is None:
+        return frozenset()
+    fields = [row[text + 1] for row in rows if len(row) > text + 1]
+    told = [row[text] for row in rows if len(row) > text] if text > 0 else fields
+    is_spaced = 2 * sum(map(_is_continued, told)) > len(told)
+    return None if is_spaced else frozenset(field for field in fields if not _is_continued(field))
 
 
 def _is_continued(text: str) -> bool:

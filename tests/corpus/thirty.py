@@ -574,6 +574,11 @@ SEEN_WRONG = {
         ["A dog, wet, runs.", "A cat, old"],
         ["1.jpg", "2.jpg"],
     ),
+    "commas in most captions.csv": (
+        "image,caption,split\n1.jpg,A dog, wet, runs.\n2.jpg,A cat, old, sits.\n3.jpg,A cow, red.,train\n",
+        ["A dog, wet, runs.", "A cat, old, sits.", "A cow, red."],
+        ["1.jpg", "2.jpg", "3.jpg"],
+    ),
     "form.csv": (
         "Timestamp,Your name,What do you see in the image?\n"
         "1/1/2023 15:14:15,Anna,A dog runs on the beach.\n1/2/2023 15:14:15,Bob,A cat sits.\n",
