@@ -266,7 +266,7 @@ def _unnamed_group(table: Table, kinds: dict[str, Kind]) -> str | None:
 def _unnamed_id(table: Table, kinds: dict[str, Kind]) -> str | None:
     """Return the only column of numbers in a table without a header, if they are all different."""
     numbers = [name for name, kind in kinds.items() if name.isdigit() and kind == "number"]
-    if len(numbers) == 1 and len(set(table.columns[numbers[0]])) == len(table):
+    if len(numbers) == 1 and len(set(map(str, table.columns[numbers[0]]))) == len(table):
         return numbers[0]
     return None
 

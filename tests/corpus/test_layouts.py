@@ -272,6 +272,8 @@ def test_ids_stay_as_they_are_written(tmp_path):
     assert captions.ids.tolist() == ["1e5", "2.50"]
     assert captions.groups.tolist() == ["000000391895", "000000391896"]
     assert read(tmp_path / "b.csv", "17,A dog runs\n23,A cat sits\n").ids.tolist() == [17, 23]
+    rows = [*([n, f"A dog runs {n}"] for n in range(20)), [[20], "A cat"]]
+    assert len(read(tmp_path / "c.json", json.dumps(rows))) == 21
     captions = read(tmp_path / "a.jsonl", '{"id": 1e5, "image_id": 2.50, "caption": "a dog"}\n')
     assert (captions.ids.tolist(), captions.groups.tolist()) == (["1e5"], ["2.50"])
 
