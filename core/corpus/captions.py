@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
-from core.corpus.delimited import first_numbers
 from core.corpus.kinds import kind_of, kind_of_column
 from core.corpus.layouts import read_table
-from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, image_of, image_of_part, texts_of
+from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, first_numbers, image_of, image_of_part, texts_of
 from core.corpus.text_files import tidy
 
 _FIRST = 60  # characters of the first caption
@@ -97,9 +96,9 @@ class Captions:
         texts, rows, unreadable = _texts(table, roles)
         lines = table.lines or range(1, len(table) + 1)
         if len(unreadable) > MOST_BROKEN * len(table):
-            found = f"{len(unreadable):,} of {len(table):,} rows hold lists that cannot be read"
+            found = f"{len(unreadable):,} of {len(table):,} rows hold lists that cannot be read; "
+            found += f"the first is {lines[unreadable[0]]:,}"
             advice = "write the lists as JSON, or name another column with --text-column"
-            found += f"; the first is {lines[unreadable[0]]:,}"
             raise AssetError(path, found, expected='["A dog.", "A cat."]', advice=advice)
         empty = sum(not text for text in texts)
         if empty == len(texts):

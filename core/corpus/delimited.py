@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.assets import AssetError
-from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of
+from core.corpus.kinds import REFERENCES, Kind, are_most, is_label, kind_of
 from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, split_line, split_rows
 from core.corpus.shape import SAMPLE, Shape
-from core.corpus.table import MOST_BROKEN, Table
+from core.corpus.table import MOST_BROKEN, Table, first_numbers
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
@@ -79,9 +79,9 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     surplus: list[int] = []
     unclosed: list[int] = []
     long: list[int] = []
-    is_quoted = 2 * sum(lines[row.start - 1].lstrip().startswith('"') for row in body) > len(body)
+    is_quoted = are_most(lines[row.start - 1].lstrip().startswith('"') for row in body)
     for row in body:
-        if len(row.fields) == len(shape.names) and row.is_one_line and not shape.is_cut(row.fields):
+        if row.is_one_line and shape.is_whole(row.fields):
             kept.append(row)
             continue
         parts = [row]
@@ -94,8 +94,7 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
         elif len(parts) > 1:
             unclosed.append(row.start)
         for part in parts:
-            is_whole = len(part.fields) == len(shape.names) and not shape.is_cut(part.fields)
-            fields = part.fields if is_whole else shape.mend(part.fields, separator)
+            fields = part.fields if shape.is_whole(part.fields) else shape.mend(part.fields, separator)
             if fields is None:
                 broken.append(part.start)
                 continue
@@ -127,11 +126,6 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     )
 
 
-def first_numbers(numbers: Sequence[int]) -> str:
-    """List the first five numbers: `3, 14, 15, 92, 65 ...`."""
-    return ", ".join(f"{number:,}" for number in numbers[:5]) + (" ..." if len(numbers) > 5 else "")
-
-
 def _fitting(rows: Sequence[Row], shape: Shape, separator: str) -> float:
     """Return the share of rows that fit a shape or can be mended."""
     body = shape.body(rows)
@@ -157,18 +151,18 @@ def _is_certain(rows: Sequence[Row], shape: Shape, separator: str) -> bool:
     if separator in BEHIND_A_NAME:
         is_told = is_told and shape.text == 1 and not any(mark in row.fields[0] for row in rows for mark in "\t,;|")
     if separator == " " and shape.kinds[0] in ("number", "code"):
-        is_told = is_told and 2 * sum(_ID.fullmatch(fields[0]) is not None for fields in body) > len(body)
+        is_told = is_told and are_most(_ID.fullmatch(fields[0]) for fields in body)
     is_asked = separator not in BEHIND_A_NAME and shape.kinds[0] == "file"  # which column it is
     return (known or shape.header is not None or is_asked) and is_told
 
 
 def _is_prose(sample: Sequence[str], separator: str, shape: Shape) -> bool:
     """Tell whether commas or semicolons are followed by blanks, as in a text, and no name or number comes first."""
-    if separator == "," and 2 * sum(map(bool, map(_THOUSANDS.match, sample))) > len(sample):
+    if separator == "," and are_most(map(_THOUSANDS.match, sample)):
         return True
     if separator not in (",", ";") or shape.kinds[0] in ("number", "file") or shape.header is not None:
         return False
-    if shape.kinds[0] == "code" and 2 * sum(map(bool, map(_TWO_DIGITS.match, sample))) > len(sample):
+    if shape.kinds[0] == "code" and are_most(map(_TWO_DIGITS.match, sample)):
         return False  # no `1girl, solo`
     text = _QUOTED.sub("", "\n".join(sample))
     return 2 * text.count(f"{separator} ") >= max(1, text.count(separator))

@@ -1,85 +1,20 @@
-"""JSON files: documents and lines of objects, in the layouts in which captions are handed around."""
+"""JSON files: parsed documents and lines, in the layouts in which captions are handed around."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.assets import AssetError
+from core.corpus.json_text import parse
 from core.corpus.kinds import REFERENCES, kind_of, kind_of_column
 from core.corpus.table import MOST_BROKEN, Table, distinct, is_caption_name, is_reference_name, table_of_objects
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
 _ACCEPTED = "COCO captions, or a layout that docs/files.md lists"
+_ONE_OF_THEM = "save the one that you mean as a file of its own"
 _OTHER = "name the file that holds the captions"
-_BETWEEN = re.compile(r"[\s,]*")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        values: dict[str, list[Any]] = {}
-        for name, value in pairs:
-            values.setdefault(name, []).extend(value if isinstance(value, list) else [value])
-        result = {name: each if len(each) > 1 else result[name] for name, each in values.items()}
-    return result
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_constant=lambda _: None)
-
-
-def parse(text: str) -> Any:
-    """Parse JSON; a number with a decimal point or an exponent stays as it is written, since it may be an id.
-
-    A name that stands twice in an object keeps both values, in a list.
-
-    Raises:
-        ValueError: It is not valid JSON, or nested too deeply.
-    """
-    try:
-        return _DECODER.decode(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-
-
-def parse_sequence(text: str) -> list[Any]:
-    """Parse JSON values that follow each other, with blanks, line breaks or commas between.
-
-    Raises:
-        ValueError: Something else stands between them, or one is cut off.
-    """
-    values: list[Any] = []
-    at = 0
-    try:
-        while start := _BETWEEN.match(text, at):
-            if start.end() == len(text):
-                return values
-            value, at = _DECODER.raw_decode(text, start.end())
-            values.append(value)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    return values
-
-
-def looks_like_json(text: str) -> bool:
-    """Tell whether a text begins as JSON does, or as Python writes a list or dict of texts."""
-    return re.match(r"\s*(\[\s*[\[{\"']|\{\s*[\"'])", text) is not None
-
-
-def looks_like_lines(lines: Sequence[str], *, also_texts: bool) -> bool:
-    """Tell whether one of the first ten lines that are not blank is a JSON object or list, or also a text."""
-    kinds = (dict, list, str) if also_texts else (dict, list)
-    first = [line for line in lines[:100] if line.strip()][:10]
-    for line in first:
-        try:
-            if isinstance(parse(line), kinds):
-                return True
-        except ValueError:
-            continue
-    return False
 
 
 def read_json_lines(lines: Sequence[str], path: Path) -> Table:
@@ -281,7 +216,9 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
         document = {name: list(value.values()) for name, value in document.items()}
     else:  # a text beside the columns is about all rows
         document = {name: value for name, value in document.items() if not isinstance(value, str | int | None)}
-        if not any(map(is_caption_name, document)) or len(document) < 2 or not all(map(_is_list, document.values())):
+        if not any(map(is_caption_name, document)) or len(document) < 2:
+            return None
+        if not all(isinstance(value, list) for value in document.values()):
             return None
     if any(isinstance(value, dict) for column in document.values() for value in column):
         return None
@@ -326,17 +263,12 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
     elif len(names) == len(document) and not _are_sets(document):
         return None  # each key is an image
     if len(names) > 1:
-        found = f"holds several lists: {', '.join(names)}"
-        raise AssetError(path, found, advice="save the one that you mean as a file of its own")
+        raise AssetError(path, f"holds several lists: {', '.join(names)}", advice=_ONE_OF_THEM)
     if not names:
         return None
     entries = document[names[0]]
     layout = f"JSON list under {names[0]}"
     return _table_of_values(entries, range(1, len(entries) + 1), [], path, layout=layout, item="entry")
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
 
 
 def _are_sets(document: dict[str, Any]) -> bool:
@@ -373,8 +305,7 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     keys_are_images = kind_of_column(list(document)) in REFERENCES
     kinds = {type(value) for value in values}
     if len(document) > 1 and set(document) <= _SPLITS:
-        advice = "save the one that you mean as a file of its own"
-        raise AssetError(path, f"holds several sets: {', '.join(document)}", advice=advice)
+        raise AssetError(path, f"holds several sets: {', '.join(document)}", advice=_ONE_OF_THEM)
     if kinds == {dict} and any(_has_captions([value, *value.values()]) for value in values):
         objects = [value or {} for value in document.values()]
         if all(any(map(is_reference_name, each)) for each in objects if each):  # they name their images themselves

@@ -7,7 +7,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Any, Literal
 
@@ -68,6 +68,12 @@ def sample_of(values: Sequence[Any], count: int) -> Sequence[Any]:
     if len(values) <= count:
         return values
     return [values[i] for i in sorted(random.Random(0).sample(range(len(values)), count))]
+
+
+def are_most(answers: Iterable[object]) -> bool:
+    """Tell whether more than half of the answers are true."""
+    truths = list(map(bool, answers))
+    return 2 * sum(truths) > len(truths)
 
 
 def is_label(values: Sequence[object]) -> bool:

@@ -8,14 +8,8 @@ from typing import Any
 
 from core.assets import AssetError
 from core.corpus.delimited import read_delimited, recognise
-from core.corpus.json_files import (
-    looks_like_json,
-    looks_like_lines,
-    parse,
-    parse_sequence,
-    read_json,
-    read_json_lines,
-)
+from core.corpus.json_files import read_json, read_json_lines
+from core.corpus.json_text import looks_like_json, looks_like_lines, parse, parse_sequence
 from core.corpus.kinds import kind_of_column
 from core.corpus.table import ReadOptions, Table
 from core.corpus.text_files import decode, empty, lines_of, read_bytes

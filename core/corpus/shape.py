@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from core.corpus.kinds import REFERENCES, Kind, kind_of, kind_of_column
+from core.corpus.kinds import REFERENCES, Kind, are_most, kind_of, kind_of_column
 from core.corpus.rows import Row
 from core.corpus.table import MOST_BROKEN, distinct, is_caption_name, is_reference_name
 
@@ -95,12 +95,14 @@ class Shape:
             fields = fields + [""] * (count - len(fields))
         return fields if self.fits(fields) else None
 
-    def is_cut(self, fields: Sequence[str]) -> bool:
-        """Tell whether a text goes on behind a separator in it: `A red, wet dog.` in a table without such blanks."""
-        if self.text is None or self.behind is None or len(fields) <= self.text + 1:
-            return False
-        field = fields[self.text + 1]
-        return _is_continued(field) and field.strip() not in self.behind
+    def is_whole(self, fields: Sequence[str]) -> bool:
+        """Tell whether a row has the right number of fields, and its text does not go on behind a separator in it.
+
+        `A red, wet dog.` goes on in a table in which no blanks follow the separators.
+        """
+        if len(fields) != len(self.kinds) or self.text is None or self.behind is None:
+            return len(fields) == len(self.kinds)
+        return not any(_is_continued(text) and text.strip() not in self.behind for text in fields[self.text + 1 :][:1])
 
     def _fit(self, fields: Sequence[str]) -> bool:
         return all(
@@ -133,8 +135,8 @@ def _behind(rows: Sequence[Sequence[str]], text: int | None) -> frozenset[str] |
         return frozenset()
     fields = [row[text + 1] for row in rows if len(row) > text + 1]
     told = [row[text] for row in rows if len(row) > text] if text > 0 else fields
-    is_spaced = 2 * sum(map(_is_continued, told)) > len(told)
-    return None if is_spaced else frozenset(field for field in fields if not _is_continued(field))
+    tight = frozenset(field for field in fields if not _is_continued(field))
+    return None if are_most(map(_is_continued, told)) else tight
 
 
 def _is_continued(text: str) -> bool:

@@ -152,6 +152,11 @@ def image_of_part(name: str) -> str:
     return part[1] if part else name
 
 
+def first_numbers(numbers: Sequence[int]) -> str:
+    """List the first five numbers: `3, 14, 15, 92, 65 ...`."""
+    return ", ".join(f"{number:,}" for number in numbers[:5]) + (" ..." if len(numbers) > 5 else "")
+
+
 def distinct(names: Iterable[str]) -> list[str]:
     """Number the names that stand there twice (`caption 2`) and what has no name."""
     counts: dict[str, int] = {}
