@@ -1,7 +1,7 @@
 # The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-.PHONY: bench check floors format lint offline-wheels test
+.PHONY: bench check floors format lint offline-wheels picture test
 
 check: lint test
 
@@ -17,6 +17,10 @@ test:
 # Compares speed, memory and quality with the alternatives; needs the extra `bench` and an idle machine for half an hour.
 bench:
 	$(PYTHON) -m benchmarks all --json
+
+# Draws the picture in the README.
+picture:
+	PYTHONPATH=. $(PYTHON) docs/picture.py
 
 format:
 	$(PYTHON) -m ruff format .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ class Explanation:
     """Cosine split by pairs of words; None for sums and where the cosine is not clearly positive."""
 
 
+def _no_words(text: str) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Answer:
     """All that the screen or `--json` shows about one query."""
@@ -46,6 +51,11 @@ class Answer:
     closer_than: NDArray[np.float64] | None = None
     """For each leading hit, the share of random captions that are farther from the query, 0..1, (K,). None before a
     calibration, for sums, and for other methods than `infersent`."""
+    relevant_within: float | None = None
+    """Distance from the query within which 1 of 100 random captions is; None where `closer_than` is None."""
+    shared_words: Callable[[str], tuple[str, ...]] = _no_words
+    """Function from the text of a caption to those of its words, as written, whose stem the query has. It returns
+    none until the other methods are open."""
     timings_ms: dict[str, float]
     """Milliseconds by step: `tokenize`, `encode`, `search`, `total`."""
 

@@ -6,9 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.answers import Answer, Explanation, Stopwatch
 from core.assets import AssetError
 from core.encoding.encoder import not_cancelled
@@ -16,7 +13,8 @@ from core.opening import Opened
 from core.queries import Queries, marks_importance, tokens_of
 from core.query import Query
 from core.ranking.agreement import Side, agree
-from core.ranking.comparison import Comparison, compare
+from core.ranking.comparison import Comparison, SharedWords, compare
+from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS, Choice, Method
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.store.progress import Cancelled
@@ -76,8 +74,7 @@ class Explorer:
         verdict = self._judge(query, found, chosen)
         if found is not None and k < len(found.leading):
             found = replace(found, leading=found.page(0, k))
-        closer, timings = self._closer_than(query, found, chosen), watch.timings()
-        return Answer(query=query, method=chosen, found=found, verdict=verdict, closer_than=closer, timings_ms=timings)
+        return self._answer(query, found, chosen, verdict=verdict, timings=watch.timings())
 
     def neighbours(self, row: int, *, method: Choice = "infersent") -> Answer:
         """Find the neighbours of a caption; `complete` adds tokens and verdict later, since these need the encoder."""
@@ -85,8 +82,7 @@ class Explorer:
         chosen = self._choose(method, query)
         found = self._find(query, chosen, k=LEADING)
         watch.lap("search")
-        closer = self._closer_than(query, found, chosen)
-        return Answer(query=query, method=chosen, found=found, closer_than=closer, timings_ms=watch.timings())
+        return self._answer(query, found, chosen, verdict=None, timings=watch.timings())
 
     def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = not_cancelled) -> Answer:
         """Add tokens, their importance and the verdict to the neighbours of a caption.
@@ -130,9 +126,8 @@ class Explorer:
             found = rankers.find(method, query, k=k)
             leading = Ranking.empty() if found is None else found.leading
             rankings[method] = leading.at(self.opened.folds.fold(leading.rows).texts.places)
-        bm25 = rankers.lexical.bm25
-        stems = set(bm25.stems(query.literal))
-        return compare(query.text, query.row, rankings, texts=captions.texts, stems=stems, stem=bm25.stem)
+        shared = SharedWords(query, self._bm25)
+        return compare(query.text, query.row, rankings, texts=captions.texts, shared_words=shared)
 
     def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = not_cancelled) -> Explanation:
         """Compute which words shaped a hit's embedding and which it shares with the query of an answer.
@@ -218,9 +213,24 @@ class Explorer:
         words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits.rows[:FIRST]]
         return judge_by_rules(query, words, measurable=opened.measurable)
 
-    def _closer_than(self, query: Query, found: Found | None, method: Method) -> NDArray[np.float64] | None:
-        """Compute `Answer.closer_than`, which was measured for distances of the encoder only."""
-        calibration = self.opened.calibration
-        if calibration is None or found is None or method != "infersent" or query.terms:
-            return None
-        return calibration.closer_than(found.leading.distances, query.known)
+    def _answer(
+        self, query: Query, found: Found | None, method: Method, *, verdict: Verdict | None, timings: dict[str, float]
+    ) -> Answer:
+        """Make the answer, with what was measured of random captions for distances of the encoder."""
+        calibration, closer, within = self.opened.calibration, None, None
+        if calibration is not None and found is not None and method == "infersent" and not query.terms:
+            closer = calibration.closer_than(found.leading.distances, query.known)  # (K,)
+            within = calibration.relevant_within(query.known)
+        return Answer(
+            query=query,
+            method=method,
+            found=found,
+            verdict=verdict,
+            closer_than=closer,
+            relevant_within=within,
+            shared_words=SharedWords(query, self._bm25),
+            timings_ms=timings,
+        )
+
+    def _bm25(self) -> BM25 | None:
+        return None if self.opened.rankers is None else self.opened.rankers.lexical.bm25

@@ -80,8 +80,11 @@ class ExplorerApp(App[None]):
 
     @on(messages.Progressed)
     def show_progress(self, message: messages.Progressed) -> None:
-        """Show the progress of loading."""
-        self.explore.loading_pane.show(message.progress, message.line)
+        """Show the progress of loading, in the last line once the list is there."""
+        if self._explorer is None:
+            self.explore.loading_pane.show(message.progress, message.line)
+        else:
+            self.explore.show_activity(message.progress)
 
     @on(messages.CorpusOpened)
     def start_exploring(self, message: messages.CorpusOpened) -> None:
@@ -97,6 +100,8 @@ class ExplorerApp(App[None]):
     @on(messages.Warmed)
     def start_calibrating(self) -> None:
         """Calibrate while no request is waiting."""
+        self.explore.show_activity(None)
+        self.explore.hit_list.refresh()  # with the words that hits share with the query, which bm25 finds
         if self._explorer is not None and self._explorer.opened.rankers is not None:
             self.explore.asker.calibrate(self._explorer.opened.calibrate())
 
@@ -129,7 +134,7 @@ class ExplorerApp(App[None]):
         if isinstance(event, Key):
             await self._act(event)
         elif self.screen is self.explore:
-            self.explore.paste(event.text)
+            self.explore.type(one_line(event.text))
         await self._handled(focused)
 
     def _is_ours(self) -> bool:
@@ -137,15 +142,15 @@ class ExplorerApp(App[None]):
         return bool(self.screen_stack) and isinstance(self.screen, ExploreScreen | CompareScreen | HelpScreen)
 
     async def _act(self, key: Key) -> None:
-        """Run the key's binding, or type it into the search box."""
-        box, bound = self.explore.search_box, self.screen.active_bindings.get(key.key)
+        """Type a key into the search box, or run its binding."""
+        if key.character is not None and key.is_printable and self.explore.is_text(key.key):
+            self.explore.type(key.character)
+            return
+        bound = self.screen.active_bindings.get(key.key)
         program = self.explore.active_bindings.get(key.key)
         if program is not None and program.binding.priority:  # a modal screen's active bindings lack these
             bound = program
-        types = self.focused is box and key.is_printable and not (bound and bound.binding.priority)
-        if types and key.character is not None:
-            box.put(key.character)
-        elif bound is not None and bound.enabled:
+        if bound is not None and bound.enabled:
             await self.run_action(bound.binding.action, bound.node)
 
     async def _handled(self, widget: DOMNode) -> None:
@@ -177,12 +182,14 @@ class ExplorerApp(App[None]):
         yield SystemCommand("Random caption", "Search with a random caption (r)", explore.action_random)
         yield SystemCommand("Follow", "Make the caption under the cursor the query (enter)", hits.action_follow)
         yield SystemCommand("Back", "Return to the previous query (backspace)", explore.action_go_back)
+        yield SystemCommand("Forward", "Return to where you came back from (alt+→)", explore.action_go_forward)
         yield SystemCommand("Next method", "Rank the captions by the next method (tab)", explore.action_next_method)
         previous = partial(explore.action_next_method, -1)
         yield SystemCommand("Previous method", "Rank the captions by the previous method (shift+tab)", previous)
         yield SystemCommand("Compare methods", "Show the lists of all methods side by side (c)", explore.action_compare)
         if hits.sibling_counts is not None:
             yield SystemCommand("Fold images", "Show each image once, or all its captions (s)", explore.action_fold)
+        yield SystemCommand("Panels", "Show the panels whole, or a line of each (v)", explore.action_swap_panels)
         yield SystemCommand("First hit", "Go to the top of the list (g)", partial(hits.action_go, 0))
         yield SystemCommand("Last hit", "Go to the farthest caption (G)", partial(hits.action_go, -1))
         yield SystemCommand("Explain", "Show the keys and how to read the screen (?)", self.action_help)

@@ -15,15 +15,18 @@ LIST_KEYS: list[BindingType] = [
 ]
 
 KEYS = [
+    ("just type", "search: a key that is no command goes to the search box"),
     ("/ or i", "go to the search box; there, every key types"),
     ("enter ↓ esc", "go from the box to the list"),
     ("↑ ↓ k j", "move the cursor; also page keys, g (first), G (last)"),
     ("enter", "follow: make the caption under the cursor the query"),
     ("backspace", "return to the previous query (alt+← from anywhere)"),
+    ("alt+→", "go forward again, to where you came back from"),
     ("r", "search with a random caption (ctrl+r from anywhere)"),
     ("tab", "rank by the next method (shift+tab: the previous one)"),
     ("c", "compare: show the lists of several methods side by side"),
     ("s", "fold: show each image once, or all captions again"),
+    ("v", "why: show the panels whole, or a line of each"),
     ("ctrl+p", "open the command palette, which also has themes"),
     ("?", "show this help"),
     ("q ctrl+c", "quit (ctrl+c from anywhere)"),

@@ -1,41 +1,75 @@
-"""Lines: the one-line texts around the list, and the details of the caption under the cursor."""
+"""Lines: the header, the titles of the panels, and the details of the caption under the cursor."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+from textual.content import Content
+
+from core.ranking.methods import CHOICES, SHORT_NAMES, Choice
+from tui.text import drawable, fit, short_number
+
 if TYPE_CHECKING:
     from core.answers import Answer
     from core.corpus.captions import Captions
     from core.opening import Opened
-    from core.ranking.methods import Choice
+    from core.ranking.methods import Method
     from core.ranking.ranking import Ranking
+    from tui.session import Session
 
-_SHORT_DTYPES = {"bfloat16": "bf16", "float32": "f32"}
-
-
-def header_line(opened: Opened, method: Choice) -> str:
-    """Name the method, the model, the corpus and the device."""
-    setup, vectors = opened.setup, opened.text_encoder.vocabulary.vectors
-    return (
-        f"infersent-tui   {method} · {setup.model_name} · {setup.assets.vectors.name} ({len(vectors):,})"
-        f" · {opened.captions_name} ({len(opened.captions):,}) · {setup.device} {_SHORT_DTYPES[setup.dtype]}"
-    )
+_LEAST_NAME = 8  # cells of a corpus's name
+_SHORT_CELLS = 60  # below this width, the methods have their short names
 
 
-def columns_line(
-    ranking: Ranking | None, place: int | None, method: Choice, *, images: int | None, closer: bool
-) -> str:
-    """Name the columns of the list and describe the place of the cursor.
+def header(opened: Opened, choice: Choice, *, width: int) -> Content:
+    """Name the corpus, the model and the methods, in at most `width` cells; the chosen method is in brackets."""
+    names = [name if width >= _SHORT_CELLS or name == "auto" else SHORT_NAMES[name] for name in CHOICES]
+    tabs: list[str | tuple[str, str]] = []
+    for each, name in zip(CHOICES, names, strict=True):
+        tabs.append((f" [{name}]", "bold $text-accent") if each == choice else (f" {name}", "$foreground-muted"))
+    room = width - sum(cell_len(name) + 1 for name in names) - 2
+    count, model = f" · {len(opened.captions):,} │ ", f"{drawable(opened.setup.model_name)} │"
+    corpus = drawable(opened.captions_name)
+    if room < cell_len(count) + cell_len(model) + _LEAST_NAME:
+        model = ""
+    name_cells = max(0, min(cell_len(corpus), room - cell_len(count) - cell_len(model)))
+    if name_cells < _LEAST_NAME // 2:
+        return Content.assemble(*tabs)
+    left = room - name_cells - cell_len(count) - cell_len(model)
+    hint = ("tab".rjust(left), "$foreground-muted") if left >= len(" tab") else ""
+    return Content.assemble((fit(corpus, name_cells), "bold"), count, model, *tabs, hint)
 
-    `images` is the number of images if the list shows each image once, else None. `closer` says whether the list has
-    the column for the share of random captions that are farther.
+
+def query_title(session: Session, understood: str) -> Content:
+    """Title the search box: how far the query is from where the person began to follow captions.
+
+    `understood` says what was understood of the captions file; it stands there for the opening caption.
     """
-    where = "no hits"
-    if ranking is not None and place is not None:
-        where = f"{place + 1:,} of {len(ranking):,}" + ("" if images is None else f" · {images:,} images")
-    value = "distance" if ranking is None or ranking.scores is None else "score   "
-    return f"    # {value}         {' closer' if closer else ''} caption   {where} · by {method}"
+    rest = ""
+    if session.is_typing or session.here is None:
+        rest = ""
+    elif session.here.how == "followed":
+        walk, drift = session.walk, session.drift()
+        away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text)}”"
+        rest = f"step {len(walk) - 1}{away}"
+    elif len(session.path) == 1 and understood:
+        rest = drawable(understood)
+    elif session.here.how == "random":
+        rest = "a random caption"
+    return _title("query", rest)
+
+
+def list_title(ranking: Ranking | None, place: int | None, method: Method, *, images: int | None) -> Content:
+    """Title the list: the place of the cursor and the method. `images` is their number if each is shown once."""
+    if ranking is None or place is None:
+        return _title("neighbours", "none")
+    where = f"{place + 1:,} of {len(ranking):,}" + ("" if images is None else f" · {images:,} images")
+    return _title("neighbours", f"{where} · by {method}{'' if ranking.scores is None else ' score'}")
+
+
+def _title(name: str, rest: str) -> Content:
+    return Content.assemble(name, (f" {rest}", "not bold $foreground-muted") if rest else "")
 
 
 def timings_line(answer: Answer, *, brief: bool) -> str:
@@ -47,11 +81,21 @@ def timings_line(answer: Answer, *, brief: bool) -> str:
     return " · ".join([*parts, f"total {total:.1f} ms"])
 
 
+def nearness(value: float, *, is_score: bool, closer: float | None) -> str:
+    """Describe the distance, or the score, of a hit; `closer` is the share of random captions that are farther."""
+    if is_score:
+        return f"score {value:.4g}"
+    if closer is None:
+        return f"distance {value:.4f}"
+    share = "all" if closer >= 1 else f"{int(10_000 * closer) / 100:.2f}% of"  # rounded down
+    return f"distance {value:.4f}, nearer than {share} random captions"
+
+
 def about_caption(captions: Captions, row: int, *, is_hub: bool) -> str:
     """Describe a caption: its id, its image, and whether it is a hub; a line each."""
     about, group = [f"caption {captions.ids[row]}"], captions.group(row)
     if group is not None:
-        about += [f"image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
+        about = [f"{about[0]} · image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
     if is_hub:
         about.append("a hub: among the nearest of unusually many captions")
     return "\n".join(filter(None, about))

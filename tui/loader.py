@@ -86,7 +86,7 @@ class Loader:
     def _load(self, missing: str, steps: Steps[object]) -> None:
         """Run background work; when it fails, post `missing`, which says what does not work now."""
         try:
-            finish(steps, self._check)
+            finish(steps, self._show)
         except Cancelled:
             raise
         except Exception as error:  # background work may fail in any way: the list stays usable

@@ -1,28 +1,39 @@
-"""Session: the current question, the method, and the trail of earlier queries. It does not know the screen."""
+"""Session: the current question, the method, and the queries asked so far. It does not know the screen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from core.ranking.methods import CHOICES, Choice
 from tui.messages import Question
-from tui.text import fit
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from core.answers import Answer
     from core.query import Query
 
+How = Literal["typed", "random", "followed"]
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class Visit:
-    """One query of the trail."""
+    """One query that the person asked. Visits form a tree, in which each knows where the person came from."""
 
     text: str
     row: int | None
     """The caption that is the query; None for typed text."""
+    how: How = "typed"
+    """Followed visits were hits of the visit before."""
     cursor: int | None = None
     """Place of the cursor when the person went to another query; None before that."""
+    came_from: Visit | None = None
+    went_to: Visit | None = None
+    """The visit to which the person went from here last."""
+    embedding: NDArray[np.floating] | None = None
+    """Embedding of the query, (D,); None before its answer, and where it has none."""
 
 
 @dataclass(slots=True)
@@ -30,10 +41,12 @@ class Session:
     """The state of the exploration. The methods that change the query return the question to ask."""
 
     method: Choice = "infersent"
-    trail: list[Visit] = field(default_factory=list)
-    """The queries from followed hits, random captions and submitted texts, the current one last."""
+    here: Visit | None = None
+    """The current query, or the last one if a text is being typed."""
+    visits: list[Visit] = field(default_factory=list)
+    """All queries from followed hits, random captions and submitted texts, in the order in which they were asked."""
     is_typing: bool = False
-    """Whether the latest question is typed text that is not part of the trail yet."""
+    """Whether the latest question is typed text that is no visit yet."""
     serial: int = 0
     """Serial number of the latest question."""
     shown: Question | None = None
@@ -43,18 +56,29 @@ class Session:
     _cursor_meanwhile: int | None = None  # place of the cursor until then
 
     @property
-    def here(self) -> Visit | None:
-        """The last query of the trail."""
-        return self.trail[-1] if self.trail else None
+    def path(self) -> list[Visit]:
+        """The visits through which the person came here, the first one first."""
+        path, at = [], self.here
+        while at is not None:
+            path.append(at)
+            at = at.came_from
+        return path[::-1]
 
-    def trail_line(self, width: int) -> str:
-        """Describe the last four queries in one line of at most `width` cells, the current one last."""
-        steps = [visit.text for visit in self.trail[-4:]]
-        if not steps:
-            return ""
-        more = "… › " if len(self.trail) > len(steps) else ""
-        each = max(8, (width - len(more) - 3 * (len(steps) - 1)) // len(steps))
-        return more + " › ".join(fit(text, each).rstrip() for text in steps)
+    @property
+    def walk(self) -> list[Visit]:
+        """The end of the path since the person last asked a text or a random caption: that query and its followers."""
+        path = self.path
+        first = max((i for i, visit in enumerate(path) if visit.how != "followed"), default=0)
+        return path[first:]
+
+    def drift(self) -> float | None:
+        """Return the cosine distance from the first query of the walk to the current one; None where not known."""
+        walk = self.walk
+        if not walk or walk[0].embedding is None or walk[-1].embedding is None:
+            return None
+        from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
+
+        return cosine_distance(walk[0].embedding, walk[-1].embedding)
 
     def type(self, text: str, *, cursor: int) -> Question:
         """Ask a text that is being typed; `cursor` is the place of the cursor in the list shown so far."""
@@ -67,18 +91,32 @@ class Session:
         return self._question(text)
 
     def go(self, visit: Visit, *, cursor: int) -> Question:
-        """Append a query to the trail and ask it; `cursor` is the place of the cursor in the list shown so far."""
+        """Go to a new visit and ask it; `cursor` is the place of the cursor in the list shown so far."""
         self._save_cursor(cursor)
-        self.trail.append(visit)
-        return self._question_of(visit)
+        visit.came_from = self.here
+        if self.here is not None:
+            self.here.went_to = visit
+        self.visits.append(visit)
+        return self.return_to(visit)
 
-    def back(self) -> Question | None:
+    def back(self, *, cursor: int) -> Question | None:
         """Return to the previous query and its cursor place; None when there is no previous query."""
-        if not self.is_typing:
-            if len(self.trail) < 2:
-                return None
-            self.trail.pop()
-        return None if self.here is None else self._question_of(self.here)
+        self._save_cursor(cursor)
+        to = self.here if self.is_typing else self.here and self.here.came_from
+        return None if to is None else self.return_to(to)
+
+    def forward(self, *, cursor: int) -> Question | None:
+        """Go again to where the person went from the current query; None when that was nowhere."""
+        self._save_cursor(cursor)
+        to = self.here and self.here.went_to
+        return None if to is None else self.return_to(to)
+
+    def return_to(self, visit: Visit) -> Question:
+        """Ask a visit again, with its cursor place."""
+        self.here, self.is_typing = visit, False
+        question = self._question(visit.text, row=visit.row)
+        self.cursor_wanted = visit.cursor
+        return question
 
     def again(self, answer: Answer | None, typed: str) -> Question | None:
         """Ask the shown answer's query, or the typed text, again; None when there is neither."""
@@ -89,6 +127,12 @@ class Session:
         if self.is_typing:
             return self._question(typed)
         return None if self.here is None else self._question(self.here.text, row=self.here.row)
+
+    def note_answer(self, question: Question, answer: Answer) -> None:
+        """Note that the answer to the latest question is shown."""
+        self.shown = question
+        if self.here is not None and not self.is_typing:
+            self.here.embedding = answer.query.embedding
 
     @property
     def is_shown(self) -> bool:
@@ -122,12 +166,6 @@ class Session:
     def _save_cursor(self, cursor: int) -> None:
         if self.here is not None and not self.is_typing and self.is_shown:  # else it is the cursor of another list
             self.here.cursor = cursor
-
-    def _question_of(self, visit: Visit) -> Question:
-        self.is_typing = False
-        question = self._question(visit.text, row=visit.row)
-        self.cursor_wanted = visit.cursor
-        return question
 
     def _question(
         self, text: str, *, row: int | None = None, settled: bool = True, query: Query | None = None

@@ -8,7 +8,6 @@ import re
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 # Joiners, variation selectors, skin tones, tags: a terminal may draw the parts of such a character side by side.
 _VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def visible(text: str) -> str:
@@ -33,11 +32,18 @@ def fit(text: str, cells: int) -> str:
     return text + " " * (cells - cell_len(text)) if cell_len(text) <= cells else set_cell_size(text, cells - 1) + "…"
 
 
+def short_number(number: float) -> str:
+    """Format a distance or score, at least 0, in at most four cells: `.443`, `1.02`, `23.4`, `1234`."""
+    text = f"{number:.3f}"
+    if text.startswith("0"):
+        return text[1:]
+    return next((text for text in (f"{number:.2f}", f"{number:.1f}") if len(text) <= 4), f"{number:.0f}")
+
+
 def bar(share: float, cells: int) -> str:
-    """Draw a share as a bar in eighths of a cell; shares outside 0..1 are clipped."""
-    eighths = round(max(0.0, min(1.0, share)) * cells * 8)
-    full, part = divmod(eighths, 8)
-    return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(cells)
+    """Draw a share as a thin bar in half cells, at least one of them; shares outside 0..1 are clipped."""
+    halves = max(1, round(max(0.0, min(1.0, share)) * cells * 2))
+    return ("━" * (halves // 2) + ("╸" if halves % 2 else "")).ljust(cells)
 
 
 def _picture(match: re.Match[str]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from core.query import Query
+from core.ranking.lexical import BM25
 from core.ranking.methods import Method
 from core.ranking.ranking import FIRST, Ranking
 
@@ -62,17 +64,14 @@ def compare(
     rankings: Mapping[Method, Ranking],
     *,
     texts: Sequence[str],
-    stems: Collection[str],
-    stem: Callable[[str], str],
+    shared_words: Callable[[str], tuple[str, ...]],
 ) -> Comparison:
     """Compare the leading hits of several methods for one query, which is the caption `row` unless that is None.
 
-    `stems` are the stems of the query without stop words, and `stem` returns the stem of a word.
+    `shared_words` returns the words of a text that the query has, see `SharedWords`.
     """
     ranks = {name: {hit: at for at, hit in enumerate(ranking.rows.tolist(), 1)} for name, ranking in rankings.items()}
-    shared = {
-        hit: shared_words(texts[hit], stems, stem) for hit in {hit for of_method in ranks.values() for hit in of_method}
-    }
+    shared = {hit: shared_words(texts[hit]) for hit in {hit for of_method in ranks.values() for hit in of_method}}
     lists = {
         name: tuple(
             ComparedHit(
@@ -92,6 +91,22 @@ def compare(
     return Comparison(query, row, lists, overlaps)
 
 
-def shared_words(text: str, stems: Collection[str], stem: Callable[[str], str]) -> tuple[str, ...]:
-    """Return the distinct words of a text, as written and in order, whose stem is in `stems`."""
-    return tuple(dict.fromkeys(word for word in _WORD.findall(text) if stem(word) in stems))
+class SharedWords:
+    """Finds the words that captions share with a query, without stop words, by their stems.
+
+    `find_bm25` returns what stems words; None while that is not open, and then no words are found.
+    """
+
+    def __init__(self, query: Query, find_bm25: Callable[[], BM25 | None]) -> None:
+        self._text = query.literal or " ".join(token.text for token in query.subject)
+        self._find_bm25 = find_bm25
+        self._stems: frozenset[str] | None = None
+
+    def __call__(self, text: str) -> tuple[str, ...]:
+        """Return the distinct words of a text, as written and in order, that the query has too."""
+        bm25 = self._find_bm25()
+        if bm25 is None:
+            return ()
+        if self._stems is None:
+            self._stems = frozenset(bm25.stems(self._text))
+        return tuple(dict.fromkeys(word for word in _WORD.findall(text) if bm25.stem(word) in self._stems))

@@ -50,8 +50,6 @@ class Found:
     order: Callable[[], Ranking] | None
     """Ranks all captions, leading hits first; by distance it reads the whole matrix. None where there are too many
     captions."""
-    median_distance: float | None
-    """Median distance of all captions, accurate to at least two decimals; None for scores."""
 
     def page(self, start: int, stop: int) -> Ranking:
         """Return the hits at places start..stop-1, counted from 0; fewer where the ranking ends."""
@@ -61,9 +59,7 @@ class Found:
         return ranking.at(np.arange(start, min(stop, len(ranking)), dtype=np.int32))
 
     @classmethod
-    def by_distance(
-        cls, leading: Ranking, similarities: Callable[[], NDArray[np.float32]], *, median_distance: float
-    ) -> Found:
+    def by_distance(cls, leading: Ranking, similarities: Callable[[], NDArray[np.float32]]) -> Found:
         """Make the result of a search by distance.
 
         `similarities` computes the cosine to every row, (N,), with -inf for rows that are never ranked.
@@ -82,7 +78,7 @@ class Found:
                 np.concatenate([leading.distances, np.maximum(distances[ascending], floor)]).astype(np.float32),
             )
 
-        return cls(leading, order, median_distance)
+        return cls(leading, order)
 
     @classmethod
     def by_score(cls, scores: NDArray[np.float32], *, k: int, own_row: int | None) -> Found:
@@ -103,7 +99,7 @@ class Found:
         leading = rows
         if len(rows) > k:
             leading = rows[weights[rows] >= np.partition(weights[rows], -k)[-k]]  # at least k rows
-        return cls(ranked(leading, k), lambda: ranked(rows, len(rows)), None)
+        return cls(ranked(leading, k), lambda: ranked(rows, len(rows)))
 
 
 class Searcher(Protocol):
@@ -125,3 +121,10 @@ class Searcher(Protocol):
             own_row: The caption that equals the query; it leads, at distance exactly 0, even where not allowed.
             allowed: Which captions may be found, (N,); None for all. Captions without known words are never found.
         """
+
+
+def cosine_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """Return the cosine distance of two vectors, (D,), neither of them 0, in float64; 0..2."""
+    wide, other_wide = one.astype(np.float64), other.astype(np.float64)  # (D,)
+    cosine = wide @ other_wide / (np.linalg.norm(wide) * np.linalg.norm(other_wide))
+    return max(0.0, 1 - float(cosine))

@@ -82,10 +82,9 @@ class MatrixSearcher:
         k = min(k, int(ranked.sum()))
         if k <= 0:
             nothing = np.full(n, -np.inf, np.float32)  # (N,)
-            return Found.by_distance(Ranking.empty(), lambda: nothing, median_distance=1.0)
+            return Found.by_distance(Ranking.empty(), lambda: nothing)
         if self._codes is None:
             candidates, cosines = np.arange(n), self._similarities(unit, ranked)  # (N,), (N,)
-            median = float(np.median(cosines[ranked]))
         else:
             coarse, errors = self._codes.scan(unit)  # (N,), (N,)
             coarse[~ranked] = -np.inf
@@ -93,7 +92,6 @@ class MatrixSearcher:
             # at least k rows have a true cosine of `floor` or more
             floor = self._similarities(unit, ranked, seeds).min() - _error_bound(len(unit))
             candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
-            median = float(np.median(coarse[ranked]))
             cosines = self._similarities(unit, ranked, candidates)  # (C,)
         kth = np.partition(cosines, -k)[-k]
         candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # (C,), ascending
@@ -105,11 +103,7 @@ class MatrixSearcher:
         best = np.argsort(distances, kind="stable")[:k]  # (k,)
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
         complete = cosines if self._codes is None else None  # (N,)
-        return Found.by_distance(
-            leading,
-            lambda: self._similarities(unit, ranked) if complete is None else complete,
-            median_distance=1 - median,
-        )
+        return Found.by_distance(leading, lambda: self._similarities(unit, ranked) if complete is None else complete)
 
     def _similarities(
         self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], which: NDArray[np.int64] | None = None

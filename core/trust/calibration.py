@@ -40,6 +40,8 @@ SELDOM = 0.15
 without image groups, and before a calibration."""
 LONG_RELIABLE, _LONG_UNRELIABLE = 0.7, 0.25  # of the success of whole captions
 SHORT_RELIABLE, _SHORT_UNRELIABLE = 0.5, 0.15  # probabilities
+RANDOM = 0.01
+"""Share of random captions that lie within the distance up to which hits count as relevant."""
 
 
 def level_of(
@@ -189,10 +191,20 @@ class Calibration:
 
         `known` is the query's number of known tokens; the result is nan where nothing was measured.
         """
-        lengths = [int(length) for length in self.random_distances if length != "0"]
-        if not lengths:
+        quantiles = self._random_quantiles(known)
+        if quantiles is None:
             return np.full(np.shape(distances), np.nan)
-        return np.asarray(1 - np.interp(distances, self.random_distances[length_key(known, lengths)], TAIL))
+        return np.asarray(1 - np.interp(distances, quantiles, TAIL))
+
+    def relevant_within(self, known: int) -> float | None:
+        """Return the distance from a query of `known` tokens within which 1 of 100 random captions is, if measured."""
+        quantiles = self._random_quantiles(known)
+        return None if quantiles is None else float(np.interp(RANDOM, TAIL, quantiles))
+
+    def _random_quantiles(self, known: int) -> tuple[float, ...] | None:
+        """Return the quantiles at `TAIL` of the distances of random captions from queries of about that length."""
+        lengths = [int(length) for length in self.random_distances if length != "0"]
+        return self.random_distances[length_key(known, lengths)] if lengths else None
 
     def domain(self, known: int | None) -> Domain | None:
         """Return what tells whether a query of `known` tokens, or a sum, None, is about the corpus, if measured."""

@@ -6,7 +6,7 @@ from conftest import typed, write_coco
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ranking.comparison import compare, shared_words
+from core.ranking.comparison import SharedWords, compare
 from core.ranking.ranking import Ranking
 
 
@@ -20,7 +20,7 @@ def by_score(*rows):
 
 def side_by_side(rankings, *, row=None):
     texts = [f"caption {i}" for i in range(100)]
-    return compare("a query", row, rankings, texts=texts, stems=[], stem=str)
+    return compare("a query", row, rankings, texts=texts, shared_words=lambda text: ())
 
 
 def test_each_hit_knows_its_rank_by_the_other_methods():
@@ -53,11 +53,28 @@ def test_overlaps_and_ranks_are_the_same_seen_from_either_side(orders):
                 assert found.overlap(one, other) == len(set(rankings[one].rows[:10]) & set(rankings[other].rows[:10]))
 
 
-def test_words_are_shared_when_their_stems_are_equal():
-    def stem(word):
-        return word.lower().removesuffix("s")
+def test_words_are_shared_when_their_stems_are_equal(files):
+    explorer = files.explorer(need="methods")
+    bm25 = explorer.opened.rankers.lexical.bm25
+    shared = SharedWords(typed(explorer, "a dog is running"), lambda: bm25)
+    assert shared("Dogs and a dog, dogs! One runs") == ("Dogs", "dog", "dogs", "runs")
+    assert shared("a cat is here") == ()  # stop words are not shared
 
-    assert shared_words("Dogs and a dog, dogs!", {"dog"}, stem) == ("Dogs", "dog", "dogs")
+
+def test_no_words_are_shared_before_the_methods_are_open(files):
+    explorer = files.explorer(need="methods")
+    lexical = []
+    shared = SharedWords(typed(explorer, "a dog"), lambda: next(iter(lexical), None))
+    assert shared("a dog") == ()
+    lexical.append(explorer.opened.rankers.lexical.bm25)
+    assert shared("a dog") == ("dog",)
+
+
+def test_a_sum_shares_the_words_of_what_it_is_about(files):
+    explorer = files.explorer(need="methods")
+    bm25 = explorer.opened.rankers.lexical.bm25
+    shared = SharedWords(typed(explorer, "a dog on a beach - a dog + a horse"), lambda: bm25)
+    assert shared("a dog and a horse on a beach") == ("horse", "beach")
 
 
 def test_a_comparison_has_the_answers_of_each_method(files):

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
-PLACEHOLDER = "type a sentence, as in a caption"
-PRINTABLE = "abz q/?rcsigjk0.,'é"
+PLACEHOLDER = "/ or just type a sentence"
+PRINTABLE = "abz q/?rcsigjkv0.,'é"
+COMMANDS = "/?qrcsigGjkv "
+"""Printable keys that act in the list; every other one goes to the search box."""
 KEYS = {  # name: bytes that a terminal sends
     "left": "\x1b[D",
     "right": "\x1b[C",
@@ -23,6 +25,8 @@ KEYS = {  # name: bytes that a terminal sends
     "down": "\x1b[B",
     "up": "\x1b[A",
     "ctrl+r": "\x12",
+    "alt+left": "\x1b[1;3D",
+    "alt+right": "\x1b[1;3C",
 }
 
 
@@ -39,6 +43,8 @@ class Model:
     in_box: bool = False
     is_typing: bool = False
     trail: list[str] = field(default_factory=list)
+    """The texts asked on the way here, and behind `at` those that the person came back from."""
+    at: int = -1
 
     def __post_init__(self) -> None:
         self.ask(self.caption)
@@ -50,8 +56,12 @@ class Model:
             self.in_box, self.cursor, self.anchor = True, 0, len(self.value)
         elif key in ("r", "ctrl+r"):
             self.ask(self.caption)
-        elif key == "backspace":
+        elif key in ("backspace", "alt+left"):
             self.back()
+        elif key == "alt+right":
+            self.forward()
+        elif len(key) == 1 and key not in COMMANDS:
+            self.paste(key)
 
     def paste(self, text: str) -> None:
         if not self.in_box:
@@ -76,6 +86,10 @@ class Model:
             self.leave()
         elif key == "ctrl+r":
             self.ask(self.caption)
+        elif key == "alt+left":
+            self.back()
+        elif key == "alt+right":
+            self.forward()
         elif key == "backspace":
             self.cut(start if start != end else self.cursor - 1, end)
         elif key == "delete":
@@ -103,21 +117,25 @@ class Model:
 
     def leave(self) -> None:
         self.in_box = False
-        if self.trail[-1] == self.value:
+        if self.trail[self.at] == self.value:
             self.is_typing = False
         elif self.value.strip():
             self.ask(self.value)
 
     def ask(self, text: str) -> None:
-        self.trail.append(text)
+        self.trail[self.at + 1 :] = [text]
+        self.at += 1
         self.show(text)
 
     def back(self) -> None:
-        if not self.is_typing:
-            if len(self.trail) < 2:
-                return
-            self.trail.pop()
-        self.show(self.trail[-1])
+        if self.is_typing or self.at > 0:
+            self.at -= not self.is_typing
+            self.show(self.trail[self.at])
+
+    def forward(self) -> None:
+        if self.at + 1 < len(self.trail):
+            self.at += 1
+            self.show(self.trail[self.at])
 
     def show(self, text: str) -> None:
         self.value, self.cursor, self.anchor, self.is_typing = text, 0, len(text), False

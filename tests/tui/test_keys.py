@@ -86,7 +86,7 @@ class Keys(RuleBasedStateMachine):
         assert (explore.focused is box) == model.in_box
         if model.in_box:
             assert tuple(box.selection) == (model.anchor, model.cursor)
-        assert [visit.text for visit in explore.session.trail] == model.trail
+        assert [visit.text for visit in explore.session.path] == model.trail[: model.at + 1]
         assert explore.session.is_typing == model.is_typing
 
     async def _handled(self) -> None:

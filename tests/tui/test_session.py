@@ -2,6 +2,10 @@
 
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
 from core.ranking.methods import CHOICES
 from tui.session import Session, Visit
 
@@ -26,8 +30,8 @@ def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_th
     shown(session, session.go(Visit("a caption", 7), cursor=0))
     session.type("d", cursor=4)
     session.type("do", cursor=0)
-    assert [visit.text for visit in session.trail] == ["a caption"]
-    question = session.back()
+    assert [visit.text for visit in session.path] == ["a caption"]
+    question = session.back(cursor=0)
     assert (question.text, question.row) == ("a caption", 7)
     assert session.cursor_wanted == 4
     assert not session.is_typing
@@ -38,9 +42,9 @@ def test_back_returns_to_each_query_with_its_cursor_and_ends_at_the_first():
     shown(session, session.go(Visit("one", 1), cursor=0))
     shown(session, session.go(Visit("two", 2), cursor=11))
     session.go(Visit("three", 3), cursor=22)
-    assert (session.back().text, session.cursor_wanted) == ("two", 22)
-    assert (session.back().text, session.cursor_wanted) == ("one", 11)
-    assert session.back() is None
+    assert (session.back(cursor=0).text, session.cursor_wanted) == ("two", 22)
+    assert (session.back(cursor=0).text, session.cursor_wanted) == ("one", 11)
+    assert session.back(cursor=0) is None
 
 
 def test_the_cursor_of_a_list_is_not_kept_for_a_query_whose_answer_was_never_shown():
@@ -48,15 +52,15 @@ def test_the_cursor_of_a_list_is_not_kept_for_a_query_whose_answer_was_never_sho
     shown(session, session.go(Visit("one", 1), cursor=0))
     session.go(Visit("two", 2), cursor=5)
     session.go(Visit("three", 3), cursor=5)
-    assert (session.back().text, session.cursor_wanted) == ("two", None)
-    assert (session.back().text, session.cursor_wanted) == ("one", 5)
+    assert (session.back(cursor=0).text, session.cursor_wanted) == ("two", None)
+    assert (session.back(cursor=0).text, session.cursor_wanted) == ("one", 5)
 
 
 def test_a_wanted_place_among_the_leading_hits_is_reached_with_them():
     session = Session()
     shown(session, session.go(Visit("one", 1), cursor=0))
     shown(session, session.go(Visit("two", 2), cursor=50))
-    session.back()
+    session.back(cursor=0)
     assert session.place_for_answer(100) == 50
     session.note_cursor(50)
     assert session.place_for_ranking(50) is None
@@ -67,7 +71,7 @@ def test_a_wanted_place_beyond_the_leading_hits_is_reached_with_the_ranking_unle
         session = Session()
         shown(session, session.go(Visit("one", 1), cursor=0))
         shown(session, session.go(Visit("two", 2), cursor=150))
-        session.back()
+        session.back(cursor=0)
         assert session.place_for_answer(100) == 150
         session.note_cursor(99)
         assert session.place_for_ranking(moved_to) == expected
@@ -78,7 +82,7 @@ def test_another_question_forgets_the_wanted_place():
     session = Session()
     shown(session, session.go(Visit("one", 1), cursor=0))
     shown(session, session.go(Visit("two", 2), cursor=150))
-    session.back()
+    session.back(cursor=0)
     session.type("x", cursor=0)
     assert session.place_for_answer(100) is None
 
@@ -120,3 +124,33 @@ def test_an_answer_without_its_tokens_is_asked_again_by_its_caption():
 
 def test_nothing_is_asked_again_before_anything_was_asked():
     assert Session().again(None, "") is None
+
+
+def test_forward_goes_where_one_went_last():
+    session = Session()
+    shown(session, session.go(Visit("one", 1), cursor=0))
+    session.go(Visit("two", 2), cursor=0)
+    session.back(cursor=0)
+    session.go(Visit("three", 3), cursor=0)
+    session.back(cursor=0)
+    assert session.forward(cursor=0).text == "three"
+    assert session.forward(cursor=0) is None
+    assert [visit.text for visit in session.visits] == ["one", "two", "three"], "nothing visited is forgotten"
+    assert [visit.text for visit in session.path] == ["one", "three"]
+
+
+def test_a_walk_begins_at_the_last_query_that_was_not_followed():
+    session = Session()
+    for text, how in (("one", "random"), ("two", "followed"), ("three", "typed"), ("four", "followed")):
+        session.go(Visit(text, None, how), cursor=0)
+    assert [visit.text for visit in session.walk] == ["three", "four"]
+
+
+def test_drift_is_the_cosine_distance_from_the_first_query_of_the_walk():
+    session = Session()
+    vectors = np.random.default_rng(0).normal(size=(3, 8))
+    for text, vector in zip("abc", vectors, strict=True):
+        question = session.go(Visit(text, None, "typed" if text == "a" else "followed"), cursor=0)
+        assert session.drift() is None, "not known before the answer"
+        session.note_answer(question, SimpleNamespace(query=SimpleNamespace(embedding=vector)))
+    assert session.drift() == pytest.approx(cdist(vectors[:1], vectors[2:], "cosine").item(), abs=1e-12)

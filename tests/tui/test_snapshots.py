@@ -5,13 +5,20 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import Files
-from test_app import ask, compared, explained, make_app, ready, settle, type_text, with_methods
+from test_app import ask, compared, explained, make_app, ready, settle, type_text, until
 
 from core.trust.calibration import Recall
 from core.trust.verdict import Verdict
 from tui.session import Visit
 
 SIZES = [(80, 24), (120, 40)]
+
+
+async def opened(pilot) -> None:
+    """Wait for the opening caption, its explanation and the methods, which underline shared words."""
+    await ready(pilot)
+    await until(pilot, lambda: pilot.app.explore.asker._calibration is not None, what="the methods")
+    await explained(pilot)
 
 
 @pytest.fixture
@@ -31,8 +38,7 @@ def still(monkeypatch, files):
 @pytest.mark.parametrize("size", SIZES)
 def test_the_opening_caption(snap_compare, still, size):
     async def wait(pilot):
-        await ready(pilot)
-        await explained(pilot)
+        await opened(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=wait)
 
@@ -40,7 +46,7 @@ def test_the_opening_caption(snap_compare, still, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_one_word_is_unreliable(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await pilot.press("slash")
         await type_text(pilot, "dog")
         await pilot.press("enter")
@@ -80,7 +86,7 @@ CURVE = [("words", 1, 0.08), ("words", 2, 0.24), ("words", 3, 0.38), ("words", 4
 @pytest.mark.parametrize("level", MEASURED)
 def test_a_measured_verdict(snap_compare, still, level, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await ask(pilot, "a dog")
         await explained(pilot)
         pane = pilot.app.explore.view.verdict_pane
@@ -94,7 +100,7 @@ def test_a_measured_verdict(snap_compare, still, level, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_unknown_words_have_no_hits(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await pilot.press("slash")
         await type_text(pilot, "xylograph zzz")
         await pilot.press("enter")
@@ -106,7 +112,7 @@ def test_unknown_words_have_no_hits(snap_compare, still, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_followed_neighbour_with_a_trail_in_a_light_theme(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         pilot.app.theme = "textual-light"
         pilot.app.explore._go(Visit("a dog near a window", None))
         await settle(pilot)
@@ -120,7 +126,7 @@ def test_a_followed_neighbour_with_a_trail_in_a_light_theme(snap_compare, still,
 @pytest.mark.parametrize("size", SIZES)
 def test_a_sum(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await ask(pilot, "a dog near a window - 0.5 * a cat")
         await explained(pilot)
 
@@ -130,7 +136,7 @@ def test_a_sum(snap_compare, still, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_a_sum_that_cancels(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await ask(pilot, "a dog - a dog")
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
@@ -139,7 +145,7 @@ def test_a_sum_that_cancels(snap_compare, still, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_each_image_once(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await pilot.press("s", "j")
         await explained(pilot)
 
@@ -149,7 +155,7 @@ def test_each_image_once(snap_compare, still, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_ranked_by_bm25(snap_compare, still, size):
     async def keys(pilot):
-        await with_methods(pilot)
+        await opened(pilot)
         await ask(pilot, "two dogs near a window")
         await pilot.press("tab", "tab")
         await settle(pilot)
@@ -161,7 +167,7 @@ def test_ranked_by_bm25(snap_compare, still, size):
 @pytest.mark.parametrize("size", [*SIZES, (160, 50)])
 def test_methods_side_by_side(snap_compare, still, size):
     async def keys(pilot):
-        await with_methods(pilot)
+        await opened(pilot)
         await ask(pilot, "two dogs near a window")
         await compared(pilot)
         await pilot.press("right", "down")
@@ -185,8 +191,7 @@ def test_a_file_that_cannot_be_used(snap_compare, still, files, size):
 @pytest.mark.parametrize("size", SIZES)
 def test_help(snap_compare, still, size):
     async def keys(pilot):
-        await ready(pilot)
-        await explained(pilot)
+        await opened(pilot)
         await pilot.press("question_mark")
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
@@ -197,7 +202,7 @@ def test_without_colour(snap_compare, files, monkeypatch, request):
     still = request.getfixturevalue("still")
 
     async def keys(pilot):
-        await ready(pilot)
+        await opened(pilot)
         await pilot.press("j")
         await explained(pilot)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.text import drawable, visible
+from tui.text import drawable, short_number, visible
 
 ANY_TEXT = st.text(st.characters(codec=None))
 
@@ -64,3 +64,14 @@ def test_what_is_drawn_has_as_many_cells_as_its_characters_one_by_one(text, draw
     marks = ("Mn", "Me")
     cells = [1 + (unicodedata.east_asian_width(c) in "WF") for c in drawn if unicodedata.category(c) not in marks]
     assert cell_len(drawn) == sum(cells)
+
+
+@pytest.mark.parametrize(
+    ("number", "short"),
+    [
+        *[(0, ".000"), (0.0484, ".048"), (0.4431, ".443"), (0.9994, ".999"), (0.9996, "1.00"), (1.018, "1.02")],
+        *[(9.996, "10.0"), (23.44, "23.4"), (99.96, "100"), (1234.0, "1234")],
+    ],
+)
+def test_a_distance_or_score_has_at_most_four_cells(number, short):
+    assert short_number(number) == short

@@ -1,18 +1,18 @@
-"""AnswerView: the ranked list and the panes beside it, for one answer at a time."""
+"""AnswerView: the ranked list and the panels about it, for one answer at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.content import Content
 from textual.events import Resize
-from textual.widgets import Static
+from textual.reactive import reactive
 
 from core.ranking.methods import Method
-from tui.lines import about_caption, columns_line
+from tui.lines import about_caption, list_title, nearness
 from tui.text import drawable
 from tui.widgets.caption_pane import CaptionPane
 from tui.widgets.hit_list import HitList
@@ -20,27 +20,32 @@ from tui.widgets.importance_pane import ImportancePane
 from tui.widgets.verdict_pane import VerdictPane
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from core.answers import Answer
     from core.corpus.captions import Captions
     from core.opening import Opened
     from core.ranking.folds import Folding
     from core.ranking.ranking import Ranking
-    from core.store.progress import Progress
     from core.trust.calibration import Calibration
 
 WIDE_CELLS = 100
-"""From this screen width on, the panes are beside the list instead of below it."""
+"""From this screen width on, the panels are beside the list instead of below it."""
 
 HIGH_CELLS = 20
-"""From this screen height on, there is room for the panes below the list, and not only for one line of the verdict."""
+"""From this screen height on, there is room for titles of the panels."""
+
+_TALL_CELLS = 40  # from this screen height on, there is room for whole panels below the list
 
 
 class AnswerView(Container):
-    """The list, with panes for the verdict, the word importance and the caption under the cursor."""
+    """The list, with panels for the verdict, the word importance and the caption under the cursor."""
+
+    is_swapped: reactive[bool] = reactive(False)
+    """Whether the person asked for the opposite of what fits the window: whole panels, or a line of each."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.columns_line = Static("", id="columns", markup=False)
         self.hit_list = HitList(id="hits")
         self.verdict_pane = VerdictPane(id="verdict")
         self.importance_pane = ImportancePane(id="importance")
@@ -50,14 +55,13 @@ class AnswerView(Container):
         self._calibration: Calibration | None = None
 
     def compose(self) -> ComposeResult:
-        """Yield the list and the panes."""
-        with Container(id="ranking"):
-            yield self.columns_line
-            yield self.hit_list
+        """Yield the list and the panels."""
+        self.hit_list.add_class("panel")
+        yield self.hit_list
         with Container(id="panes"):
-            yield self.verdict_pane
-            yield self.importance_pane
-            yield self.caption_pane
+            for pane in (self.verdict_pane, self.importance_pane, self.caption_pane):
+                pane.add_class("panel")
+                yield pane
 
     def open(self, opened: Opened) -> None:
         """Set the corpus that answers refer to."""
@@ -66,74 +70,74 @@ class AnswerView(Container):
         self.hit_list.copies, self.hit_list.sibling_counts = opened.folds.copies, opened.folds.sibling_counts
 
     def trust(self, calibration: Calibration | None) -> None:
-        """Set the calibration that the curve, the hub marks and the closeness column use."""
+        """Set the calibration that the curve, the hub marks and the nearness of a hit use."""
         self._calibration = self.verdict_pane.calibration = calibration
 
-    def show_measuring(self, progress: Progress | None) -> None:
-        """Show the progress of the calibration; None when none is running."""
-        share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
-        self.verdict_pane.measuring = "" if progress is None else f"{progress.stage}{share}"
-
-    def show_answer(self, answer: Answer, folding: Folding, *, cursor: int | None) -> None:
+    def show_answer(
+        self, answer: Answer, folding: Folding, *, cursor: int | None, visited: Collection[int] = ()
+    ) -> None:
         """Show an answer and the folding of its leading hits, with the cursor at a place of the ranking.
 
         If `cursor` is None, the cursor stays if the query is unchanged, else it goes to the first other caption.
+        `visited` are the captions that were queries before.
         """
         before, self.answer, hits = self.answer, answer, self.hit_list
         same = before is not None and _about(before) == _about(answer)
-        hits.query_row = answer.query.row
-        median = answer.found.median_distance if answer.found else None
-        hits.scale = 1.0 if median is None else max(median, 1e-6)
+        hits.query_row, hits.shared_words, hits.visited = answer.query.row, answer.shared_words, visited
+        hits.relevant_within = answer.relevant_within
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, folding)
-        hits.closer_than = self._closer_than(answer)
-        hits.notice = drawable(answer.verdict.reasons[0]) if answer.verdict and not len(answer.hits) else ""
+        hits.notice = drawable(answer.verdict.reasons[0][2:]) if answer.verdict and not len(answer.hits) else ""
         if cursor is not None:
             hits.go_to(cursor)
         elif not same:
             hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.query.row is None else 1)
+        hits.refresh()
         self.verdict_pane.answer = answer
         self.importance_pane.asked = answer.query
-        self.show_columns()
+        self.show_caption()
 
     @on(HitList.CursorMoved)
-    def show_caption(self, message: HitList.CursorMoved) -> None:
-        """Show the caption under the cursor in full."""
-        pane, row = self.caption_pane, message.row
-        self.show_columns()
-        if self._captions is None or row is None:
-            pane.caption = pane.about = ""
-            return
-        is_hub = self._calibration is not None and row in self._calibration.hub_set
-        pane.caption, pane.about = self._captions.texts[row], about_caption(self._captions, row, is_hub=is_hub)
-
-    def show_columns(self) -> None:
-        """Update the line above the list."""
-        hits, method = self.hit_list, self.answer.method if self.answer else "infersent"
+    def show_caption(self) -> None:
+        """Show the caption under the cursor in full, and its place."""
+        pane, hits, answer = self.caption_pane, self.hit_list, self.answer
+        method = answer.method if answer else "infersent"
         images = len(hits) if hits.by_image else None
-        line = columns_line(hits.ranking, hits.place, method, images=images, closer=hits.shows_closer)
-        self.columns_line.update(line)
+        hits.border_title = list_title(hits.ranking, hits.place, method, images=images)
+        row, value = hits.row, hits.value
+        if self._captions is None or row is None or value is None or hits.ranking is None or answer is None:
+            pane.caption = pane.about = pane.nearness = ""
+            return
+        closer, calibration = None, self._calibration
+        if calibration is not None and answer.relevant_within is not None:
+            closer = float(calibration.closer_than(value, answer.query.known))
+        is_hub = calibration is not None and row in calibration.hub_set
+        pane.caption, pane.about = self._captions.texts[row], about_caption(self._captions, row, is_hub=is_hub)
+        pane.nearness = nearness(value, is_score=hits.ranking.scores is not None, closer=closer)
+
+    def watch_is_swapped(self) -> None:
+        """Show whole panels, or a line of each."""
+        self.fit_panels()
 
     @on(Resize)
-    def resize_panes(self) -> None:
-        """Fit the panes once they are displayed: Textual does not measure them again for changes before that."""
-        self.call_after_refresh(self._fit_panes)
+    def fit_panels(self) -> None:
+        """Arrange the panels once they are displayed: Textual does not measure them again for changes before that."""
+        self.call_after_refresh(self._fit_panels)
 
-    def _fit_panes(self) -> None:
+    def _fit_panels(self) -> None:
         width, height = self.screen.size
-        narrow = width < WIDE_CELLS
-        self.verdict_pane.one_line = narrow and height < HIGH_CELLS
-        self.importance_pane.most_words = 5 if narrow else max(5, height - 32)
-        self.caption_pane.most_words = max(4, height - 40)
-        self.caption_pane.brief = self.verdict_pane.brief = narrow
-
-    def _closer_than(self, answer: Answer) -> Callable[[float], float] | None:
-        """Return the function from a distance to the share of random captions that are farther; None if unknown."""
-        calibration, known = self._calibration, answer.query.known
-        if calibration is None or answer.closer_than is None:
-            return None
-        return lambda distance: float(calibration.closer_than(distance, known))
+        wide = width >= WIDE_CELLS
+        whole = (wide or height >= _TALL_CELLS) != self.is_swapped
+        self.set_class(whole and wide, "-beside")
+        self.set_class(whole and not wide, "-below")
+        self.set_class(not whole, "-folded")
+        self.verdict_pane.one_line = not whole
+        why = "" if whole else (" v: why", "not bold $foreground-muted")
+        self.verdict_pane.border_title = Content.assemble("can I trust this?", why)
+        self.importance_pane.most_words = max(3, min(12, height - 31 if wide else height // 2 - 6))
+        self.caption_pane.most_words = max(0, min(12, height - 45))
+        self.caption_pane.brief = not whole or not wide or height < _TALL_CELLS - 6
 
 
 def _about(answer: Answer) -> tuple[str, int | None, Method]:

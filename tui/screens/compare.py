@@ -16,8 +16,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.ranking.methods import METHODS, Method
+from tui.hit_line import split_shared
 from tui.text import drawable
-from tui.widgets.compare_table import CompareTable, split_shared
+from tui.widgets.compare_table import CompareTable
 
 if TYPE_CHECKING:
     from core.query import Query

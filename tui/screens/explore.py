@@ -16,11 +16,11 @@ from textual.widgets import ContentSwitcher, Footer, Input, Static
 from core.assets import AssetError
 from tui import messages
 from tui.asker import Asker
-from tui.lines import header_line, timings_line
+from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.answer_view import WIDE_CELLS, AnswerView
 from tui.screens.compare import CompareScreen
-from tui.session import Session, Visit
+from tui.session import How, Session, Visit
 from tui.text import drawable, one_line, visible
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
@@ -28,38 +28,41 @@ from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
     from core.explorer import Explorer
+    from core.store.progress import Progress
 
 _SETTLED_SECONDS = 0.4
 
 
 class ExploreScreen(Screen[None]):
-    """The search box, the ranked list and the panes. Call `open` with a corpus to begin."""
+    """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "next_method", "method"),
         Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
-        Binding("slash,i", "focus_search", "search", key_display="/", priority=True),
+        Binding("slash,i", "focus_search", "find", key_display="/", priority=True),
         Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
         Binding("escape,down", "leave_search", show=False, priority=True),
         Binding("r", "random", "random"),
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
         Binding("backspace", "go_back", "back", key_display="⌫"),
         Binding("alt+left", "go_back", "Back", show=False, priority=True),
+        Binding("alt+right", "go_forward", "Forward", show=False, priority=True),
         Binding("c", "compare", "compare"),
         Binding("s", "fold", "images", show=False),  # a footer of 80 cells has no room for it
+        Binding("v", "swap_panels", "why"),
     ]
 
     def __init__(self) -> None:
         super().__init__(id="_default")
         self.header_line = Static("infersent-tui", id="header", markup=False)
+        self.query_panel = Horizontal(id="query", classes="panel")
         self.search_box = SearchBox(id="search")
-        self.trail_line = Static("", id="trail", markup=False)
         self.body = ContentSwitcher(initial="loading", id="body")
         self.loading_pane = LoadingPane(id="loading")
         self.error_pane = ErrorPane(id="error")
         self.view = AnswerView(id="answer")
-        self.timings_line = Static("", id="timings", markup=False)
+        self.status_line = Static("", id="status", markup=False)
         self.session = Session()
         self.asker = Asker(self.post_message)
         self._explorer: Explorer | None = None
@@ -67,21 +70,21 @@ class ExploreScreen(Screen[None]):
         self._understood = ""  # what was understood of the captions file
         self._shown_problems: set[str] = set()
         self._settling: Timer | None = None
+        self._activity = ""  # work in the background
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
         yield self.header_line
-        with Horizontal(id="query"):
+        with self.query_panel:
             yield Static(">", id="prompt")
             yield self.search_box
-        yield self.trail_line
         with self.body:
             yield self.loading_pane
             yield self.error_pane
             yield self.view
         with Horizontal(id="bottom"):
             yield Footer(show_command_palette=False, compact=True)
-            yield self.timings_line
+            yield self.status_line
 
     @property
     def hit_list(self) -> HitList:
@@ -96,13 +99,13 @@ class ExploreScreen(Screen[None]):
         self._understood = explorer.opened.captions.understood()
         self.view.open(explorer.opened)
         self.refresh_bindings()
-        self._show_header()
+        self._show_lines()
         self.body.current = "answer"
         not_understood = explorer.opened.captions.not_understood()
         self.show_problems([f"captions: {' · '.join(not_understood)}"] if not_understood else [])
         self.show_problems(explorer.opened.problems())
         self.asker.start(explorer)
-        if self.focused is not self.search_box:
+        if self.focused is not self.search_box or not self.search_box.value:
             self.set_focus(self.hit_list)
         if not self.search_box.value.strip():
             self.action_random()
@@ -111,6 +114,8 @@ class ExploreScreen(Screen[None]):
         """Show an error in place of the list until another question is answered."""
         self.error_pane.error, self.error_pane.can_go_on = error, self._explorer is not None
         self.body.current = "error"
+        if self._explorer is None:
+            self.set_focus(None)  # so that q quits
 
     @on(messages.Failed)
     def show_failure(self, message: messages.Failed) -> None:
@@ -134,11 +139,17 @@ class ExploreScreen(Screen[None]):
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:
         """Show the progress of the calibration; at its end, ask the current query again."""
-        self.view.show_measuring(message.progress)
+        self.show_activity(message.progress)
         if message.progress is None and self._explorer is not None:
             self.view.trust(self._explorer.opened.calibration)
             if self.session.is_shown:
                 self._ask(self.session.again(self.view.answer, self.search_box.value))
+
+    def show_activity(self, progress: Progress | None) -> None:
+        """Show the progress of background work in the last line; None at its end."""
+        share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
+        self._activity = "" if progress is None else f"{progress.stage.split(':')[0]}{share}"
+        self._show_status()
 
     # Asking
 
@@ -158,9 +169,9 @@ class ExploreScreen(Screen[None]):
     def _go(self, visit: Visit) -> None:
         self._ask_step(self.session.go(visit, cursor=self.hit_list.place or 0))
 
-    def _go_to_caption(self, row: int) -> None:
+    def _go_to_caption(self, row: int, how: How = "followed") -> None:
         if self._explorer is not None:
-            self._go(Visit(self._explorer.opened.captions.texts[row], row))
+            self._go(Visit(self._explorer.opened.captions.texts[row], row, how))
 
     @on(Input.Changed, "#search")
     def ask_while_typing(self, message: Input.Changed) -> None:
@@ -175,12 +186,6 @@ class ExploreScreen(Screen[None]):
             self.session.is_typing = False  # the trail already ends with this text
         elif text.strip():
             self._go(Visit(text, None))
-
-    def paste(self, text: str) -> None:
-        """Insert a pasted text into the search box as one line; if it has not the focus, in place of its text."""
-        if self.focused is not self.search_box:
-            self.action_focus_search()
-        self.search_box.put(one_line(text))
 
     @on(HitList.Followed)
     def follow(self, message: HitList.Followed) -> None:
@@ -197,17 +202,21 @@ class ExploreScreen(Screen[None]):
             except AssetError as error:
                 self.show_error(error)
             else:
-                self._go_to_caption(row)
+                self._go_to_caption(row, "random")
 
     def action_go_back(self) -> None:
         """Return to the previous query and its cursor place."""
-        self._ask_step(self.session.back())
+        self._ask_step(self.session.back(cursor=self.hit_list.place or 0))
+
+    def action_go_forward(self) -> None:
+        """Go again to where the person went from the current query."""
+        self._ask_step(self.session.forward(cursor=self.hit_list.place or 0))
 
     def action_next_method(self, steps: int = 1) -> None:
         """Rank the captions by another method from now on."""
         if self._are_methods_open():
             self.session.switch_method(steps)
-            self._show_header()
+            self._show_lines()
             if self.view.answer is not None and self.view.answer.query.terms:
                 self.notify("only infersent can rank a sum: this list is by infersent")
             self._ask(self.session.again(self.view.answer, self.search_box.value))
@@ -219,12 +228,13 @@ class ExploreScreen(Screen[None]):
         """Show an answer, unless its question is no longer the latest."""
         if not self.session.is_current(message.question):
             return
-        self.session.shown = message.question
+        self.session.note_answer(message.question, message.answer)
         self.error_pane.error, self.body.current = None, "answer"
         if self.focused is None:
             self.set_focus(self.hit_list)
         wanted = self.session.place_for_answer(len(message.answer.hits))
-        self.view.show_answer(message.answer, message.folding, cursor=wanted)
+        visited = {visit.row for visit in self.session.visits if visit.row is not None}
+        self.view.show_answer(message.answer, message.folding, cursor=wanted, visited=visited)
         self.session.note_cursor(self.hit_list.place)
         if self._explorer is not None:
             self.show_problems(self._explorer.opened.problems_of_asking())
@@ -261,19 +271,18 @@ class ExploreScreen(Screen[None]):
             # After the refresh, so that computing the explanation does not delay drawing the hit.
             self.call_after_refresh(self.asker.ask, ExplanationRequest(shown.serial, answer, row))
 
-    def _show_header(self) -> None:
-        if self._explorer is not None:
-            self.header_line.update(header_line(self._explorer.opened, self.session.method))
-
     @on(Resize)
     def _show_lines(self) -> None:
-        line = self.session.trail_line(self.size.width - 2)
-        if len(self.session.trail) < 2:  # it would repeat the search box
-            line = self._understood or line
-        self.trail_line.update(drawable(line))
-        if self.view.answer is not None:
-            brief = self.size.width < WIDE_CELLS
-            self.timings_line.update(timings_line(self.view.answer, brief=brief))
+        if self._explorer is not None:
+            self.header_line.update(header(self._explorer.opened, self.session.method, width=self.size.width - 2))
+        self.query_panel.border_title = query_title(self.session, self._understood)
+        self._show_status()
+
+    def _show_status(self) -> None:
+        brief = self.size.width < WIDE_CELLS
+        timings = "" if self.view.answer is None else timings_line(self.view.answer, brief=brief)
+        parts = [self._activity] if brief and self._activity else [self._activity, timings]  # hints need the room
+        self.status_line.update(" · ".join(filter(None, parts)))
 
     # Comparing, and other keys
 
@@ -319,6 +328,27 @@ class ExploreScreen(Screen[None]):
     def action_fold(self) -> None:
         """Show each image once, at its nearest caption, or all captions again."""
         self.hit_list.fold(not self.hit_list.by_image)
+
+    def action_swap_panels(self) -> None:
+        """Show the panels whole, or a line of each."""
+        self.view.is_swapped = not self.view.is_swapped
+
+    def is_text(self, key: str) -> bool:
+        """Tell whether a printable key is text for the search box, and not a command.
+
+        While the corpus is being opened there is nothing to command, so that all keys are text.
+        """
+        if not self.is_current or self.focused is self.search_box:
+            return self.is_current
+        if self.body.current == "loading":
+            return key != "slash"
+        return self._explorer is not None and key not in self.active_bindings
+
+    def type(self, text: str) -> None:
+        """Type into the search box; if it has not the focus, in place of its text."""
+        if self.focused is not self.search_box:
+            self.action_focus_search()
+        self.search_box.put(text)
 
     def action_focus_search(self) -> None:
         """Focus the search box before the next key is dispatched, with its text selected."""

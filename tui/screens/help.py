@@ -11,13 +11,17 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.keys import KEYS
+from tui.keys import KEYS, LIST_KEYS
 from tui.text import drawable
 
 _READING = """\
 Every caption is a point in the space of the sentence encoder. The list ranks all captions by their cosine distance \
-to the query, where 0 is the same direction. A full bar is the distance of the median caption. “closer 99.2%” means: \
-this hit is closer to the query than 99.2% of random captions are to queries of the same length.
+to the query, where 0 is the same direction. The bars run from the nearest to the farthest hit on the screen. Words \
+that a hit shares with the query are underlined, and a dot marks captions that you have visited. A line in the list \
+ends the relevant hits: beyond it, hits are as far from the query as random captions are. “Nearer than 99.2%” means: \
+this hit is nearer to the query than 99.2% of random captions are to queries of the same length.
+
+“Step 3 · .41 from ...” means: you followed three hits, and the query is now at distance .41 from where you began.
 
 Methods of ranking:
 · infersent: the distance of sentence embeddings
@@ -27,8 +31,8 @@ Methods of ranking:
 · fused: the ranks by infersent, words and bm25 combined
 · auto: the method that the calibration found best for the query's length
 
-A comparison underlines the words that a hit shares with the query, and shows the ranks of the hit by the other \
-methods. The value overlap@10 is the number of captions that are among the first ten of both lists.
+A comparison shows the ranks of each hit by the other methods. The value overlap@10 is the number of captions that are \
+among the first ten of both lists.
 
 The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is so far, or \
 the words of a long query so rare, as for sentences about other things and for 1% of captions at most. Is it long \
@@ -40,8 +44,9 @@ words that no caption of the images of these hits has. The calibration measures 
 often an image is found, among 25,000 of them at most); until then, rules of thumb apply. \
 The curve shows how often queries of 1, 2, 3 ... content words find their image. Lists by other methods have no level.
 
-Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. A word \
-without a vector is dropped before encoding.
+Word importance is the share of the embedding's features whose maximum, in max pooling, falls on that word. The rest \
+falls on the marks that the encoder puts at the start and the end of every sentence. A word without a vector is \
+dropped before encoding.
 
 “rainbow ~ sky 9%” means: 9% of the cosine of query and hit comes from features whose maximum falls on “rainbow” in \
 the query and on “sky” in the hit. ×4 means: four captions have this text. +3 means: three more captions of this \
@@ -51,17 +56,34 @@ A text such as “a dog on a beach - a dog + 2 * a horse” is a sum of embeddin
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys and an explanation of the screen."""
+    """The keys and an explanation of the screen, in one page that scrolls with the keys of a list."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "app.pop_screen", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "app.pop_screen", "Close"),
+        *LIST_KEYS[:-1],
+    ]
 
     def __init__(self, corpus: str) -> None:
         super().__init__()
         self._corpus = drawable(corpus)
+        self.page = VerticalScroll(id="help", can_focus=False)
 
     def compose(self) -> ComposeResult:
-        """Yield one scrolling page."""
+        """Yield the page."""
         corpus = [Content(""), Content.assemble(("These captions: ", "bold $text-accent"), self._corpus)]
         keys = [Content.assemble((f"{key:<12}", "bold $text-accent"), text) for key, text in KEYS]
-        with VerticalScroll(id="help"):
+        self.page.border_title, self.page.border_subtitle = "help", "↓ scrolls · esc closes"
+        with self.page:
             yield Static(Content("\n").join([*keys, *(corpus if self._corpus else []), Content(""), Content(_READING)]))
+
+    def action_move(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.page.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by screen pages."""
+        self.page.scroll_relative(y=pages * (self.page.size.height - 1), animate=False)
+
+    def action_go(self, line: int) -> None:
+        """Scroll to the beginning, or to the end with -1."""
+        self.page.scroll_to(y=line if line >= 0 else self.page.max_scroll_y, animate=False)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.importance import importance_lines
-from tui.text import drawable
+from tui.text import drawable, fit
 
 if TYPE_CHECKING:
     from core.answers import Explanation
@@ -22,7 +23,11 @@ _PAIRS = 4
 class CaptionPane(Widget):
     """The caption under the cursor, the word pairs that explain its distance, and its word importance."""
 
+    BORDER_TITLE = "under the cursor"
+
     caption: reactive[str] = reactive("", layout=True)
+    nearness: reactive[str] = reactive("", layout=True)
+    """How near it is to the query."""
     about: reactive[str] = reactive("", layout=True)
     """Its id and image, in a few lines."""
     explanation: reactive[Explanation | None] = reactive(None, layout=True)
@@ -35,32 +40,35 @@ class CaptionPane(Widget):
     def render(self) -> RenderResult:
         """Draw the text and its explanation."""
         if not self.caption:
-            return ""
+            return Content("")
+        caption = drawable(self.caption)
         agreement = self.explanation.agreement if self.explanation else None
         if self.brief:
-            pairs = "".join(f"  {each}" for each in _pairs(agreement))
-            about = " · ".join(self.about.splitlines()[:2])
-            return Content.assemble(
-                drawable(self.caption), (pairs, "$primary"), "  ", (drawable(about), "$foreground-muted")
-            )
+            pairs = "  ".join(" ".join(each) for each in _pairs(agreement))
+            about = " · ".join(filter(None, [self.nearness, pairs, *self.about.splitlines()[:2]]))
+            return Content.assemble(caption, "  ", (drawable(about), "$foreground-muted"))
         lines = [
-            Content.styled("UNDER THE CURSOR", "bold"),
-            Content(drawable(self.caption)),
+            Content(caption),
+            Content.styled(self.nearness, "$foreground-muted"),
             *(Content.styled(drawable(line), "$foreground-muted") for line in self.about.splitlines()),
         ]
         if agreement:
-            lines.append(Content.styled("FEATURES IN COMMON, BY WORD", "bold"))
-            lines += [Content(each) for each in _pairs(agreement)]
-            lines.append(Content.styled(f"sentence marks {agreement.marks:.0%}", "$foreground-muted"))
-        if self.explanation:
-            lines.append(Content.styled("ITS WORD IMPORTANCE", "bold"))
+            lines += [Content(""), Content.styled("features in common, by word", "bold")]
+            cells = max(cell_len(words) for words, _ in _pairs(agreement))
+            lines += [Content(f"{fit(words, cells)} {share:>4}") for words, share in _pairs(agreement)]
+            lines.append(Content.styled(f"start and end marks {agreement.marks:.0%}", "$foreground-muted"))
+        if self.explanation and self.most_words > 0:
+            lines += [Content(""), Content.styled("importance of its words", "bold")]
             lines += importance_lines(
-                self.explanation.tokens, self.explanation.marks_importance, most_words=self.most_words
+                self.explanation.tokens,
+                self.explanation.marks_importance,
+                most_words=self.most_words,
+                width=self.content_size.width,
             )
         return Content("\n").join(lines)
 
 
-def _pairs(agreement: Agreement | None) -> list[str]:
-    """Describe the strongest pairs of words as `query ~ hit` with their share of the cosine."""
+def _pairs(agreement: Agreement | None) -> list[tuple[str, str]]:
+    """Describe the strongest pairs of words as `query ~ hit`, each with its share of the cosine."""
     pairs = agreement.pairs[:_PAIRS] if agreement else ()
-    return [f"{drawable(pair.query)} ~ {drawable(pair.hit)} {pair.share:.0%}" for pair in pairs]
+    return [(f"{drawable(pair.query)} ~ {drawable(pair.hit)}", f"{pair.share:.0%}") for pair in pairs]

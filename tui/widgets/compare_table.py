@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.ranking.methods import SHORT_NAMES, Method
+from tui.hit_line import split_shared
 from tui.keys import LIST_KEYS
 from tui.text import drawable, fit
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.ranking.comparison import ComparedHit, Comparison
 
 _LINES = 2  # screen lines per hit
-_WORD = re.compile(r"\w\w+")
 
 
 class CompareTable(ScrollView, can_focus=True):
@@ -169,13 +168,3 @@ class CompareTable(ScrollView, can_focus=True):
         lists = self.comparison.lists if self.comparison is not None else {}
         longest = max((len(lists.get(method, ())) for method in self.methods), default=0)
         self.virtual_size = Size(0, longest * _LINES + 1)
-
-
-def split_shared(text: str, shared: Collection[str]) -> list[tuple[str, bool]]:
-    """Split a text into pieces, each with whether it is one of the shared words."""
-    pieces, at = [], 0
-    for match in _WORD.finditer(text):
-        if match[0] in shared:
-            pieces += [(text[at : match.start()], False), (match[0], True)]
-            at = match.end()
-    return [*pieces, (text[at:], False)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import on
 from textual.binding import BindingType
 from textual.events import Click, Resize
@@ -18,28 +17,34 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.hit_line import HitLine, Styles, draw_hit
 from tui.keys import LIST_KEYS
-from tui.text import bar, drawable, fit
+from tui.text import drawable, fit, short_number
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from rich.style import Style
 
     from core.ranking.folds import Fold, Folding
     from core.ranking.ranking import Ranking
-
-_BAR_CELLS = 8
-_WIDE_CELLS = 78  # from this width on, the column `closer` fits
 
 
 class HitList(ScrollView, can_focus=True):
     """A ranked list of captions with a cursor.
 
-    Set `texts`, `copies` and `sibling_counts` once per corpus, then call `show` for each ranking. A line shows one
-    place of the ranking and represents the places that are folded into it. `cursor` is a line, from 0.
+    Set `texts`, `copies` and `sibling_counts` once per corpus, then call `show` for each ranking. A hit stands for one
+    place of the ranking and for the places that are folded into it. `cursor` counts the hits from 0. On the screen, one
+    more line follows the last hit that is nearer than random captions are.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"hit-list--cursor", "hit-list--rank", "hit-list--bar", "hit-list--query"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "hit-list--cursor",
+        "hit-list--muted",
+        "hit-list--bar",
+        "hit-list--pointer",
+        "hit-list--shared",
+    }
 
     BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
 
@@ -60,11 +65,11 @@ class HitList(ScrollView, can_focus=True):
     """Whether each image is shown once; without effect if the captions have no images."""
     cursor: reactive[int] = reactive(0)
     query_row: reactive[int | None] = reactive(None)
-    """The caption that is the query, drawn in italics; None for typed text."""
-    scale: reactive[float] = reactive(1.0)
-    """The distance of a full bar. For scores, the best score is a full bar."""
-    closer_than: reactive[Callable[[float], float] | None] = reactive(None)
-    """Function from a distance to the share of random captions that are farther; None when unknown."""
+    """The caption that is the query; None for typed text."""
+    visited: reactive[Collection[int]] = reactive(frozenset())
+    """The captions that were queries before."""
+    relevant_within: reactive[float | None] = reactive(None)
+    """Distance within which 1 of 100 random captions is; None when unknown."""
     notice: reactive[str] = reactive("")
     """The text shown when there are no hits."""
 
@@ -75,7 +80,10 @@ class HitList(ScrollView, can_focus=True):
         """The number of captions with the text of each row."""
         self.sibling_counts: Sequence[int] | NDArray[np.int64] | None = None
         """The number of other captions of each row's image; None if the captions have no images."""
+        self.shared_words: Callable[[str], Collection[str]] = lambda text: ()
+        """Function from a caption to those of its words that the query has."""
         self._folding: Folding | None = None
+        self._relevant: int | None = None  # number of hits above the line that ends the relevant ones; None for no line
 
     def __len__(self) -> int:
         return 0 if self._fold is None else len(self._fold.places)
@@ -91,6 +99,11 @@ class HitList(ScrollView, can_focus=True):
         if self._fold is None or not 0 <= self.cursor < len(self):
             return None
         return int(self._fold.places[self.cursor])
+
+    @property
+    def value(self) -> float | None:
+        """The distance, or the score, of the hit under the cursor."""
+        return None if self.place is None else self._value(self.place)
 
     @property
     def _fold(self) -> Fold | None:
@@ -110,10 +123,13 @@ class HitList(ScrollView, can_focus=True):
         self.post_message(self.CursorMoved(self.row))
         self.refresh()
 
+    def watch_relevant_within(self) -> None:
+        """Put the line that ends the relevant hits elsewhere."""
+        self._measure()
+
     def fold(self, by_image: bool) -> None:
-        """Fold or unfold images. The cursor stays on its caption, or goes to the line that represents it."""
-        place = self.place
-        self.by_image = by_image
+        """Fold or unfold images. The cursor stays on its caption, or goes to the hit that represents it."""
+        place, self.by_image = self.place, by_image
         self._measure()
         if place is not None:
             self.go_to(place)
@@ -123,44 +139,47 @@ class HitList(ScrollView, can_focus=True):
         """Keep the cursor within the list."""
         return max(0, min(cursor, len(self) - 1))
 
-    def watch_cursor(self) -> None:
+    def watch_cursor(self, before: int, now: int) -> None:
         """Scroll to the cursor and report its move."""
+        top = self.scroll_offset.y
         self._scroll_to_cursor()
-        self.refresh()
+        if self.scroll_offset.y == top:
+            for hit in (before, now):
+                self.refresh_line(self._line_of(hit))
         self.post_message(self.CursorMoved(self.row))
 
-    def go(self, line: int) -> None:
-        """Move the cursor to a line and scroll to it, even if the cursor is there already."""
-        self.cursor = line
+    def go(self, hit: int) -> None:
+        """Move the cursor to a hit and scroll to it, even if the cursor is there already."""
+        self.cursor = hit
         self._scroll_to_cursor()
 
     def go_to(self, place: int) -> None:
-        """Move the cursor to the line that shows or represents a place of the ranking."""
+        """Move the cursor to the hit that shows or represents a place of the ranking."""
         if self._fold is not None and len(self):
             self.go(int(self._fold.line_of[min(place, len(self._fold.line_of) - 1)]))
 
     def on_click(self, event: Click) -> None:
-        """Move the cursor to the clicked line; a double click follows the hit."""
+        """Move the cursor to the clicked hit; a double click follows it."""
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        clicked = offset.y + round(self.scroll_offset.y)
-        if clicked < len(self):
+        clicked = self._hit_at(offset.y + round(self.scroll_offset.y))
+        if clicked is not None:
             if clicked == self.cursor and event.chain > 1:
                 self.action_follow()
             self.cursor = clicked
 
-    def action_move(self, lines: int) -> None:
-        """Move the cursor by lines."""
-        self.cursor += lines
+    def action_move(self, hits: int) -> None:
+        """Move the cursor by hits."""
+        self.cursor += hits
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by screen pages."""
-        self.cursor += pages * max(1, self.size.height - 1)
+        self.cursor += pages * max(1, self.scrollable_content_region.height - 1)
 
-    def action_go(self, line: int) -> None:
-        """Move the cursor to a line; -1 is the last one."""
-        self.go(line if line >= 0 else len(self) - 1)
+    def action_go(self, hit: int) -> None:
+        """Move the cursor to a hit; -1 is the last one."""
+        self.go(hit if hit >= 0 else len(self) - 1)
 
     def action_follow(self) -> None:
         """Choose the hit under the cursor, unless it is the query itself."""
@@ -168,51 +187,66 @@ class HitList(ScrollView, can_focus=True):
             self.post_message(self.Followed(self.row))
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line: rank, distance or score as number and bar, caption, and the number of folded captions."""
+        """Draw a hit, the line that ends the relevant hits, or a line of the notice that there are none."""
         width = self.scrollable_content_region.width
-        at = y + round(self.scroll_offset.y)
-        plain = self.visual_style.rich_style
-        if self.ranking is None or self._fold is None or at >= len(self):
-            notice = textwrap.wrap(self.notice, max(20, width - 8)) if not len(self) else []
-            text = fit(f"    {notice[y]}", width) if y < len(notice) else ""
-            return Strip([Segment(text, plain)]).adjust_cell_length(width, plain)
-        place = int(self._fold.places[at])
+        plain, line = self.visual_style.rich_style, y + round(self.scroll_offset.y)
+        hit = self._hit_at(line)
+        if hit is not None:
+            return self._draw(hit, width, plain)
+        text = ""
+        if line == self._relevant:
+            text = f"── 1% of random captions are nearer than {short_number(self.relevant_within or 0.0)} "
+            text += "─" * max(0, width - len(text))
+            plain += self._style("hit-list--muted")
+        elif not len(self):
+            notice = textwrap.wrap(self.notice, max(20, width - 4))
+            text = f"  {notice[y]}" if y < len(notice) else ""
+        return Strip([Segment(fit(text, width), plain)]).adjust_cell_length(width, plain)
+
+    def _draw(self, hit: int, width: int, plain: Style) -> Strip:
+        assert self._fold is not None
+        assert self.ranking is not None
+        place = int(self._fold.places[hit])
         row = int(self.ranking.rows[place])
-        if self.ranking.scores is None:
-            value, share = float(self.ranking.distances[place]), float(self.ranking.distances[place]) / self.scale
-        else:
-            value = float(self.ranking.scores[place])
-            share = value / (float(self.ranking.scores[0]) or 1.0)
-        here = at == self.cursor
+        text, here = drawable(self.texts[row]), hit == self.cursor
+        line = HitLine(
+            mark="›" if here else "•" if row in self.visited and row != self.query_row else " ",
+            rank=place + 1,
+            value=self._value(place),
+            share=self._share(place),
+            text=text,
+            shared=() if row == self.query_row else self.shared_words(text),
+            others=self._others(row),
+            is_query=row == self.query_row,
+        )
         base = plain + self._style("hit-list--cursor") if here else plain
-        muted = base if here else base + self._style("hit-list--rank")
-        text, others = drawable(self.texts[row]), self._others(row)
-        if row == self.query_row:
-            base += self._style("hit-list--query")
-        digits = max(4, len(str(len(self.ranking))) + 1)
-        closer = self._closer(value)
-        return Strip(
-            [
-                Segment("›" if here else " ", base),
-                Segment(f"{place + 1:>{digits}} ", muted),
-                Segment(f"{value:.4f}"[:6] + " ", base),
-                Segment(bar(share, _BAR_CELLS), base if here else base + self._style("hit-list--bar")),
-                Segment(closer, muted),
-                Segment(f" {fit(text, max(1, width - digits - 10 - _BAR_CELLS - len(closer) - len(others)))}", base),
-                Segment(others, muted),
-            ]
-        ).adjust_cell_length(width, base)
+        parts = ("pointer", "muted", "bar", "shared")
+        styles = Styles(base, *(base + self._style(f"hit-list--{part}") for part in parts))
+        _, bottom = self._visible_places()
+        return draw_hit(line, styles, width=width, rank_cells=max(3, len(str(bottom + 1))))
 
-    @property
-    def shows_closer(self) -> bool:
-        """Whether the list has the column for the share of random captions that are farther."""
-        scored = self.ranking is not None and self.ranking.scores is not None
-        return self.closer_than is not None and not scored and self.size.width >= _WIDE_CELLS
+    def _value(self, place: int) -> float:
+        assert self.ranking is not None
+        values = self.ranking.distances if self.ranking.scores is None else self.ranking.scores
+        return float(values[place])
 
-    def _closer(self, distance: float) -> str:
-        if self.closer_than is None or not self.shows_closer:
-            return ""
-        return f"{int(10_000 * self.closer_than(distance)) / 100:6.2f}%"  # rounded down: 100 % means all
+    def _share(self, place: int) -> float:
+        """Return how long the bar of a place is, 0..1: from the nearest to the farthest hit on the screen."""
+        assert self.ranking is not None
+        top, bottom = self._visible_places()
+        if self.ranking.rows[top] == self.query_row and top < bottom:
+            top += 1  # the query itself, at distance 0, would leave no room for the differences of the others
+        first, last = self._value(top), self._value(bottom)
+        low, high = min(first, last), max(first, last)
+        return (self._value(place) - low) / (high - low) if high > low else 0.0
+
+    def _visible_places(self) -> tuple[int, int]:
+        """Return the places of the first and the last hit on the screen."""
+        assert self._fold is not None
+        top = round(self.scroll_offset.y)
+        lines = (top, top + max(1, self.scrollable_content_region.height) - 1)
+        first, last = (max(0, min(line - self._is_beyond(line), len(self) - 1)) for line in lines)
+        return int(self._fold.places[first]), int(self._fold.places[last])
 
     def _others(self, row: int) -> str:
         """Describe the captions folded into a line: ` ×4` have the same text, ` +3` more have the same image."""
@@ -223,9 +257,30 @@ class HitList(ScrollView, can_focus=True):
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)
 
+    def _line_of(self, hit: int) -> int:
+        """Return the line of the list, from 0, on which a hit is drawn."""
+        return hit + self._is_beyond(hit)
+
+    def _hit_at(self, line: int) -> int | None:
+        """Return the hit that is drawn on a line of the list; None for other lines."""
+        hit = line - self._is_beyond(line)
+        return hit if hit < len(self) and line != self._relevant else None
+
+    def _is_beyond(self, line: int) -> bool:
+        """Tell whether a line, or the line that a hit would have, is not above the one that ends the relevant hits."""
+        return self._relevant is not None and line >= self._relevant
+
     def _scroll_to_cursor(self) -> None:
-        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
+        line = self._line_of(self.cursor)
+        region = Region(0, line, 1, 1) if self.cursor else Region(0, 0, 1, line + 1)  # with a line above the first hit
+        self.scroll_to_region(region, animate=False, force=True)
 
     @on(Resize)
     def _measure(self) -> None:
-        self.virtual_size = Size(0, len(self))
+        """Count the lines, and the hits that are nearer than random captions."""
+        self._relevant, within = None, self.relevant_within
+        if self._fold is not None and self.ranking is not None and self.ranking.scores is None and within is not None:
+            place = self.ranking.distances.searchsorted(within)
+            hits = int(self._fold.places.searchsorted(place))
+            self._relevant = hits if hits < len(self) else None
+        self.virtual_size = Size(0, len(self) + (self._relevant is not None))

@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 class ImportancePane(Widget):
     """The share of the features whose maximum, in max pooling, falls on each word of the query."""
 
+    BORDER_TITLE = "importance of its words"
+
     asked: reactive[Query | None] = reactive(None, layout=True)
     """The query; None before the first answer."""
     most_words: reactive[int] = reactive(20, layout=True)
     """The number of bars that fit."""
 
     def render(self) -> RenderResult:
-        """Draw a bar per word, in sentence order, then one for the sentence marks; a sum term by term."""
-        title = Content.styled("WORD IMPORTANCE", "bold")
-        query = self.asked
+        """Draw a bar per word, the most important first, then the sentence marks; a sum term by term."""
+        query, width = self.asked, self.content_size.width
         if query is None or not (query.tokens or query.terms):
-            return title
+            return Content("")
         if not query.terms:
-            bars = importance_lines(query.tokens, query.marks_importance, most_words=self.most_words)
-            return Content("\n").join([title, *bars])
-        lines = [Content.styled("SUM OF", "bold")]
+            bars = importance_lines(query.tokens, query.marks_importance, most_words=self.most_words, width=width)
+            return Content("\n").join(bars)
+        lines = []
         each = (self.most_words + 1) // len(query.terms) - 2  # minus the name of the term and the sentence marks
         for term in query.terms:
             lines.append(Content.styled(f"{term.weight:+g} × {drawable(term.text)}", "bold"))
             if each > 1:
-                lines += importance_lines(term.tokens, term.marks_importance, most_words=each)
+                lines += importance_lines(term.tokens, term.marks_importance, most_words=each, width=width)
         return Content("\n").join(lines)

@@ -10,7 +10,7 @@ class SearchBox(Input):
     """A one-line input in which every printable key types. The screen binds the keys that leave it."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, compact=True, select_on_focus=False, placeholder="type a sentence, as in a caption")
+        super().__init__(id=id, compact=True, select_on_focus=False, placeholder="/ or just type a sentence")
 
     def put(self, text: str) -> None:
         """Put a text in place of the selection, or at the cursor."""

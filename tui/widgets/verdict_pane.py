@@ -25,14 +25,12 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 class VerdictPane(Widget):
     """The verdict with its reasons, and the measured success by query length."""
 
+    BORDER_TITLE = "can I trust this?"
+
     answer: reactive[Answer | None] = reactive(None, layout=True)
     """None before the first answer."""
     calibration: reactive[Calibration | None] = reactive(None, layout=True)
     """None until the corpus is calibrated."""
-    measuring: reactive[str] = reactive("", layout=True)
-    """Description of the running calibration; empty when none is running."""
-    brief: reactive[bool] = reactive(False, layout=True)
-    """Whether there is no room for the curve."""
     one_line: reactive[bool] = reactive(False, layout=True)
     """Whether there is only room for the level and the first reasons."""
 
@@ -40,12 +38,13 @@ class VerdictPane(Widget):
         """Draw the level, the curve, the reasons and the advice."""
         verdict = self.answer.verdict if self.answer else None
         if self.answer is None or verdict is None:
-            return Content.styled("The verdict on the query appears here.", "$foreground-muted")
+            return Content("")
         level = _level(verdict, self.answer.method)
         if self.one_line:
-            return Content.assemble(level, *(f" · {drawable(reason[2:])}" for reason in verdict.reasons))
+            reasons = " · ".join(drawable(reason[2:]) for reason in verdict.reasons)
+            return Content.assemble(level, "  ", (reasons, "$foreground-muted"))
         lines = [level]
-        if self.calibration is not None and not self.brief:
+        if self.calibration is not None:
             content = self.answer.query.count_content_words(without_vector=self.answer.method in BY_WORDS)
             lines += curve(self.calibration, content, self.answer.method)
         lines += [
@@ -56,8 +55,6 @@ class VerdictPane(Widget):
             typed = query.row is None and query.known > 0  # no other method ranks a sum
             advice = verdict.advice or ("c compares the methods" if typed and verdict.in_corpus is not False else "")
             lines += [Content.styled(f"→ {drawable(advice)}", "$text-accent")] if advice else []
-        if self.measuring:
-            lines.append(Content.styled(f"({self.measuring})", "$foreground-muted"))
         return Content("\n").join(lines)
 
 

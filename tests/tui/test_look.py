@@ -1,0 +1,233 @@
+"""The look of the list and its panels: what is marked, what is where, and what fits."""
+
+import numpy as np
+import pytest
+from rich.segment import Segment
+from test_app import (
+    ask,
+    ask_measured,
+    explained,
+    line,
+    make_app,
+    measured,
+    ready,
+    settle,
+    title,
+    type_text,
+    with_methods,
+)
+
+__all__ = ["measured"]
+
+
+def underlined(app, place: int) -> list[str]:
+    """The underlined words of a line of the list."""
+    y = place - round(app.explore.hit_list.scroll_offset.y)
+    return [part.text for part in app.explore.hit_list.render_line(y) if part.style and part.style.underline]
+
+
+def screen(app) -> list[str]:
+    """The lines of the screen."""
+    strips = app.screen._compositor.render_strips()
+    return ["".join(part.text for part in strip if isinstance(part, Segment)) for strip in strips]
+
+
+async def test_a_key_that_is_no_command_types_a_new_query_from_the_list(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await type_text(pilot, "a man repairing a bicycle")
+        await settle(pilot)
+        assert app.explore.search_box.value == "a man repairing a bicycle"
+        assert app.explore.search_box.has_focus
+        assert app.explore.view.answer.query.text == "a man repairing a bicycle"
+        assert len(app.explore.session.visits) == 1, "no random caption was asked"
+
+
+async def test_a_command_acts_at_once_from_the_list(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        assert len(app.explore.session.visits) == 2
+        assert app.explore.hit_list.has_focus
+
+
+async def test_words_of_the_query_are_underlined_in_its_hits_but_not_in_itself(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "a dog near a window")
+        texts = [app.explore.hit_list.texts[row] for row in app.explore.hit_list.ranking.rows[:30]]
+        for place, text in enumerate(texts):
+            words = {word.strip(".,").lower() for word in text.split()}
+            expected = words & {"dog", "dogs", "window", "windows", "near"}
+            if len(text) < 50:
+                assert {word.lower() for word in underlined(app, place)} == expected
+        assert any(underlined(app, place) for place in range(30))
+        await pilot.press("r")
+        await settle(pilot)
+        assert not underlined(app, 0)
+
+
+async def test_visited_captions_have_a_dot_and_the_cursor_hides_it(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        start = app.explore.hit_list.query_row
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        hits = app.explore.hit_list
+        place = hits.ranking.rows.tolist().index(start)
+        hits.go_to(place)
+        await pilot.pause()
+        assert line(app, hits.cursor).startswith("›")
+        await pilot.press("k")
+        assert line(app, hits.cursor + 1).startswith("•")
+
+
+async def test_the_bars_run_from_the_nearest_to_the_farthest_hit_on_the_screen(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog near a window")
+        bars = [line(app, place)[10:16] for place in range(15)]
+        assert bars[0] == "╸     "
+        assert bars[-1] == "━━━━━━"
+        lengths = [bar.count("━") * 2 + bar.count("╸") for bar in bars]
+        assert lengths == sorted(lengths)
+        await pilot.press("G")
+        await pilot.pause()
+        assert line(app, 299)[10:16] == "━━━━━━", "scaled anew to what is visible"
+        assert line(app, 285)[10:16].count("━") < 6
+
+
+async def test_a_line_ends_the_hits_that_are_nearer_than_random_captions(measured):
+    app = make_app(measured)
+    async with app.run_test(size=(80, 50)) as pilot:
+        await ready(pilot)
+        await ask_measured(pilot, "a dog near the window")
+        await settle(pilot)
+        hits, within = app.explore.hit_list, app.explore.view.answer.relevant_within
+        closer = app._explorer.opened.calibration.closer_than(within, app.explore.view.answer.query.known)
+        assert closer == pytest.approx(0.99, abs=0.002)
+        assert hits.ranking.distances[0] > within
+        assert hits.render_line(0).text.startswith("── 1%"), "no hit is so near"
+        assert hits.render_line(1).text.startswith("›")
+        await pilot.press("escape", "r")
+        await settle(pilot)
+        within = app.explore.view.answer.relevant_within
+        near = int((hits.ranking.distances < within).sum())
+        assert near > 0
+        hits.go(0)
+        assert hits.render_line(near).text.startswith(f"── 1% of random captions are nearer than {within:.3f}"[:40])
+        assert hits.render_line(near - 1).text[1:4].strip() == str(near)
+        assert hits.render_line(near + 1).text[1:4].strip() == str(near + 1)
+        await pilot.press(*["j"] * near)
+        assert hits.place == near, "the cursor passes over the line"
+        assert hits.render_line(near + 1).text.startswith("›")
+        await pilot.press("end")
+        assert hits.place == len(hits) - 1
+        await pilot.press("tab", "tab")
+        await settle(pilot)
+        assert hits.virtual_size.height == len(hits), "scores have no such line"
+
+
+@pytest.mark.parametrize(("size", "least"), [((60, 15), 9), ((80, 24), 15), ((120, 36), 28)])
+async def test_the_list_has_most_of_the_window_and_the_verdict_a_line(files, size, least):
+    app = make_app(files)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        assert app.explore.hit_list.scrollable_content_region.height >= least
+        assert any("RELIABLE" in text or "DOUBTFUL" in text for text in screen(app))
+        assert "[inf" in screen(app)[0], "the method in use"
+
+
+async def test_v_unfolds_the_reasons_below_a_list_and_folds_them_beside_one(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await explained(pilot)
+        assert not any("importance of its words" in text for text in screen(app))
+        await pilot.press("v")
+        await pilot.pause(0.1)
+        assert any("importance of its words" in text for text in screen(app))
+        assert len([text for text in screen(app) if " ━" in text or "╸" in text]) >= 6, "hits are still there"
+        await pilot.resize_terminal(120, 36)
+        await pilot.pause(0.1)
+        assert not any("importance of its words" in text for text in screen(app)), "the opposite of what fits"
+        await pilot.press("v")
+        await pilot.pause(0.1)
+        assert any("importance of its words" in text for text in screen(app))
+
+
+async def test_the_title_of_the_query_says_how_far_one_has_walked(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        assert "300 captions of 60 images" in title(app.explore.query_panel), "what was understood of the file"
+        await ask(pilot, "a dog near a window")
+        assert title(app.explore.query_panel) == "query"
+        start = app.explore.view.answer.query.embedding.astype(np.float64)
+        for step in (1, 2):
+            await pilot.press("j", "enter")
+            await settle(pilot)
+            here = app.explore.view.answer.query.embedding.astype(np.float64)
+            drift = 1 - start @ here / np.linalg.norm(start) / np.linalg.norm(here)
+            assert title(app.explore.query_panel) == (
+                f"query step {step} · {drift:.3f}".replace(" 0.", " .") + " from “a dog near a window”"
+            )
+
+
+async def test_forward_returns_to_where_one_came_back_from(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "j", "enter")
+        await settle(pilot)
+        followed = app.explore.search_box.value
+        await pilot.press("j", "j", "backspace")
+        await settle(pilot)
+        assert app.explore.hit_list.cursor == 3
+        await pilot.press("alt+right")
+        await settle(pilot)
+        assert app.explore.search_box.value == followed
+        assert app.explore.hit_list.cursor == 3, "with the cursor where it was"
+        await pilot.press("alt+right")
+        await settle(pilot)
+        assert app.explore.search_box.value == followed
+
+
+async def test_the_importance_of_words_is_sorted_and_the_marks_have_no_bar(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 50)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog near a window")
+        lines = app.explore.view.importance_pane.render().plain.splitlines()
+        shares = [int(text.split()[-1].rstrip("%")) for text in lines[:-1]]
+        assert shares == sorted(shares, reverse=True)
+        assert "━" in lines[0]
+        assert lines[-1].startswith("start and end marks")
+        assert "━" not in lines[-1]
+
+
+async def test_the_help_scrolls_with_the_keys_of_a_list(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await pilot.press("question_mark")
+        page = app.screen.page
+        for key, expected in (("j", 1), ("down", 2), ("k", 1), ("g", 0)):
+            await pilot.press(key)
+            await pilot.pause()
+            assert page.scroll_y == expected, key
+        await pilot.press("pagedown")
+        await pilot.pause()
+        assert page.scroll_y > 10
+        await pilot.press("end")
+        await pilot.pause()
+        assert page.scroll_y == page.max_scroll_y > 0
+        await pilot.press("escape")
+        assert app.screen is app.explore
