@@ -14,16 +14,17 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
-from textual.screen import Screen
+from textual.screen import Screen, SystemModalScreen
 from textual.widget import Widget
 
 from tui import messages
 from tui.loader import Loader
 from tui.screens.answer_view import HIGH_CELLS, WIDE_CELLS
-from tui.screens.compare import CompareScreen
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
 from tui.text import one_line
+from tui.trail import Run, TrailWriter
+from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
     from core.explorer import Explorer
@@ -50,10 +51,17 @@ class ExplorerApp(App[None]):
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, open_corpus: Callable[[], Steps[Opened]], watchdog: Watchdog | None = None) -> None:
+    def __init__(
+        self,
+        open_corpus: Callable[[], Steps[Opened]],
+        watchdog: Watchdog | None = None,
+        *,
+        trail: TrailWriter | None = None,
+        resumed: Run | None = None,
+    ) -> None:
         super().__init__()
         self._watchdog = watchdog
-        self.explore = ExploreScreen()
+        self.explore = ExploreScreen(trail or TrailWriter(None), resumed)
         self._loader = Loader(open_corpus, self.post_message)
         self._explorer: Explorer | None = None
 
@@ -135,17 +143,23 @@ class ExplorerApp(App[None]):
             await self._act(event)
         elif self.screen is self.explore:
             self.explore.type(one_line(event.text))
+        elif isinstance(self.focused, SearchBox):
+            self.focused.put(one_line(event.text))
         await self._handled(focused)
 
     def _is_ours(self) -> bool:
         """Tell whether a screen of this program is shown, and not the command palette."""
-        return bool(self.screen_stack) and isinstance(self.screen, ExploreScreen | CompareScreen | HelpScreen)
+        return bool(self.screen_stack) and not isinstance(self.screen, SystemModalScreen)
 
     async def _act(self, key: Key) -> None:
         """Type a key into the search box, or run its binding."""
-        if key.character is not None and key.is_printable and self.explore.is_text(key.key):
-            self.explore.type(key.character)
-            return
+        if key.character is not None and key.is_printable:
+            if self.explore.is_text(key.key):
+                self.explore.type(key.character)
+                return
+            if isinstance(self.focused, SearchBox):  # of another screen
+                self.focused.put(key.character)
+                return
         bound = self.screen.active_bindings.get(key.key)
         program = self.explore.active_bindings.get(key.key)
         if program is not None and program.binding.priority:  # a modal screen's active bindings lack these
@@ -190,6 +204,9 @@ class ExplorerApp(App[None]):
         if hits.sibling_counts is not None:
             yield SystemCommand("Fold images", "Show each image once, or all its captions (s)", explore.action_fold)
         yield SystemCommand("Panels", "Show the panels whole, or a line of each (v)", explore.action_swap_panels)
+        yield SystemCommand("Trail", "Show all queries, to return to one (t)", explore.action_show_trail)
+        yield SystemCommand("Bookmark", "Mark the caption under the cursor, with a note (b)", explore.action_bookmark)
+        yield SystemCommand("Bookmarks", "Show what is marked (B)", explore.action_show_bookmarks)
         yield SystemCommand("First hit", "Go to the top of the list (g)", partial(hits.action_go, 0))
         yield SystemCommand("Last hit", "Go to the farthest caption (G)", partial(hits.action_go, -1))
         yield SystemCommand("Explain", "Show the keys and how to read the screen (?)", self.action_help)

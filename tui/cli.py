@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from core.assets import AssetError
 from tui.commands.corpus import calibrate, embed, encode
+from tui.commands.explore import explore, explore_file
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
-from tui.options import CONTEXT, Options, asset_options
+from tui.commands.trail import trail
+from tui.options import CONTEXT, Options, asset_options, explorer_options
 from tui.text import visible
 
 
@@ -53,7 +54,7 @@ class _Commands(click.Group):
             if not Path(args[0]).exists():
                 names = ", ".join(self.list_commands(ctx))
                 ctx.fail(f"{args[0]!r} is neither a file nor a command ({names})")
-            return "FILE", _explore_file, args
+            return "FILE", explore_file, args
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -75,6 +76,7 @@ class _Commands(click.Group):
     subcommand_metavar="[FILE | COMMAND [ARGS]...]",
 )
 @click.version_option(package_name="infersent-tui")
+@explorer_options
 @asset_options
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -85,56 +87,8 @@ def cli(context: click.Context) -> None:
     INFERSENT_TUI_CAPTIONS.
     """
     if context.invoked_subcommand is None:
-        _explore(Options.of(context))
+        explore(Options.of(context))
 
 
-@click.command(add_help_option=False)
-@click.argument("file", type=click.Path(path_type=Path), metavar="")  # the usage line names it before the options
-@asset_options
-@click.pass_context
-def _explore_file(context: click.Context, file: Path) -> None:
-    """Open the explorer on the captions in FILE."""
-    _explore(Options.of(context, file=file))
-
-
-def _explore(options: Options) -> None:
-    """Open the explorer in the terminal, and exit with its code."""
-    from tui.watchdog import Watchdog, is_gone
-
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, missing, or no file
-            if is_gone(sys.stdin.fileno()):
-                _exit_immediately(129)
-        raise click.UsageError("the explorer needs a terminal; for scripts, see `infersent-tui search --help`")
-    if os.environ.get("TERM") == "dumb":
-        raise click.UsageError(
-            "the explorer needs a terminal that can draw, and TERM is dumb; for scripts, see `search`"
-        )
-    if str(options.captions) == "-":
-        raise click.UsageError("the explorer reads keys from standard input: put the captions into a file")
-    if not os.environ.get("NO_COLOR"):
-        os.environ.pop("NO_COLOR", None)  # Textual would also obey an empty one
-
-    watchdog = Watchdog(sys.stdin.fileno())
-    watchdog.start()
-
-    from tui.app import ExplorerApp
-
-    app = ExplorerApp(options.open_corpus, watchdog)
-    app.run()
-    _exit_immediately(app.return_code or 0)
-
-
-for _command in (encode, search, calibrate, compare, embed, doctor, paths, cache, completion):
+for _command in (encode, search, calibrate, compare, embed, doctor, paths, cache, trail, completion):
     cli.add_command(_command)
-
-
-def _exit_immediately(code: int) -> NoReturn:
-    """Exit without the interpreter's shutdown, which takes a second with torch and waits for threads.
-
-    No data is lost: the terminal is restored already, and an interrupted write to the cache is never used as complete.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from core.opening import Opened
     from core.ranking.methods import Method
     from core.ranking.ranking import Ranking
-    from tui.session import Session
+    from tui.session import Session, Visit
 
+_LEVELS = {"reliable": "✔", "doubtful": "?", "unreliable": "✘"}
 _LEAST_NAME = 8  # cells of a corpus's name
 _SHORT_CELLS = 60  # below this width, the methods have their short names
 
@@ -50,7 +51,7 @@ def query_title(session: Session, understood: str) -> Content:
     if session.is_typing or session.here is None:
         rest = ""
     elif session.here.how == "followed":
-        walk, drift = session.walk, session.drift()
+        walk, drift = session.walk, session.here.drift
         away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text)}”"
         rest = f"step {len(walk) - 1}{away}"
     elif len(session.path) == 1 and understood:
@@ -72,6 +73,21 @@ def _title(name: str, rest: str) -> Content:
     return Content.assemble(name, (f" {rest}", "not bold $foreground-muted") if rest else "")
 
 
+def visit_line(visit: Visit, depth: int) -> Content:
+    """Describe a visit in the trail: the step that led there, its distance from the start, and the query."""
+    sign = _LEVELS.get(visit.level or "", " ")
+    if visit.how == "followed":
+        step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
+        return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, drawable(visit.text))
+    how = "typed" if visit.how == "typed" else "asked"
+    return Content.assemble(f"{sign} ", (f"{how:9} ", "dim"), (drawable(visit.text), "bold"))
+
+
+def bookmark_line(caption: str, note: str) -> Content:
+    """Describe a bookmark: its note and its caption."""
+    return Content.assemble((f"{drawable(note)}  ", "$text-accent") if note else "", drawable(caption))
+
+
 def timings_line(answer: Answer, *, brief: bool) -> str:
     """Describe the time that an answer took."""
     total = answer.timings_ms["total"]
@@ -91,11 +107,13 @@ def nearness(value: float, *, is_score: bool, closer: float | None) -> str:
     return f"distance {value:.4f}, nearer than {share} random captions"
 
 
-def about_caption(captions: Captions, row: int, *, is_hub: bool) -> str:
-    """Describe a caption: its id, its image, and whether it is a hub; a line each."""
+def about_caption(captions: Captions, row: int, *, is_hub: bool, note: str | None) -> str:
+    """Describe a caption, a line each: its id, its image, whether it is a hub, and the note of its bookmark."""
     about, group = [f"caption {captions.ids[row]}"], captions.group(row)
     if group is not None:
         about = [f"{about[0]} · image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
     if is_hub:
         about.append("a hub: among the nearest of unusually many captions")
+    if note is not None:
+        about.append(f"★ {note}")
     return "\n".join(filter(None, about))

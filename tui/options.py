@@ -40,6 +40,8 @@ class Options:
     header: bool | None = None
     separator: str | None = None
     encoding: str | None = None
+    resume: str | None = None
+    no_trail: bool | None = None
 
     @classmethod
     def of(cls, context: click.Context, *, file: Path | None = None) -> Options:
@@ -171,6 +173,23 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--separator", str, "What stands between the columns of a table, such as ; or tab."),
     ("--encoding", str, "Encoding of the captions file, such as cp1252 (default: UTF-8, or as its first bytes say)."),
 ]
+
+
+_EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "--resume",
+        {"metavar": "RUN", "is_flag": False, "flag_value": "last"},
+        "Go on with an earlier run: a name that `trail list` prints, or the last.",
+    ),
+    ("--no-trail", {"is_flag": True, "default": None}, "Keep no file of what is asked and bookmarked."),
+]
+
+
+def explorer_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that concern the explorer's screen."""
+    for name, how, text in reversed(_EXPLORER_OPTIONS):
+        command = click.option(name, help=text, callback=_store, expose_value=False, **how)(command)
+    return command
 
 
 def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:

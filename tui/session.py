@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.ranking.methods import CHOICES, Choice
 from tui.messages import Question
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from core.query import Query
 
 How = Literal["typed", "random", "followed"]
+_KEPT = 10  # hits of each answer
 
 
 @dataclass(slots=True, eq=False)
@@ -32,8 +34,17 @@ class Visit:
     came_from: Visit | None = None
     went_to: Visit | None = None
     """The visit to which the person went from here last."""
+    number: int = 0
+    """Number of the visit in its session, from 0."""
     embedding: NDArray[np.floating] | None = None
-    """Embedding of the query, (D,); None before its answer, and where it has none."""
+    """Embedding of the query, (D,); None before its answer in this run, and where it has none."""
+    step: float | None = None
+    """Cosine distance from the query before, if it was followed from there; None where not known."""
+    drift: float | None = None
+    """Cosine distance from the first query of the walk; None where not known."""
+    level: str | None = None
+    """Level of the verdict; None where there is none."""
+    is_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +64,10 @@ class Session:
     """The question whose answer is shown."""
     cursor_wanted: int | None = None
     """Place in the ranking where the cursor should go once that place is loaded."""
+    bookmarks: dict[int, str] = field(default_factory=dict)
+    """Notes of the captions that the person marked, by row, the latest last."""
+    keep: Callable[[dict[str, Any]], object] = lambda event: None
+    """Called with each visit, answer, move and bookmark as JSON values."""
     _cursor_meanwhile: int | None = None  # place of the cursor until then
 
     @property
@@ -71,14 +86,19 @@ class Session:
         first = max((i for i, visit in enumerate(path) if visit.how != "followed"), default=0)
         return path[first:]
 
-    def drift(self) -> float | None:
-        """Return the cosine distance from the first query of the walk to the current one; None where not known."""
-        walk = self.walk
-        if not walk or walk[0].embedding is None or walk[-1].embedding is None:
-            return None
-        from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
-
-        return cosine_distance(walk[0].embedding, walk[-1].embedding)
+    def tree(self) -> list[tuple[Visit, int]]:
+        """List all visits, each behind the one that it was followed from, with the number of branches above it."""
+        followers: dict[Visit | None, list[Visit]] = {}
+        for visit in self.visits:
+            followers.setdefault(visit.came_from if visit.how == "followed" else None, []).append(visit)
+        tree, waiting = [], [(visit, 0) for visit in reversed(followers.get(None, []))]
+        while waiting:
+            visit, depth = waiting.pop()
+            tree.append((visit, depth))
+            below = followers.get(visit, [])
+            deeper = depth + (len(below) > 1 or visit.how != "followed")
+            waiting += [(each, deeper) for each in reversed(below)]
+        return tree
 
     def type(self, text: str, *, cursor: int) -> Question:
         """Ask a text that is being typed; `cursor` is the place of the cursor in the list shown so far."""
@@ -93,11 +113,14 @@ class Session:
     def go(self, visit: Visit, *, cursor: int) -> Question:
         """Go to a new visit and ask it; `cursor` is the place of the cursor in the list shown so far."""
         self._save_cursor(cursor)
-        visit.came_from = self.here
+        visit.came_from, visit.number = self.here, len(self.visits)
         if self.here is not None:
             self.here.went_to = visit
         self.visits.append(visit)
-        return self.return_to(visit)
+        came_from = None if visit.came_from is None else visit.came_from.number
+        event = {"visit": visit.number, "from": came_from, "how": visit.how, "text": visit.text, "row": visit.row}
+        self.keep(event)
+        return self._question_of(visit)
 
     def back(self, *, cursor: int) -> Question | None:
         """Return to the previous query and its cursor place; None when there is no previous query."""
@@ -113,6 +136,46 @@ class Session:
 
     def return_to(self, visit: Visit) -> Question:
         """Ask a visit again, with its cursor place."""
+        self.keep({"at": visit.number})
+        return self._question_of(visit)
+
+    def restore(self, events: Iterable[dict[str, Any]], find_row: Callable[[int | None, str], int | None]) -> None:
+        """Take over the visits and bookmarks of an earlier run; the last visit becomes the current one.
+
+        `find_row` returns the row of a caption by its former row and its text; None if these captions lack it.
+        """
+        numbered: dict[int, Visit] = {}
+        for event in events:
+            if "visit" in event:
+                before = numbered.get(event["from"])
+                row = find_row(event["row"], event["text"])
+                visit = Visit(event["text"], row, event["how"], came_from=before, number=len(self.visits))
+                if before is not None:
+                    before.went_to = visit
+                self.visits.append(visit)
+                self.here = numbered[event["visit"]] = visit
+            elif event.get("answer") in numbered:
+                visit = numbered[event["answer"]]
+                visit.step, visit.drift, visit.level = event["step"], event["drift"], event["level"]
+            elif event.get("at") in numbered:
+                self.here = numbered[event["at"]]
+            elif "bookmark" in event and (row := find_row(event["bookmark"], event["text"])) is not None:
+                self.bookmarks[row] = event["note"]
+            elif "unbookmark" in event and (row := find_row(event["unbookmark"], event["text"])) is not None:
+                self.bookmarks.pop(row, None)
+
+    def bookmark(self, row: int, text: str, note: str) -> None:
+        """Mark a caption, with a note that may be empty."""
+        self.bookmarks.pop(row, None)
+        self.bookmarks[row] = note
+        self.keep({"bookmark": row, "text": text, "note": note})
+
+    def remove_bookmark(self, row: int, text: str) -> None:
+        """Take the mark of a caption away."""
+        if self.bookmarks.pop(row, None) is not None:
+            self.keep({"unbookmark": row, "text": text})
+
+    def _question_of(self, visit: Visit) -> Question:
         self.here, self.is_typing = visit, False
         question = self._question(visit.text, row=visit.row)
         self.cursor_wanted = visit.cursor
@@ -128,11 +191,25 @@ class Session:
             return self._question(typed)
         return None if self.here is None else self._question(self.here.text, row=self.here.row)
 
-    def note_answer(self, question: Question, answer: Answer) -> None:
-        """Note that the answer to the latest question is shown."""
-        self.shown = question
-        if self.here is not None and not self.is_typing:
-            self.here.embedding = answer.query.embedding
+    def note_answer(self, question: Question, answer: Answer, texts: Sequence[str] = ()) -> None:
+        """Note that the answer to the latest question is shown; `texts` are the captions."""
+        self.shown, here = question, self.here
+        if here is None or self.is_typing:
+            return
+        here.embedding = answer.query.embedding
+        if here.how == "followed":
+            here.step, here.drift = _distance(here.came_from, here), _distance(self.walk[0], here)
+        level = answer.verdict.level if answer.verdict else None
+        if here.is_answered and (level is None or here.level is not None):
+            return
+        here.is_answered, here.level, hits = True, level, answer.hits
+        values = hits.distances if hits.scores is None else hits.scores
+        kept = [
+            {"row": row, "caption": texts[row], "distance" if hits.scores is None else "score": float(value)}
+            for row, value in zip(hits.rows[:_KEPT].tolist(), values[:_KEPT], strict=True)
+        ]
+        event = {"answer": here.number, "method": answer.method, "level": level}
+        self.keep(event | {"step": here.step, "drift": here.drift, "hits": kept})
 
     @property
     def is_shown(self) -> bool:
@@ -173,3 +250,12 @@ class Session:
         self.serial += 1
         self.cursor_wanted = None
         return Question(self.serial, text, row, settled, self.method, query)
+
+
+def _distance(one: Visit | None, other: Visit) -> float | None:
+    """Return the cosine distance of two visits; None where it is not known."""
+    if one is None or one.embedding is None or other.embedding is None:
+        return None
+    from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
+
+    return cosine_distance(one.embedding, other.embedding)

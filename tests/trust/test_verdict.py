@@ -293,7 +293,7 @@ def found_of(rows, *, nearest: float = 0.3, own: int | None = None) -> Found:
     if own is not None:
         distances = np.concatenate([[0.0], distances[:-1]])
     every = Ranking(np.array(rows, np.int32), distances)
-    return Found(every.at(np.arange(min(21, len(rows)), dtype=np.int32)), lambda: every, 0.9)
+    return Found(every.at(np.arange(min(21, len(rows)), dtype=np.int32)), lambda: every)
 
 
 def hits_with(dogs: int, **how: object) -> Found:
@@ -769,7 +769,7 @@ def test_thirty_copies_of_a_caption_count_nowhere(copied, hits):
     after = {
         row: float(value) for row, value in zip(with_copies.order().rows, with_copies.order().distances, strict=True)
     }
-    without = Found(Ranking(np.array(hits, np.int32), np.array([after[row] for row in hits])), None, 0.9)
+    without = Found(Ranking(np.array(hits, np.int32), np.array([after[row] for row in hits])), None)
     weights = {"nearest": 2.0, "same_image": 0.1, "matches": 0.1, "image_fit": 1.0, "rarity": 0.1}
     for method in ("infersent", "words"):
         verdict = copied.judge(query, with_copies, method, predictor=predictor_of(-1.0, **weights))

@@ -1415,6 +1415,6 @@ async def test_the_lists_are_shown_even_if_a_question_interrupts_the_comparison(
         app._explorer.compare = slow_compare
         await pilot.press("c")
         await until(pilot, held.is_set, what="the comparison at work")
-        app.explore._ask(app.explore.session.again(app.explore.view.answer, ""))  # as at the end of a calibration
+        app.explore.ask(app.explore.session.again(app.explore.view.answer, ""))  # as at the end of a calibration
         release.set()
         await until(pilot, lambda: app.screen.comparison is not None, what="the lists")

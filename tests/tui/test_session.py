@@ -149,8 +149,12 @@ def test_a_walk_begins_at_the_last_query_that_was_not_followed():
 def test_drift_is_the_cosine_distance_from_the_first_query_of_the_walk():
     session = Session()
     vectors = np.random.default_rng(0).normal(size=(3, 8))
+    nothing = SimpleNamespace(rows=np.empty(0, int), distances=np.empty(0), scores=None)
     for text, vector in zip("abc", vectors, strict=True):
         question = session.go(Visit(text, None, "typed" if text == "a" else "followed"), cursor=0)
-        assert session.drift() is None, "not known before the answer"
-        session.note_answer(question, SimpleNamespace(query=SimpleNamespace(embedding=vector)))
-    assert session.drift() == pytest.approx(cdist(vectors[:1], vectors[2:], "cosine").item(), abs=1e-12)
+        assert session.here.drift is None, "not known before the answer"
+        query = SimpleNamespace(embedding=vector)
+        session.note_answer(question, SimpleNamespace(query=query, verdict=None, hits=nothing, method="infersent"))
+    distances = cdist(vectors, vectors, "cosine")
+    assert session.here.drift == pytest.approx(distances[0, 2], abs=1e-12)
+    assert session.here.step == pytest.approx(distances[1, 2], abs=1e-12)

@@ -114,7 +114,7 @@ def test_a_followed_neighbour_with_a_trail_in_a_light_theme(snap_compare, still,
     async def keys(pilot):
         await opened(pilot)
         pilot.app.theme = "textual-light"
-        pilot.app.explore._go(Visit("a dog near a window", None))
+        pilot.app.explore.go(Visit("a dog near a window", None))
         await settle(pilot)
         await pilot.press("j", "j", "enter")
         await settle(pilot)

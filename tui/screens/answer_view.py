@@ -20,7 +20,7 @@ from tui.widgets.importance_pane import ImportancePane
 from tui.widgets.verdict_pane import VerdictPane
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from core.answers import Answer
     from core.corpus.captions import Captions
@@ -51,6 +51,8 @@ class AnswerView(Container):
         self.importance_pane = ImportancePane(id="importance")
         self.caption_pane = CaptionPane(id="caption")
         self.answer: Answer | None = None
+        self.notes: Mapping[int, str] = {}
+        """Notes of the bookmarked captions, by row."""
         self._captions: Captions | None = None
         self._calibration: Calibration | None = None
 
@@ -113,7 +115,10 @@ class AnswerView(Container):
         if calibration is not None and answer.relevant_within is not None:
             closer = float(calibration.closer_than(value, answer.query.known))
         is_hub = calibration is not None and row in calibration.hub_set
-        pane.caption, pane.about = self._captions.texts[row], about_caption(self._captions, row, is_hub=is_hub)
+        pane.caption, pane.about = (
+            self._captions.texts[row],
+            about_caption(self._captions, row, is_hub=is_hub, note=self.notes.get(row)),
+        )
         pane.nearness = nearness(value, is_score=hits.ranking.scores is not None, closer=closer)
 
     def watch_is_swapped(self) -> None:

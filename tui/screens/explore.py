@@ -9,67 +9,45 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
-from textual.screen import Screen
-from textual.timer import Timer
-from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.widgets import Footer, Static
 
 from core.assets import AssetError
 from tui import messages
-from tui.asker import Asker
 from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
-from tui.screens.answer_view import WIDE_CELLS, AnswerView
+from tui.screens.answer_view import WIDE_CELLS
 from tui.screens.compare import CompareScreen
-from tui.session import How, Session, Visit
-from tui.text import drawable, one_line, visible
+from tui.screens.keeping import KeepingScreen
+from tui.text import drawable, one_line
+from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
-from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
     from core.explorer import Explorer
     from core.store.progress import Progress
 
-_SETTLED_SECONDS = 0.4
 
-
-class ExploreScreen(Screen[None]):
+class ExploreScreen(KeepingScreen):
     """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "next_method", "method"),
-        Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
-        Binding("slash,i", "focus_search", "find", key_display="/", priority=True),
-        Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
-        Binding("escape,down", "leave_search", show=False, priority=True),
-        Binding("r", "random", "random"),
-        Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
-        Binding("backspace", "go_back", "back", key_display="⌫"),
-        Binding("alt+left", "go_back", "Back", show=False, priority=True),
-        Binding("alt+right", "go_forward", "Forward", show=False, priority=True),
         Binding("c", "compare", "compare"),
         Binding("s", "fold", "images", show=False),  # a footer of 80 cells has no room for it
         Binding("v", "swap_panels", "why"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__(id="_default")
+    def __init__(self, trail: TrailWriter, resumed: Run | None) -> None:
+        super().__init__(trail, resumed, id="_default")
         self.header_line = Static("infersent-tui", id="header", markup=False)
         self.query_panel = Horizontal(id="query", classes="panel")
-        self.search_box = SearchBox(id="search")
-        self.body = ContentSwitcher(initial="loading", id="body")
         self.loading_pane = LoadingPane(id="loading")
         self.error_pane = ErrorPane(id="error")
-        self.view = AnswerView(id="answer")
         self.status_line = Static("", id="status", markup=False)
-        self.session = Session()
-        self.asker = Asker(self.post_message)
-        self._explorer: Explorer | None = None
         self._explained: tuple[int, int | None] | None = None  # question serial and row of the last explanation request
         self._understood = ""  # what was understood of the captions file
         self._shown_problems: set[str] = set()
-        self._settling: Timer | None = None
         self._activity = ""  # work in the background
 
     def compose(self) -> ComposeResult:
@@ -86,20 +64,15 @@ class ExploreScreen(Screen[None]):
             yield Footer(show_command_palette=False, compact=True)
             yield self.status_line
 
-    @property
-    def hit_list(self) -> HitList:
-        """The ranked list."""
-        return self.view.hit_list
-
     # Opening
 
     def open(self, explorer: Explorer) -> None:
         """Show the list and ask the text that was typed while loading, or a random caption if there is none."""
-        self._explorer = explorer
+        self.explorer = explorer
         self._understood = explorer.opened.captions.understood()
         self.view.open(explorer.opened)
         self.refresh_bindings()
-        self._show_lines()
+        self.show_lines()
         self.body.current = "answer"
         not_understood = explorer.opened.captions.not_understood()
         self.show_problems([f"captions: {' · '.join(not_understood)}"] if not_understood else [])
@@ -107,14 +80,23 @@ class ExploreScreen(Screen[None]):
         self.asker.start(explorer)
         if self.focused is not self.search_box or not self.search_box.value:
             self.set_focus(self.hit_list)
-        if not self.search_box.value.strip():
+        try:
+            self.begin_trail(explorer)
+        except AssetError as error:
+            self.show_problems([one_line(str(error))])
+        self.mark_bookmarks()
+        if self.search_box.value.strip():
+            return
+        if self.session.here is None:
             self.action_random()
+        else:
+            self.ask_visit(self.session.return_to(self.session.here))
 
     def show_error(self, error: AssetError) -> None:
         """Show an error in place of the list until another question is answered."""
-        self.error_pane.error, self.error_pane.can_go_on = error, self._explorer is not None
+        self.error_pane.error, self.error_pane.can_go_on = error, self.explorer is not None
         self.body.current = "error"
-        if self._explorer is None:
+        if self.explorer is None:
             self.set_focus(None)  # so that q quits
 
     @on(messages.Failed)
@@ -140,86 +122,16 @@ class ExploreScreen(Screen[None]):
     def show_measuring(self, message: messages.Measured) -> None:
         """Show the progress of the calibration; at its end, ask the current query again."""
         self.show_activity(message.progress)
-        if message.progress is None and self._explorer is not None:
-            self.view.trust(self._explorer.opened.calibration)
+        if message.progress is None and self.explorer is not None:
+            self.view.trust(self.explorer.opened.calibration)
             if self.session.is_shown:
-                self._ask(self.session.again(self.view.answer, self.search_box.value))
+                self.ask(self.session.again(self.view.answer, self.search_box.value))
 
     def show_activity(self, progress: Progress | None) -> None:
         """Show the progress of background work in the last line; None at its end."""
         share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
         self._activity = "" if progress is None else f"{progress.stage.split(':')[0]}{share}"
         self._show_status()
-
-    # Asking
-
-    def _ask(self, question: Question | None) -> None:
-        if self._settling is not None:
-            self._settling.stop()
-        if question is not None:
-            self.asker.ask(question)
-
-    def _ask_step(self, question: Question | None) -> None:
-        """Ask a query of the trail and put its text into the search box."""
-        if question is not None:
-            with self.search_box.prevent(Input.Changed):
-                self.search_box.show(visible(question.text))
-            self._ask(question)
-
-    def _go(self, visit: Visit) -> None:
-        self._ask_step(self.session.go(visit, cursor=self.hit_list.place or 0))
-
-    def _go_to_caption(self, row: int, how: How = "followed") -> None:
-        if self._explorer is not None:
-            self._go(Visit(self._explorer.opened.captions.texts[row], row, how))
-
-    @on(Input.Changed, "#search")
-    def ask_while_typing(self, message: Input.Changed) -> None:
-        """Ask at every keystroke, and again when the typing pauses."""
-        self._ask(self.session.type(message.value, cursor=self.hit_list.place or 0))
-        self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self._ask(self.session.settle(message.value)))
-
-    def submit(self) -> None:
-        """Append the typed text to the trail."""
-        text, here = self.search_box.value, self.session.here
-        if here is not None and visible(here.text) == text:
-            self.session.is_typing = False  # the trail already ends with this text
-        elif text.strip():
-            self._go(Visit(text, None))
-
-    @on(HitList.Followed)
-    def follow(self, message: HitList.Followed) -> None:
-        """Make the chosen hit the query, unless it was chosen just before."""
-        if self.session.here is None or self.session.here.row != message.row or self.session.is_typing:
-            self._go_to_caption(message.row)
-
-    def action_random(self) -> None:
-        """Search with a random caption."""
-        if self._explorer is not None:
-            here = self.session.here
-            try:
-                row = self._explorer.random_row(other_than=here.row if here else None)
-            except AssetError as error:
-                self.show_error(error)
-            else:
-                self._go_to_caption(row, "random")
-
-    def action_go_back(self) -> None:
-        """Return to the previous query and its cursor place."""
-        self._ask_step(self.session.back(cursor=self.hit_list.place or 0))
-
-    def action_go_forward(self) -> None:
-        """Go again to where the person went from the current query."""
-        self._ask_step(self.session.forward(cursor=self.hit_list.place or 0))
-
-    def action_next_method(self, steps: int = 1) -> None:
-        """Rank the captions by another method from now on."""
-        if self._are_methods_open():
-            self.session.switch_method(steps)
-            self._show_lines()
-            if self.view.answer is not None and self.view.answer.query.terms:
-                self.notify("only infersent can rank a sum: this list is by infersent")
-            self._ask(self.session.again(self.view.answer, self.search_box.value))
 
     # Showing
 
@@ -228,7 +140,8 @@ class ExploreScreen(Screen[None]):
         """Show an answer, unless its question is no longer the latest."""
         if not self.session.is_current(message.question):
             return
-        self.session.note_answer(message.question, message.answer)
+        texts = () if self.explorer is None else self.explorer.opened.captions.texts
+        self.session.note_answer(message.question, message.answer, texts)
         self.error_pane.error, self.body.current = None, "answer"
         if self.focused is None:
             self.set_focus(self.hit_list)
@@ -236,10 +149,10 @@ class ExploreScreen(Screen[None]):
         visited = {visit.row for visit in self.session.visits if visit.row is not None}
         self.view.show_answer(message.answer, message.folding, cursor=wanted, visited=visited)
         self.session.note_cursor(self.hit_list.place)
-        if self._explorer is not None:
-            self.show_problems(self._explorer.opened.problems_of_asking())
+        if self.explorer is not None:
+            self.show_problems(self.explorer.opened.problems_of_asking())
         self._explain()
-        self._show_lines()
+        self.show_lines()
 
     @on(messages.Ordered)
     def show_order(self, message: messages.Ordered) -> None:
@@ -272,9 +185,10 @@ class ExploreScreen(Screen[None]):
             self.call_after_refresh(self.asker.ask, ExplanationRequest(shown.serial, answer, row))
 
     @on(Resize)
-    def _show_lines(self) -> None:
-        if self._explorer is not None:
-            self.header_line.update(header(self._explorer.opened, self.session.method, width=self.size.width - 2))
+    def show_lines(self) -> None:
+        """Update the header, the title of the search box and the last line."""
+        if self.explorer is not None:
+            self.header_line.update(header(self.explorer.opened, self.session.method, width=self.size.width - 2))
         self.query_panel.border_title = query_title(self.session, self._understood)
         self._show_status()
 
@@ -289,7 +203,7 @@ class ExploreScreen(Screen[None]):
     def action_compare(self) -> None:
         """Show the lists of all methods for the current query side by side."""
         answer = self.view.answer
-        if not self._are_methods_open() or answer is None:
+        if not self.are_methods_open() or answer is None:
             return
         if answer.query.terms:
             self.notify("only infersent can rank a sum: there is nothing to compare")
@@ -307,15 +221,7 @@ class ExploreScreen(Screen[None]):
     def _follow_compared(self, row: int | None) -> None:
         self.asker.withdraw(ComparisonRequest)
         if row is not None:
-            self._go_to_caption(row)
-
-    def _are_methods_open(self) -> bool:
-        """Return whether the other methods are open; notify the person if they are not open yet."""
-        if self._explorer is None:
-            return False
-        if self._explorer.opened.rankers is None:
-            self.notify("the other methods are still being opened")
-        return self._explorer.opened.rankers is not None
+            self.go_to_caption(row)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable the search keys while the box has the focus, and the keys that leave it while it has not."""
@@ -332,30 +238,3 @@ class ExploreScreen(Screen[None]):
     def action_swap_panels(self) -> None:
         """Show the panels whole, or a line of each."""
         self.view.is_swapped = not self.view.is_swapped
-
-    def is_text(self, key: str) -> bool:
-        """Tell whether a printable key is text for the search box, and not a command.
-
-        While the corpus is being opened there is nothing to command, so that all keys are text.
-        """
-        if not self.is_current or self.focused is self.search_box:
-            return self.is_current
-        if self.body.current == "loading":
-            return key != "slash"
-        return self._explorer is not None and key not in self.active_bindings
-
-    def type(self, text: str) -> None:
-        """Type into the search box; if it has not the focus, in place of its text."""
-        if self.focused is not self.search_box:
-            self.action_focus_search()
-        self.search_box.put(text)
-
-    def action_focus_search(self) -> None:
-        """Focus the search box before the next key is dispatched, with its text selected."""
-        self.set_focus(self.search_box)
-        self.search_box.select_text()
-
-    def action_leave_search(self) -> None:
-        """Go to the list, and append the typed text to the trail."""
-        self.set_focus(self.hit_list if self.hit_list.focusable else None)  # not while an error is shown
-        self.submit()

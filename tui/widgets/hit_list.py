@@ -68,6 +68,8 @@ class HitList(ScrollView, can_focus=True):
     """The caption that is the query; None for typed text."""
     visited: reactive[Collection[int]] = reactive(frozenset())
     """The captions that were queries before."""
+    bookmarked: reactive[Collection[int]] = reactive(frozenset())
+    """The captions that the person marked."""
     relevant_within: reactive[float | None] = reactive(None)
     """Distance within which 1 of 100 random captions is; None when unknown."""
     notice: reactive[str] = reactive("")
@@ -210,7 +212,7 @@ class HitList(ScrollView, can_focus=True):
         row = int(self.ranking.rows[place])
         text, here = drawable(self.texts[row]), hit == self.cursor
         line = HitLine(
-            mark="›" if here else "•" if row in self.visited and row != self.query_row else " ",
+            mark="›" if here else self._mark(row),
             rank=place + 1,
             value=self._value(place),
             share=self._share(place),
@@ -224,6 +226,11 @@ class HitList(ScrollView, can_focus=True):
         styles = Styles(base, *(base + self._style(f"hit-list--{part}") for part in parts))
         _, bottom = self._visible_places()
         return draw_hit(line, styles, width=width, rank_cells=max(3, len(str(bottom + 1))))
+
+    def _mark(self, row: int) -> str:
+        if row in self.bookmarked:
+            return "★"
+        return "•" if row in self.visited and row != self.query_row else " "
 
     def _value(self, place: int) -> float:
         assert self.ranking is not None

@@ -1,0 +1,368 @@
+"""What is kept of a run: its file, the screen of visits, bookmarks, and going on with an earlier run."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import Files, write_coco
+from test_app import make_app, notices, ready, settle, type_text
+
+from core.assets import AssetError
+from tui.app import ExplorerApp
+from tui.screens.note import NoteScreen
+from tui.screens.pick import PickScreen
+from tui.session import Session, Visit
+from tui.trail import FORMAT, Run, TrailWriter, find_run, list_runs, read_run
+
+
+def explorer(files: Files, folder, *, resume: str | None = None) -> ExplorerApp:
+    """An app that keeps a trail in a folder."""
+    app = make_app(files)
+    resumed = None if resume is None else find_run(folder, resume)
+    return ExplorerApp(app._loader._open_corpus, trail=TrailWriter(folder), resumed=resumed)
+
+
+def write_run(folder, *events, about: dict | None = None) -> Run:
+    writer = TrailWriter(folder, about or {})
+    for event in events:
+        writer.write(event)
+    return read_run(writer.path)
+
+
+def visit(number: int, text: str, *, before: int | None = None, how: str = "typed", row: int | None = None) -> dict:
+    return {"visit": number, "from": before, "how": how, "text": text, "row": row}
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    run = write_run(tmp_path, visit(0, "a dog"), visit(1, "ein Ähnliches \ud83d", before=0), about={"model": "m"})
+    assert [event["text"] for event in run.those("visit")] == ["a dog", "ein Ähnliches \ud83d"]
+    assert run.about == {"format": FORMAT, "model": "m"}
+    assert all("time" in event for event in run.events)
+
+
+def test_a_look_at_one_caption_leaves_no_file_and_a_bookmark_does(tmp_path):
+    writer = TrailWriter(tmp_path / "trails")
+    writer.write(visit(0, "a dog"))
+    writer.write({"answer": 0, "hits": []})
+    assert not (tmp_path / "trails").exists()
+    writer.write({"bookmark": 3, "text": "a cat", "note": ""})
+    assert [next(iter(event.keys() - {"time"})) for event in read_run(writer.path).events if "visit" in event]
+    assert len(read_run(writer.path).events) == 3
+
+
+def test_only_its_owner_reads_a_trail(tmp_path):
+    run = write_run(tmp_path / "trails", visit(0, "a"), visit(1, "b"))
+    assert stat.S_IMODE(run.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(run.path.parent.stat().st_mode) == 0o700
+
+
+def test_each_event_is_on_disk_at_once(tmp_path):
+    script = f"""
+import os, sys
+from pathlib import Path
+from tui.trail import TrailWriter
+writer = TrailWriter(Path({str(tmp_path)!r}))
+for number in range(3):
+    writer.write({{"visit": number, "text": "a dog"}})
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    (run,) = list_runs(tmp_path)
+    assert len(run.those("visit")) == 3
+
+
+@pytest.mark.parametrize("cut", [1, 10, 40])
+def test_a_trail_that_was_cut_off_loses_its_last_line_only(tmp_path, cut):
+    path = write_run(tmp_path, *(visit(number, "a dog") for number in range(4))).path
+    path.write_bytes(path.read_bytes()[:-cut])
+    run = read_run(path)
+    assert [event["visit"] for event in run.those("visit")] == ([0, 1, 2, 3] if cut == 1 else [0, 1, 2])
+    assert run.broken == (cut != 1)
+
+
+def test_a_line_that_is_broken_in_the_middle_costs_that_line_only(tmp_path):
+    path = write_run(tmp_path, *(visit(number, "a dog") for number in range(4))).path
+    lines = path.read_text().splitlines()
+    lines[2] = lines[2][:20]
+    path.write_text("\n".join([*lines, ""]))
+    run = read_run(path)
+    assert [event["visit"] for event in run.those("visit")] == [0, 2, 3]
+    assert run.broken == 1
+    session = Session()
+    session.restore(run.events, lambda row, text: row)
+    assert [each.text for each in session.visits] == ["a dog"] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (json.dumps({"format": FORMAT + 1}) + "\n", "another version"),
+        ("", "no trail"),
+        ("hello\n", "no trail"),
+        ("[1]\n", "no trail"),
+        ("\xff\xfe", "no trail"),
+    ],
+)
+def test_other_files_among_the_trails_are_named_and_the_others_are_read(tmp_path, content, found):
+    run = write_run(tmp_path, visit(0, "a"), visit(1, "b"))
+    other = tmp_path / "20990101-000000-1.jsonl"
+    other.write_text(content, encoding="latin-1")
+    error, fine = list_runs(tmp_path)
+    assert found in str(error)
+    assert str(other) in str(error)
+    assert fine.name == run.name
+    assert find_run(tmp_path, "last").name == run.name
+    with pytest.raises(AssetError, match=found):
+        find_run(tmp_path, "2099")
+
+
+def test_a_run_is_named_by_the_beginning_of_its_name(tmp_path):
+    with pytest.raises(AssetError, match="no trail yet"):
+        find_run(tmp_path / "nowhere", "last")
+    run = write_run(tmp_path, visit(0, "a"), visit(1, "b"))
+    (tmp_path / f"{run.name}x.jsonl").write_bytes(run.path.read_bytes())
+    assert find_run(tmp_path, run.name).name == run.name
+    with pytest.raises(AssetError, match="2 trails"):
+        find_run(tmp_path, run.name[:8])
+    with pytest.raises(AssetError, match="trail list"):
+        find_run(tmp_path, "never")
+
+
+def test_a_trail_that_cannot_be_written_says_so_once_and_raises_nothing(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    writer = TrailWriter(blocked / "trails")
+    for number in range(3):
+        writer.write(visit(number, "a dog"))
+    assert "the trail is not written" in writer.problem
+    assert str(blocked) in writer.problem
+
+
+def test_a_session_is_restored_with_its_tree_its_answers_and_its_bookmarks():
+    kept = []
+    before = Session(keep=kept.append)
+    hits = SimpleNamespace(rows=np.array([1, 2]), distances=np.array([0.1, 0.2]), scores=None)
+    vectors = np.eye(4)
+    for number, (text, how) in enumerate(zip("abcd", ("random", "followed", "followed", "typed"), strict=True)):
+        question = before.go(Visit(text, None if how == "typed" else number, how), cursor=0)
+        query = SimpleNamespace(embedding=vectors[number], tokens=("x",), terms=())
+        verdict = SimpleNamespace(level="doubtful")
+        answer = SimpleNamespace(query=query, verdict=verdict, hits=hits, method="infersent")
+        before.note_answer(question, answer, texts=["x", "y", "z"])
+        if text == "b":
+            before.back(cursor=0)
+    before.bookmark(1, "y", "see this")
+    before.bookmark(2, "z", "")
+    before.remove_bookmark(2, "z")
+    after = Session()
+    after.restore(json.loads(json.dumps(kept)), lambda row, text: row)
+    assert [(visit.text, depth) for visit, depth in after.tree()] == [
+        (visit.text, depth) for visit, depth in before.tree()
+    ]
+    assert [visit.text for visit in after.path] == [visit.text for visit in before.path] == ["a", "c", "d"]
+    assert [(v.step, v.drift, v.level) for v in after.visits] == [(v.step, v.drift, v.level) for v in before.visits]
+    assert after.visits[1].step == pytest.approx(1.0)
+    assert after.bookmarks == {1: "see this"}
+    assert next(event for event in kept if "answer" in event)["hits"][0] == {"row": 1, "caption": "y", "distance": 0.1}
+
+
+def test_branches_are_indented_and_a_straight_walk_is_not():
+    session = Session()
+    for text in ("start", "a", "b", "c"):
+        session.go(Visit(text, None, "typed" if text == "start" else "followed"), cursor=0)
+    assert [depth for _, depth in session.tree()] == [0, 1, 1, 1]
+    session.back(cursor=0)
+    session.go(Visit("other", None, "followed"), cursor=0)
+    session.go(Visit("new", None, "typed"), cursor=0)
+    assert [(visit.text, depth) for visit, depth in session.tree()] == [
+        ("start", 0),
+        ("a", 1),
+        ("b", 1),
+        ("c", 2),
+        ("other", 2),
+        ("new", 0),
+    ]
+
+
+async def test_t_lists_all_visits_and_returns_to_the_chosen_one(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        first = app.explore.search_box.value
+        await pilot.press("j", "j", "enter")
+        await settle(pilot)
+        await type_text(pilot, "a dog near a window")
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("t")
+        assert isinstance(app.screen, PickScreen)
+        prompts = [str(option.prompt) for option in app.screen.lines.options]
+        assert len(prompts) == 3
+        assert app.screen.lines.highlighted == 2, "the cursor is where one is"
+        assert first in prompts[0]
+        step = app.explore.session.visits[1].step
+        assert f"{step:.3f}"[1:] in prompts[1]
+        await pilot.press("k", "k", "enter")
+        await settle(pilot)
+        assert app.explore.search_box.value == first
+        assert app.explore.hit_list.cursor == 3
+        await pilot.press("t", "escape")
+        assert app.screen is app.explore
+        assert len(app.explore.session.visits) == 3
+
+
+async def test_b_marks_a_caption_with_a_note_and_capital_b_lists_the_marks(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("B")
+        assert "no bookmarks yet" in notices(app)
+        await pilot.press("j", "b")
+        assert isinstance(app.screen, NoteScreen)
+        row = app.explore.hit_list.row
+        await type_text(pilot, "like qrijk")
+        await pilot.press("left", "backspace", "enter")
+        assert app.explore.session.bookmarks == {row: "like qrik"}
+        await pilot.press("k")
+        y = app.explore.hit_list.cursor + 1
+        assert app.explore.hit_list.render_line(y).text.startswith("★")
+        await pilot.press("j")
+        await pilot.pause()
+        assert "★ like qrik" in app.explore.view.caption_pane.render().plain
+        await pilot.press("r")
+        await settle(pilot)
+        await pilot.press("B")
+        assert "like qrik" in str(app.screen.lines.options[0].prompt)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.explore.session.here.row == row
+        await pilot.press("B", "d")
+        assert app.explore.session.bookmarks == {}
+        assert app.screen is app.explore
+    events = next(list_runs(tmp_path)).events
+    assert [name for event in events for name in ("bookmark", "unbookmark") if name in event] == [
+        "bookmark",
+        "unbookmark",
+    ]
+
+
+async def test_keys_of_a_burst_go_to_the_screen_that_an_earlier_one_opened(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        row = app.explore.hit_list.row
+        await pilot.press("b", "o", "k", "enter", "r", "t", "k", "escape", "slash", "x")
+        await settle(pilot)
+        assert app.explore.session.bookmarks == {row: "ok"}
+        assert len(app.explore.session.visits) == 2
+        assert app.explore.search_box.value == "x"
+
+
+async def test_an_earlier_run_is_resumed_where_it_ended_and_its_file_stays_as_it_was(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "j", "enter")
+        await settle(pilot)
+        await pilot.press("j", "b", "enter")
+        ended, marked = app.explore.search_box.value, set(app.explore.session.bookmarks)
+    (first,) = list_runs(tmp_path)
+    content = first.path.read_bytes()
+    first.path.rename(first.path.with_stem("20200101-000000-1"))
+    app = explorer(files, tmp_path, resume="2020")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert app.explore.search_box.value == ended
+        assert set(app.explore.session.bookmarks) == marked
+        assert len(list(list_runs(tmp_path))) == 1, "nothing new was asked yet"
+        await pilot.press("backspace")
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+    later, before = list_runs(tmp_path)
+    assert before.path.read_bytes() == content
+    assert [event["text"] for event in later.those("visit")][:2] == [event["text"] for event in before.those("visit")]
+    assert len(later.those("visit")) == 3
+
+
+async def test_a_run_over_other_captions_finds_those_that_both_have(files, tmp_path):
+    texts = ["a dog sleeps", "a cat sits", *(f"a man {i} walks" for i in range(150))]
+    write_coco(files.captions, texts)
+    run = write_run(
+        tmp_path,
+        visit(0, "a cat sits", how="random", row=77),
+        visit(1, "a ship that these captions lack", how="followed", row=78, before=0),
+        {"bookmark": 77, "text": "a cat sits", "note": "cat"},
+        {"bookmark": 5, "text": "gone", "note": "gone"},
+    )
+    app = explorer(files, tmp_path, resume=run.name)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert [visit.row for visit in app.explore.session.visits] == [1, None]
+        assert app.explore.session.bookmarks == {1: "cat"}
+        assert app.explore.search_box.value == "a ship that these captions lack"
+
+
+async def test_a_damaged_run_is_named_and_the_exploration_begins_anew(files, tmp_path):
+    run = write_run(tmp_path, visit(0, "a"), {"visit": 1})
+    app = explorer(files, tmp_path, resume=run.name)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert run.name in notices(app)
+        assert app.explore.hit_list.has_focus
+
+
+async def test_a_trail_that_cannot_be_written_is_a_notice(files, tmp_path):
+    (tmp_path / "file").write_text("")
+    app = explorer(files, tmp_path / "file")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        assert notices(app).count("the trail is not written") == 1
+
+
+def run_trail(data, *arguments: str, **how) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"XDG_DATA_HOME": str(data)}
+    command = [sys.executable, "-m", "tui", "trail", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **how)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the folder as Linux has it")
+def test_runs_are_listed_shown_and_deleted(tmp_path):
+    folder = tmp_path / "infersent-tui" / "trails"
+    assert "no trails in" in run_trail(tmp_path, "list").stderr
+    hits = [{"row": 3, "caption": "a dog sleeps", "distance": 0.25}]
+    run = write_run(
+        folder,
+        visit(0, "a dog"),
+        {"answer": 0, "method": "infersent", "level": None, "step": None, "drift": None, "hits": hits},
+        visit(1, "two dogs\x1b[2J", before=0, how="followed", row=3),
+        {"bookmark": 3, "text": "a dog sleeps", "note": "why?"},
+        about={"captions": "/data/captions.json"},
+    )
+    listed = run_trail(tmp_path, "list")
+    assert run.name in listed.stdout
+    assert "2 queries" in listed.stdout
+    assert "/data/captions.json" in listed.stdout
+    (summary,) = json.loads(run_trail(tmp_path, "list", "--json").stdout)
+    assert (summary["name"], summary["queries"], summary["bookmarks"]) == (run.name, 2, 1)
+    shown = run_trail(tmp_path, "show").stdout
+    assert "0.2500  a dog sleeps" in shown
+    assert "a dog sleeps  [why?]" in shown
+    assert "\x1b" not in shown
+    assert len(json.loads(run_trail(tmp_path, "show", run.name, "--json").stdout)["events"]) == 4
+    refused = run_trail(tmp_path, "delete", run.name, stdin=subprocess.DEVNULL)
+    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    assert run.path.exists()
+    assert run_trail(tmp_path, "delete", run.name, "--yes").returncode == 0
+    assert not run.path.exists()
+    missing = run_trail(tmp_path, "show")
+    assert (missing.returncode, "no trail yet" in missing.stderr) == (2, True)

@@ -1,0 +1,80 @@
+"""The explorer itself: its options, and opening it in the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from tui.options import Options, asset_options, explorer_options
+from tui.trail import Run, TrailWriter, default_folder, find_run
+
+
+@click.command(add_help_option=False)
+@click.argument("file", type=click.Path(path_type=Path), metavar="")  # the usage line names it before the options
+@explorer_options
+@asset_options
+@click.pass_context
+def explore_file(context: click.Context, file: Path) -> None:
+    """Open the explorer on the captions in FILE."""
+    explore(Options.of(context, file=file))
+
+
+def explore(options: Options) -> None:
+    """Open the explorer in the terminal, and exit with its code.
+
+    Raises:
+        AssetError: The run to resume cannot be read.
+    """
+    from tui.watchdog import Watchdog, is_gone
+
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, missing, or no file
+            if is_gone(sys.stdin.fileno()):
+                _exit_immediately(129)
+        raise click.UsageError("the explorer needs a terminal; for scripts, see `infersent-tui search --help`")
+    if os.environ.get("TERM") == "dumb":
+        raise click.UsageError(
+            "the explorer needs a terminal that can draw, and TERM is dumb; for scripts, see `search`"
+        )
+    if str(options.captions) == "-":
+        raise click.UsageError("the explorer reads keys from standard input: put the captions into a file")
+    if not os.environ.get("NO_COLOR"):
+        os.environ.pop("NO_COLOR", None)  # Textual would also obey an empty one
+    resumed = None if options.resume is None else find_run(default_folder(), options.resume)
+    if resumed is not None and options.captions is None:
+        options = replace(options, captions=_captions_of(resumed))
+
+    watchdog = Watchdog(sys.stdin.fileno())
+    watchdog.start()
+
+    from tui.app import ExplorerApp
+
+    trail = TrailWriter(None if options.no_trail else default_folder())
+    app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed)
+    app.run()
+    _exit_immediately(app.return_code or 0)
+
+
+def _captions_of(run: Run) -> Path | None:
+    """Return the captions that a run explored; None for the bundled ones, and where they are gone."""
+    from core.assets import DEMO_DIR
+
+    path = Path(str(run.about.get("captions", "")))
+    return path if path.is_file() and path.parent != DEMO_DIR else None
+
+
+def _exit_immediately(code: int) -> NoReturn:
+    """Exit without the interpreter's shutdown, which takes a second with torch and waits for threads.
+
+    No data is lost: the terminal is restored already, and an interrupted write to the cache is never used as complete.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,114 @@
+"""The commands of the trail: list, show and delete what earlier runs kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.assets import AssetError
+from tui.options import CONTEXT, as_json
+from tui.text import visible
+from tui.trail import Run, default_folder, find_run, list_runs
+
+
+@click.group(context_settings=CONTEXT)
+def trail() -> None:
+    """List, show or delete what earlier runs asked and bookmarked."""
+
+
+@trail.command("list")
+@as_json
+def trail_list(as_json: bool) -> None:
+    """List the earlier runs, the latest first."""
+    folder = default_folder()
+    runs = list(list_runs(folder))
+    if as_json:
+        click.echo(json.dumps([_summary(run) for run in runs if isinstance(run, Run)]))
+    for run in runs:
+        if isinstance(run, AssetError):
+            click.echo("\n".join(map(visible, str(run).splitlines())), err=True)
+        elif not as_json:
+            about = _summary(run)
+            counts = f"{about['queries']:4} queries  {about['bookmarks']:3} bookmarks"
+            click.echo(visible(f"{about['name']}  {counts}  {about['captions']}  “{about['last']}”"))
+    if not runs and not as_json:
+        click.echo(f"no trails in {folder}: one begins with the second query of a run", err=True)
+
+
+@trail.command("show")
+@click.argument("run", default="last")
+@as_json
+def trail_show(run: str, as_json: bool) -> None:
+    """Print the queries of RUN with their nearest captions, and its bookmarks. RUN is a name or `last`."""
+    found = find_run(default_folder(), run)
+    if found.broken:
+        click.echo(f"note: {found.broken} broken lines are left out", err=True)
+    if as_json:
+        click.echo(json.dumps({"name": found.name, "about": found.about, "events": found.events}))
+        return
+    answers = {event["answer"]: event for event in found.those("answer")}
+    for visit in found.those("visit"):
+        answer = answers.get(visit["visit"], {})
+        step, drift = ("" if answer.get(name) is None else f"{answer[name]:.3f}" for name in ("step", "drift"))
+        click.echo(visible(f"{visit['visit']:4}  {visit['how']:8}  {step:>5}  {drift:>5}  {visit['text']}"))
+        for hit in answer.get("hits", [])[:3]:
+            value = hit.get("distance", hit.get("score"))
+            click.echo(visible(f"{'':29}{value:.4f}  {hit['caption']}"))
+    for text, note in _bookmarks(found).items():
+        click.echo(visible(f"   ★  {text}{f'  [{note}]' if note else ''}"))
+
+
+@trail.command("delete")
+@click.argument("runs", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Delete all of them.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+def trail_delete(runs: tuple[str, ...], every: bool, yes: bool) -> None:
+    """Delete the files of RUNS."""
+    folder = default_folder()
+    if every == bool(runs):
+        raise click.UsageError("name the runs to delete, or use --all")
+    paths = sorted(folder.glob("*.jsonl")) if every else [_path_of(run) for run in runs]
+    for path in paths:
+        click.echo(visible(str(path)))
+    if paths and not yes and not sys.stdin.isatty():
+        raise click.UsageError("standard input is no terminal, so nobody can confirm: use --yes")
+    if paths and not yes:
+        click.confirm(f"Delete these {len(paths)}?", abort=True)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    click.echo(f"deleted {len(paths)}")
+
+
+def _path_of(run: str) -> Path:
+    """Return the file of a run, also of one that cannot be read."""
+    path = default_folder() / f"{run}.jsonl"
+    return path if path.is_file() else find_run(default_folder(), run).path
+
+
+def _bookmarks(run: Run) -> dict[str, str]:
+    """Return the notes of the captions that were marked at the end of a run."""
+    notes: dict[str, str] = {}
+    for event in run.events:
+        if "bookmark" in event:
+            notes[event["text"]] = event["note"]
+        elif "unbookmark" in event:
+            notes.pop(event["text"], None)
+    return notes
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    visits = run.those("visit")
+    return {
+        "name": run.name,
+        "captions": run.about.get("captions", ""),
+        "model": run.about.get("model", ""),
+        "queries": len(visits),
+        "bookmarks": len(_bookmarks(run)),
+        "first": visits[0]["text"] if visits else "",
+        "last": visits[-1]["text"] if visits else "",
+        "path": str(run.path),
+    }

@@ -1,0 +1,171 @@
+"""AskingScreen: what turns keys into questions: typing, following, random captions, going back, other methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import ContentSwitcher, Input
+
+from core.assets import AssetError
+from tui.asker import Asker
+from tui.screens.answer_view import AnswerView
+from tui.session import How, Session, Visit
+from tui.text import visible
+from tui.widgets.hit_list import HitList
+from tui.widgets.search_box import SearchBox
+
+if TYPE_CHECKING:
+    from core.explorer import Explorer
+    from tui.messages import Question
+
+_SETTLED_SECONDS = 0.4
+
+
+class AskingScreen(Screen[None]):
+    """A screen with a search box and a list, whose keys ask questions. `explorer` is None before a corpus is open."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "next_method", "method"),
+        Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
+        Binding("slash,i", "focus_search", "find", key_display="/", priority=True),
+        Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
+        Binding("escape,down", "leave_search", show=False, priority=True),
+        Binding("r", "random", "random"),
+        Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
+        Binding("backspace", "go_back", "back", key_display="⌫"),
+        Binding("alt+left", "go_back", "Back", show=False, priority=True),
+        Binding("alt+right", "go_forward", "Forward", show=False, priority=True),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.search_box = SearchBox(id="search")
+        self.body = ContentSwitcher(initial="loading", id="body")
+        self.view = AnswerView(id="answer")
+        self.session = Session()
+        self.asker = Asker(self.post_message)
+        self.explorer: Explorer | None = None
+        self._settling: Timer | None = None
+
+    @property
+    def hit_list(self) -> HitList:
+        """The ranked list."""
+        return self.view.hit_list
+
+    def show_error(self, error: AssetError) -> None:
+        """Show an error in place of the list."""
+        raise NotImplementedError
+
+    def show_lines(self) -> None:
+        """Update the header, the title of the search box and the last line."""
+        raise NotImplementedError
+
+    def ask(self, question: Question | None) -> None:
+        """Ask a question in place of the one before; None asks nothing more."""
+        if self._settling is not None:
+            self._settling.stop()
+        if question is not None:
+            self.asker.ask(question)
+
+    def ask_visit(self, question: Question | None) -> None:
+        """Ask the question of a visit and put its text into the search box."""
+        if question is not None:
+            with self.search_box.prevent(Input.Changed):
+                self.search_box.show(visible(question.text))
+            self.ask(question)
+
+    def go(self, visit: Visit) -> None:
+        """Go to a new visit."""
+        self.ask_visit(self.session.go(visit, cursor=self.hit_list.place or 0))
+
+    def go_to_caption(self, row: int, how: How = "followed") -> None:
+        """Make a caption the query."""
+        if self.explorer is not None:
+            self.go(Visit(self.explorer.opened.captions.texts[row], row, how))
+
+    @on(Input.Changed, "#search")
+    def ask_while_typing(self, message: Input.Changed) -> None:
+        """Ask at every keystroke, and again when the typing pauses."""
+        self.ask(self.session.type(message.value, cursor=self.hit_list.place or 0))
+        self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self.ask(self.session.settle(message.value)))
+
+    def submit(self) -> None:
+        """Make the typed text a visit."""
+        text, here = self.search_box.value, self.session.here
+        if here is not None and visible(here.text) == text:
+            self.session.is_typing = False  # the trail already ends with this text
+        elif text.strip():
+            self.go(Visit(text, None))
+
+    @on(HitList.Followed)
+    def follow(self, message: HitList.Followed) -> None:
+        """Make the chosen hit the query, unless it was chosen just before."""
+        if self.session.here is None or self.session.here.row != message.row or self.session.is_typing:
+            self.go_to_caption(message.row)
+
+    def action_random(self) -> None:
+        """Search with a random caption."""
+        if self.explorer is not None:
+            here = self.session.here
+            try:
+                row = self.explorer.random_row(other_than=here.row if here else None)
+            except AssetError as error:
+                self.show_error(error)
+            else:
+                self.go_to_caption(row, "random")
+
+    def action_go_back(self) -> None:
+        """Return to the previous query and its cursor place."""
+        self.ask_visit(self.session.back(cursor=self.hit_list.place or 0))
+
+    def action_go_forward(self) -> None:
+        """Go again to where the person went from the current query."""
+        self.ask_visit(self.session.forward(cursor=self.hit_list.place or 0))
+
+    def action_next_method(self, steps: int = 1) -> None:
+        """Rank the captions by another method from now on."""
+        if self.are_methods_open():
+            self.session.switch_method(steps)
+            self.show_lines()
+            if self.view.answer is not None and self.view.answer.query.terms:
+                self.notify("only infersent can rank a sum: this list is by infersent")
+            self.ask(self.session.again(self.view.answer, self.search_box.value))
+
+    def are_methods_open(self) -> bool:
+        """Return whether the other methods are open; notify the person if they are not open yet."""
+        if self.explorer is None:
+            return False
+        if self.explorer.opened.rankers is None:
+            self.notify("the other methods are still being opened")
+        return self.explorer.opened.rankers is not None
+
+    def is_text(self, key: str) -> bool:
+        """Tell whether a printable key is text for the search box, and not a command.
+
+        While the corpus is being opened there is nothing to command, so that all keys are text.
+        """
+        if not self.is_active or self.focused is self.search_box:
+            return self.is_active
+        if self.body.current == "loading":
+            return key != "slash"
+        return self.explorer is not None and key not in self.active_bindings
+
+    def type(self, text: str) -> None:
+        """Type into the search box; if it has not the focus, in place of its text."""
+        if self.focused is not self.search_box:
+            self.action_focus_search()
+        self.search_box.put(text)
+
+    def action_focus_search(self) -> None:
+        """Focus the search box before the next key is dispatched, with its text selected."""
+        self.set_focus(self.search_box)
+        self.search_box.select_text()
+
+    def action_leave_search(self) -> None:
+        """Go to the list, and append the typed text to the trail."""
+        self.set_focus(self.hit_list if self.hit_list.focusable else None)  # not while an error is shown
+        self.submit()

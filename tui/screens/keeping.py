@@ -1,0 +1,145 @@
+"""KeepingScreen: what a person keeps of an exploration: the trail and bookmarks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from core.assets import AssetError
+from tui.lines import bookmark_line, visit_line
+from tui.screens.asking import AskingScreen
+from tui.screens.note import NoteScreen
+from tui.screens.pick import Picked, PickScreen
+from tui.session import Visit
+from tui.trail import Run, TrailWriter
+
+if TYPE_CHECKING:
+    from core.corpus.captions import Captions
+    from core.explorer import Explorer
+
+
+class KeepingScreen(AskingScreen):
+    """A screen that keeps where the person has been.
+
+    Args:
+        trail: Writes what was asked.
+        resumed: The earlier run to go on with; None to begin anew.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "show_trail", "Trail", show=False),
+        Binding("b", "bookmark", "Bookmark", show=False),
+        Binding("B", "show_bookmarks", "Bookmarks", show=False),
+    ]
+
+    def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._trail, self._resumed = trail, resumed
+
+    def begin_trail(self, explorer: Explorer) -> None:
+        """Begin to keep what is asked, after what an earlier run kept."""
+        opened = explorer.opened
+        captions = opened.captions
+        self._trail.about = {
+            "captions": str(opened.setup.assets.captions),
+            "model": opened.setup.model_name,
+            "count": len(captions),
+            "corpus": opened.matrix.folder.name,
+        }
+        if self._resumed is not None:
+            try:
+                self.session.restore(self._resumed.events, _Rows(captions).find)
+            except (LookupError, TypeError) as error:
+                found = f"is damaged ({error!r})"
+                raise AssetError(self._resumed.path, found, advice="begin without --resume") from error
+            self._trail.resume(self._resumed)
+        self.session.keep = self._keep
+        self.view.notes = self.session.bookmarks
+
+    def _keep(self, event: dict[str, object]) -> None:
+        self._trail.write(event)
+        if self._trail.problem:
+            self.show_problems([self._trail.problem])
+
+    def show_problems(self, problems: list[str]) -> None:
+        """Notify the person of problems, each only once."""
+        raise NotImplementedError
+
+    def action_show_trail(self) -> None:
+        """Show all visits, to return to one."""
+        tree = self.session.tree()
+        if not tree:
+            return
+        lines = [visit_line(visit, depth) for visit, depth in tree]
+        here = next((i for i, (visit, _) in enumerate(tree) if visit is self.session.here), 0)
+
+        def go(picked: Picked | None) -> None:
+            if picked is not None:
+                self.ask_visit(self.session.return_to(tree[picked.line][0]))
+
+        what = f" {len(tree)} queries: step, distance from the start, query"
+        title = Content.assemble("trail", (what, "not bold dim"))
+        self.app.push_screen(PickScreen(title, lines, at=here), go)
+
+    def action_bookmark(self) -> None:
+        """Mark the caption under the cursor, with a note; or change the note, or take the mark away."""
+        row, explorer = self.hit_list.row, self.explorer
+        if row is None or explorer is None:
+            return
+        text = explorer.opened.captions.texts[row]
+        before = self.session.bookmarks.get(row)
+
+        def keep(note: str | None) -> None:
+            if note is not None:
+                self.session.bookmark(row, text, note)
+                self.mark_bookmarks()
+                self.notify(f"{len(self.session.bookmarks)} bookmarked; B lists them")
+
+        self.app.push_screen(NoteScreen(text, before), keep)
+
+    def action_show_bookmarks(self) -> None:
+        """Show the bookmarks, to follow one or to take it away."""
+        if self.explorer is None:
+            return
+        if not self.session.bookmarks:
+            self.notify("no bookmarks yet: b marks the caption under the cursor")
+            return
+        texts, marked = self.explorer.opened.captions.texts, list(self.session.bookmarks.items())[::-1]
+        lines = [bookmark_line(texts[row], note) for row, note in marked]
+
+        def act(picked: Picked | None) -> None:
+            if picked is None:
+                return
+            row, _ = marked[picked.line]
+            if picked.key == "d":
+                self.session.remove_bookmark(row, texts[row])
+                self.mark_bookmarks()
+                if self.session.bookmarks:
+                    self.action_show_bookmarks()
+            else:
+                self.go(Visit(texts[row], row, "random"))
+
+        title = Content.assemble("bookmarks", (f" {len(marked)}", "not bold dim"))
+        self.app.push_screen(PickScreen(title, lines, keys={"d": "take away"}), act)
+
+    def mark_bookmarks(self) -> None:
+        """Mark the bookmarked captions in the list."""
+        self.hit_list.bookmarked = frozenset(self.session.bookmarks)
+
+
+class _Rows:
+    """Finds the rows of captions that another run knew, perhaps of another file."""
+
+    def __init__(self, captions: Captions) -> None:
+        self._texts = captions.texts
+        self._rows: dict[str, int] | None = None
+
+    def find(self, row: int | None, text: str) -> int | None:
+        """Return the row of a caption by its former row and its text; None for typed text and where it is missing."""
+        if row is None or (0 <= row < len(self._texts) and self._texts[row] == text):
+            return row
+        if self._rows is None:
+            self._rows = {text: row for row, text in enumerate(self._texts)}
+        return self._rows.get(text)

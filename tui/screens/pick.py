@@ -1,0 +1,83 @@
+"""PickScreen: a list of lines from which the person picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+
+class Picked(NamedTuple):
+    """What the person picked."""
+
+    line: int
+    """Number of the line, from 0."""
+    key: str
+    """`enter`, or one of the other keys."""
+
+
+class PickScreen(ModalScreen[Picked | None]):
+    """Lines to pick from. The result is the line and the key, or None.
+
+    Args:
+        title: Title of the list.
+        lines: The lines.
+        at: Number of the line with the cursor.
+        keys: Other keys than enter that pick a line, with what they do.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss(None)", "Close"),
+        Binding("j", "move('down')", show=False),
+        Binding("k", "move('up')", show=False),
+        Binding("g", "move('first')", show=False),
+        Binding("G", "move('last')", show=False),
+        Binding("d", "pick('d')", show=False),
+    ]
+
+    def __init__(
+        self, title: Content, lines: Sequence[Content], *, at: int = 0, keys: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__()
+        self._keys = keys or {}
+        self.lines = OptionList(*(Option(line) for line in lines), id="lines", markup=False)
+        self.lines.border_title = title
+        hints = ["⏎ go", *(f"{key} {what}" for key, what in self._keys.items()), "esc close"]
+        self.lines.border_subtitle = " · ".join(hints)
+        self._at = at
+
+    def compose(self) -> ComposeResult:
+        """Yield the list."""
+        yield self.lines
+
+    def on_mount(self) -> None:
+        """Focus the list, with the cursor at its line."""
+        self.lines.highlighted = self._at
+        self.set_focus(self.lines)
+
+    def action_move(self, where: str) -> None:
+        """Move the cursor as the list's own keys do."""
+        actions = {
+            "down": self.lines.action_cursor_down,
+            "up": self.lines.action_cursor_up,
+            "first": self.lines.action_first,
+            "last": self.lines.action_last,
+        }
+        actions[where]()
+
+    def action_pick(self, key: str) -> None:
+        """Pick the line under the cursor with another key than enter."""
+        if key in self._keys and self.lines.highlighted is not None:
+            self.dismiss(Picked(self.lines.highlighted, key))
+
+    @on(OptionList.OptionSelected)
+    def select(self, message: OptionList.OptionSelected) -> None:
+        """Pick the line under the cursor."""
+        self.dismiss(Picked(message.option_index, "enter"))

@@ -1,0 +1,160 @@
+"""Trail: what one run asked and bookmarked, in an append-only file under the user's data folder.
+
+The file has a line of JSON an event: first what was explored, then each visit, its answer, each move and each bookmark.
+It is made with the second visit, so that a look at one random caption leaves no file. A line is written at once; a lost
+connection loses nothing. A run that resumes another copies its events into a file of its own: no file has two writers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from core.assets import AssetError
+
+FORMAT = 1
+"""Version of the events."""
+
+Event: TypeAlias = dict[str, Any]
+
+
+def default_folder() -> Path:
+    """Return the folder of the trails: in the user's data folder, as the platform has it."""
+    import platformdirs
+
+    return platformdirs.user_data_path("infersent-tui") / "trails"
+
+
+@dataclass(slots=True)
+class TrailWriter:
+    """Writes the events of one run. A failure stops the writing and is told by `problem`; nothing is raised.
+
+    Args:
+        folder: Where the file goes; None to write nothing.
+        about: What is explored, for the first line.
+    """
+
+    folder: Path | None
+    about: Event = field(default_factory=dict)
+    path: Path | None = None
+    """The file; None before it is made."""
+    problem: str = ""
+    """Why nothing more is written; empty while all is well."""
+    _waiting: list[Event] = field(default_factory=list)
+    _visits: int = 0
+
+    def write(self, event: Event) -> None:
+        """Append an event, with the time; the first visit waits for what follows it."""
+        if self.folder is None or self.problem:
+            return
+        self._waiting.append({"time": datetime.now().astimezone().isoformat(timespec="seconds")} | event)
+        self._visits += "visit" in event
+        if self._visits < 2 and "bookmark" not in event:
+            return
+        try:
+            self._append("".join(json.dumps(each) + "\n" for each in self._waiting).encode())
+        except OSError as error:
+            self.problem = f"the trail is not written: {error.strerror or error} ({self.path or self.folder})"
+        self._waiting.clear()
+
+    def resume(self, run: Run) -> None:
+        """Begin with the events of an earlier run, which are written with the first new visit or bookmark."""
+        self._waiting, self._visits = list(run.events), 1
+
+    def _append(self, lines: bytes) -> None:
+        if self.path is None:
+            assert self.folder is not None
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.jsonl"
+            first = json.dumps({"format": FORMAT} | self.about) + "\n"
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with os.fdopen(os.open(self.folder / name, flags, 0o600), "wb", buffering=0) as file:
+                file.write(first.encode() + lines)
+            self.path = self.folder / name
+            return
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as file:
+            file.write(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An earlier run, as read from its file."""
+
+    path: Path
+    about: Event
+    """What was explored: `captions`, `model`, `count` and `corpus`, which names exactly these captions."""
+    events: tuple[Event, ...]
+    broken: int
+    """Number of lines that were cut off and are left out."""
+
+    @property
+    def name(self) -> str:
+        """The name by which a person names the run."""
+        return self.path.stem
+
+    def those(self, kind: str) -> list[Event]:
+        """Return the events of a kind."""
+        return [event for event in self.events if kind in event]
+
+
+def read_run(path: Path) -> Run:
+    """Read the file of a run.
+
+    Raises:
+        AssetError: It cannot be read, is no trail, or was written by a later version.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+    about, *events = [_event(line) for line in raw.splitlines()] or [None]
+    version = None if about is None else about.get("format")
+    if about is None or version is None:
+        raise AssetError(path, "is no trail of infersent-tui, or its beginning is lost", advice="delete it")
+    if version != FORMAT:
+        found = f"was written by another version (format {version}; this program reads {FORMAT})"
+        raise AssetError(path, found, advice="open it with that version, or delete it")
+    return Run(path, about, tuple(filter(None, events)), events.count(None))
+
+
+def _event(line: bytes) -> Event | None:
+    """Read a line; None where it is broken, as one that was cut off by a full disk or a kill."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def list_runs(folder: Path) -> Iterator[Run | AssetError]:
+    """Read all runs, the latest first; an error in place of one that cannot be read."""
+    paths: Iterable[Path] = sorted(folder.glob("*.jsonl"), reverse=True) if folder.is_dir() else ()
+    for path in paths:
+        try:
+            yield read_run(path)
+        except AssetError as error:
+            yield error
+
+
+def find_run(folder: Path, name: str) -> Run:
+    """Read the run of a name, or of the beginning of one; `last` is the latest.
+
+    Raises:
+        AssetError: There is none, several begin so, or it cannot be read.
+    """
+    if name == "last":
+        latest = next((run for run in list_runs(folder) if isinstance(run, Run)), None)
+        if latest is None:
+            raise AssetError(folder, "holds no trail yet", advice="explore first; a trail begins with the second query")
+        return latest
+    paths = sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
+    found = [path for path in paths if path.stem == name] or [path for path in paths if path.stem.startswith(name)]
+    if len(found) != 1:
+        many = f"{len(found)} trails have names that begin with {name!r}" if found else f"no trail is named {name!r}"
+        raise AssetError(folder, many, advice="choose one of those that `infersent-tui trail list` prints")
+    return read_run(found[0])
