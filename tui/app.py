@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -178,6 +180,13 @@ class ExplorerApp(App[None]):
             with suppress(TimeoutError):  # the widget is being closed
                 await asyncio.wait_for(done.wait(), _HANDLED_SECONDS)
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Give a text to the terminal's clipboard by OSC 52, inside tmux also past it."""
+        super().copy_to_clipboard(text)
+        if os.environ.get("TMUX") and self._driver is not None:
+            code = f"\x1b]52;c;{base64.b64encode(text.encode('utf-8', 'replace')).decode()}\a"
+            self._driver.write(f"\x1bPtmux;{code.replace(chr(27), chr(27) * 2)}\x1b\\")
+
     async def action_quit(self) -> None:
         """Exit with code 2 if an error is shown, else 0."""
         self.exit(return_code=2 if self.explore.error_pane.error else 0)
@@ -207,6 +216,10 @@ class ExplorerApp(App[None]):
         yield SystemCommand("Trail", "Show all queries, to return to one (t)", explore.action_show_trail)
         yield SystemCommand("Bookmark", "Mark the caption under the cursor, with a note (b)", explore.action_bookmark)
         yield SystemCommand("Bookmarks", "Show what is marked (B)", explore.action_show_bookmarks)
+        yield SystemCommand("Copy", "Copy the caption under the cursor (y)", explore.action_copy_hit)
+        yield SystemCommand("Copy the list", "Copy the first hundred hits (Y)", explore.action_copy_list)
+        yield SystemCommand("Export", "Write the list to a file (e)", explore.action_export_hits)
+        yield SystemCommand("Picture", "Save the screen as an SVG file (S)", explore.action_save_picture)
         yield SystemCommand("First hit", "Go to the top of the list (g)", partial(hits.action_go, 0))
         yield SystemCommand("Last hit", "Go to the farthest caption (G)", partial(hits.action_go, -1))
         yield SystemCommand("Explain", "Show the keys and how to read the screen (?)", self.action_help)

@@ -14,11 +14,16 @@ import click
 from tui.text import visible
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from core.answers import Answer
     from core.corpus.captions import Captions
     from core.opening import Opened
     from core.query import Token
     from core.ranking.comparison import Comparison
+    from core.ranking.ranking import Ranking
+    from tui.session import Visit
 
 
 def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
@@ -30,7 +35,7 @@ def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
         "tokens": _tokens(query.tokens),
         "terms": [{"weight": term.weight, "text": term.text, "tokens": _tokens(term.tokens)} for term in query.terms],
         "verdict": verdict and asdict(verdict),
-        "hits": _hits(opened.captions, answer),
+        "hits": hit_documents(opened.captions, answer.hits, answer.closer_than),
         "timings_ms": answer.timings_ms,
         "model": opened.setup.model_name,
         "captions": opened.captions_name,
@@ -58,10 +63,7 @@ def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[
         "query": comparison.query,
         "row": comparison.row,
         "methods": {
-            method: [
-                {"caption": captions.texts[hit.row], "image_id": captions.group(hit.row)} | asdict(hit)
-                for hit in hits[:k]
-            ]
+            method: [caption_document(captions, hit.row) | asdict(hit) for hit in hits[:k]]
             for method, hits in comparison.lists.items()
         },
         "overlaps": [asdict(overlap) for overlap in comparison.overlaps],
@@ -99,7 +101,7 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
         for reason in (*verdict.reasons, *([f"→ {verdict.advice}"] if verdict.advice else [])):
             line = fill(visible(reason), width, initial_indent="  ", subsequent_indent="    ")
             click.echo(line if _can_print("−→·“”") else line.translate(_ASCII))
-    for hit in _hits(captions, answer):
+    for hit in hit_documents(captions, answer.hits, answer.closer_than):
         click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
     if one_of_many:
         click.echo()
@@ -109,7 +111,7 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
 
 def print_plain(opened: Opened, answer: Answer) -> None:
     """Print one hit per line: rank, distance or score, row, image id, caption."""
-    for hit in _hits(opened.captions, answer):
+    for hit in hit_documents(opened.captions, answer.hits, answer.closer_than):
         image = "" if hit["image_id"] is None else visible(str(hit["image_id"]))
         click.echo(f"{hit['rank']}\t{_value(hit):.6f}\t{hit['row']}\t{image}\t{visible(hit['caption'])}")
 
@@ -138,19 +140,57 @@ def flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield prefix + name, value
 
 
-def _hits(captions: Captions, answer: Answer) -> list[dict[str, Any]]:
-    hits, closer = answer.hits, answer.closer_than
+def hit_documents(captions: Captions, hits: Ranking, closer: NDArray[np.float64] | None = None) -> list[dict[str, Any]]:
+    """Return hits as values for JSON; `closer` is `Answer.closer_than` for each of them."""
     return [
         {
             "rank": i + 1,
             "distance": float(hits.distances[i]) if hits.scores is None else None,
             "score": None if hits.scores is None else float(hits.scores[i]),
             "closer_than": None if closer is None else float(closer[i].round(6)),
-            "row": row,
-            "caption": captions.texts[row],
-            "image_id": captions.group(row),
         }
+        | caption_document(captions, row)
         for i, row in enumerate(hits.rows.tolist())
+    ]
+
+
+def caption_document(captions: Captions, row: int) -> dict[str, Any]:
+    """Return a caption as values for JSON: its row, its text and what its file says of it."""
+    image = captions.group(row)
+    return {
+        "row": row,
+        "caption": captions.texts[row],
+        "caption_id": captions.ids[row].item(),
+        "image_id": image,
+        "file_name": captions.file_names.get(image),
+    }
+
+
+def comparison_rows(captions: Captions, comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the hits of a comparison as rows with equal keys, list after list."""
+    return [
+        {"method": method, "rank": hit.rank, "distance": hit.distance, "score": hit.score}
+        | caption_document(captions, hit.row)
+        | {"shared": " ".join(hit.shared)}
+        for method, hits in comparison.lists.items()
+        for hit in hits
+    ]
+
+
+def visit_documents(visits: Sequence[Visit]) -> list[dict[str, Any]]:
+    """Return the visits of a trail as values for JSON."""
+    return [
+        {
+            "visit": visit.number,
+            "from": None if visit.came_from is None else visit.came_from.number,
+            "how": visit.how,
+            "query": visit.text,
+            "row": visit.row,
+            "step": visit.step,
+            "from_start": visit.drift,
+            "verdict": visit.level,
+        }
+        for visit in visits
     ]
 
 

@@ -23,11 +23,16 @@ FORMAT = 1
 Event: TypeAlias = dict[str, Any]
 
 
-def default_folder() -> Path:
-    """Return the folder of the trails: in the user's data folder, as the platform has it."""
+def data_folder() -> Path:
+    """Return the user's data folder, as the platform has it."""
     import platformdirs
 
-    return platformdirs.user_data_path("infersent-tui") / "trails"
+    return platformdirs.user_data_path("infersent-tui")
+
+
+def default_folder() -> Path:
+    """Return the folder of the trails."""
+    return data_folder() / "trails"
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from test_app import make_app, notices, ready, settle, type_text
 
 from core.assets import AssetError
 from tui.app import ExplorerApp
-from tui.screens.note import NoteScreen
 from tui.screens.pick import PickScreen
+from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
 from tui.trail import FORMAT, Run, TrailWriter, find_run, list_runs, read_run
 
@@ -223,7 +223,7 @@ async def test_b_marks_a_caption_with_a_note_and_capital_b_lists_the_marks(files
         await pilot.press("B")
         assert "no bookmarks yet" in notices(app)
         await pilot.press("j", "b")
-        assert isinstance(app.screen, NoteScreen)
+        assert isinstance(app.screen, PromptScreen)
         row = app.explore.hit_list.row
         await type_text(pilot, "like qrijk")
         await pilot.press("left", "backspace", "enter")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,23 +25,30 @@ if TYPE_CHECKING:
     from core.ranking.comparison import Comparison
 
 _WIDTHS = (60, 120, 160)  # screen widths, in cells, from which two, three and four lists fit
-_KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  esc close"
+_KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  e export  esc close"
 
 
 class CompareScreen(ModalScreen[int | None]):
-    """Lists of hits by several methods, `first` leftmost. The result is the caption to follow, or None."""
+    """Lists of hits by several methods, `first` leftmost. The result is the caption to follow, or None.
+
+    `export` is called with the comparison when the person wants it in a file.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,c,q", "dismiss(None)", "Close"),
         Binding("tab", "rotate(1)", "Other methods"),
+        Binding("e", "export", "Export"),
         Binding("shift+tab", "rotate(-1)", "Other methods, backwards"),
     ]
 
     comparison: reactive[Comparison | None] = reactive(None)
     """None while it is being computed."""
 
-    def __init__(self, query: Query, texts: Sequence[str], *, first: Method) -> None:
+    def __init__(
+        self, query: Query, texts: Sequence[str], *, first: Method, export: Callable[[Comparison], object]
+    ) -> None:
         super().__init__()
+        self._export = export
         self.asked = query
         self.table = CompareTable(texts)
         self.overlap_line = Static("", id="overlaps", markup=False)
@@ -65,6 +72,11 @@ class CompareScreen(ModalScreen[int | None]):
         """Show the lists."""
         self.table.comparison = self.comparison
         self._show_methods()
+
+    def action_export(self) -> None:
+        """Write the lists to a file."""
+        if self.comparison is not None:
+            self._export(self.comparison)
 
     def action_rotate(self, steps: int) -> None:
         """Show other methods beside the first."""

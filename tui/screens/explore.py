@@ -17,7 +17,7 @@ from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.answer_view import WIDE_CELLS
 from tui.screens.compare import CompareScreen
-from tui.screens.keeping import KeepingScreen
+from tui.screens.taking import TakingScreen
 from tui.text import drawable, one_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from core.store.progress import Progress
 
 
-class ExploreScreen(KeepingScreen):
+class ExploreScreen(TakingScreen):
     """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
@@ -208,7 +208,8 @@ class ExploreScreen(KeepingScreen):
         if answer.query.terms:
             self.notify("only infersent can rank a sum: there is nothing to compare")
         elif len(answer.hits):
-            screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method)
+            export = self.export_comparison
+            screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method, export=export)
             self.app.push_screen(screen, self._follow_compared)
             self.asker.ask(ComparisonRequest(answer.query))
 

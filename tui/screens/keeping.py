@@ -10,8 +10,8 @@ from textual.content import Content
 from core.assets import AssetError
 from tui.lines import bookmark_line, visit_line
 from tui.screens.asking import AskingScreen
-from tui.screens.note import NoteScreen
 from tui.screens.pick import Picked, PickScreen
+from tui.screens.prompt import PromptScreen
 from tui.session import Visit
 from tui.trail import Run, TrailWriter
 
@@ -67,6 +67,10 @@ class KeepingScreen(AskingScreen):
         """Notify the person of problems, each only once."""
         raise NotImplementedError
 
+    def export_trail(self) -> None:
+        """Write the visits to a file."""
+        raise NotImplementedError
+
     def action_show_trail(self) -> None:
         """Show all visits, to return to one."""
         tree = self.session.tree()
@@ -76,12 +80,14 @@ class KeepingScreen(AskingScreen):
         here = next((i for i, (visit, _) in enumerate(tree) if visit is self.session.here), 0)
 
         def go(picked: Picked | None) -> None:
-            if picked is not None:
+            if picked is not None and picked.key == "e":
+                self.export_trail()
+            elif picked is not None:
                 self.ask_visit(self.session.return_to(tree[picked.line][0]))
 
         what = f" {len(tree)} queries: step, distance from the start, query"
         title = Content.assemble("trail", (what, "not bold dim"))
-        self.app.push_screen(PickScreen(title, lines, at=here), go)
+        self.app.push_screen(PickScreen(title, lines, at=here, keys={"e": "export"}), go)
 
     def action_bookmark(self) -> None:
         """Mark the caption under the cursor, with a note; or change the note, or take the mark away."""
@@ -97,7 +103,7 @@ class KeepingScreen(AskingScreen):
                 self.mark_bookmarks()
                 self.notify(f"{len(self.session.bookmarks)} bookmarked; B lists them")
 
-        self.app.push_screen(NoteScreen(text, before), keep)
+        self.app.push_screen(PromptScreen("bookmark", text, value=before or "", hint="a note, or nothing"), keep)
 
     def action_show_bookmarks(self) -> None:
         """Show the bookmarks, to follow one or to take it away."""

@@ -40,6 +40,7 @@ class PickScreen(ModalScreen[Picked | None]):
         Binding("g", "move('first')", show=False),
         Binding("G", "move('last')", show=False),
         Binding("d", "pick('d')", show=False),
+        Binding("e", "pick('e')", show=False),
     ]
 
     def __init__(

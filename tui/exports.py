@@ -1,0 +1,71 @@
+"""Exports: rows of hits, visits or comparisons as a file: CSV, JSON lines, Parquet or Markdown, by its ending."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.assets import AssetError
+from core.store.whole import whole_file
+from tui.text import visible
+
+ENDINGS = (".csv", ".jsonl", ".parquet", ".md")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
+
+
+def check_target(path: Path) -> Path:
+    """Return a path to which rows can be exported, with `~` resolved.
+
+    Raises:
+        AssetError: Its ending names no format, or its folder does not exist.
+    """
+    path = path.expanduser()
+    if path.suffix.lower() not in ENDINGS:
+        found = f"has the ending {path.suffix!r}" if path.suffix else "has no ending"
+        raise AssetError(path, found, expected=f"one of {', '.join(ENDINGS)}", advice=f"name {path.stem}.csv, say")
+    if path.is_dir() or not path.parent.is_dir():
+        raise AssetError(path, "cannot be written", expected="a file in a folder that exists")
+    return path
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows with equal keys to a file, whose ending names the format; it appears whole or not at all.
+
+    In CSV, a text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Raises:
+        AssetError: The file cannot be written.
+    """
+    path = check_target(path)
+    with whole_file(path, advice="check the path and the disk, or name another file") as work:
+        if path.suffix.lower() == ".jsonl":
+            work.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        elif path.suffix.lower() == ".md":
+            work.write_text(_markdown(rows), encoding="utf-8")
+        else:
+            import pandas as pd
+
+            if path.suffix.lower() == ".csv":
+                frame = pd.DataFrame([{name: _defused(value) for name, value in row.items()} for row in rows])
+                frame.to_csv(work, index=False, errors="backslashreplace")
+            else:
+                pd.DataFrame(list(rows)).to_parquet(work, index=False)
+
+
+def _defused(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _markdown(rows: Sequence[dict[str, Any]]) -> str:
+    names = list(rows[0]) if rows else []
+    lines = [names, ["---"] * len(names), *([_cell(row[name]) for name in names] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.4f}" if isinstance(value, float) else visible(str(value))
+    return text.replace("\\", "\\\\").replace("|", "\\|")

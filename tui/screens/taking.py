@@ -1,0 +1,135 @@
+"""TakingScreen: what a person takes away: copied captions, exported lists, and pictures of the screen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+from core.assets import AssetError
+from tui.documents import comparison_rows, hit_documents, visit_documents
+from tui.exports import ENDINGS, check_target, write_rows
+from tui.screens.keeping import KeepingScreen
+from tui.screens.prompt import PromptScreen
+from tui.text import one_line, visible
+from tui.trail import data_folder
+
+if TYPE_CHECKING:
+    from core.ranking.comparison import Comparison
+
+Rows: TypeAlias = Callable[[], list[dict[str, Any]]]
+
+_COPIED_HITS = 100
+
+
+class TakingScreen(KeepingScreen):
+    """A screen whose list and trail can be taken away."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy_hit", "Copy", show=False),
+        Binding("Y", "copy_list", "Copy the list", show=False),
+        Binding("e", "export_hits", "Export", show=False),
+        Binding("S", "save_picture", "Save a picture", show=False),
+    ]
+
+    def action_copy_hit(self) -> None:
+        """Copy the caption under the cursor."""
+        if self.explorer is not None and self.hit_list.row is not None:
+            self._copy(self.explorer.opened.captions.texts[self.hit_list.row], "the caption")
+
+    def action_copy_list(self) -> None:
+        """Copy the first hits, a line each: rank, distance or score, caption."""
+        hits = self.view.answer.hits if self.view.answer else None
+        if self.explorer is None or hits is None or not len(hits):
+            return
+        documents = hit_documents(self.explorer.opened.captions, hits)[:_COPIED_HITS]
+        value = "distance" if hits.scores is None else "score"
+        lines = [f"{hit['rank']}\t{hit[value]:.4f}\t{hit['caption']}" for hit in documents]
+        self._copy("\n".join(lines) + "\n", f"{len(lines)} hits")
+
+    def _copy(self, text: str, what: str) -> None:
+        """Give a text to the terminal's clipboard, which never says whether it took it, and put it into a file."""
+        self.app.copy_to_clipboard(text)
+        path = data_folder() / "copied.txt"
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", errors="replace") as file:
+                file.write(text)
+        except OSError as error:
+            self.notify(f"copied {what} to the terminal's clipboard; not to {path}: {error.strerror}", markup=False)
+        else:
+            self.notify(f"copied {what}; if the terminal has no clipboard: {path}", markup=False)
+
+    def action_export_hits(self) -> None:
+        """Write the list to a file."""
+        answer, ranking, explorer = self.view.answer, self.hit_list.ranking, self.explorer
+        if answer is None or ranking is None or explorer is None or not len(ranking):
+            return
+        calibration = explorer.opened.calibration
+        closer = None
+        if calibration is not None and answer.relevant_within is not None:
+            closer = calibration.closer_than(ranking.distances, answer.query.known)
+        rows = partial(hit_documents, explorer.opened.captions, ranking, closer)
+        self.export(rows, f"{len(ranking):,} hits of “{answer.query.text}”", "hits.csv")
+
+    def export_trail(self) -> None:
+        """Write the visits to a file."""
+        visits = list(self.session.visits)
+        self.export(partial(visit_documents, visits), f"{len(visits):,} queries of the trail", "trail.csv")
+
+    def export_comparison(self, comparison: Comparison) -> None:
+        """Write the lists of a comparison to a file."""
+        if self.explorer is not None:
+            rows = partial(comparison_rows, self.explorer.opened.captions, comparison)
+            self.export(rows, f"{len(comparison.lists)} lists for “{comparison.query}”", "comparison.csv")
+
+    def export(self, rows: Rows, what: str, name: str) -> None:
+        """Ask for a file and write rows to it; on an error, ask again."""
+        self.app.push_screen(
+            PromptScreen(f"export to a file ({' '.join(ENDINGS)})", what, value=name),
+            lambda path: self._check_export(rows, what, path),
+        )
+
+    def _check_export(self, rows: Rows, what: str, name: str | None, *, replace: bool = False) -> None:
+        if not name:
+            return
+        try:
+            path = check_target(Path(name))
+        except AssetError as error:
+            self.notify(one_line(str(error)), severity="warning", markup=False)
+            self.export(rows, what, name)
+            return
+        if path.exists() and not replace:
+            text = f"{path} exists. Accept its name again to replace it, or name another file."
+            again = PromptScreen("export", text, value=name)
+            self.app.push_screen(again, lambda chosen: self._check_export(rows, what, chosen, replace=chosen == name))
+            return
+        self._write(rows, what, path)
+
+    @work(thread=True, group="export")
+    def _write(self, rows: Rows, what: str, path: Path) -> None:
+        try:
+            written = rows()
+            write_rows(path, written)
+        except AssetError as error:
+            message = one_line(str(error))
+            self.app.call_from_thread(self.notify, message, severity="warning", markup=False)
+            self.app.call_from_thread(self.export, rows, what, str(path))
+        else:
+            self.app.call_from_thread(self.notify, visible(f"{path}: {len(written):,} rows"), markup=False)
+
+    def action_save_picture(self) -> None:
+        """Save the screen as an SVG file in the current folder."""
+        path = Path(f"infersent-tui-{datetime.now():%Y%m%d-%H%M%S}.svg").absolute()
+        try:
+            path.write_text(self.app.export_screenshot(), encoding="utf-8")
+        except OSError as error:
+            self.notify(f"{path}: {error.strerror}", severity="warning", markup=False)
+        else:
+            self.notify(f"the screen is in {path}", markup=False)
