@@ -76,6 +76,28 @@ class Explorer:
             found = replace(found, leading=found.page(0, k))
         return self._answer(query, found, chosen, verdict=verdict, timings=watch.timings())
 
+    def within(self, answer: Answer, distance: float, *, most: int | None = None) -> Answer:
+        """Extend or cut the leading hits of an answer to those that lie within a distance of the query.
+
+        Args:
+            answer: The answer.
+            distance: Cosine distance, 0..2.
+            most: Number of hits to keep at most; None for all.
+
+        Raises:
+            ValueError: The hits have scores in place of distances.
+        """
+        found, query = answer.found, answer.query
+        if found is None:
+            return answer
+        if found.leading.scores is not None:
+            raise ValueError("the method has scores, not distances")
+        ranking = found.leading if found.order is None else found.order()
+        count = int(ranking.distances.searchsorted(distance, "right"))
+        found = replace(found, leading=found.page(0, count if most is None else min(count, most)))
+        verdict, timings = answer.verdict, answer.timings_ms
+        return self._answer(query, found, answer.method, verdict=verdict, timings=timings)
+
     def neighbours(self, row: int, *, method: Choice = "infersent") -> Answer:
         """Find the neighbours of a caption; `complete` adds tokens and verdict later, since these need the encoder."""
         watch, query = Stopwatch(), self.queries.of_row(row)

@@ -117,6 +117,14 @@ def embedding_of(explorer: Explorer, text: str) -> NDArray[np.float64]:
     return encoder.encode(np.array(vectors.rows[ids[ids >= 0]])).embedding.astype(np.float64)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_data_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep trails out of the user's data folder, also those of other processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def thaw() -> Iterator[None]:
     """Let go of what a test of the screen has frozen: its loader freezes all that there is, open files too."""

@@ -29,6 +29,9 @@ def main() -> None:
         code = cli.main(standalone_mode=False, prog_name="infersent-tui")
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command in (search, compare):
+            name = error.ctx.command.name
+            click.echo(f"A text that begins with a dash goes behind two: infersent-tui {name} -- '- dog'", err=True)
         code = 2
     except AssetError as error:
         message = "\n".join(map(visible, str(error).splitlines()))

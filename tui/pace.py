@@ -49,6 +49,12 @@ class Pace:
         return " · ".join(parts)
 
 
+def print_message(message: str, *, quiet: bool) -> None:
+    """Print a message on stderr, unless `quiet`."""
+    if not quiet:
+        click.echo(visible(message), err=True)
+
+
 def print_notes(opened: Opened, *, quiet: bool) -> None:
     """Print on stderr what was understood of the captions file, and the problems of the opened files."""
     if quiet:

@@ -105,7 +105,10 @@ def test_compare_gives_every_methods_hits_with_their_ranks_by_the_others(run, fi
     for method, hits in document["methods"].items():
         assert len(hits) == 5
         for rank, hit in enumerate(hits, start=1):
-            assert set(hit) == {"rank", "row", "distance", "score", "caption", "image_id", "ranks", "shared"}
+            assert set(hit) == {
+                *("rank", "row", "distance", "score", "caption", "caption_id", "image_id", "file_name"),
+                *("ranks", "shared"),
+            }
             assert hit["rank"] == rank
             assert (hit["score"] is None) == (method not in ("bm25", "fused"))
             assert set(hit["ranks"]) == set(document["methods"]) - {method}
@@ -156,7 +159,7 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     assert document["verdict"]["level"] in ("reliable", "doubtful", "unreliable")
     assert all(isinstance(reason, str) for reason in document["verdict"]["reasons"])
     assert [hit["rank"] for hit in document["hits"]] == [1, 2, 3, 4, 5, 6, 7]
-    keys = {"rank", "distance", "score", "closer_than", "row", "caption", "image_id"}
+    keys = {"rank", "distance", "score", "closer_than", "row", "caption", "caption_id", "image_id", "file_name"}
     assert all(set(hit) == keys for hit in document["hits"])
     assert all(hit["score"] is None and hit["closer_than"] is None for hit in document["hits"])
     texts = demo_texts(300)
@@ -189,6 +192,44 @@ def test_methods_with_distances_have_no_scores(run, files, method):
     distances = [hit["distance"] for hit in document["hits"]]
     assert distances == sorted(distances)
     assert all(hit["score"] is None for hit in document["hits"])
+
+
+def test_within_prints_all_hits_to_a_distance_and_k_of_them_at_most(run, files):
+    every = run("search", *QUERY.split(), "-k", 300, "--json", *files.flags).document["hits"]
+    for distance in (every[0]["distance"] / 2, every[4]["distance"] + 1e-6, every[150]["distance"] + 1e-6, 2):
+        near = [hit["row"] for hit in every if hit["distance"] <= distance]
+        found = run("search", *QUERY.split(), "--within", distance, "--json", *files.flags)
+        assert [hit["row"] for hit in found.document["hits"]] == near
+        assert found.code == (0 if near else 1)
+    some = run("search", *QUERY.split(), "--within", 2, "-k", 120, "--json", *files.flags).document["hits"]
+    assert [hit["row"] for hit in some] == [hit["row"] for hit in every[:120]]
+
+
+@pytest.mark.parametrize("method", ["bm25", "fused", "auto"])
+def test_within_is_refused_where_a_method_may_have_no_distances(run, files, method):
+    assert refused(run("search", "dog", "--within", 1, "--method", method, *files.flags), "--within needs a method")
+
+
+def test_search_writes_its_hits_to_a_file(run, files):
+    path = files.folder / "hits.jsonl"
+    done = run("search", "-", "-k", 3, "-o", path, *files.flags, stdin="a dog\na cat\n")
+    assert (done.code, done.out) == (0, "")
+    assert f"{path}: 6 rows" in done.err
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["query"] for row in rows] == ["a dog"] * 3 + ["a cat"] * 3
+    assert [row["rank"] for row in rows] == [1, 2, 3] * 2
+    assert rows[0]["caption_id"] == 1000 + rows[0]["row"]
+    assert rows[0]["file_name"] == f"image_{rows[0]['row'] // 5}.jpg"
+    before = path.read_bytes()
+    assert refused(run("search", "dog", "-o", files.folder / "hits.xls", *files.flags), "one of .csv")
+    assert refused(run("search", "dog", "-o", path, "--json", *files.flags), "choose one of")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["search", "compare"])
+def test_a_text_that_begins_with_a_dash_is_told_where_it_goes(run, files, command):
+    assert refused(run(command, "- dog", *files.flags), f"infersent-tui {command} -- '- dog'")
+    assert run(command, *files.flags, "--", "- dog").code == 0
 
 
 def test_a_bm25_query_that_matches_nothing_finds_nothing_and_exits_1(run, files):

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
-from core.ranking.methods import CHOICES, METHODS, Choice, Method
-from tui.documents import answer_document, comparison_document, print_answer, print_comparison, print_plain
+from core.ranking.methods import BY_WORDS, CHOICES, METHODS, Choice, Method
+from tui.documents import (
+    answer_document,
+    comparison_document,
+    hit_documents,
+    print_answer,
+    print_comparison,
+    print_plain,
+)
+from tui.exports import check_target, write_rows
 from tui.options import Options, as_json, asset_options, quiet
-from tui.pace import print_notes, run_steps
+from tui.pace import print_message, print_notes, run_steps
 
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="Number of hits.")
+@click.option("-k", type=click.IntRange(1), help="Number of hits (default: 10, or all with --within).")
+@click.option("--within", type=click.FloatRange(0, 2), help="All hits to this cosine distance.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the hits to this file: .csv, .jsonl, .parquet or .md.",
+)
 @click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="Method of ranking.")
 @as_json
 @click.option("--jsonl", is_flag=True, help="Print one JSON document per query, each on one line.")
@@ -26,7 +43,9 @@ from tui.pace import print_notes, run_steps
 def search(
     context: click.Context,
     text: tuple[str, ...],
-    k: int,
+    k: int | None,
+    within: float | None,
+    output: Path | None,
     method: Choice,
     as_json: bool,
     jsonl: bool,
@@ -38,12 +57,13 @@ def search(
     TEXT can be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict uses
     the calibration, if there is one; `calibrate` makes it, and so does the explorer in the background.
     """
-    if as_json + jsonl + plain > 1:
-        raise click.UsageError("choose one of --json, --jsonl and --plain")
-    options = Options.of(context)
     from_stdin = text == ("-",)
-    if from_stdin and as_json:
-        raise click.UsageError("many queries need --jsonl instead of --json")
+    _refuse_contradictions(
+        method, within, [as_json, jsonl, plain, output is not None], many_json=from_stdin and as_json
+    )
+    if output is not None:
+        output = check_target(output)
+    options = Options.of(context)
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
     opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
@@ -52,15 +72,22 @@ def search(
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
+    from core.ranking.ranking import LEADING
 
     explorer, found = Explorer(opened), False
+    rows: list[dict[str, Any]] = []
     lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in sys.stdin.buffer) if from_stdin else None
     for query in [" ".join(text)] if lines is None else lines:
-        answer = explorer.ask(query, method=method, k=k)
+        answer = explorer.ask(query, method=method, k=k or 10 if within is None else LEADING)
+        if within is not None:
+            answer = explorer.within(answer, within, most=k)
         found = found or len(answer.hits) > 0
-        if answer.query.terms and method not in (answer.method, "auto") and not quiet:
-            click.echo(f"a sum has no list by {method}: ranked by {answer.method}", err=True)
-        if as_json or jsonl:
+        if answer.query.terms and method not in (answer.method, "auto"):
+            print_message(f"a sum has no list by {method}: ranked by {answer.method}", quiet=quiet)
+        if output is not None:
+            hits = hit_documents(opened.captions, answer.hits, answer.closer_than)
+            rows += [{"query": query} | hit for hit in hits]
+        elif as_json or jsonl:
             click.echo(json.dumps(answer_document(opened, answer)))
         elif plain:
             print_plain(opened, answer)
@@ -68,7 +95,20 @@ def search(
             print_answer(opened, answer, one_of_many=from_stdin, quiet=quiet)
         sys.stdout.flush()
         explorer.queries.remember()
+    if output is not None:
+        write_rows(output, rows)
+        print_message(f"{output}: {len(rows):,} rows", quiet=quiet)
     context.exit(0 if found else 1)
+
+
+def _refuse_contradictions(method: Choice, within: float | None, formats: list[bool], *, many_json: bool) -> None:
+    """Raise `UsageError` where options exclude each other."""
+    if sum(formats) > 1:
+        raise click.UsageError("choose one of --json, --jsonl, --plain and --output")
+    if within is not None and method in (*BY_WORDS, "auto"):
+        raise click.UsageError(f"--within needs a method that always has distances, which {method} has not")
+    if many_json:
+        raise click.UsageError("many queries need --jsonl instead of --json")
 
 
 @click.command()
