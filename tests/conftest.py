@@ -117,12 +117,11 @@ def embedding_of(explorer: Explorer, text: str) -> NDArray[np.float64]:
     return encoder.encode(np.array(vectors.rows[ids[ids >= 0]])).embedding.astype(np.float64)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def no_data_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep trails out of the user's data folder, also those of other processes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-        yield
+@pytest.fixture(autouse=True)
+def no_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep trails, themes and config files of the user and of other tests out, also in other processes."""
+    for name in ("DATA", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / f"of the user/{name}"))
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import random
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -24,6 +25,7 @@ from tui.loader import Loader
 from tui.screens.answer_view import HIGH_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
+from tui.settings import Settings, keep_theme, last_theme, nearest_theme
 from tui.text import one_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.search_box import SearchBox
@@ -47,8 +49,8 @@ class ExplorerApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (HIGH_CELLS, "-high")]  # noqa: RUF012 - as Textual declares it
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "help", key_display="?"),
-        Binding("q", "quit", "quit"),
+        Binding("question_mark", "help", "help", key_display="?", id="help"),
+        Binding("q", "quit", "quit", id="quit"),
         Binding("ctrl+z", "suspend_process", show=False),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
@@ -60,10 +62,16 @@ class ExplorerApp(App[None]):
         *,
         trail: TrailWriter | None = None,
         resumed: Run | None = None,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__()
+        self._settings = settings or Settings()
         self._watchdog = watchdog
         self.explore = ExploreScreen(trail or TrailWriter(None), resumed)
+        self.explore.search_box.cursor_blink = not self._settings.low_bandwidth
+        if self._settings.seed is not None:
+            self.explore.rng = random.Random(self._settings.seed)
+        self.set_keymap(dict(self._settings.keys))
         self._loader = Loader(open_corpus, self.post_message)
         self._explorer: Explorer | None = None
 
@@ -77,7 +85,21 @@ class ExplorerApp(App[None]):
             loop = asyncio.get_running_loop()
             self._watchdog.ask_to_leave = lambda code: loop.call_soon_threadsafe(partial(self.exit, return_code=code))
         self.call_after_refresh(self._loader.start)
+        self._choose_theme()
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+
+    def _choose_theme(self) -> None:
+        """Take the theme of the settings, else the one that was chosen last; keep the next one that is chosen."""
+        problems, wanted = list(self._settings.problems), self._settings.theme
+        if wanted is not None and wanted not in self.available_themes:
+            problems.append(nearest_theme(wanted, self.available_themes))
+            wanted = None
+        if wanted is None:
+            wanted = last_theme()
+        if wanted in self.available_themes:
+            self.theme = wanted
+        self.explore.show_problems(problems)
+        self.watch(self, "theme", keep_theme, init=False)
 
     def on_unmount(self) -> None:
         """Stop the threads and close the cache."""
@@ -194,7 +216,7 @@ class ExplorerApp(App[None]):
     def action_help(self) -> None:
         """Show the help screen."""
         corpus = "" if self._explorer is None else self._explorer.opened.captions.understood()
-        self.push_screen(HelpScreen(corpus))
+        self.push_screen(HelpScreen(corpus, self._settings.keys))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer everything that a key does in the command palette too."""

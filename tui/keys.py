@@ -1,40 +1,40 @@
-"""Keys: the bindings that all lists of hits share, and the table of keys for the help screen."""
+"""Keys: the commands with their keys and what they do, for the help screen and the config file."""
 
 from __future__ import annotations
 
-from textual.binding import Binding, BindingType
+from collections.abc import Mapping
 
-LIST_KEYS: list[BindingType] = [
-    Binding("up,k", "move(-1)", "Up", show=False),
-    Binding("down,j", "move(1)", "Down", show=False),
-    Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
-    Binding("pagedown,ctrl+f,space", "page(1)", "Page down", show=False),
-    Binding("home,g", "go(0)", "First", show=False),
-    Binding("end,G", "go(-1)", "Last", show=False),
-    Binding("enter", "follow", "follow", key_display="⏎"),
-]
+COMMANDS = {
+    "find": ("/ i", "go to the search box; there, every key types"),
+    "back": ("backspace", "return to the previous query (alt+← from anywhere)"),
+    "forward": ("alt+→", "go forward again, to where you came back from"),
+    "random": ("r", "search with a random caption (ctrl+r from anywhere)"),
+    "method": ("tab", "rank by the next method (shift+tab: the previous one)"),
+    "compare": ("c", "show the lists of several methods side by side"),
+    "images": ("s", "show each image once, or all captions again"),
+    "why": ("v", "show the panels whole, or a line of each"),
+    "trail": ("t", "all queries with the distances between them, to return to one"),
+    "bookmark": ("b", "mark the caption under the cursor, with a note (★ in the list)"),
+    "bookmarks": ("B", "show what is marked, to follow or to take it away"),
+    "copy": ("y", "copy the caption under the cursor"),
+    "copy-list": ("Y", "copy the first hundred hits"),
+    "export": ("e", "write the list to a file; in the trail, the trail; also a comparison"),
+    "picture": ("S", "save a picture of the screen (SVG)"),
+    "help": ("?", "show this help"),
+    "quit": ("q", "leave (ctrl+c from anywhere)"),
+}
+"""The commands by the names of their bindings, with their keys and what they do."""
 
-KEYS = [
+_ALWAYS = [
     ("just type", "search: a key that is no command goes to the search box"),
-    ("/ or i", "go to the search box; there, every key types"),
-    ("enter ↓ esc", "go from the box to the list"),
-    ("↑ ↓ k j", "move the cursor; also page keys, g (first), G (last)"),
+    ("enter ↓ esc", "in the box: go to the list"),
+    ("↑ ↓ k j g G", "move the cursor; also page keys and space"),
     ("enter", "follow: make the caption under the cursor the query"),
-    ("backspace", "return to the previous query (alt+← from anywhere)"),
-    ("alt+→", "go forward again, to where you came back from"),
-    ("r", "search with a random caption (ctrl+r from anywhere)"),
-    ("tab", "rank by the next method (shift+tab: the previous one)"),
-    ("c", "compare: show the lists of several methods side by side"),
-    ("s", "fold: show each image once, or all captions again"),
-    ("v", "why: show the panels whole, or a line of each"),
-    ("t", "trail: all queries with the distances between them, to return to one"),
-    ("b", "bookmark the caption under the cursor, with a note (★ in the list)"),
-    ("B", "bookmarks: follow one, or take it away"),
-    ("y Y", "copy the caption under the cursor, or the first hundred hits"),
-    ("e", "export the list to a file (in the trail: the trail; in a comparison: its lists)"),
-    ("S", "save a picture of the screen (SVG)"),
-    ("ctrl+p", "open the command palette, which also has themes"),
-    ("?", "show this help"),
-    ("q ctrl+c", "quit (ctrl+c from anywhere)"),
+    ("ctrl+p", "the command palette: all commands, and themes"),
 ]
-"""Keys and what they do, as (keys, description)."""
+
+
+def key_table(keymap: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return keys and what they do, with the keys of `keymap` in place of the usual ones of its commands."""
+    changed = [(keymap.get(name, keys).replace(",", " "), what) for name, (keys, what) in COMMANDS.items()]
+    return [*_ALWAYS, *changed]

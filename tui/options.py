@@ -42,6 +42,10 @@ class Options:
     encoding: str | None = None
     resume: str | None = None
     no_trail: bool | None = None
+    theme: str | None = None
+    seed: int | None = None
+    no_mouse: bool | None = None
+    low_bandwidth: bool | None = None
 
     @classmethod
     def of(cls, context: click.Context, *, file: Path | None = None) -> Options:
@@ -182,6 +186,10 @@ _EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
         "Go on with an earlier run: a name that `trail list` prints, or the last.",
     ),
     ("--no-trail", {"is_flag": True, "default": None}, "Keep no file of what is asked and bookmarked."),
+    ("--theme", {}, "Theme of the screen, as the palette (ctrl+p) lists them."),
+    ("--seed", {"type": int}, "Seed of the random captions, so that a run begins like another."),
+    ("--no-mouse", {"is_flag": True, "default": None}, "Leave the mouse to the terminal, which then selects text."),
+    ("--low-bandwidth", {"is_flag": True, "default": None}, "Paint less, for a slow connection."),
 ]
 
 

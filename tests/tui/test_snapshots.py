@@ -26,7 +26,7 @@ def still(monkeypatch, files):
     """An app that looks the same in every run: relative paths, a fixed caption, no timings, no calibration."""
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
     monkeypatch.chdir(files.folder)
-    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, *, other_than=None: 42)
+    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, rng=None, *, other_than=None: 42)
     monkeypatch.setattr(
         "tui.screens.explore.timings_line", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms"
     )

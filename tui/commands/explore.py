@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from tui.options import Options, asset_options, explorer_options
+from tui.settings import config_path, read_settings
 from tui.trail import Run, TrailWriter, default_folder, find_run
 
 
@@ -50,14 +51,25 @@ def explore(options: Options) -> None:
     if resumed is not None and options.captions is None:
         options = replace(options, captions=_captions_of(resumed))
 
+    settings = read_settings(config_path())
+    settings = replace(
+        settings,
+        theme=options.theme or settings.theme,
+        seed=options.seed,
+        mouse=settings.mouse and not options.no_mouse,
+        low_bandwidth=settings.low_bandwidth or bool(options.low_bandwidth),
+    )
+    if settings.low_bandwidth:  # Textual reads these when it is imported
+        os.environ |= {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_FPS": "10"}
+
     watchdog = Watchdog(sys.stdin.fileno())
     watchdog.start()
 
     from tui.app import ExplorerApp
 
     trail = TrailWriter(None if options.no_trail else default_folder())
-    app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed)
-    app.run()
+    app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
+    app.run(mouse=settings.mouse)
     _exit_immediately(app.return_code or 0)
 
 

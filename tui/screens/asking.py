@@ -19,6 +19,8 @@ from tui.widgets.hit_list import HitList
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
+    from random import Random
+
     from core.explorer import Explorer
     from tui.messages import Question
 
@@ -29,20 +31,22 @@ class AskingScreen(Screen[None]):
     """A screen with a search box and a list, whose keys ask questions. `explorer` is None before a corpus is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "next_method", "method"),
+        Binding("tab", "next_method", "method", id="method"),
         Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
-        Binding("slash,i", "focus_search", "find", key_display="/", priority=True),
+        Binding("slash,i", "focus_search", "find", key_display="/", priority=True, id="find"),
         Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
         Binding("escape,down", "leave_search", show=False, priority=True),
-        Binding("r", "random", "random"),
+        Binding("r", "random", "random", id="random"),
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
-        Binding("backspace", "go_back", "back", key_display="⌫"),
+        Binding("backspace", "go_back", "back", key_display="⌫", id="back"),
         Binding("alt+left", "go_back", "Back", show=False, priority=True),
-        Binding("alt+right", "go_forward", "Forward", show=False, priority=True),
+        Binding("alt+right", "go_forward", "Forward", show=False, priority=True, id="forward"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.rng: Random | None = None
+        """Draws the random captions; None for new ones in each run."""
         self.search_box = SearchBox(id="search")
         self.body = ContentSwitcher(initial="loading", id="body")
         self.view = AnswerView(id="answer")
@@ -112,7 +116,7 @@ class AskingScreen(Screen[None]):
         if self.explorer is not None:
             here = self.session.here
             try:
-                row = self.explorer.random_row(other_than=here.row if here else None)
+                row = self.explorer.random_row(self.rng, other_than=here.row if here else None)
             except AssetError as error:
                 self.show_error(error)
             else:

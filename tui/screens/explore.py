@@ -33,9 +33,9 @@ class ExploreScreen(TakingScreen):
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "compare"),
-        Binding("s", "fold", "images", show=False),  # a footer of 80 cells has no room for it
-        Binding("v", "swap_panels", "why"),
+        Binding("c", "compare", "compare", id="compare"),
+        Binding("s", "fold", "images", show=False, id="images"),  # a footer of 80 cells has no room for it
+        Binding("v", "swap_panels", "why", id="why"),
     ]
 
     def __init__(self, trail: TrailWriter, resumed: Run | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.keys import KEYS, LIST_KEYS
+from tui.bindings import LIST_KEYS
+from tui.keys import key_table
 from tui.text import drawable
 
 _READING = """\
@@ -63,18 +65,19 @@ class HelpScreen(ModalScreen[None]):
         *LIST_KEYS[:-1],
     ]
 
-    def __init__(self, corpus: str) -> None:
+    def __init__(self, corpus: str, keymap: Mapping[str, str]) -> None:
         super().__init__()
+        self._keymap = keymap
         self._corpus = drawable(corpus)
         self.page = VerticalScroll(id="help", can_focus=False)
 
     def compose(self) -> ComposeResult:
         """Yield the page."""
-        corpus = [Content(""), Content.assemble(("These captions: ", "bold $text-accent"), self._corpus)]
-        keys = [Content.assemble((f"{key:<12}", "bold $text-accent"), text) for key, text in KEYS]
+        corpus = [Content.assemble(("These captions: ", "bold $text-accent"), self._corpus), Content("")]
+        keys = [Content.assemble((f"{key:<12}", "bold $text-accent"), text) for key, text in key_table(self._keymap)]
         self.page.border_title, self.page.border_subtitle = "help", "↓ scrolls · esc closes"
         with self.page:
-            yield Static(Content("\n").join([*keys, *(corpus if self._corpus else []), Content(""), Content(_READING)]))
+            yield Static(Content("\n").join([*(corpus if self._corpus else []), *keys, Content(""), Content(_READING)]))
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""

@@ -29,9 +29,9 @@ class KeepingScreen(AskingScreen):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "show_trail", "Trail", show=False),
-        Binding("b", "bookmark", "Bookmark", show=False),
-        Binding("B", "show_bookmarks", "Bookmarks", show=False),
+        Binding("t", "show_trail", "Trail", show=False, id="trail"),
+        Binding("b", "bookmark", "Bookmark", show=False, id="bookmark"),
+        Binding("B", "show_bookmarks", "Bookmarks", show=False, id="bookmarks"),
     ]
 
     def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:

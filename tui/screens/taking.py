@@ -32,10 +32,10 @@ class TakingScreen(KeepingScreen):
     """A screen whose list and trail can be taken away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy_hit", "Copy", show=False),
-        Binding("Y", "copy_list", "Copy the list", show=False),
-        Binding("e", "export_hits", "Export", show=False),
-        Binding("S", "save_picture", "Save a picture", show=False),
+        Binding("y", "copy_hit", "Copy", show=False, id="copy"),
+        Binding("Y", "copy_list", "Copy the list", show=False, id="copy-list"),
+        Binding("e", "export_hits", "Export", show=False, id="export"),
+        Binding("S", "save_picture", "Save a picture", show=False, id="picture"),
     ]
 
     def action_copy_hit(self) -> None:

@@ -16,8 +16,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.ranking.methods import SHORT_NAMES, Method
+from tui.bindings import LIST_KEYS
 from tui.hit_line import split_shared
-from tui.keys import LIST_KEYS
 from tui.text import drawable, fit
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.bindings import LIST_KEYS
 from tui.hit_line import HitLine, Styles, draw_hit
-from tui.keys import LIST_KEYS
 from tui.text import drawable, fit, short_number
 
 if TYPE_CHECKING:

@@ -1,0 +1,133 @@
+"""Theme, keys and the rest of the look: by options, by the config file, and as chosen last."""
+
+import subprocess
+import sys
+
+import pytest
+from test_app import make_app, notices, ready, settle
+
+from tui.app import ExplorerApp
+from tui.keys import COMMANDS
+from tui.settings import Settings, keep_theme, last_theme, read_settings
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The user's data folder, empty."""
+    monkeypatch.setattr("tui.settings.data_folder", lambda: tmp_path / "data")
+    return tmp_path / "data"
+
+
+def explorer(files, settings: Settings) -> ExplorerApp:
+    return ExplorerApp(make_app(files)._loader._open_corpus, settings=settings)
+
+
+def test_a_config_file_sets_what_it_names(tmp_path):
+    path = tmp_path / "config.toml"
+    assert read_settings(path) == Settings()
+    path.write_text('theme = "nord"\nmouse = false\nlow-bandwidth = true\n[keys]\nrandom = "f5"\nback = "h,u"\n')
+    settings = read_settings(path)
+    assert (settings.theme, settings.mouse, settings.low_bandwidth) == ("nord", False, True)
+    assert settings.keys == {"random": "f5", "back": "h,u"}
+    assert settings.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('teme = "nord"', "no setting 'teme'; did you mean theme?"),
+        ("theme = 3", "theme is 3, and should be a text in quotes"),
+        ('mouse = "no"', "mouse is 'no', and should be a true or false"),
+        ('[keys]\nrandm = "f5"', "no command 'randm'; did you mean random?"),
+        ('[keys]\nzzzzzz = "f5"', "no command 'zzzzzz'; there are back, bookmark"),
+        ("[keys]\nrandom = 5", "the key of random should be a text"),
+        ('theme = "nord', "cannot be read, so nothing of it counts"),
+        ("\xff", "cannot be read, so nothing of it counts"),
+    ],
+)
+def test_what_is_wrong_in_a_config_file_is_said_and_the_rest_counts(tmp_path, content, problem):
+    path = tmp_path / "config.toml"
+    path.write_text(f"low-bandwidth = true\n{content}\n", encoding="latin-1")
+    settings = read_settings(path)
+    (found,) = settings.problems
+    assert problem in found
+    assert str(path) in found
+    assert settings.low_bandwidth == ("cannot be read" not in problem)
+
+
+async def test_a_command_has_the_key_of_the_config_file_and_help_names_it(files, data):
+    app = explorer(files, Settings(keys={"random": "f5", "back": "h,u"}))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        first = app.explore.search_box.value
+        await pilot.press("f5")
+        await settle(pilot)
+        assert len(app.explore.session.visits) == 2
+        await pilot.press("u")
+        await settle(pilot)
+        assert app.explore.search_box.value == first
+        await pilot.press("question_mark")
+        text = str(app.screen.page.children[0].content)
+        assert "f5          search with a random caption" in text
+        assert "h u         return to the previous query" in text
+        await pilot.press("escape", "r")
+        assert app.explore.search_box.value == "r", "no command any more, so it types"
+
+
+async def test_every_command_has_a_binding_of_its_name(files, data):
+    app = explorer(files, Settings())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash", "escape")
+        names = {active.binding.id for active in app.screen.active_bindings.values()}
+        assert set(COMMANDS) <= names
+
+
+async def test_the_theme_chosen_is_kept_and_an_option_goes_before_it(files, data):
+    app = explorer(files, Settings())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert last_theme() is None
+        app.theme = "nord"
+        await pilot.pause()
+    assert last_theme() == "nord"
+    app = explorer(files, Settings())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert app.theme == "nord"
+    app = explorer(files, Settings(theme="gruvbox"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert app.theme == "gruvbox"
+    assert last_theme() == "nord"
+
+
+async def test_an_unknown_theme_and_a_wrong_config_file_are_notices(files, data):
+    app = explorer(files, Settings(theme="norrd", problems=("config.toml is wrong",)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        assert "there is no theme 'norrd'; did you mean nord?" in notices(app)
+        assert "config.toml is wrong" in notices(app)
+
+
+def test_a_theme_that_cannot_be_kept_harms_nothing(data):
+    data.write_text("a file")
+    keep_theme("nord")
+    assert last_theme() is None
+
+
+async def test_a_seed_draws_the_same_captions_again(files, data):
+    drawn = []
+    for _ in range(2):
+        app = explorer(files, Settings(seed=7))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await ready(pilot)
+            await pilot.press("r")
+            await settle(pilot)
+            drawn.append([visit.row for visit in app.explore.session.visits])
+    assert drawn[0] == drawn[1]
+
+
+def test_the_command_line_does_not_load_the_screen():
+    code = "import sys; import tui.cli; sys.exit('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,109 @@
+"""Settings: how the screen looks and which keys it has, by options, the config file, and what was chosen last."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tui.keys import COMMANDS
+from tui.trail import data_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the screen is like."""
+
+    theme: str | None = None
+    """Name of the theme; None for the default."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys of commands, in Textual's names and separated by commas, by the names in `COMMANDS`."""
+    mouse: bool = True
+    """Whether the mouse is taken; without it, the terminal selects text as always."""
+    low_bandwidth: bool = False
+    """Whether less is painted: no animations, no blinking, ten frames a second."""
+    seed: int | None = None
+    """Seed of the random captions; None for new ones in each run."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the config file, a sentence each; the rest of it counts."""
+
+
+def config_path() -> Path:
+    """Return the place of the config file, in the user's config folder."""
+    import platformdirs
+
+    return platformdirs.user_config_path("infersent-tui") / "config.toml"
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the config file; a missing one sets nothing, and what is wrong in one is a problem."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, ValueError) as error:
+        return Settings(problems=(f"{path} cannot be read, so nothing of it counts: {error}",))
+    types: dict[str, type] = {"theme": str, "mouse": bool, "low-bandwidth": bool, "keys": dict}
+    good: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in values.items():
+        if name not in types:
+            problems.append(f"{path}: there is no setting {name!r}{_nearest(name, types)}")
+        elif type(value) is not types[name]:
+            problems.append(f"{path}: {name} is {value!r}, and should be a {_KINDS[types[name]]}")
+        else:
+            good[name.replace("-", "_")] = value
+    good["keys"] = _read_keys(path, good.get("keys", {}), problems)
+    return replace(Settings(**good), problems=tuple(problems))
+
+
+_KINDS = {str: "text in quotes", bool: "true or false", dict: "table [keys]"}
+
+
+def _read_keys(path: Path, table: Mapping[str, Any], problems: list[str]) -> dict[str, str]:
+    """Return the usable keys of a table; describe the others in `problems`."""
+    keys: dict[str, str] = {}
+    for name, value in table.items():
+        if name not in COMMANDS:
+            problems.append(f"{path}: [keys] has no command {name!r}{_nearest(name, COMMANDS)}")
+        elif not isinstance(value, str) or not value.strip():
+            problems.append(f'{path}: the key of {name} should be a text, such as "f5" or "ctrl+n"')
+        else:
+            keys[name] = value
+    return keys
+
+
+def nearest_theme(theme: str, themes: Iterable[str]) -> str:
+    """Describe that there is no such theme."""
+    return f"there is no theme {theme!r}{_nearest(theme, themes)}"
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    names = list(names)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]}?" if nearest else f"; there are {', '.join(sorted(names))}"
+
+
+def last_theme() -> str | None:
+    """Return the theme that was chosen last; None when none was."""
+    with suppress(OSError, ValueError):
+        return _theme_file().read_text(encoding="utf-8").strip() or None
+    return None
+
+
+def keep_theme(theme: str) -> None:
+    """Keep the name of a theme for the next run; a failure keeps nothing."""
+    with suppress(OSError):
+        _theme_file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = _theme_file().with_suffix(f".{os.getpid()}")
+        temporary.write_text(theme + "\n", encoding="utf-8")
+        temporary.replace(_theme_file())
+
+
+def _theme_file() -> Path:
+    return data_folder() / "theme.txt"
