@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -63,6 +64,7 @@ class ExplorerApp(App[None]):
         trail: TrailWriter | None = None,
         resumed: Run | None = None,
         settings: Settings | None = None,
+        open_other: Callable[[Path], Steps[Opened]] | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings or Settings()
@@ -72,6 +74,7 @@ class ExplorerApp(App[None]):
         if self._settings.seed is not None:
             self.explore.rng = random.Random(self._settings.seed)
         self.set_keymap(dict(self._settings.keys))
+        self._open_corpus, self._open_other = open_corpus, open_other
         self._loader = Loader(open_corpus, self.post_message)
         self._explorer: Explorer | None = None
 
@@ -141,6 +144,16 @@ class ExplorerApp(App[None]):
     def show_error(self, message: messages.Refused) -> None:
         """Show an error in place of the list."""
         self.explore.show_error(message.error)
+
+    @on(messages.OpeningWanted)
+    def open_again(self, message: messages.OpeningWanted) -> None:
+        """Open the files again, or other captions, after they could not be used."""
+        if message.captions is not None and self._open_other is not None:
+            self._open_corpus = partial(self._open_other, message.captions)
+        self._loader.stop()
+        self._loader = Loader(self._open_corpus, self.post_message)
+        self.explore.show_loading()
+        self._loader.start()
 
     @on(messages.BackgroundFailed)
     def show_failure(self, message: messages.BackgroundFailed) -> None:

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from core.assets import AssetError
-from tui.commands.corpus import calibrate, embed, encode
+from tui.commands.corpus import calibrate, embed, encode, export
 from tui.commands.explore import explore, explore_file
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
@@ -93,5 +93,5 @@ def cli(context: click.Context) -> None:
         explore(Options.of(context))
 
 
-for _command in (encode, search, calibrate, compare, embed, doctor, paths, cache, trail, completion):
+for _command in (encode, search, calibrate, compare, embed, export, doctor, paths, cache, trail, completion):
     cli.add_command(_command)

@@ -1,15 +1,22 @@
-"""Exports: rows of hits, visits or comparisons as a file: CSV, JSON lines, Parquet or Markdown, by its ending."""
+"""Exports: rows of hits, visits or comparisons as CSV, JSON lines, Parquet or Markdown; the corpus as Parquet."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
 from core.store.whole import whole_file
 from tui.text import visible
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from core.corpus.captions import Captions
+    from core.ranking.graph import Graph
 
 ENDINGS = (".csv", ".jsonl", ".parquet", ".md")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
@@ -52,6 +59,31 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
                 frame.to_csv(work, index=False, errors="backslashreplace")
             else:
                 pd.DataFrame(list(rows)).to_parquet(work, index=False)
+
+
+def write_corpus(path: Path, captions: Captions, points: NDArray[np.float32], graph: Graph | None) -> None:
+    """Write captions, their places on a plane, (N, 2), and their nearest captions as Parquet for embedding-atlas."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    groups = [captions.group(row) for row in range(len(captions))]
+    columns: dict[str, Any] = {
+        "row": pa.array(range(len(captions)), pa.int64()),
+        "caption": pa.array(captions.texts, pa.string()),
+        "caption_id": pa.array(captions.ids.tolist()),
+        "image_id": pa.array(groups),
+        "file_name": pa.array([captions.file_names.get(group) for group in groups], pa.string()),
+        "projection_x": pa.array(points[:, 0], pa.float32()),
+        "projection_y": pa.array(points[:, 1], pa.float32()),
+    }
+    if graph is not None:
+        counts = (graph.rows >= 0).sum(axis=1)  # (N,)
+        offsets = pa.array([0, *counts.cumsum().tolist()], pa.int32())
+        known = graph.rows >= 0  # (N, K)
+        ids = pa.ListArray.from_arrays(offsets, pa.array(graph.rows[known].astype("int64")))
+        distances = pa.ListArray.from_arrays(offsets, pa.array(graph.distances[known]))
+        columns["neighbors"] = pa.StructArray.from_arrays([ids, distances], names=["ids", "distances"])
+    parquet.write_table(pa.table(columns), path)
 
 
 def _defused(value: object) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.message import Message
@@ -138,6 +139,14 @@ class Refused(Message):
     """A file that the corpus needs cannot be used."""
 
     error: AssetError
+
+
+@dataclass
+class OpeningWanted(Message):
+    """The person wants the files to be opened again, or other captions in their place."""
+
+    captions: Path | None
+    """None for the same captions."""
 
 
 @dataclass

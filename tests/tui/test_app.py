@@ -331,6 +331,44 @@ async def test_leaving_while_encoding_keeps_what_is_done(files, monkeypatch):
     assert again.opened.report.resumed_rows + (300 if again.opened.report.reused else 0) > 0
 
 
+async def test_where_nothing_could_be_opened_one_can_try_again(files):
+    weights = files.weights.read_bytes()
+    files.weights.write_text("<html>not found</html>")
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
+        await pilot.press("a")
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error again")
+        files.weights.write_bytes(weights)
+        await pilot.press("a")
+        await ready(pilot)
+        assert app.explore.hit_list.has_focus
+        await pilot.press("a")
+        assert app.explore.search_box.value == "a", "no command while captions are shown"
+
+
+async def test_where_nothing_could_be_opened_one_can_open_other_captions(files):
+    other = files.folder / "other.txt"
+    other.write_text("\n".join(demo_texts(150)))
+    files.captions.write_text("{}")
+    options = Options(
+        model=files.weights, vectors=files.vectors, captions=files.captions, cache_dir=files.cache, model_version="2"
+    )
+    app = ExplorerApp(options.open_corpus, open_other=lambda path: replace(options, captions=path).open_corpus())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
+        assert "o: open another file" in app.explore.error_pane.render().plain
+        await pilot.press("o")
+        await type_text(pilot, str(files.folder / "nowhere.txt"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "nowhere" in str(app.explore.error_pane.error), what="the other error")
+        await pilot.press("o")
+        app.post_message(Paste(str(other)))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(app.explore.hit_list) > 100, what="the captions")
+        assert len(app._explorer.opened.captions) == 150
+
+
 async def test_a_file_that_cannot_be_used_is_shown_as_a_panel_that_says_what_to_do(files):
     files.weights.write_text("<html>not found</html>")
     app = make_app(files)

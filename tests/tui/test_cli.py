@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import WORD_DIM, Files, demo_texts, write_coco, write_vectors, write_weights
@@ -230,6 +231,29 @@ def test_search_writes_its_hits_to_a_file(run, files):
 def test_a_text_that_begins_with_a_dash_is_told_where_it_goes(run, files, command):
     assert refused(run(command, "- dog", *files.flags), f"infersent-tui {command} -- '- dog'")
     assert run(command, *files.flags, "--", "- dog").code == 0
+
+
+def test_export_writes_the_corpus_as_embedding_atlas_reads_it(run, files):
+    path = files.folder / "corpus.parquet"
+    done = run("export", "-o", path, "--neighbors", 3, *files.flags)
+    assert (done.code, done.out) == (0, "")
+    assert f"embedding-atlas {path} --text caption --x projection_x --y projection_y --neighbors neighbors" in done.err
+    table = pd.read_parquet(path)
+    texts = demo_texts(300)
+    assert table["caption"].tolist() == texts
+    assert table["caption_id"].tolist() == [1000 + row for row in range(300)]
+    assert table["file_name"][7] == "image_1.jpg"
+    assert table[["projection_x", "projection_y"]].notna().all(axis=None)
+    hits = run("search", texts[4], "-k", 4, "--json", *files.flags).document["hits"][1:]
+    assert table["neighbors"][4]["ids"].tolist() == [hit["row"] for hit in hits]
+    np.testing.assert_allclose(table["neighbors"][4]["distances"], [hit["distance"] for hit in hits], atol=1e-5)
+    run("export", "-o", path, "--neighbors", 0, *files.flags)
+    assert "neighbors" not in pd.read_parquet(path)
+
+
+def test_export_refuses_other_files(run, files):
+    assert refused(run("export", "-o", files.folder / "corpus.csv", *files.flags), "expected: a .parquet file")
+    assert refused(run("export", "-o", files.folder / "no" / "x.parquet", *files.flags), "expected: a .parquet file")
 
 
 def test_a_bm25_query_that_matches_nothing_finds_nothing_and_exits_1(run, files):

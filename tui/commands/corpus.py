@@ -1,4 +1,4 @@
-"""The commands encode, calibrate and embed, which process whole files."""
+"""The commands encode, calibrate, embed and export, which process whole files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from core.assets import AssetError
 from tui.documents import corpus_document
 from tui.options import Options, as_json, asset_options, captions_file, quiet
-from tui.pace import print_notes, run_steps
+from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
 
 
@@ -104,3 +104,41 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         out.flush()
     if not quiet:
         click.echo(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)
+
+
+@click.command()
+@captions_file
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .parquet file to write.")
+@click.option("--neighbors", default=10, type=click.IntRange(0), show_default=True, help="Nearest captions of each.")
+@quiet
+@asset_options
+@click.pass_context
+def export(context: click.Context, file: Path | None, output: Path, neighbors: int, quiet: bool) -> None:
+    """Write the captions with their places on the principal plane and their nearest captions, as embedding-atlas reads.
+
+    Columns: row, caption, caption_id, image_id, file_name, projection_x, projection_y, neighbors (zero-based rows and
+    cosine distances). FILE is a file of captions, as with --captions. The nearest captions take time that grows with
+    the square of their number; --neighbors 0 leaves them out.
+    """
+    options = Options.of(context, file=file)
+    if output.suffix.lower() != ".parquet" or output.is_dir() or not output.parent.is_dir():
+        raise AssetError(output, "cannot be written", expected="a .parquet file in a folder that exists")
+    opened = run_steps(options.open_corpus(), quiet=quiet)
+    print_notes(opened, quiet=quiet)
+
+    from core.ranking.graph import nearest_of_all
+    from core.ranking.projection import principal_plane, project
+    from core.store.whole import whole_file
+    from tui.exports import write_corpus
+
+    matrix = opened.matrix
+    plane = principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
+    points = run_steps(project(matrix.rows, plane), quiet=quiet)
+    graph = run_steps(nearest_of_all(matrix, k=neighbors, device=opened.setup.device), quiet=quiet)
+    with whole_file(output, advice="check the path and the disk") as work:
+        write_corpus(work, opened.captions, points, graph if neighbors else None)
+    x, y = plane.shares
+    message = f"{output}: {len(matrix):,} captions; the plane holds {x:.1%} + {y:.1%} of the variance"
+    print_message(message, quiet=quiet)
+    columns = "--text caption --x projection_x --y projection_y" + (" --neighbors neighbors" if neighbors else "")
+    print_message(f"to look at it: embedding-atlas {output} {columns}", quiet=quiet)

@@ -68,7 +68,14 @@ def explore(options: Options) -> None:
     from tui.app import ExplorerApp
 
     trail = TrailWriter(None if options.no_trail else default_folder())
-    app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
+    app = ExplorerApp(
+        options.open_corpus,
+        watchdog,
+        trail=trail,
+        resumed=resumed,
+        settings=settings,
+        open_other=lambda captions: replace(options, captions=captions).open_corpus(),
+    )
     app.run(mouse=settings.mouse)
     _exit_immediately(app.return_code or 0)
 

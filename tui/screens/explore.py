@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -17,6 +18,7 @@ from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.answer_view import WIDE_CELLS
 from tui.screens.compare import CompareScreen
+from tui.screens.prompt import PromptScreen
 from tui.screens.taking import TakingScreen
 from tui.text import drawable, one_line
 from tui.trail import Run, TrailWriter
@@ -36,6 +38,8 @@ class ExploreScreen(TakingScreen):
         Binding("c", "compare", "compare", id="compare"),
         Binding("s", "fold", "images", show=False, id="images"),  # a footer of 80 cells has no room for it
         Binding("v", "swap_panels", "why", id="why"),
+        Binding("a", "open_again", "again"),
+        Binding("o", "open_other", "other captions"),
     ]
 
     def __init__(self, trail: TrailWriter, resumed: Run | None) -> None:
@@ -98,6 +102,26 @@ class ExploreScreen(TakingScreen):
         self.body.current = "error"
         if self.explorer is None:
             self.set_focus(None)  # so that q quits
+        self.refresh_bindings()
+
+    def show_loading(self) -> None:
+        """Show that files are being opened."""
+        self.error_pane.error, self.body.current = None, "loading"
+        self.refresh_bindings()
+
+    def action_open_again(self) -> None:
+        """Open the files again, which may have been mended meanwhile."""
+        self.post_message(messages.OpeningWanted(None))
+
+    def action_open_other(self) -> None:
+        """Ask for another file of captions and open it."""
+
+        def open_file(name: str | None) -> None:
+            if name:
+                self.post_message(messages.OpeningWanted(Path(name).expanduser()))
+
+        hint = "captions.json, or a caption a line"
+        self.app.push_screen(PromptScreen("open captions", "Which file of captions?", hint=hint), open_file)
 
     @on(messages.Failed)
     def show_failure(self, message: messages.Failed) -> None:
@@ -228,6 +252,8 @@ class ExploreScreen(TakingScreen):
         """Disable the search keys while the box has the focus, and the keys that leave it while it has not."""
         if action in ("focus_search", "leave_search"):
             return (self.focused is self.search_box) == (action == "leave_search")
+        if action in ("open_again", "open_other"):
+            return self.body.current == "error" and self.explorer is None
         if action == "fold":
             return self.hit_list.sibling_counts is not None
         return True

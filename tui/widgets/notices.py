@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from core.store.progress import Progress
 
 
+AGAIN = "a: try again · o: open another file of captions · q: quit"
+"""The keys where nothing could be opened."""
+
+
 class LoadingPane(Vertical):
     """The progress of loading: stage, amount, rate and time left."""
 
@@ -53,6 +57,6 @@ class ErrorPane(Widget):
         for label, text in (("found", error.found), ("expected", error.expected), ("what to do", error.advice)):
             if text:
                 lines.append(Content.assemble((f"{label:<11}", "bold"), drawable(text)))
-        keys = "r: random caption · /: type another text · q: quit" if self.can_go_on else "q: quit"
+        keys = "r: random caption · /: type another text · q: quit" if self.can_go_on else AGAIN
         lines += [Content(""), Content.styled(keys, "$text-muted")]
         return Content("\n").join(lines)
