@@ -150,9 +150,7 @@ class ExplorerApp(App[None]):
         """Open the files again, or other captions, after they could not be used."""
         if message.captions is not None and self._open_other is not None:
             self._open_corpus = partial(self._open_other, message.captions)
-        self._loader.stop()
         self._loader = Loader(self._open_corpus, self.post_message)
-        self.explore.show_loading()
         self._loader.start()
 
     @on(messages.BackgroundFailed)
@@ -198,9 +196,9 @@ class ExplorerApp(App[None]):
                 self.focused.put(key.character)
                 return
         bound = self.screen.active_bindings.get(key.key)
-        program = self.explore.active_bindings.get(key.key)
-        if program is not None and program.binding.priority:  # a modal screen's active bindings lack these
-            bound = program
+        if key.key == "ctrl+c":  # a modal screen's active bindings lack it
+            await self.action_quit()
+            return
         if bound is not None and bound.enabled:
             await self.run_action(bound.binding.action, bound.node)
 

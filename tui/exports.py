@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from core.assets import Assets
     from core.corpus.captions import Captions
     from core.ranking.graph import Graph
 
@@ -28,13 +29,36 @@ def check_target(path: Path) -> Path:
     Raises:
         AssetError: Its ending names no format, or its folder does not exist.
     """
-    path = path.expanduser()
+    path = resolved(path)
     if path.suffix.lower() not in ENDINGS:
         found = f"has the ending {path.suffix!r}" if path.suffix else "has no ending"
         raise AssetError(path, found, expected=f"one of {', '.join(ENDINGS)}", advice=f"name {path.stem}.csv, say")
-    if path.is_dir() or not path.parent.is_dir():
+    try:
+        fits = not path.is_dir() and path.parent.is_dir()
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+    if not fits:
         raise AssetError(path, "cannot be written", expected="a file in a folder that exists")
     return path
+
+
+def resolved(path: Path) -> Path:
+    """Return a path with `~` resolved.
+
+    Raises:
+        AssetError: It names a person who is not known here.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise AssetError(path, str(error), advice="write the whole path") from error
+
+
+def refuse_to_replace(output: Path, assets: Assets) -> None:
+    """Raise `AssetError` where a file to be written is one of the files in use."""
+    for used in (assets.captions, assets.vectors, assets.weights):
+        if output.exists() and used.exists() and output.samefile(used):
+            raise AssetError(output, "is a file that is read", advice="name another file to write")
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -56,8 +56,8 @@ def query_title(session: Session, understood: str) -> Content:
         rest = f"step {len(walk) - 1}{away}"
     elif len(session.path) == 1 and understood:
         rest = drawable(understood)
-    elif session.here.how == "random":
-        rest = "a random caption"
+    elif session.here.how != "typed":
+        rest = "a random caption" if session.here.how == "random" else "a bookmark"
     return _title("query", rest)
 
 
@@ -79,8 +79,7 @@ def visit_line(visit: Visit, depth: int) -> Content:
     if visit.how == "followed":
         step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
         return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, drawable(visit.text))
-    how = "typed" if visit.how == "typed" else "asked"
-    return Content.assemble(f"{sign} ", (f"{how:9} ", "dim"), (drawable(visit.text), "bold"))
+    return Content.assemble(f"{sign} ", (f"{visit.how:9} ", "dim"), (drawable(visit.text), "bold"))
 
 
 def bookmark_line(caption: str, note: str) -> Content:

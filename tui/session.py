@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.answers import Answer
     from core.query import Query
 
-How = Literal["typed", "random", "followed"]
+How = Literal["typed", "random", "bookmark", "followed"]
 _KEPT = 10  # hits of each answer
 
 
@@ -113,7 +113,8 @@ class Session:
     def go(self, visit: Visit, *, cursor: int) -> Question:
         """Go to a new visit and ask it; `cursor` is the place of the cursor in the list shown so far."""
         self._save_cursor(cursor)
-        visit.came_from, visit.number = self.here, len(self.visits)
+        visit.came_from = self.here
+        visit.number = 1 + max((each.number for each in self.visits), default=-1)
         if self.here is not None:
             self.here.went_to = visit
         self.visits.append(visit)
@@ -134,8 +135,10 @@ class Session:
         to = self.here and self.here.went_to
         return None if to is None else self.return_to(to)
 
-    def return_to(self, visit: Visit) -> Question:
-        """Ask a visit again, with its cursor place."""
+    def return_to(self, visit: Visit, *, cursor: int | None = None) -> Question:
+        """Ask a visit again, with its cursor place; `cursor` is the place in the list shown so far."""
+        if cursor is not None:
+            self._save_cursor(cursor)
         self.keep({"at": visit.number})
         return self._question_of(visit)
 
@@ -148,8 +151,10 @@ class Session:
         for event in events:
             if "visit" in event:
                 before = numbered.get(event["from"])
+                if not isinstance(event["text"], str):
+                    raise TypeError(f"a query that is {event['text']!r}")
                 row = find_row(event["row"], event["text"])
-                visit = Visit(event["text"], row, event["how"], came_from=before, number=len(self.visits))
+                visit = Visit(event["text"], row, event["how"], came_from=before, number=event["visit"])
                 if before is not None:
                     before.went_to = visit
                 self.visits.append(visit)
@@ -198,9 +203,10 @@ class Session:
             return
         here.embedding = answer.query.embedding
         if here.how == "followed":
-            here.step, here.drift = _distance(here.came_from, here), _distance(self.walk[0], here)
+            step, drift = _distance(here.came_from, here), _distance(self.walk[0], here)
+            here.step, here.drift = here.step if step is None else step, here.drift if drift is None else drift
         level = answer.verdict.level if answer.verdict else None
-        if here.is_answered and (level is None or here.level is not None):
+        if here.is_answered and level in (None, here.level):
             return
         here.is_answered, here.level, hits = True, level, answer.hits
         values = hits.distances if hits.scores is None else hits.scores

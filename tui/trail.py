@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from core.assets import AssetError
 
@@ -21,6 +21,14 @@ FORMAT = 1
 """Version of the events."""
 
 Event: TypeAlias = dict[str, Any]
+
+_NEEDED = {
+    "visit": {"from", "how", "text", "row"},
+    "answer": {"level", "step", "drift", "hits"},
+    "bookmark": {"text", "note"},
+    "unbookmark": {"text"},
+}
+"""What an event of each kind has besides."""
 
 
 def data_folder() -> Path:
@@ -59,7 +67,7 @@ class TrailWriter:
             return
         self._waiting.append({"time": datetime.now().astimezone().isoformat(timespec="seconds")} | event)
         self._visits += "visit" in event
-        if self._visits < 2 and "bookmark" not in event:
+        if self.path is None and self._visits < 2 and not event.keys() & {"bookmark", "unbookmark"}:
             return
         try:
             self._append("".join(json.dumps(each) + "\n" for each in self._waiting).encode())
@@ -79,11 +87,18 @@ class TrailWriter:
             first = json.dumps({"format": FORMAT} | self.about) + "\n"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             with os.fdopen(os.open(self.folder / name, flags, 0o600), "wb", buffering=0) as file:
-                file.write(first.encode() + lines)
+                _write_all(file, first.encode() + lines)
             self.path = self.folder / name
             return
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as file:
-            file.write(lines)
+            _write_all(file, lines)
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """Write all bytes without a buffer; a disk that fills up raises `OSError`."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +148,9 @@ def _event(line: bytes) -> Event | None:
         event = json.loads(line)
     except ValueError:
         return None
-    return event if isinstance(event, dict) else None
+    if not isinstance(event, dict):
+        return None
+    return None if any(kind in event and not needed <= event.keys() for kind, needed in _NEEDED.items()) else event
 
 
 def list_runs(folder: Path) -> Iterator[Run | AssetError]:
@@ -158,7 +175,9 @@ def find_run(folder: Path, name: str) -> Run:
             raise AssetError(folder, "holds no trail yet", advice="explore first; a trail begins with the second query")
         return latest
     paths = sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
-    found = [path for path in paths if path.stem == name] or [path for path in paths if path.stem.startswith(name)]
+    found = [path for path in paths if path.stem == name] or [
+        path for path in paths if name and path.stem.startswith(name)
+    ]
     if len(found) != 1:
         many = f"{len(found)} trails have names that begin with {name!r}" if found else f"no trail is named {name!r}"
         raise AssetError(folder, many, advice="choose one of those that `infersent-tui trail list` prints")

@@ -251,6 +251,15 @@ def test_export_writes_the_corpus_as_embedding_atlas_reads_it(run, files):
     assert "neighbors" not in pd.read_parquet(path)
 
 
+def test_no_output_replaces_a_file_that_is_read(run, files):
+    captions = files.folder / "lines.jsonl"
+    captions.write_text("".join(json.dumps({"caption": text}) + "\n" for text in demo_texts(60)))
+    before = captions.read_bytes()
+    flags = ["--model", files.weights, "--vectors", files.vectors, "--cache-dir", files.cache, "--model-version", 2]
+    assert refused(run("search", "dog", "-o", captions, "--captions", captions, *flags), "is a file that is read")
+    assert captions.read_bytes() == before
+
+
 def test_export_refuses_other_files(run, files):
     assert refused(run("export", "-o", files.folder / "corpus.csv", *files.flags), "expected: a .parquet file")
     assert refused(run("export", "-o", files.folder / "no" / "x.parquet", *files.flags), "expected: a .parquet file")

@@ -53,7 +53,7 @@ class Keys(RuleBasedStateMachine):
     def look_elsewhere_and_press(self, opening: str, keys: list[str]) -> None:
         if not self.model.in_box:
             self.post(opening)
-            if opening != "c":  # the comparison does not open before the methods are there
+            if opening in "?t":  # the other screens open only when there are methods, or hits
                 self.app.post_message(Paste("lost"))
             self.post("escape")
         self.press(keys)

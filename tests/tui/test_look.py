@@ -157,10 +157,26 @@ async def test_v_unfolds_the_reasons_below_a_list_and_folds_them_beside_one(file
         assert len([text for text in screen(app) if " ━" in text or "╸" in text]) >= 6, "hits are still there"
         await pilot.resize_terminal(120, 36)
         await pilot.pause(0.1)
-        assert not any("importance of its words" in text for text in screen(app)), "the opposite of what fits"
+        assert any("importance of its words" in text for text in screen(app)), "what fits another window"
         await pilot.press("v")
         await pilot.pause(0.1)
-        assert any("importance of its words" in text for text in screen(app))
+        assert not any("importance of its words" in text for text in screen(app))
+
+
+@pytest.mark.parametrize("key", ["", "v"])
+async def test_the_cursor_stays_on_the_screen_when_the_list_gets_shorter(files, key):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await settle(pilot)
+        await pilot.press(*["j"] * 12)
+        if key:
+            await pilot.press(key)
+        else:
+            await pilot.resize_terminal(60, 15)
+        await pilot.pause(0.2)
+        hits = app.explore.hit_list
+        assert 0 <= hits.cursor - hits.scroll_offset.y < hits.scrollable_content_region.height
 
 
 async def test_the_title_of_the_query_says_how_far_one_has_walked(files):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from test_app import ask, compared, make_app, notices, ready, settle, until, with_methods
+from textual.events import Paste
 
 from core.assets import AssetError
 from tui.exports import check_target, write_rows
@@ -155,6 +156,32 @@ async def test_a_target_that_cannot_be_written_is_asked_for_again(files, home):
         await pilot.press("j", "s", "o", "n", "l", "enter")
         await until(pilot, lambda: "rows" in notices(app), what="the notice")
         assert len(Path("hits.jsonl").read_text().splitlines()) >= 100
+
+
+@pytest.mark.parametrize("name", ["~nosuchperson/x.csv", "x" * 300 + ".csv", "no/such/folder.csv"])
+async def test_no_name_of_a_file_ends_the_program(files, home, name):
+    app = make_app(files)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("e", "ctrl+u")
+        app.post_message(Paste(name))
+        await pilot.press("enter")
+        await until(pilot, lambda: notices(app), what="a notice")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen), what="the question again")
+
+
+async def test_the_file_that_is_read_is_never_replaced(files, home):
+    before = files.captions.read_bytes()
+    other = files.captions.with_suffix(".csv")
+    other.symlink_to(files.captions)
+    app = make_app(files)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("e", "ctrl+u")
+        app.post_message(Paste(str(other)))
+        await pilot.press("enter")
+        await until(pilot, lambda: "is a file that is read" in notices(app), what="the notice")
+    assert files.captions.read_bytes() == before
 
 
 async def test_the_trail_and_a_comparison_are_exported_from_their_screens(files, home):

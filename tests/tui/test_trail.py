@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_what_is_written_is_read_again(tmp_path):
 def test_a_look_at_one_caption_leaves_no_file_and_a_bookmark_does(tmp_path):
     writer = TrailWriter(tmp_path / "trails")
     writer.write(visit(0, "a dog"))
-    writer.write({"answer": 0, "hits": []})
+    writer.write({"answer": 0, "level": None, "step": None, "drift": None, "hits": []})
     assert not (tmp_path / "trails").exists()
     writer.write({"bookmark": 3, "text": "a cat", "note": ""})
     assert [next(iter(event.keys() - {"time"})) for event in read_run(writer.path).events if "visit" in event]
@@ -68,7 +69,7 @@ from pathlib import Path
 from tui.trail import TrailWriter
 writer = TrailWriter(Path({str(tmp_path)!r}))
 for number in range(3):
-    writer.write({{"visit": number, "text": "a dog"}})
+    writer.write({{"visit": number, "from": None, "how": "typed", "text": "a dog", "row": None}})
 os.kill(os.getpid(), 9)
 """
     subprocess.run([sys.executable, "-c", script], check=False)
@@ -309,12 +310,13 @@ async def test_a_run_over_other_captions_finds_those_that_both_have(files, tmp_p
 
 
 async def test_a_damaged_run_is_named_and_the_exploration_begins_anew(files, tmp_path):
-    run = write_run(tmp_path, visit(0, "a"), {"visit": 1})
+    run = write_run(tmp_path, visit(0, "a"), visit(1, "b") | {"text": 5})
     app = explorer(files, tmp_path, resume=run.name)
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(pilot)
-        assert run.name in notices(app)
+        assert f"{run.name}.jsonl is damaged" in notices(app)
         assert app.explore.hit_list.has_focus
+        assert len(app.explore.session.visits) == 1
 
 
 async def test_a_trail_that_cannot_be_written_is_a_notice(files, tmp_path):
@@ -366,3 +368,130 @@ def test_runs_are_listed_shown_and_deleted(tmp_path):
     assert not run.path.exists()
     missing = run_trail(tmp_path, "show")
     assert (missing.returncode, "no trail yet" in missing.stderr) == (2, True)
+
+
+async def test_a_text_submitted_while_loading_is_kept_in_its_place(files, tmp_path):
+    run = write_run(tmp_path, visit(0, "a dog"), visit(1, "a cat", before=0))
+    app = explorer(files, tmp_path, resume=run.name)
+    open_corpus, gate = app._loader._open_corpus, threading.Event()
+    app._loader._open_corpus = lambda: gate.wait(10) and open_corpus()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await type_text(pilot, "a kite")
+        await pilot.press("enter")
+        gate.set()
+        await ready(pilot)
+        await settle(pilot)
+        assert [each.text for each in app.explore.session.path] == ["a dog", "a cat", "a kite"]
+        assert app.explore.session.here.text == app.explore.view.answer.query.text == "a kite"
+    run.path.unlink()
+    (later,) = list_runs(tmp_path)
+    assert [event["visit"] for event in later.those("visit")] == [0, 1, 2]
+    assert {event["answer"] for event in later.those("answer")} == {2}
+
+
+async def test_visits_keep_their_numbers_and_distances_when_they_are_resumed(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        step = app.explore.session.here.step
+    (run,) = list_runs(tmp_path)
+    lines = run.path.read_text().splitlines()
+    first = next(line for line in lines if '"visit": 0' in line)
+    earlier = tmp_path / "20200101-000000-1.jsonl"
+    earlier.write_text("\n".join("{broken" if line == first else line for line in lines) + "\n")
+    run.path.unlink()
+    app = explorer(files, tmp_path, resume="2020")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await settle(pilot)
+        assert [each.number for each in app.explore.session.visits] == [1, 2]
+        assert app.explore.session.here.step == pytest.approx(step, abs=1e-3)
+        await pilot.press("r")
+        await settle(pilot)
+    later = next(list_runs(tmp_path))
+    assert [event["visit"] for event in later.those("visit")] == [1, 2, 3]
+
+
+def test_after_the_file_is_made_everything_is_written_at_once(tmp_path):
+    writer = TrailWriter(tmp_path)
+    writer.write(visit(0, "a"))
+    writer.write({"bookmark": 1, "text": "a cat", "note": ""})
+    writer.write({"unbookmark": 1, "text": "a cat"})
+    assert len(read_run(writer.path).events) == 3
+
+
+def test_a_bookmark_that_is_taken_away_after_resuming_stays_away(tmp_path):
+    run = write_run(tmp_path, visit(0, "a"), {"bookmark": 1, "text": "a cat", "note": ""})
+    run.path.rename(run.path.with_stem("20200101-000000-1"))
+    writer = TrailWriter(tmp_path)
+    writer.resume(run)
+    writer.write({"unbookmark": 1, "text": "a cat"})
+    session = Session()
+    session.restore(read_run(writer.path).events, lambda row, text: row)
+    assert session.bookmarks == {}
+
+
+def test_only_files_among_the_trails_are_deleted(tmp_path):
+    folder = tmp_path / "infersent-tui" / "trails"
+    run = write_run(folder, visit(0, "a"), visit(1, "b"))
+    other = tmp_path / "other.jsonl"
+    other.write_text("mine")
+    for name in (str(tmp_path / "other"), "../../other", ""):
+        assert run_trail(tmp_path, "delete", "-y", name).returncode == 2
+    assert other.exists()
+    assert run.path.exists()
+
+
+def test_an_event_that_lacks_a_part_is_left_out(tmp_path):
+    run = write_run(tmp_path, visit(0, "a"), {"visit": 1}, visit(2, "b"), {"answer": 0}, {"bookmark": 3})
+    assert [event["visit"] for event in run.those("visit")] == [0, 2]
+    assert run.broken == 3
+
+
+async def test_a_followed_hit_of_a_typed_text_was_followed_from_that_text(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await type_text(pilot, "a dog near a window")
+        await settle(pilot)
+        await pilot.click(app.explore.hit_list, offset=(20, 3))
+        await pilot.click(app.explore.hit_list, offset=(20, 3), times=2)
+        await settle(pilot)
+        typed, followed = app.explore.session.visits[-2:]
+        assert (typed.text, typed.how, followed.how) == ("a dog near a window", "typed", "followed")
+        assert followed.came_from is typed
+        assert followed.step is not None
+
+
+async def test_keys_of_the_main_screen_do_nothing_behind_another(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        visits = len(app.explore.session.visits)
+        await pilot.press("t", "slash", "i", "ctrl+r", "alt+left", "escape")
+        assert app.screen is app.explore
+        assert app.explore.hit_list.has_focus
+        await pilot.press("slash")
+        app.explore.action_bookmark()
+        await pilot.pause()
+        await pilot.press("o", "k", "ctrl+r", "enter")
+        assert app.screen is app.explore
+        assert list(app.explore.session.bookmarks.values()) == ["ok"]
+        assert len(app.explore.session.visits) == visits
+
+
+async def test_returning_by_the_trail_keeps_the_place_of_the_cursor(files, tmp_path):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        await pilot.press("j", "j", "j", "t", "k", "enter")
+        await settle(pilot)
+        await pilot.press("t", "j", "enter")
+        await settle(pilot)
+        assert app.explore.hit_list.cursor == 4

@@ -10,6 +10,7 @@ import click
 
 from core.assets import AssetError
 from tui.documents import corpus_document
+from tui.exports import refuse_to_replace, write_corpus
 from tui.options import Options, as_json, asset_options, captions_file, quiet
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
@@ -123,13 +124,13 @@ def export(context: click.Context, file: Path | None, output: Path, neighbors: i
     options = Options.of(context, file=file)
     if output.suffix.lower() != ".parquet" or output.is_dir() or not output.parent.is_dir():
         raise AssetError(output, "cannot be written", expected="a .parquet file in a folder that exists")
+    refuse_to_replace(output, options.find_assets())
     opened = run_steps(options.open_corpus(), quiet=quiet)
     print_notes(opened, quiet=quiet)
 
     from core.ranking.graph import nearest_of_all
     from core.ranking.projection import principal_plane, project
     from core.store.whole import whole_file
-    from tui.exports import write_corpus
 
     matrix = opened.matrix
     plane = principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())

@@ -81,11 +81,20 @@ def explore(options: Options) -> None:
 
 
 def _captions_of(run: Run) -> Path | None:
-    """Return the captions that a run explored; None for the bundled ones, and where they are gone."""
-    from core.assets import DEMO_DIR
+    """Return the captions that a run explored; None for the bundled ones.
+
+    Raises:
+        AssetError: They are gone.
+    """
+    from core.assets import DEMO_DIR, AssetError
 
     path = Path(str(run.about.get("captions", "")))
-    return path if path.is_file() and path.parent != DEMO_DIR else None
+    if path.parent == DEMO_DIR:
+        return None
+    if not path.is_file():
+        found = f"is gone; run {run.name} explored it"
+        raise AssetError(path, found, advice="name the captions to go on with: --captions FILE")
+    return path
 
 
 def _exit_immediately(code: int) -> NoReturn:

@@ -18,7 +18,7 @@ from tui.documents import (
     print_comparison,
     print_plain,
 )
-from tui.exports import check_target, write_rows
+from tui.exports import check_target, refuse_to_replace, write_rows
 from tui.options import Options, as_json, asset_options, quiet
 from tui.pace import print_message, print_notes, run_steps
 
@@ -63,6 +63,7 @@ def search(
     )
     if output is not None:
         output = check_target(output)
+        refuse_to_replace(output, Options.of(context).find_assets())
     options = Options.of(context)
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")

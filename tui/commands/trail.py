@@ -85,8 +85,8 @@ def trail_delete(runs: tuple[str, ...], every: bool, yes: bool) -> None:
 
 def _path_of(run: str) -> Path:
     """Return the file of a run, also of one that cannot be read."""
-    path = default_folder() / f"{run}.jsonl"
-    return path if path.is_file() else find_run(default_folder(), run).path
+    named = [path for path in default_folder().glob("*.jsonl") if path.stem == run]
+    return named[0] if named else find_run(default_folder(), run).path
 
 
 def _bookmarks(run: Run) -> dict[str, str]:

@@ -53,6 +53,7 @@ class AnswerView(Container):
         self.answer: Answer | None = None
         self.notes: Mapping[int, str] = {}
         """Notes of the bookmarked captions, by row."""
+        self._fits: bool | None = None  # whether whole panels fit the window
         self._captions: Captions | None = None
         self._calibration: Calibration | None = None
 
@@ -133,7 +134,11 @@ class AnswerView(Container):
     def _fit_panels(self) -> None:
         width, height = self.screen.size
         wide = width >= WIDE_CELLS
-        whole = (wide or height >= _TALL_CELLS) != self.is_swapped
+        fits = wide or height >= _TALL_CELLS
+        if fits != self._fits:  # another window: begin with what fits it
+            self._fits = fits
+            self.set_reactive(AnswerView.is_swapped, False)
+        whole = fits != self.is_swapped
         self.set_class(whole and wide, "-beside")
         self.set_class(whole and not wide, "-below")
         self.set_class(not whole, "-folded")

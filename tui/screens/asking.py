@@ -103,11 +103,16 @@ class AskingScreen(Screen[None]):
         if here is not None and visible(here.text) == text:
             self.session.is_typing = False  # the trail already ends with this text
         elif text.strip():
-            self.go(Visit(text, None))
+            visit, answer = Visit(text, None), self.view.answer
+            if answer is not None and answer.query.text == text:
+                visit.embedding = answer.query.embedding
+            self.go(visit)
 
     @on(HitList.Followed)
     def follow(self, message: HitList.Followed) -> None:
         """Make the chosen hit the query, unless it was chosen just before."""
+        if self.session.is_typing:
+            self.submit()
         if self.session.here is None or self.session.here.row != message.row or self.session.is_typing:
             self.go_to_caption(message.row)
 

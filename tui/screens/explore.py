@@ -14,6 +14,7 @@ from textual.widgets import Footer, Static
 
 from core.assets import AssetError
 from tui import messages
+from tui.exports import resolved
 from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.answer_view import WIDE_CELLS
@@ -84,11 +85,10 @@ class ExploreScreen(TakingScreen):
         self.asker.start(explorer)
         if self.focused is not self.search_box or not self.search_box.value:
             self.set_focus(self.hit_list)
-        try:
-            self.begin_trail(explorer)
-        except AssetError as error:
-            self.show_problems([one_line(str(error))])
+        early = self.begin_trail(explorer)
         self.mark_bookmarks()
+        for visit in early:
+            self.go(visit)
         if self.search_box.value.strip():
             return
         if self.session.here is None:
@@ -111,14 +111,24 @@ class ExploreScreen(TakingScreen):
 
     def action_open_again(self) -> None:
         """Open the files again, which may have been mended meanwhile."""
-        self.post_message(messages.OpeningWanted(None))
+        self._want_opening(None)
+
+    def _want_opening(self, captions: Path | None) -> None:
+        self.show_loading()  # so that a second key of a burst wants nothing more
+        self.post_message(messages.OpeningWanted(captions))
 
     def action_open_other(self) -> None:
         """Ask for another file of captions and open it."""
 
         def open_file(name: str | None) -> None:
-            if name:
-                self.post_message(messages.OpeningWanted(Path(name).expanduser()))
+            if not name:
+                return
+            try:
+                path = resolved(Path(name))
+            except AssetError as error:
+                self.show_error(error)
+            else:
+                self._want_opening(path)
 
         hint = "captions.json, or a caption a line"
         self.app.push_screen(PromptScreen("open captions", "Which file of captions?", hint=hint), open_file)

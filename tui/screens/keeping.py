@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from core.assets import AssetError
 from tui.lines import bookmark_line, visit_line
 from tui.screens.asking import AskingScreen
 from tui.screens.pick import Picked, PickScreen
 from tui.screens.prompt import PromptScreen
-from tui.session import Visit
+from tui.session import Session, Visit
 from tui.trail import Run, TrailWriter
 
 if TYPE_CHECKING:
@@ -38,25 +37,42 @@ class KeepingScreen(AskingScreen):
         super().__init__(id=id)
         self._trail, self._resumed = trail, resumed
 
-    def begin_trail(self, explorer: Explorer) -> None:
-        """Begin to keep what is asked, after what an earlier run kept."""
+    def begin_trail(self, explorer: Explorer) -> list[Visit]:
+        """Begin to keep what is asked, after what an earlier run kept.
+
+        Returns:
+            The visits that were made while the corpus was opened; they have to be made again.
+        """
         opened = explorer.opened
-        captions = opened.captions
         self._trail.about = {
-            "captions": str(opened.setup.assets.captions),
+            "captions": str(opened.setup.assets.captions.resolve()),
             "model": opened.setup.model_name,
-            "count": len(captions),
+            "count": len(opened.captions),
             "corpus": opened.matrix.folder.name,
         }
+        early, self.session.visits, self.session.here = self.session.visits, [], None
         if self._resumed is not None:
-            try:
-                self.session.restore(self._resumed.events, _Rows(captions).find)
-            except (LookupError, TypeError) as error:
-                found = f"is damaged ({error!r})"
-                raise AssetError(self._resumed.path, found, advice="begin without --resume") from error
-            self._trail.resume(self._resumed)
+            self._resume(self._resumed, explorer)
         self.session.keep = self._keep
         self.view.notes = self.session.bookmarks
+        return early
+
+    def _resume(self, run: Run, explorer: Explorer) -> None:
+        """Take over an earlier run; say what of it these captions lack, or that it is damaged."""
+        before, rows = Session(), _Rows(explorer.opened.captions)
+        try:
+            before.restore(run.events, rows.find)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            self.show_problems([f"{run.path} is damaged, so that nothing of it was taken over ({error!r})"])
+            return
+        for visit in before.visits:
+            if visit.row is not None:
+                visit.embedding = explorer.opened.matrix.rows[visit.row]
+        self.session.visits, self.session.here = before.visits, before.here
+        self.session.bookmarks = before.bookmarks
+        self._trail.resume(run)
+        if rows.missing:
+            self.show_problems([f"{len(rows.missing)} captions of {run.name} are not among these captions"])
 
     def _keep(self, event: dict[str, object]) -> None:
         self._trail.write(event)
@@ -83,14 +99,15 @@ class KeepingScreen(AskingScreen):
             if picked is not None and picked.key == "e":
                 self.export_trail()
             elif picked is not None:
-                self.ask_visit(self.session.return_to(tree[picked.line][0]))
+                visit = tree[picked.line][0]
+                self.ask_visit(self.session.return_to(visit, cursor=self.hit_list.place or 0))
 
         what = f" {len(tree)} queries: step, distance from the start, query"
         title = Content.assemble("trail", (what, "not bold dim"))
         self.app.push_screen(PickScreen(title, lines, at=here, keys={"e": "export"}), go)
 
     def action_bookmark(self) -> None:
-        """Mark the caption under the cursor, with a note; or change the note, or take the mark away."""
+        """Mark the caption under the cursor, with a note; or change the note."""
         row, explorer = self.hit_list.row, self.explorer
         if row is None or explorer is None:
             return
@@ -125,7 +142,7 @@ class KeepingScreen(AskingScreen):
                 if self.session.bookmarks:
                     self.action_show_bookmarks()
             else:
-                self.go(Visit(texts[row], row, "random"))
+                self.go(Visit(texts[row], row, "bookmark"))
 
         title = Content.assemble("bookmarks", (f" {len(marked)}", "not bold dim"))
         self.app.push_screen(PickScreen(title, lines, keys={"d": "take away"}), act)
@@ -133,6 +150,7 @@ class KeepingScreen(AskingScreen):
     def mark_bookmarks(self) -> None:
         """Mark the bookmarked captions in the list."""
         self.hit_list.bookmarked = frozenset(self.session.bookmarks)
+        self.view.show_caption()
 
 
 class _Rows:
@@ -141,6 +159,8 @@ class _Rows:
     def __init__(self, captions: Captions) -> None:
         self._texts = captions.texts
         self._rows: dict[str, int] | None = None
+        self.missing: set[str] = set()
+        """Captions that were not found."""
 
     def find(self, row: int | None, text: str) -> int | None:
         """Return the row of a caption by its former row and its text; None for typed text and where it is missing."""
@@ -148,4 +168,6 @@ class _Rows:
             return row
         if self._rows is None:
             self._rows = {text: row for row, text in enumerate(self._texts)}
+        if text not in self._rows:
+            self.missing.add(text)
         return self._rows.get(text)

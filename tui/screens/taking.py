@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 
 from core.assets import AssetError
 from tui.documents import comparison_rows, hit_documents, visit_documents
-from tui.exports import ENDINGS, check_target, write_rows
+from tui.exports import ENDINGS, check_target, refuse_to_replace, write_rows
 from tui.screens.keeping import KeepingScreen
 from tui.screens.prompt import PromptScreen
 from tui.text import one_line, visible
@@ -59,7 +59,9 @@ class TakingScreen(KeepingScreen):
         path = data_folder() / "copied.txt"
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", errors="replace") as file:
+            file_number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(file_number, "w", encoding="utf-8", errors="replace") as file:
+                os.fchmod(file.fileno(), 0o600)
                 file.write(text)
         except OSError as error:
             self.notify(f"copied {what} to the terminal's clipboard; not to {path}: {error.strerror}", markup=False)
@@ -101,6 +103,8 @@ class TakingScreen(KeepingScreen):
             return
         try:
             path = check_target(Path(name))
+            if self.explorer is not None:
+                refuse_to_replace(path, self.explorer.opened.setup.assets)
         except AssetError as error:
             self.notify(one_line(str(error)), severity="warning", markup=False)
             self.export(rows, what, name)
@@ -126,8 +130,9 @@ class TakingScreen(KeepingScreen):
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file in the current folder."""
-        path = Path(f"infersent-tui-{datetime.now():%Y%m%d-%H%M%S}.svg").absolute()
+        path = Path(f"infersent-tui-{datetime.now():%Y%m%d-%H%M%S}.svg")
         try:
+            path = path.absolute()
             path.write_text(self.app.export_screenshot(), encoding="utf-8")
         except OSError as error:
             self.notify(f"{path}: {error.strerror}", severity="warning", markup=False)

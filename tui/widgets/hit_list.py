@@ -283,6 +283,11 @@ class HitList(ScrollView, can_focus=True):
         self.scroll_to_region(region, animate=False, force=True)
 
     @on(Resize)
+    def keep_cursor_visible(self) -> None:
+        """Scroll to the cursor, which a smaller window would hide."""
+        self._measure()
+        self._scroll_to_cursor()
+
     def _measure(self) -> None:
         """Count the lines, and the hits that are nearer than random captions."""
         self._relevant, within = None, self.relevant_within
