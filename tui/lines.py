@@ -47,10 +47,10 @@ def query_title(session: Session, understood: str) -> Content:
 
     `understood` says what was understood of the captions file; it stands there for the opening caption.
     """
-    rest = ""
     if session.is_typing or session.here is None:
-        rest = ""
-    elif session.here.how == "followed":
+        return _title("query", "")
+    rest = ""
+    if session.here.how == "followed":
         walk, drift = session.walk, session.here.drift
         away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text)}”"
         rest = f"step {len(walk) - 1}{away}"

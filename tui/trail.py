@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 from core.assets import AssetError
 
@@ -80,25 +80,16 @@ class TrailWriter:
         self._waiting, self._visits = list(run.events), 1
 
     def _append(self, lines: bytes) -> None:
-        if self.path is None:
+        path, flags = self.path, os.O_WRONLY | os.O_APPEND
+        if path is None:
             assert self.folder is not None
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.jsonl"
-            first = json.dumps({"format": FORMAT} | self.about) + "\n"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with os.fdopen(os.open(self.folder / name, flags, 0o600), "wb", buffering=0) as file:
-                _write_all(file, first.encode() + lines)
-            self.path = self.folder / name
-            return
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as file:
-            _write_all(file, lines)
-
-
-def _write_all(file: BinaryIO, content: bytes) -> None:
-    """Write all bytes without a buffer; a disk that fills up raises `OSError`."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[file.write(rest) :]
+            path = self.folder / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.jsonl"
+            flags |= os.O_CREAT | os.O_EXCL
+            lines = (json.dumps({"format": FORMAT} | self.about) + "\n").encode() + lines
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            file.write(lines)
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)

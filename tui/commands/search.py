@@ -57,14 +57,13 @@ def search(
     TEXT can be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict uses
     the calibration, if there is one; `calibrate` makes it, and so does the explorer in the background.
     """
-    from_stdin = text == ("-",)
+    options, from_stdin = Options.of(context), text == ("-",)
     _refuse_contradictions(
         method, within, [as_json, jsonl, plain, output is not None], many_json=from_stdin and as_json
     )
     if output is not None:
         output = check_target(output)
-        refuse_to_replace(output, Options.of(context).find_assets())
-    options = Options.of(context)
+        refuse_to_replace(output, options.find_assets())
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
     opened = run_steps(options.open_corpus("calibration"), quiet=quiet)

@@ -22,6 +22,9 @@ from tui.widgets.verdict_pane import VerdictPane
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from core.answers import Answer
     from core.corpus.captions import Captions
     from core.opening import Opened
@@ -112,15 +115,22 @@ class AnswerView(Container):
         if self._captions is None or row is None or value is None or hits.ranking is None or answer is None:
             pane.caption = pane.about = pane.nearness = ""
             return
-        closer, calibration = None, self._calibration
-        if calibration is not None and answer.relevant_within is not None:
-            closer = float(calibration.closer_than(value, answer.query.known))
+        closer, calibration = self.closer_than(value), self._calibration
         is_hub = calibration is not None and row in calibration.hub_set
         pane.caption, pane.about = (
             self._captions.texts[row],
             about_caption(self._captions, row, is_hub=is_hub, note=self.notes.get(row)),
         )
-        pane.nearness = nearness(value, is_score=hits.ranking.scores is not None, closer=closer)
+        pane.nearness = nearness(
+            value, is_score=hits.ranking.scores is not None, closer=None if closer is None else float(closer)
+        )
+
+    def closer_than(self, distances: NDArray[np.floating] | float) -> NDArray[np.float64] | None:
+        """Return the share of random captions that are farther than each distance; same shape, None if not measured."""
+        answer, calibration = self.answer, self._calibration
+        if answer is None or calibration is None or answer.relevant_within is None:
+            return None
+        return calibration.closer_than(distances, answer.query.known)
 
     def watch_is_swapped(self) -> None:
         """Show whole panels, or a line of each."""

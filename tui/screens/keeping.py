@@ -142,7 +142,7 @@ class KeepingScreen(AskingScreen):
                 if self.session.bookmarks:
                     self.action_show_bookmarks()
             else:
-                self.go(Visit(texts[row], row, "bookmark"))
+                self.go_to_caption(row, "bookmark")
 
         title = Content.assemble("bookmarks", (f" {len(marked)}", "not bold dim"))
         self.app.push_screen(PickScreen(title, lines, keys={"d": "take away"}), act)

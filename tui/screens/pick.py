@@ -35,10 +35,10 @@ class PickScreen(ModalScreen[Picked | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close"),
-        Binding("j", "move('down')", show=False),
-        Binding("k", "move('up')", show=False),
-        Binding("g", "move('first')", show=False),
-        Binding("G", "move('last')", show=False),
+        Binding("j", "focused.cursor_down", show=False),
+        Binding("k", "focused.cursor_up", show=False),
+        Binding("g", "focused.first", show=False),
+        Binding("G", "focused.last", show=False),
         Binding("d", "pick('d')", show=False),
         Binding("e", "pick('e')", show=False),
     ]
@@ -62,16 +62,6 @@ class PickScreen(ModalScreen[Picked | None]):
         """Focus the list, with the cursor at its line."""
         self.lines.highlighted = self._at
         self.set_focus(self.lines)
-
-    def action_move(self, where: str) -> None:
-        """Move the cursor as the list's own keys do."""
-        actions = {
-            "down": self.lines.action_cursor_down,
-            "up": self.lines.action_cursor_up,
-            "first": self.lines.action_first,
-            "last": self.lines.action_last,
-        }
-        actions[where]()
 
     def action_pick(self, key: str) -> None:
         """Pick the line under the cursor with another key than enter."""

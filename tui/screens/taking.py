@@ -73,10 +73,7 @@ class TakingScreen(KeepingScreen):
         answer, ranking, explorer = self.view.answer, self.hit_list.ranking, self.explorer
         if answer is None or ranking is None or explorer is None or not len(ranking):
             return
-        calibration = explorer.opened.calibration
-        closer = None
-        if calibration is not None and answer.relevant_within is not None:
-            closer = calibration.closer_than(ranking.distances, answer.query.known)
+        closer = self.view.closer_than(ranking.distances)
         rows = partial(hit_documents, explorer.opened.captions, ranking, closer)
         self.export(rows, f"{len(ranking):,} hits of “{answer.query.text}”", "hits.csv")
 

@@ -63,7 +63,7 @@ class HitList(ScrollView, can_focus=True):
     ranking: reactive[Ranking | None] = reactive(None)
     by_image: reactive[bool] = reactive(False)
     """Whether each image is shown once; without effect if the captions have no images."""
-    cursor: reactive[int] = reactive(0)
+    cursor: reactive[int] = reactive(0, repaint=False)  # only the lines that it leaves and enters
     query_row: reactive[int | None] = reactive(None)
     """The caption that is the query; None for typed text."""
     visited: reactive[Collection[int]] = reactive(frozenset())
@@ -143,11 +143,9 @@ class HitList(ScrollView, can_focus=True):
 
     def watch_cursor(self, before: int, now: int) -> None:
         """Scroll to the cursor and report its move."""
-        top = self.scroll_offset.y
         self._scroll_to_cursor()
-        if self.scroll_offset.y == top:
-            for hit in (before, now):
-                self.refresh_line(self._line_of(hit))
+        for hit in (before, now):
+            self.refresh_line(self._line_of(hit))
         self.post_message(self.CursorMoved(self.row))
 
     def go(self, hit: int) -> None:
