@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any, TypeAlias
 
 from core.assets import AssetError
@@ -80,16 +81,16 @@ class TrailWriter:
         self._waiting, self._visits = list(run.events), 1
 
     def _append(self, lines: bytes) -> None:
-        path, flags = self.path, os.O_WRONLY | os.O_APPEND
-        if path is None:
+        if self.path is None:
             assert self.folder is not None
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.folder / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.jsonl"
-            flags |= os.O_CREAT | os.O_EXCL
+            # A name that no other run has, in a file that only its owner reads.
+            made, name = mkstemp(prefix=f"{datetime.now():%Y%m%d-%H%M%S}-", suffix=".jsonl", dir=self.folder)
+            os.close(made)
+            self.path = Path(name)
             lines = (json.dumps({"format": FORMAT} | self.about) + "\n").encode() + lines
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb") as file:  # not made anew if it is deleted
             file.write(lines)
-        self.path = path
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,12 @@ def test_a_look_at_one_caption_leaves_no_file_and_a_bookmark_does(tmp_path):
     assert len(read_run(writer.path).events) == 3
 
 
+def test_runs_that_begin_together_have_files_of_their_own(tmp_path):
+    runs = [write_run(tmp_path, visit(0, f"a{number}"), visit(1, "b")) for number in range(5)]
+    assert [run.those("visit")[0]["text"] for run in runs] == [f"a{number}" for number in range(5)]
+    assert len({run.path for run in runs}) == len(list(list_runs(tmp_path))) == 5
+
+
 def test_only_its_owner_reads_a_trail(tmp_path):
     run = write_run(tmp_path / "trails", visit(0, "a"), visit(1, "b"))
     assert stat.S_IMODE(run.path.stat().st_mode) == 0o600
