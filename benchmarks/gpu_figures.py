@@ -21,9 +21,10 @@ from benchmarks.stages import sampled
 from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder
 from core.explorer import Explorer
-from core.opening import Opened, Setup, locate, open_, open_text_encoder
+from core.opening import Opened, locate, open_, open_text_encoder
 from core.ranking.ranking import LEADING
 from core.ranking.search import MatrixSearcher
+from core.setup import Setup
 from core.store.progress import finish
 
 _TEXTS = ("a man in a suit waits for the train with a red suitcase", "two dogs play with a ball on the beach")

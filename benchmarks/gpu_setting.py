@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks.material import HIDDEN, SUBSET, full_size_files
 from core.assets import DEMO_DIR, Assets
 from core.explorer import Explorer
-from core.opening import Setup, open_
+from core.opening import open_
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 

@@ -19,9 +19,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from benchmarks.material import DATA, temporary_folder
 from core.assets import DEMO_DIR, Assets
 from core.corpus.images import Images
-from core.opening import Setup, open_
+from core.opening import open_
 from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.trust.probes import KINDS

@@ -25,12 +25,12 @@ class Explanation:
 
     row: int
     """Row of the explained caption."""
-    tokens: tuple[Token, ...]
-    """Tokens without the sentence marks."""
-    marks_importance: float
+    tokens: tuple[Token, ...] = ()
+    """Tokens without the sentence marks; none without an encoder."""
+    marks_importance: float = 0.0
     """Share of the features whose maximum falls on the two sentence marks, 0..1."""
-    agreement: Agreement | None
-    """Cosine split by pairs of words; None for sums and where the cosine is not clearly positive."""
+    agreement: Agreement | None = None
+    """Cosine split by pairs of words; None for sums, where the cosine is not clearly positive, without an encoder."""
 
 
 def _no_words(text: str) -> tuple[str, ...]:

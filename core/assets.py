@@ -68,21 +68,28 @@ class AssetError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The three files that determine every answer."""
+    """The files that determine every answer."""
 
-    weights: Path
-    """State dict of the encoder."""
-    vectors: Path
-    """Word vectors, a `.vec` text file that may be compressed."""
+    weights: Path | None
+    """State dict of the encoder; None where embeddings are given."""
+    vectors: Path | None
+    """Word vectors, a `.vec` text file that may be compressed; None where embeddings are given without."""
     captions: Path
     """Corpus; `-` is standard input."""
     version: int
     """InferSent version, 1 or 2."""
+    embeddings: Path | None = None
+    """Embeddings of the captions that the user gives, in place of an encoder's."""
+
+    @property
+    def files(self) -> list[Path]:
+        """The files in use."""
+        return [path for path in (self.weights, self.vectors, self.embeddings, self.captions) if path is not None]
 
     @property
     def is_demo_encoder(self) -> bool:
         """Whether the encoder is the bundled one."""
-        return self.weights.parent == DEMO_DIR
+        return self.weights is not None and self.weights.parent == DEMO_DIR
 
     @property
     def is_demo_captions(self) -> bool:
@@ -97,26 +104,36 @@ class Assets:
         weights: Path | None = None,
         vectors: Path | None = None,
         captions: Path | None = None,
+        embeddings: Path | None = None,
         version: int | None = None,
     ) -> Assets:
         """Choose the named files, else those in `data_dir`, else the bundled demo.
 
-        The weights and vectors of the demo are used only together.
+        The weights and vectors of the demo are used only together. Embeddings need neither.
 
         Args:
             data_dir: Folder that holds files under their official names, up to four levels deep.
             weights: State dict.
             vectors: Word vectors.
             captions: Corpus.
+            embeddings: Embeddings of the captions.
             version: InferSent version; None takes the first separate `1` or `2` in the name of the weights, else 2.
 
         Raises:
-            AssetError: A named file is missing, or only one of weights and vectors was found.
+            AssetError: A named file is missing, only one of weights and vectors was found, or weights are named beside
+                embeddings.
         """
-        for named in (weights, vectors, captions):
+        for named in (weights, vectors, captions, embeddings):
             if named is not None and str(named) != "-":
                 _check_file(named)
         found = _Folder(data_dir) if data_dir is not None else None
+        if embeddings is not None:
+            if weights is not None:
+                text, advice = "these embeddings are given, and also weights", "leave out --model, or --embeddings"
+                raise AssetError(embeddings, text, expected="one of the two", advice=advice)
+            if captions is None and found:
+                captions = found.first(*_CAPTIONS_NAMES)
+            return cls(None, vectors, captions or DEMO_DIR / "captions.json", version or 2, embeddings)
         if weights is None and found:
             weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
         if version is None:
@@ -133,15 +150,7 @@ class Assets:
                 expected="infersent2.pkl, crawl-300d-2M.vec, captions_val2014.json",
                 advice="name the files with --model, --vectors and --captions",
             )
-        if (weights is None) != (vectors is None):
-            given, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
-            option = {"vectors": "--vectors", "weights": "--model"}[missing]
-            raise AssetError(
-                weights or vectors or "",
-                f"these {given} are given without {missing}",
-                expected=f"{missing} for InferSent version {version}",
-                advice=f"name them with {option}; the official ones: {ADDRESSES[missing]}",
-            )
+        _check_pair(weights, vectors, version)
         if weights is None or vectors is None:
             if version == 1:
                 raise AssetError(
@@ -149,6 +158,19 @@ class Assets:
                 )
             weights, vectors = DEMO_DIR / "encoder.pkl", DEMO_DIR / "vectors.vec.gz"
         return cls(weights, vectors, captions or DEMO_DIR / "captions.json", version)
+
+
+def _check_pair(weights: Path | None, vectors: Path | None, version: int) -> None:
+    """Raise `AssetError` where only one of weights and vectors is there."""
+    if (weights is None) != (vectors is None):
+        given, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
+        option = {"vectors": "--vectors", "weights": "--model"}[missing]
+        raise AssetError(
+            weights or vectors or "",
+            f"these {given} are given without {missing}",
+            expected=f"{missing} for InferSent version {version}",
+            advice=f"name them with {option}; the official ones: {ADDRESSES[missing]}",
+        )
 
 
 def _check_file(path: Path) -> None:

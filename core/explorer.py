@@ -159,6 +159,8 @@ class Explorer:
         """
         opened, query = self.opened, answer.query
         vocabulary, ids = opened.text_encoder.vocabulary, opened.matrix.sentences[row]
+        if not opened.text_encoder.can_encode:
+            return Explanation(row)
         encoded = self.queries.encode(ids, cancelled=cancelled)
         agreement = None
         if query.embedding is not None and not query.terms:
@@ -218,7 +220,7 @@ class Explorer:
         if query.is_unfinished:
             return None
         if found is None:
-            return describe_no_sum(query) if query.terms else describe_nothing(query, method)
+            return describe_no_sum(query) if query.terms else describe_nothing(query, method, self.opened.lacks(method))
         if self.opened.judge is not None:
             return self.opened.judge.judge(query, found, method)
         return self._judge_unmeasured(query, found, method)
@@ -229,11 +231,11 @@ class Explorer:
         if opened.saved_calibration is not None:
             return None
         if method != "infersent":
-            return describe_unmeasured(method, measurable=opened.measurable)
+            return describe_unmeasured(method, why=opened.why_unmeasured)
         sentences, vocabulary = opened.matrix.sentences, opened.text_encoder.vocabulary
         hits, _ = first_hits(query, found, sentences)
         words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits.rows[:FIRST]]
-        return judge_by_rules(query, words, measurable=opened.measurable)
+        return judge_by_rules(query, words, why=opened.why_unmeasured)
 
     def _answer(
         self, query: Query, found: Found | None, method: Method, *, verdict: Verdict | None, timings: dict[str, float]

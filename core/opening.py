@@ -5,29 +5,30 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from core.assets import AssetError, Assets
+from core.assets import AssetError
 from core.corpus.captions import Captions
 from core.corpus.images import Images
-from core.corpus.table import ReadOptions
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vec_file import VecFile
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
 from core.corpus.vocabulary import Vocabulary
 from core.encoding.codes import RowCodes
-from core.encoding.encoder import SentenceEncoder
+from core.encoding.given import read_embeddings
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.encoding.text_encoder import TextEncoder
-from core.encoding.weights import choose_device, choose_dtype, first_names, read_weights
+from core.encoding.weights import first_names, read_weights
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
+from core.ranking.methods import Method
 from core.ranking.rankers import Rankers
 from core.ranking.search import MatrixSearcher
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Progress, Steps
 from core.store.whole import is_whole
@@ -43,70 +44,16 @@ calibration, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """The files and settings that determine every answer; `choose` resolves `auto`."""
-
-    assets: Assets
-    device: str = "cpu"
-    """`cpu`, `cuda` or `cuda:N`."""
-    dtype: str = "float32"
-    """Dtype in which captions are encoded, `float32` or `bfloat16`."""
-    vocab_size: int | None = None
-    """Number of leading words of the vector file that are used; None for all."""
-    reading: ReadOptions = field(default_factory=ReadOptions)
-    """What the user says about the captions file."""
-
-    @classmethod
-    def choose(
-        cls,
-        assets: Assets,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        vocab_size: int | None = None,
-        reading: ReadOptions | None = None,
-    ) -> Setup:
-        """Make a setup, with `auto` resolved to what the machine supports.
-
-        Raises:
-            AssetError: The device is not available.
-        """
-        device = choose_device(device)
-        dtype = choose_dtype(dtype, device)
-        return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, reading=reading or ReadOptions())
-
-    @property
-    def model_name(self) -> str:
-        """Display name of the encoder."""
-        return "demo encoder" if self.assets.is_demo_encoder else self.assets.weights.stem
-
-    def load_encoder(self, word_dim: int) -> SentenceEncoder:
-        """Load the sentence encoder for word vectors of width `word_dim`.
-
-        Raises:
-            AssetError: The weights cannot be used, or were trained with vectors of another width.
-        """
-        encoder = SentenceEncoder.load(self.assets.weights, device=self.device, dtype=self.dtype)
-        if word_dim != encoder.word_dim:
-            raise AssetError(
-                self.assets.vectors,
-                f"its vectors have {word_dim} numbers",
-                expected=f"{encoder.word_dim}, as {self.assets.weights} says",
-                advice="name the vectors that the weights were trained with: --vectors",
-            )
-        return encoder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """The captions, and the folders of the results computed from the files, which may not exist yet."""
 
     captions: Captions
     recipe: Recipe
     """Everything that determines the matrix."""
-    vec_file: VecFile
+    vec_file: VecFile | None
+    """The word vectors; None where embeddings are given without any."""
     vectors: Path
-    """Folder of the converted word vectors."""
+    """Folder of the converted word vectors, or of the words of the captions."""
     matrix: Path
     """Folder of the matrix."""
 
@@ -117,31 +64,41 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
     Raises:
         AssetError: A file cannot be read or used.
     """
-    assets = setup.assets
-    weights = yield from cache.sha256(assets.weights)
-    vectors, vec_file, folder = yield from _locate_vectors(setup, cache)
+    assets, vec_file = setup.assets, None
+    tokenizer = Tokenizer(assets.version).name
+    source = yield from cache.sha256(assets.embeddings or setup.encoder_files()[0])
+    if assets.vectors is not None:
+        vectors, vec_file, folder = yield from _locate_vectors(setup, assets.vectors, cache)
     yield Progress("reading captions", 0, 0, "")
     captions = Captions.read(assets.captions, options=setup.reading)
+    texts = Recipe.hash_texts(captions.texts)
+    if vec_file is None:
+        vectors = hashlib.sha256(f"{texts} {tokenizer}".encode()).hexdigest()
+        folder = _vectors_folder(vectors, cache)
     recipe = Recipe(
-        weights=weights,
+        weights=source,
         vectors=vectors,
-        texts=Recipe.hash_texts(captions.texts),
+        texts=texts,
         version=assets.version,
-        tokenizer=Tokenizer(assets.version).name,
+        tokenizer=tokenizer,
         vocab_size=setup.vocab_size or 0,
-        dtype=setup.dtype,
+        dtype=setup.dtype if assets.embeddings is None else "given",
     )
     matrix = cache.folder("matrix", recipe.key)
     return Places(captions=captions, recipe=recipe, vec_file=vec_file, vectors=folder, matrix=matrix)
 
 
-def _locate_vectors(setup: Setup, cache: Cache) -> Steps[tuple[str, VecFile, Path]]:
+def _locate_vectors(setup: Setup, path: Path, cache: Cache) -> Steps[tuple[str, VecFile, Path]]:
     """Return the SHA-256 of the vectors that fit the weights, their file and the folder of the converted ones."""
-    digest = yield from cache.sha256(setup.assets.vectors)
-    vec_file = VecFile.choose(setup.assets.vectors, lambda: read_weights(setup.assets.weights).word_dim)
+    digest = yield from cache.sha256(path)
+    vec_file = VecFile.choose(path, lambda: read_weights(setup.encoder_files()[0]).word_dim)
     if vec_file.member is not None:
         digest = hashlib.sha256(f"{digest} {vec_file.member}".encode()).hexdigest()
-    return digest, vec_file, cache.folder("vectors", f"{digest[:32]}-{VECTORS_FORMAT}")
+    return digest, vec_file, _vectors_folder(digest, cache)
+
+
+def _vectors_folder(digest: str, cache: Cache) -> Path:
+    return cache.folder("vectors", f"{digest[:32]}-{VECTORS_FORMAT}")
 
 
 def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
@@ -150,22 +107,26 @@ def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
     Raises:
         AssetError: The vectors cannot be used, or belong to another version of InferSent.
     """
+    _, vec_file, folder = yield from _locate_vectors(setup, setup.encoder_files()[1], cache)
+    vocabulary = yield from _open_vocabulary(setup, vec_file, folder)
+    return TextEncoder(vocabulary, lambda: setup.load_encoder(vocabulary.vectors.dim))
+
+
+def _open_vocabulary(setup: Setup, vec_file: VecFile, folder: Path) -> Steps[Vocabulary]:
     assets = setup.assets
-    _, vec_file, folder = yield from _locate_vectors(setup, cache)
     yield from WordVectors.convert(vec_file, folder)
     vectors = WordVectors(folder, vocab_size=setup.vocab_size)
     try:
-        vocabulary = Vocabulary(Tokenizer(assets.version), vectors)
+        return Vocabulary(Tokenizer(assets.version), vectors)
     except ValueError as error:
         usual = {1: "glove.840B.300d.txt", 2: "crawl-300d-2M.vec"}[assets.version]
         raise AssetError(
-            assets.vectors,
+            vec_file.path,
             f"has {error}",
             expected=f"the vectors of InferSent version {assets.version}: {usual} "
             "(not glove.6B, not crawl-300d-2M-subword.vec)",
             advice="name the right file with --vectors, or the right version with --model-version",
         ) from error
-    return TextEncoder(vocabulary, lambda: setup.load_encoder(vectors.dim))
 
 
 def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]:
@@ -174,20 +135,32 @@ def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]
     Raises:
         AssetError: A file cannot be used, two files do not match, or the cache cannot be written.
     """
-    text_encoder = yield from open_text_encoder(setup, cache)
-    start = time.perf_counter()
     places = yield from locate(setup, cache)
-    captions, recipe, folder = places.captions, places.recipe, places.matrix
+    captions, recipe, folder, given = places.captions, places.recipe, places.matrix, setup.assets.embeddings
+    if places.vec_file is not None:
+        vocabulary = yield from _open_vocabulary(setup, places.vec_file, places.vectors)
+    else:
+        tokenizer = Tokenizer(setup.assets.version)
+        yield from WordVectors.of_texts(captions.texts, tokenizer, places.vectors)
+        vocabulary = Vocabulary(tokenizer, WordVectors(places.vectors))
+    load = (lambda: setup.load_encoder(vocabulary.vectors.dim)) if given is None else None
+    text_encoder = TextEncoder(vocabulary, load)
+    start = time.perf_counter()
     if is_whole(folder, recipe.origin()):
         report = BuildReport(len(captions), len(captions), True, "")
     else:
-        yield Progress("loading the encoder", 0, 0, "")
-        encoder, vocabulary = text_encoder.sentence_encoder, text_encoder.vocabulary
-        sentences = yield from vocabulary.sentences(captions.texts)
-        about = f"{setup.model_name} · {_captions_name(setup, captions)} ({len(captions):,}) · {setup.dtype}"
-        report = yield from EmbeddingMatrix.build(
-            folder, recipe, sentences=sentences, vectors=vocabulary.vectors, encoder=encoder, about=about
-        )
+        about = f"{setup.model_name} · {_captions_name(setup, captions)} ({len(captions):,}) · {recipe.dtype}"
+        if given is not None:
+            rows = read_embeddings(given, len(captions))
+            sentences = yield from vocabulary.sentences(captions.texts)
+            report = yield from EmbeddingMatrix.take(folder, recipe, rows, given, sentences=sentences, about=about)
+        else:
+            yield Progress("loading the encoder", 0, 0, "")
+            encoder = text_encoder.sentence_encoder
+            sentences = yield from vocabulary.sentences(captions.texts)
+            report = yield from EmbeddingMatrix.build(
+                folder, recipe, sentences=sentences, vectors=vocabulary.vectors, encoder=encoder, about=about
+            )
     matrix = EmbeddingMatrix(folder)
     if setup.device == "cpu" and RowCodes.supported():
         try:
@@ -268,14 +241,14 @@ class Opened:
     def calibrate(self, *, again: bool = False) -> Steps[None]:
         """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
 
-        A corpus that is not `measurable` is left as it is.
+        A corpus that cannot be measured is left as it is.
 
         Raises:
             AssetError: The cache cannot be written, or the device has too little memory for even one query.
         """
         if not again:
             yield from self.open_calibration()
-        if (self.calibration is not None and not again) or not self.measurable:
+        if (self.calibration is not None and not again) or self.why_unmeasured:
             return
         rankers = yield from self.open_methods()
         meter = self._meter(rankers)
@@ -293,9 +266,20 @@ class Opened:
         return Calibration.load(self._calibration_file)
 
     @cached_property
-    def measurable(self) -> bool:
-        """Whether enough captions have known words for a calibration: at least `MIN_CAPTIONS`."""
-        return len(self.matrix) - len(self.matrix.sentences.wordless()) >= MIN_CAPTIONS
+    def why_unmeasured(self) -> str:
+        """Why there can be no calibration: no encoder, or fewer than `MIN_CAPTIONS` captions with known words."""
+        if not self.text_encoder.can_encode:
+            return "without an encoder"
+        few = len(self.matrix) - len(self.matrix.sentences.wordless()) < MIN_CAPTIONS
+        return "on so few captions" if few else ""
+
+    def lacks(self, method: Method) -> str:
+        """Say what a method lacks, without which it finds nothing for texts that are no captions; empty if nothing."""
+        if method == "words" and self.setup.assets.vectors is None:
+            return "words needs word vectors: start with --vectors FILE"
+        if method in ("infersent", "context") and not self.text_encoder.can_encode:
+            return "these embeddings came without their encoder, so only captions can be queries; bm25 takes any text"
+        return ""
 
     @cached_property
     def images(self) -> Images | None:
@@ -309,19 +293,21 @@ class Opened:
     def problems(self) -> list[str]:
         """List what the user should know about the opened files, one sentence each."""
         problems, vectors, assets = self.problems_of_asking(), self.text_encoder.vocabulary.vectors, self.setup.assets
+        name = "" if assets.vectors is None else assets.vectors.name
         if vectors.broken_lines:
             lines = "line of" if vectors.broken_lines == 1 else "lines of"
-            problems.append(f"{vectors.broken_lines:,} broken {lines} {assets.vectors.name} skipped")
+            problems.append(f"{vectors.broken_lines:,} broken {lines} {name} skipped")
         if vectors.missing_lines:
             problems.append(
-                f"{assets.vectors.name} is cut off: {vectors.missing_lines:,} words that its first line announces are "
+                f"{name} is cut off: {vectors.missing_lines:,} words that its first line announces are "
                 "missing; copy or download it again"
             )
         if wordless := len(self.matrix.sentences.wordless()) - self.captions.empty:
             have = "caption has" if wordless == 1 else "captions have"
             problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
         if self.text_encoder.is_loaded and (others := self.text_encoder.sentence_encoder.passed_over):
-            problems.append(f"{assets.weights.name} also holds {first_names(others)}, which is no part of the encoder")
+            weights, _ = self.setup.encoder_files()
+            problems.append(f"{weights.name} also holds {first_names(others)}, which is no part of the encoder")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
         return problems

@@ -60,6 +60,11 @@ class Queries:
         ids = looked_up.ids
         unfinished = not settled and not text[-1:].isspace()
         same = self._opened.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
+        if not self._opened.text_encoder.can_encode:
+            row = next((row for row in same if self._is_text_of(row, looked_up.words)), None)
+            embedding = None if row is None else self._opened.matrix.rows[row]  # (D,)
+            tokens = tokens_of(looked_up, None, unfinished=unfinished)
+            return Query(text=text, literal=literal, row=row, ids=ids, embedding=embedding, tokens=tokens)
         if terms and not any(self._is_text_of(row, looked_up.words) for row in same):
             return self._sum(text, terms, unfinished=unfinished, settled=settled, watch=watch, cancelled=cancelled)
         if len(ids) <= 2:
@@ -68,7 +73,7 @@ class Queries:
         encoded = self.encode(ids, cancelled=cancelled, settled=settled)
         watch.lap("encode")
         row = next(iter(same), None)
-        embedding = encoded.embedding if row is None else self._opened.matrix.rows[row]  # (D,)
+        embedding = encoded.embedding if row is None else self._opened.matrix.rows[row]
         tokens, marks = tokens_of(looked_up, encoded, unfinished=unfinished), marks_importance(encoded)
         return Query(
             text=text, literal=literal, row=row, ids=ids, embedding=embedding, tokens=tokens, marks_importance=marks
@@ -89,7 +94,7 @@ class Queries:
         """
         looked_up = self._vocabulary.look_up(query.text)
         watch.lap("tokenize")
-        if query.embedding is None:
+        if query.embedding is None or not self._opened.text_encoder.can_encode:
             return replace(query, tokens=tokens_of(looked_up, None))
         encoded = self.encode(query.ids, cancelled=cancelled, settled=True)
         watch.lap("encode")

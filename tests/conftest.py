@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from core.answers import Answer
 from core.assets import DEMO_DIR, Assets
 from core.explorer import Explorer
-from core.opening import Need, Setup, open_
+from core.opening import Need, open_
 from core.query import Query
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 
@@ -58,9 +59,11 @@ class Files:
         return Explorer(finish(open_(self.setup(**changes), Cache(self.cache), need=need)))
 
     def setup(self, **changes: Path) -> Setup:
-        """These files, others in place of some, for the CPU."""
-        paths = {"weights": self.weights, "vectors": self.vectors, "captions": self.captions} | changes
-        return Setup(assets=Assets(**paths, version=2))
+        """These files, others in place of some, for the CPU; embeddings stand in for weights and vectors."""
+        paths: dict[str, Path | None] = {"weights": self.weights, "vectors": self.vectors, "captions": self.captions}
+        if "embeddings" in changes:
+            paths |= {"weights": None, "vectors": None}
+        return Setup(assets=Assets(**(paths | changes), version=2))
 
 
 def write_weights(path: Path, *, word_dim: int = WORD_DIM, hidden: int = HIDDEN, seed: int = 0) -> Path:

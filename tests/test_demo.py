@@ -13,7 +13,8 @@ from conftest import SHARED, ask_caption, needs_real_captions, real_captions
 from core.assets import DEMO_DIR, Assets
 from core.corpus.captions import Captions
 from core.explorer import Explorer
-from core.opening import Setup, open_
+from core.opening import open_
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 

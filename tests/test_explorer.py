@@ -54,7 +54,8 @@ import sys
 from pathlib import Path
 from core.assets import Assets
 from core.explorer import Explorer
-from core.opening import Setup, open_
+from core.opening import open_
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 

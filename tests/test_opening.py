@@ -10,7 +10,8 @@ from reference import rank_slowly
 from core.assets import AssetError
 from core.corpus.vectors import WordVectors
 from core.encoding.matrix import EmbeddingMatrix
-from core.opening import Setup, locate, open_, open_text_encoder
+from core.opening import locate, open_, open_text_encoder
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.trust.calibration import Calibration

@@ -136,7 +136,7 @@ class ExplorerApp(App[None]):
     def start_calibrating(self) -> None:
         """Calibrate while no request is waiting."""
         self.explore.show_activity(None)
-        self.explore.hit_list.refresh()  # with the words that hits share with the query, which bm25 finds
+        self.explore.hit_list.redraw()  # with the words that hits share with the query, which bm25 finds
         if self._explorer is not None and self._explorer.opened.rankers is not None:
             self.explore.asker.calibrate(self._explorer.opened.calibrate())
 

@@ -12,7 +12,8 @@ from tui.pace import run_steps
 
 if TYPE_CHECKING:
     from core.encoding.encoder import SentenceEncoder
-    from core.opening import Places, Setup
+    from core.opening import Places
+    from core.setup import Setup
     from core.store.cache import Cache
     from tui.options import Options
 
@@ -52,25 +53,33 @@ def _version(package: str) -> str:
 
 
 def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
+    from core.encoding.given import read_embeddings
     from core.encoding.self_check import least_cosine
     from core.opening import locate
 
     places = run_steps(locate(setup, cache), quiet=False)
-    vectors, encoder = _describe_vectors(setup, cache, places)
     captions, document = places.captions, dict[str, Any]()
-    if setup.device.startswith("cuda"):
-        cosine = least_cosine(encoder, setup.assets.weights)
-        document = {"self_check": {"beside": "float32 on the CPU", "least_cosine": cosine}}
+    if setup.assets.embeddings is not None:
+        rows = read_embeddings(setup.assets.embeddings, len(captions))
+        document = {"embeddings": {"path": str(setup.assets.embeddings), "dim": rows.shape[1], "type": str(rows.dtype)}}
+    else:
+        weights, _ = setup.encoder_files()
+        vectors, encoder = _describe_vectors(setup, cache, places)
+        if setup.device.startswith("cuda"):
+            cosine = least_cosine(encoder, weights)
+            document = {"self_check": {"beside": "float32 on the CPU", "least_cosine": cosine}}
+        document |= {
+            "model": {
+                "name": setup.model_name,
+                "path": str(weights),
+                "version": setup.assets.version,
+                "word_dim": encoder.word_dim,
+                "dim": encoder.dim,
+                "passed_over": list(encoder.passed_over),
+            },
+            "vectors": vectors,
+        }
     return document | {
-        "model": {
-            "name": setup.model_name,
-            "path": str(setup.assets.weights),
-            "version": setup.assets.version,
-            "word_dim": encoder.word_dim,
-            "dim": encoder.dim,
-            "passed_over": list(encoder.passed_over),
-        },
-        "vectors": vectors,
         "captions": {
             "name": captions.name,
             "path": str(setup.assets.captions),
@@ -88,6 +97,7 @@ def _describe_vectors(setup: Setup, cache: Cache, places: Places) -> tuple[dict[
     from core.corpus.vectors import WordVectors
     from core.opening import open_text_encoder
 
+    assert places.vec_file is not None
     document: dict[str, Any] = {"path": str(setup.assets.vectors)}
     if places.vec_file.member is not None:
         document["member"] = places.vec_file.member

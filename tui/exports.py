@@ -56,7 +56,7 @@ def resolved(path: Path) -> Path:
 
 def refuse_to_replace(output: Path, assets: Assets) -> None:
     """Raise `AssetError` where a file to be written is one of the files in use."""
-    for used in (assets.captions, assets.vectors, assets.weights):
+    for used in assets.files:
         if output.exists() and used.exists() and output.samefile(used):
             raise AssetError(output, "is a file that is read", advice="name another file to write")
 

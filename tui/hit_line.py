@@ -11,9 +11,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from tui.text import bar, fit, short_number
+from tui.text import fit
 
-_BAR_CELLS = 6
+POINTER = "›"
+"""Marks the hit under the cursor."""
+
+BAR_CELLS = 6
 _WORD = re.compile(r"\w\w+")
 
 
@@ -23,15 +26,15 @@ class HitLine:
 
     mark: str
     """One cell: whether the cursor is here, or the caption was visited."""
-    rank: int
-    """From 1."""
-    value: float
-    """Distance or score."""
-    share: float
-    """Length of the bar, 0..1."""
+    rank: str
+    """From 1, padded to the width of the longest one on the screen."""
+    value: str
+    """Distance or score, at most four cells."""
+    bar: str
+    """The value as a bar of `BAR_CELLS`."""
     text: str
     """The caption, drawable."""
-    shared: Collection[str]
+    shared: frozenset[str]
     """Words of the caption that the query has."""
     others: str
     """Describes the captions that are folded into the line."""
@@ -49,23 +52,23 @@ class Styles(NamedTuple):
     shared: Style
 
 
-def draw_hit(line: HitLine, styles: Styles, *, width: int, rank_cells: int) -> Strip:
+def draw_hit(line: HitLine, styles: Styles, *, width: int) -> Strip:
     """Draw a hit: mark, rank, distance or score as number and bar, caption, and the number of folded captions."""
-    drawn = "" if line.is_query else bar(line.share, _BAR_CELLS)
-    room = width - rank_cells - _BAR_CELLS - len(line.others) - 8
+    room = width - len(line.rank) - BAR_CELLS - len(line.others) - 8
     text = fit(line.text, max(1, room))
     pieces = split_shared(text, line.shared)
     plain = styles.muted if line.is_query else styles.text
-    return Strip(
+    strip = Strip(
         [
-            Segment(line.mark, styles.pointer),
-            Segment(f"{line.rank:>{rank_cells}} ", styles.muted),
-            Segment(f"{short_number(line.value):>4} ", plain),
-            Segment(f"{drawn:<{_BAR_CELLS}} ", styles.bar),
+            Segment(line.mark, styles.pointer if line.mark.strip() else styles.muted),
+            Segment(f"{line.rank} ", styles.muted),
+            Segment(f"{line.value:>4} ", plain),
+            Segment(f"{line.bar:<{BAR_CELLS}} ", styles.bar),
             *(Segment(piece, styles.shared if is_shared else plain) for piece, is_shared in pieces),
             Segment(line.others, styles.muted),
         ]
-    ).adjust_cell_length(width, styles.text)
+    )
+    return strip.adjust_cell_length(width, styles.text).simplify()
 
 
 def split_shared(text: str, shared: Collection[str]) -> list[tuple[str, bool]]:

@@ -61,12 +61,12 @@ def query_title(session: Session, understood: str) -> Content:
     return _title("query", rest)
 
 
-def list_title(ranking: Ranking | None, place: int | None, method: Method, *, images: int | None) -> Content:
-    """Title the list: the place of the cursor and the method. `images` is their number if each is shown once."""
-    if ranking is None or place is None:
+def list_title(ranking: Ranking | None, method: Method, *, images: int | None) -> Content:
+    """Title the list with the method. `images` is the number of images if each is shown once."""
+    if ranking is None or not len(ranking):
         return _title("neighbours", "none")
-    where = f"{place + 1:,} of {len(ranking):,}" + ("" if images is None else f" · {images:,} images")
-    return _title("neighbours", f"{where} · by {method}{'' if ranking.scores is None else ' score'}")
+    what = "" if images is None else f"{images:,} images · "
+    return _title("neighbours", f"{what}by {method}{'' if ranking.scores is None else ' score'}")
 
 
 def _title(name: str, rest: str) -> Content:
@@ -91,9 +91,9 @@ def timings_line(answer: Answer, *, brief: bool) -> str:
     """Describe the time that an answer took."""
     total = answer.timings_ms["total"]
     if brief:
-        return f"{total:.0f} ms"
-    parts = [f"{step} {answer.timings_ms[step]:.1f}" for step in ("encode", "search") if step in answer.timings_ms]
-    return " · ".join([*parts, f"total {total:.1f} ms"])
+        return f"{total:4.0f} ms"  # padded, so that the line beside it seldom moves
+    parts = [f"{step} {answer.timings_ms[step]:4.1f}" for step in ("encode", "search") if step in answer.timings_ms]
+    return " · ".join([*parts, f"total {total:5.1f} ms"])
 
 
 def nearness(value: float, *, is_score: bool, closer: float | None) -> str:

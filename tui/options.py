@@ -15,7 +15,8 @@ from core.corpus.table import LAYOUTS, Layout
 
 if TYPE_CHECKING:
     from core.corpus.table import ReadOptions
-    from core.opening import Need, Opened, Setup
+    from core.opening import Need, Opened
+    from core.setup import Setup
     from core.store.cache import Cache
     from core.store.progress import Steps
 
@@ -28,6 +29,7 @@ class Options:
     model: Path | None = None
     vectors: Path | None = None
     captions: Path | None = None
+    embeddings: Path | None = None
     model_version: str | None = None
     vocab_size: str | None = None
     device: str | None = None
@@ -73,6 +75,7 @@ class Options:
             weights=self.model,
             vectors=self.vectors,
             captions=self.captions,
+            embeddings=self.embeddings,
             version=int(self.model_version) if self.model_version else None,
         )
 
@@ -100,7 +103,7 @@ class Options:
         """Find the files and choose the settings; raise `AssetError` if a named file or device is missing."""
         assets = self.find_assets()  # before the import of torch, so that a wrong path is reported immediately
 
-        from core.opening import Setup
+        from core.setup import Setup
 
         return Setup.choose(
             assets,
@@ -164,6 +167,7 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ),
     ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
     ("--captions", _FILE, "File of captions: COCO JSON, a table, JSON lines, Parquet, a caption a line; - is stdin."),
+    ("--embeddings", _FILE, "Embeddings of the captions by any encoder, .npy or .parquet; --model is not needed then."),
     ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),
     ("--vocab-size", str, "Use only the first N words of the vectors (default: all)."),
     ("--device", str, "auto (default), cpu, cuda or cuda:N."),

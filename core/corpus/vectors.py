@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
+from core.corpus.tokenizer import Tokenizer
 from core.corpus.vec_file import VecFile, parse_lines
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, is_whole, make_folder
+
+_TEXTS_PER_STEP = 2048  # texts between two progress reports
 
 FORMAT = 3
 """Version of the store's layout; part of its key."""
@@ -102,6 +105,27 @@ class WordVectors:
             doing="converts these vectors",
         )
 
+    @classmethod
+    def of_texts(cls, texts: Sequence[str], tokenizer: Tokenizer, folder: Path) -> Steps[None]:
+        """Make a store of the words of some texts, with the sentence marks, unless it exists.
+
+        It stands in for vectors where there are none: each word has the vector (0,).
+
+        Raises:
+            AssetError: The disk is full or read-only.
+        """
+
+        def write(work: Path) -> Steps[None]:
+            words = dict.fromkeys(tokenizer.marks)
+            for i, text in enumerate(texts):
+                words |= dict.fromkeys(tokenizer.tokenize(text))
+                if i % _TEXTS_PER_STEP == 0:
+                    yield Progress("collecting words", i, len(texts), "captions")
+            np.save(work / "rows.npy", np.zeros((len(words), 1), np.float32))
+            _write_index(work, [word.encode("utf-8", "surrogatepass") for word in words], broken=0, missing=0)
+
+        yield from make_folder(folder, _origin(folder, "words of captions"), write, doing="collects these words")
+
 
 def _origin(folder: Path, about: str = "") -> Origin:
     return Origin(folder.name, FORMAT, about)
@@ -141,6 +165,12 @@ def _convert(file: VecFile, folder: Path) -> Steps[None]:
         rows_file.seek(0)
         _write_header(rows_file, (len(words), dim))
     yield Progress("indexing words", 0, 0, "")
+    missing = promised - lines_read
+    _write_index(folder, words, broken=broken, missing=missing if missing > 1 else 0)  # many headers count the marks
+
+
+def _write_index(folder: Path, words: Sequence[bytes], *, broken: int, missing: int) -> None:
+    """Write the words, by which rows are found, and the numbers of broken and missing lines."""
     hashes = _hash(words)  # (V,)
     order = np.argsort(hashes, kind="stable").astype(np.int32)  # (V,)
     lengths = np.fromiter(map(len, words), np.int64, len(words))  # (V,), bytes
@@ -148,8 +178,7 @@ def _convert(file: VecFile, folder: Path) -> Steps[None]:
     np.save(folder / "order.npy", order)
     np.save(folder / "starts.npy", np.concatenate([[0], np.cumsum(lengths)]))  # (V + 1,)
     (folder / "words.bin").write_bytes(b"".join(words))
-    missing = promised - lines_read
-    info = {"broken_lines": broken, "missing_lines": missing if missing > 1 else 0}  # many headers count the marks
+    info = {"broken_lines": broken, "missing_lines": missing}
     (folder / "info.json").write_text(json.dumps(info), encoding="utf-8")
 
 

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.encoding.building import CHUNK, EncodedChunk, encode_sentences
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import PLAN, SentenceEncoder
-from core.store.progress import Steps
+from core.store.progress import Progress, Steps
 from core.store.whole import Origin, is_whole, new_array, only_one, seal, unseal, write_json
 
 _FORMAT = 2
@@ -34,9 +35,9 @@ class Recipe:
     """Everything that determines the values of a matrix."""
 
     weights: str
-    """SHA-256 of the weights file."""
+    """SHA-256 of the weights file, or of the embeddings that are given in its place."""
     vectors: str
-    """SHA-256 of the vector file."""
+    """SHA-256 of the vector file, or of what the words of the captions are made from."""
     texts: str
     """SHA-256 of the captions' texts."""
     version: int
@@ -46,7 +47,7 @@ class Recipe:
     vocab_size: int
     """Largest number of words used from the vector file; 0 for all."""
     dtype: str
-    """The encoder's precision."""
+    """The encoder's precision; `given` for embeddings."""
     format: int = _FORMAT
     """Version of the folder's layout."""
 
@@ -169,6 +170,40 @@ class EmbeddingMatrix:
             (folder / _PROGRESS).unlink()
         return BuildReport(n, resumed, False, started_over)
 
+    @classmethod
+    def take(
+        cls, folder: Path, recipe: Recipe, given: NDArray[Any], path: Path, *, sentences: Sentences, about: str
+    ) -> Steps[BuildReport]:
+        """Take over embeddings that the user gives, (N, D), as unit rows; (N,) token ids are in `sentences`.
+
+        Raises:
+            AssetError: A row has no direction; `path` is their file. Or the cache folder cannot be written.
+        """
+        n = len(given)
+        with only_one(folder, doing="takes over these embeddings") as waiting:
+            yield from waiting
+            if is_whole(folder, recipe.origin()):
+                return BuildReport(n, n, True, "")
+            unseal(folder)
+            _write_empty(folder, recipe, sentences, given.shape[1], about, {"rows": 0})
+            arrays = _arrays(folder)
+            for start in range(0, n, CHUNK):
+                rows = np.asarray(given[start : start + CHUNK], np.float64)  # (B, D)
+                lengths = np.linalg.norm(rows, axis=1)  # (B,)
+                bad = start + np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))  # (b,)
+                if len(bad):
+                    found = f"row {bad[0]}, counted from 0, has no direction: it is all zeros, or not finite"
+                    advice = "embed that caption again; an empty caption needs an embedding too"
+                    raise AssetError(path, found, expected="numbers that are not all 0 in each row", advice=advice)
+                for array, values in zip(arrays, _unit_rows(rows), strict=True):
+                    array[start : start + CHUNK] = values  # (B, D) or (B,)
+                yield Progress("taking over embeddings", start + len(rows), n, "captions")
+            for array in arrays:
+                array.flush()
+            seal(folder, recipe.origin(about), files=_FILES)
+            (folder / _PROGRESS).unlink()
+        return BuildReport(n, 0, False, "")
+
 
 def _environment(encoder: SentenceEncoder) -> dict[str, Any]:
     """Describe what may change the last bits without changing the recipe."""
@@ -234,7 +269,7 @@ class _UnitRows(NamedTuple):
     """(B,), lengths of `rows`, near 1."""
 
 
-def _unit_rows(embeddings: NDArray[np.float32]) -> _UnitRows:
+def _unit_rows(embeddings: NDArray[np.floating]) -> _UnitRows:
     wide = embeddings.astype(np.float64)  # (B, D)
     norms = np.linalg.norm(wide, axis=1)  # (B,)
     rows = (wide / np.maximum(norms, np.finfo(np.float32).tiny)[:, None]).astype(np.float16)  # (B, D)

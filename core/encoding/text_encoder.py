@@ -15,9 +15,12 @@ from core.store.progress import Steps
 
 
 class TextEncoder:
-    """Encodes texts with a sentence encoder that `load` loads once, when first needed. Thread-safe."""
+    """Encodes texts with a sentence encoder that `load` loads once, when first needed. Thread-safe.
 
-    def __init__(self, vocabulary: Vocabulary, load: Callable[[], SentenceEncoder]) -> None:
+    Without `load` there is no encoder, and nothing can be encoded.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, load: Callable[[], SentenceEncoder] | None) -> None:
         self.vocabulary = vocabulary
         self._load = load
         self._lock = threading.Lock()
@@ -32,8 +35,15 @@ class TextEncoder:
         """
         with self._lock:
             if self._loaded is None:
+                if self._load is None:
+                    raise RuntimeError("there is no encoder: ask `can_encode` first")
                 self._loaded = self._load()
             return self._loaded
+
+    @property
+    def can_encode(self) -> bool:
+        """Whether there is an encoder."""
+        return self._load is not None
 
     @property
     def is_loaded(self) -> bool:
@@ -51,7 +61,8 @@ class TextEncoder:
         Raises:
             AssetError: The weights cannot be used.
         """
-        _ = self.sentence_encoder
+        if self.can_encode:
+            _ = self.sentence_encoder
         self.vocabulary.tokenizer.warm_up()
 
     def encode(self, ids: NDArray[np.int32], *, cancelled: Callable[[], bool] = not_cancelled) -> EncodedSentence:

@@ -54,13 +54,13 @@ class Rankers:
         if method in BY_WORDS:
             scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
             return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
+        if method == "words":
+            vector = self.lexical.words.embed(query.ids)  # (E,)
+            return self._word_searcher.nearest(vector, k=k, own_row=query.row) if vector.any() else None
         if query.embedding is None:
             return None
         if method == "infersent":
             return self._searcher.nearest(query.embedding, k=k, own_row=query.row)
-        if method == "words":
-            vector = self.lexical.words.embed(query.ids)  # (E,)
-            return self._word_searcher.nearest(vector, k=k, own_row=query.row) if vector.any() else None
         by_bm25 = self._rows("bm25", query, CONTEXT)
         mixed = self._context(query.embedding, by_bm25, lambda: self._rows("words", query, CONTEXT))  # (D,)
         return self._searcher.nearest(mixed, k=k, own_row=query.row)

@@ -234,14 +234,21 @@ def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdic
     return replace(verdict, level=level, reasons=(reason, *verdict.reasons))
 
 
-def describe_unmeasured(method: Method, *, measurable: bool = True) -> Verdict:
-    """Say of a method other than `infersent` that it is not measured; it has no level either."""
-    why = "is not measured yet" if measurable else "cannot be measured on so few captions"
-    return Verdict(None, (f"· how far {method} can be trusted {why}",))
+def describe_unmeasured(method: Method, *, why: str = "") -> Verdict:
+    """Say of a method other than `infersent` that it is not measured; it has no level either.
+
+    Args:
+        method: The method.
+        why: Why it cannot be measured: `on so few captions`; empty when it can.
+    """
+    measured = f"cannot be measured {why}" if why else "is not measured yet"
+    return Verdict(None, (f"· how far {method} can be trusted {measured}",))
 
 
-def describe_nothing(query: Query, method: Method) -> Verdict:
-    """Explain why a method finds nothing for a query."""
+def describe_nothing(query: Query, method: Method, lacks: str = "") -> Verdict:
+    """Explain why a method finds nothing for a query; `lacks` says what the method needs and has not."""
+    if lacks:
+        return Verdict(None, (f"− {lacks}",))
     if query.embedding is None and method not in BY_WORDS:
         return NOTHING_KNOWN if method == "infersent" else replace(NOTHING_KNOWN, level=None)
     return Verdict(None, (f"− by {method}, no caption has anything in common with the query",))
@@ -255,7 +262,7 @@ def describe_no_sum(query: Query) -> Verdict:
     return Verdict("unreliable", ("− the terms cancel out: their sum is nearly zero and has no direction",))
 
 
-def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, measurable: bool = True) -> Verdict:
+def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, why: str = "") -> Verdict:
     """Judge a query by rules of thumb: its known content words, what the hits have of them, and its unknown words.
 
     Unreliable without such a word, where the hits have none of these words, or fewer than half of them one word; else
@@ -264,7 +271,7 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, measurable: 
     Args:
         query: The query.
         hits: Words, in lower case, of each of its first ten hits, without copies of it.
-        measurable: Whether the corpus is large enough for a calibration.
+        why: Why there can be no calibration: `on so few captions`; empty when there can.
     """
     words = set(content_words(query.subject))
     content = len(words)
@@ -278,7 +285,7 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, measurable: 
     else:
         level = "reliable" if share >= SELDOM else "doubtful"
         reasons = [f"{sign_of(share >= SELDOM)} {has}"]
-    rule = f"· {'not measured' if measurable else 'too few captions to measure'}: by a rule of thumb"
+    rule = f"· {f'cannot be measured {why}' if why else 'not measured'}: by a rule of thumb"
     return _lowered_by_unknown(Verdict(level, (rule, *reasons, *name_unknown(query))), query)
 
 

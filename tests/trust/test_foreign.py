@@ -7,7 +7,8 @@ from measurements import made, measured
 from core.assets import Assets
 from core.corpus.vocabulary import Vocabulary
 from core.explorer import Explorer
-from core.opening import Setup, open_
+from core.opening import open_
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.trust.foreign import cut_foreign, foreign_sentences

@@ -15,13 +15,14 @@ from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.encoding.matrix import EmbeddingMatrix
 from core.explorer import Explorer
-from core.opening import Opened, Setup, open_
+from core.opening import Opened, open_
 from core.query import Token
 from core.ranking.arithmetic import weighted_sum
 from core.ranking.lexical import BM25, Lexical
 from core.ranking.methods import METHODS
 from core.ranking.rankers import Rankers
 from core.ranking.search import MatrixSearcher
+from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
 from core.trust import probing

@@ -154,8 +154,8 @@ def test_a_rule_of_thumb_is_named_as_one_and_tells_nothing_that_was_measured():
     assert verdict.reasons[0] == "· not measured: by a rule of thumb"
     assert (verdict.probability, verdict.whole, verdict.in_corpus, verdict.advice) == (None,) * 4
     assert (verdict.confirmed, verdict.attainable, verdict.long_enough) == (None,) * 3
-    small = judge_by_rules(query_of(*known(*CONTENT)), [frozenset(CONTENT)], measurable=False)
-    assert small.reasons == ("· too few captions to measure: by a rule of thumb", *verdict.reasons[1:])
+    small = judge_by_rules(query_of(*known(*CONTENT)), [frozenset(CONTENT)], why="on so few captions")
+    assert small.reasons == ("· cannot be measured on so few captions: by a rule of thumb", *verdict.reasons[1:])
 
 
 def test_a_sum_is_judged_by_the_words_of_its_positive_terms_that_no_negative_term_has():
@@ -919,7 +919,7 @@ def test_a_word_without_a_vector_counts_for_the_methods_that_go_by_words(world, 
 
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_before_a_calibration_another_method_is_said_to_be_unmeasured(method):
-    few = describe_unmeasured(method, measurable=False)
+    few = describe_unmeasured(method, why="on so few captions")
     assert few.reasons == (f"· how far {method} can be trusted cannot be measured on so few captions",)
     verdict = describe_unmeasured(method)
     assert verdict == Verdict(None, (f"· how far {method} can be trusted is not measured yet",))

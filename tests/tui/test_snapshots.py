@@ -3,12 +3,15 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, until
 
 from core.trust.calibration import Recall
 from core.trust.verdict import Verdict
+from tui.app import ExplorerApp
+from tui.options import Options
 from tui.session import Visit
 
 SIZES = [(80, 24), (120, 40)]
@@ -186,6 +189,65 @@ def test_a_file_that_cannot_be_used(snap_compare, still, files, size):
                 return
 
     assert snap_compare(still, terminal_size=size, run_before=wait)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_trail(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        await ask(pilot, "two dogs near a window")
+        await pilot.press("t")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_bookmark_is_noted(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        await pilot.press("b")
+        await type_text(pilot, "why so near")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_bookmarks(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        for note in ("first", ""):
+            await pilot.press("j", "b")
+            await type_text(pilot, note)
+            await pilot.press("enter")
+        pilot.app.clear_notifications()
+        await pilot.press("B")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_export(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        await pilot.press("e")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_embeddings_that_are_given(snap_compare, files, still, size):
+    embeddings = files.folder / "clip.npy"
+    np.save(embeddings, np.random.default_rng(0).standard_normal((300, 8)))
+    options = Options(embeddings=embeddings, captions=files.captions, cache_dir=files.cache, device="cpu")
+
+    async def keys(pilot):
+        await ready(pilot)
+        await until(pilot, lambda: pilot.app.explore.asker._calibration is not None, what="the methods")
+        await ask(pilot, "two dogs near a window")
+
+    assert snap_compare(ExplorerApp(options.open_corpus), terminal_size=size, run_before=keys)
 
 
 @pytest.mark.parametrize("size", SIZES)

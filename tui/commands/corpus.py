@@ -62,8 +62,9 @@ def calibrate(context: click.Context, file: Path | None, as_json: bool, quiet: b
     run_steps(opened.calibrate(again=True), quiet=quiet)
     print_notes(opened, quiet=quiet)
     if opened.calibration is None:
-        captions, found = opened.setup.assets.captions, "holds too few captions for a calibration"
-        raise AssetError(captions, found, expected="at least fifty with known words", advice="use more captions")
+        captions, found = opened.setup.assets.captions, f"cannot be measured {opened.why_unmeasured}"
+        expected = "an encoder, and at least fifty captions with known words"
+        raise AssetError(captions, found, expected=expected, advice="use more captions, and no --embeddings")
     if as_json:
         document = {"corpus": corpus_document(opened.captions)} | opened.calibration.document()
         click.echo(json.dumps(document, indent=1))
@@ -87,6 +88,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
     if options.dtype in (None, "auto"):
         options = replace(options, dtype="float32")
     setup = options.setup()
+    setup.encoder_files()  # an error if there is none
 
     from core.corpus.text_files import read_lines
     from core.opening import open_text_encoder

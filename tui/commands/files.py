@@ -48,8 +48,9 @@ def paths(context: click.Context, as_json: bool) -> None:
     options = Options.of(context)
     assets = options.find_assets()
     document = {
-        "model": str(assets.weights),
-        "vectors": str(assets.vectors),
+        "model": assets.weights and str(assets.weights),
+        "vectors": assets.vectors and str(assets.vectors),
+        "embeddings": assets.embeddings and str(assets.embeddings),
         "captions": str(assets.captions),
         "cache": str(options.open_cache().root),
     }
@@ -57,7 +58,8 @@ def paths(context: click.Context, as_json: bool) -> None:
         click.echo(json.dumps(document))
     else:
         for name, path in document.items():
-            click.echo(f"{name}\t{path}")
+            if path is not None:
+                click.echo(f"{name}\t{path}")
 
 
 @click.group(context_settings=CONTEXT)

@@ -92,14 +92,14 @@ class AnswerView(Container):
         hits.query_row, hits.shared_words, hits.visited = answer.query.row, answer.shared_words, visited
         hits.relevant_within = answer.relevant_within
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
-            hits.show(answer.hits, folding)
+            hits.show(answer.hits, folding, is_whole=answer.found is None)
         hits.notice = drawable(answer.verdict.reasons[0][2:]) if answer.verdict and not len(answer.hits) else ""
         if cursor is not None:
             hits.go_to(cursor)
         elif not same:
             hits.scroll_to(y=0, animate=False, force=True)
             hits.go(0 if answer.query.row is None else 1)
-        hits.refresh()
+        hits.redraw()
         self.verdict_pane.answer = answer
         self.importance_pane.asked = answer.query
         self.show_caption()
@@ -110,7 +110,7 @@ class AnswerView(Container):
         pane, hits, answer = self.caption_pane, self.hit_list, self.answer
         method = answer.method if answer else "infersent"
         images = len(hits) if hits.by_image else None
-        hits.border_title = list_title(hits.ranking, hits.place, method, images=images)
+        hits.title = list_title(hits.ranking, method, images=images)
         row, value = hits.row, hits.value
         if self._captions is None or row is None or value is None or hits.ranking is None or answer is None:
             pane.caption = pane.about = pane.nearness = ""

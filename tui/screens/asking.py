@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
 from core.assets import AssetError
@@ -42,6 +44,8 @@ class AskingScreen(Screen[None]):
         Binding("alt+left", "go_back", "Back", show=False, priority=True),
         Binding("alt+right", "go_forward", "Forward", show=False, priority=True, id="forward"),
     ]
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # the two widgets repaint their frames themselves
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

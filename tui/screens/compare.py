@@ -38,6 +38,7 @@ class CompareScreen(ModalScreen[int | None]):
         Binding("escape,c,q", "dismiss(None)", "Close"),
         Binding("tab", "rotate(1)", "Other methods"),
         Binding("e", "export", "Export"),
+        Binding("question_mark", "app.help", "Help"),
         Binding("shift+tab", "rotate(-1)", "Other methods, backwards"),
     ]
 
@@ -51,15 +52,15 @@ class CompareScreen(ModalScreen[int | None]):
         self._export = export
         self.asked = query
         self.table = CompareTable(texts)
-        self.overlap_line = Static("", id="overlaps", markup=False)
-        self.full_caption = Static("", id="compared", markup=False)
+        self.query_panel = Static(drawable(query.text), id="compared-query", classes="panel", markup=False)
+        self.full_caption = Static("", id="compared", classes="panel", markup=False)
         self._texts = texts
         self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
-        yield Static(Content.assemble(("> ", "bold $text-accent"), drawable(self.asked.text)), id="compared-query")
-        yield self.overlap_line
+        self.query_panel.border_title, self.full_caption.border_title = "query", "under the cursor"
+        yield self.query_panel
         yield self.table
         yield self.full_caption
         yield Static(_KEYS, id="compare-keys", markup=False)
@@ -91,7 +92,8 @@ class CompareScreen(ModalScreen[int | None]):
             self.full_caption.update("")
             return
         pieces = split_shared(drawable(self._texts[message.hit.row]), message.hit.shared)
-        self.full_caption.update(Content.assemble(*((text, "underline" if same else "") for text, same in pieces)))
+        shared = "underline $text-accent"
+        self.full_caption.update(Content.assemble(*((text, shared if same else "") for text, same in pieces)))
 
     @on(CompareTable.Followed)
     def follow(self, message: CompareTable.Followed) -> None:
@@ -103,5 +105,6 @@ class CompareScreen(ModalScreen[int | None]):
         shown = tuple(self._order[: 1 + sum(self.size.width >= width for width in _WIDTHS)])
         self.table.methods = shown
         if self.comparison is not None:
-            pairs = [f"{one}·{other} {self.comparison.overlap(one, other)}" for one, other in combinations(shown, 2)]
-            self.overlap_line.update("overlap@10  " + "   ".join(pairs))
+            pairs = [f"{one}/{other} {self.comparison.overlap(one, other)}" for one, other in combinations(shown, 2)]
+            overlaps = (f" overlap@10 {' · '.join(pairs)}" if pairs else "", "not bold $foreground-muted")
+            self.query_panel.border_title = Content.assemble("query", overlaps)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.events import Resize
+from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
 from core.assets import AssetError
@@ -17,7 +20,6 @@ from tui import messages
 from tui.exports import resolved
 from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
-from tui.screens.answer_view import WIDE_CELLS
 from tui.screens.compare import CompareScreen
 from tui.screens.prompt import PromptScreen
 from tui.screens.taking import TakingScreen
@@ -29,6 +31,8 @@ from tui.widgets.notices import ErrorPane, LoadingPane
 if TYPE_CHECKING:
     from core.explorer import Explorer
     from core.store.progress import Progress
+
+_LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
 class ExploreScreen(TakingScreen):
@@ -42,6 +46,13 @@ class ExploreScreen(TakingScreen):
         Binding("a", "open_again", "again"),
         Binding("o", "open_other", "other captions"),
     ]
+
+    heading: reactive[Content] = reactive(Content(""), repaint=False)
+    """The first line: corpus, model and methods."""
+    query_title: reactive[Content] = reactive(Content("query"), repaint=False)
+    """The title of the search box."""
+    status: reactive[str] = reactive("", repaint=False)
+    """The end of the last line: work in the background, and the time that the answer took."""
 
     def __init__(self, trail: TrailWriter, resumed: Run | None) -> None:
         super().__init__(trail, resumed, id="_default")
@@ -222,15 +233,27 @@ class ExploreScreen(TakingScreen):
     def show_lines(self) -> None:
         """Update the header, the title of the search box and the last line."""
         if self.explorer is not None:
-            self.header_line.update(header(self.explorer.opened, self.session.method, width=self.size.width - 2))
-        self.query_panel.border_title = query_title(self.session, self._understood)
+            self.heading = header(self.explorer.opened, self.session.method, width=self.size.width - 2)
+        self.query_title = query_title(self.session, self._understood)
         self._show_status()
 
     def _show_status(self) -> None:
-        brief = self.size.width < WIDE_CELLS
+        brief = self.size.width < _LONG_STATUS_CELLS
         timings = "" if self.view.answer is None else timings_line(self.view.answer, brief=brief)
         parts = [self._activity] if brief and self._activity else [self._activity, timings]  # hints need the room
-        self.status_line.update(" · ".join(filter(None, parts)))
+        self.status = " · ".join(filter(None, parts))
+
+    def watch_heading(self) -> None:
+        """Draw the first line."""
+        self.header_line.update(self.heading, layout=False)
+
+    def watch_query_title(self) -> None:
+        """Title the search box."""
+        self.query_panel.border_title = self.query_title
+
+    def watch_status(self, before: str, now: str) -> None:
+        """Draw the end of the last line, which moves what stands beside it only if its length changes."""
+        self.status_line.update(now, layout=cell_len(before) != cell_len(now))
 
     # Comparing, and other keys
 
@@ -259,11 +282,13 @@ class ExploreScreen(TakingScreen):
             self.go_to_caption(row)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disable the search keys while the box has the focus, and the keys that leave it while it has not."""
+        """Disable the keys that do nothing now, so that the last line names only those that do something."""
+        if self.explorer is None and self.body.current == "error" and self.focused is not self.search_box:
+            return action in ("open_again", "open_other", "focus_search")
         if action in ("focus_search", "leave_search"):
             return (self.focused is self.search_box) == (action == "leave_search")
         if action in ("open_again", "open_other"):
-            return self.body.current == "error" and self.explorer is None
+            return False
         if action == "fold":
             return self.hit_list.sibling_counts is not None
         return True

@@ -35,6 +35,7 @@ class PickScreen(ModalScreen[Picked | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close"),
+        Binding("question_mark", "app.help", "Help"),
         Binding("j", "focused.cursor_down", show=False),
         Binding("k", "focused.cursor_up", show=False),
         Binding("g", "focused.first", show=False),

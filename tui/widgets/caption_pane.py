@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from tui.importance import importance_lines
+from tui.panel import Panel
 from tui.text import drawable, fit
 
 if TYPE_CHECKING:
@@ -20,24 +19,25 @@ if TYPE_CHECKING:
 _PAIRS = 4
 
 
-class CaptionPane(Widget):
+class CaptionPane(Panel):
     """The caption under the cursor, the word pairs that explain its distance, and its word importance."""
 
     BORDER_TITLE = "under the cursor"
+    DRAWS = ("caption", "nearness", "about", "explanation", "brief", "most_words")
 
-    caption: reactive[str] = reactive("", layout=True)
-    nearness: reactive[str] = reactive("", layout=True)
+    caption: reactive[str] = reactive("", repaint=False)
+    nearness: reactive[str] = reactive("", repaint=False)
     """How near it is to the query."""
-    about: reactive[str] = reactive("", layout=True)
+    about: reactive[str] = reactive("", repaint=False)
     """Its id and image, in a few lines."""
-    explanation: reactive[Explanation | None] = reactive(None, layout=True)
+    explanation: reactive[Explanation | None] = reactive(None, repaint=False)
     """None until it is computed."""
-    brief: reactive[bool] = reactive(False, layout=True)
+    brief: reactive[bool] = reactive(False, repaint=False)
     """Whether there is only room for the text and the most important details."""
-    most_words: reactive[int] = reactive(5, layout=True)
+    most_words: reactive[int] = reactive(5, repaint=False)
     """The number of bars that fit."""
 
-    def render(self) -> RenderResult:
+    def render(self) -> Content:
         """Draw the text and its explanation."""
         if not self.caption:
             return Content("")

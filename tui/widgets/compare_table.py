@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from core.ranking.methods import SHORT_NAMES, Method
 from tui.bindings import LIST_KEYS
-from tui.hit_line import split_shared
+from tui.hit_line import POINTER, split_shared
 from tui.text import drawable, fit
 
 if TYPE_CHECKING:
@@ -29,7 +29,14 @@ _LINES = 2  # screen lines per hit
 class CompareTable(ScrollView, can_focus=True):
     """Lists of hits in columns, with a cursor."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"compare--cursor", "compare--muted", "compare--head", "compare--query"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "compare--cursor",
+        "compare--muted",
+        "compare--head",
+        "compare--pointer",
+        "compare--query",
+        "compare--shared",
+    }
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "turn(-1)", "Previous list", show=False),
@@ -133,7 +140,7 @@ class CompareTable(ScrollView, can_focus=True):
                 here = column == self.column
                 style = plain + self._style("compare--head" if here else "compare--muted")
                 short = f" ({SHORT_NAMES[method]})" if len(self.methods) > 3 and SHORT_NAMES[method] != method else ""
-                segments.append(Segment(fit(f"{'›' if here else ' '}{method}{short}", each), style))
+                segments.append(Segment(fit(f"{POINTER if here else ' '}{method}{short}", each), style))
                 continue
             at, part = divmod(y - 1 + round(self.scroll_offset.y), _LINES)
             hits = self.comparison.lists.get(method, ())
@@ -156,10 +163,11 @@ class CompareTable(ScrollView, can_focus=True):
             base += self._style("compare--query")
         text = fit(drawable(self._texts[hit.row]), max(1, width - 5))
         drawn = [
-            Segment(piece, base + Style(underline=True) if is_shared else base)
+            Segment(piece, base + self._style("compare--shared") if is_shared else base)
             for piece, is_shared in split_shared(text, hit.shared)
         ]
-        return [Segment(f"{'›' if here else ' '}{hit.rank:>3} ", muted), *drawn]
+        pointer = Segment(POINTER, base + self._style("compare--pointer")) if here else Segment(" ", muted)
+        return [pointer, Segment(f"{hit.rank:>3} ", muted), *drawn]
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(name, partial=True)

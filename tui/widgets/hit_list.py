@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual import on
 from textual.binding import BindingType
+from textual.content import Content
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -18,8 +20,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.bindings import LIST_KEYS
-from tui.hit_line import HitLine, Styles, draw_hit
-from tui.text import drawable, fit, short_number
+from tui.hit_line import BAR_CELLS, POINTER, HitLine, Styles, draw_hit
+from tui.text import bar, drawable, fit, short_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,19 +62,21 @@ class HitList(ScrollView, can_focus=True):
 
         row: int
 
-    ranking: reactive[Ranking | None] = reactive(None)
-    by_image: reactive[bool] = reactive(False)
+    # A change repaints nothing by itself: `redraw` paints the lines that have changed.
+    ranking: reactive[Ranking | None] = reactive(None, repaint=False)
+    by_image: reactive[bool] = reactive(False, repaint=False)
     """Whether each image is shown once; without effect if the captions have no images."""
-    cursor: reactive[int] = reactive(0, repaint=False)  # only the lines that it leaves and enters
-    query_row: reactive[int | None] = reactive(None)
+    cursor: reactive[int] = reactive(0, repaint=False)
+    query_row: reactive[int | None] = reactive(None, repaint=False)
     """The caption that is the query; None for typed text."""
-    visited: reactive[Collection[int]] = reactive(frozenset())
+    visited: reactive[Collection[int]] = reactive(frozenset(), repaint=False)
     """The captions that were queries before."""
-    bookmarked: reactive[Collection[int]] = reactive(frozenset())
+    bookmarked: reactive[Collection[int]] = reactive(frozenset(), repaint=False)
     """The captions that the person marked."""
-    relevant_within: reactive[float | None] = reactive(None)
+    relevant_within: reactive[float | None] = reactive(None, repaint=False)
     """Distance within which 1 of 100 random captions is; None when unknown."""
-    notice: reactive[str] = reactive("")
+    title: reactive[Content] = reactive(Content(""), repaint=False)
+    notice: reactive[str] = reactive("", repaint=False)
     """The text shown when there are no hits."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -85,6 +89,8 @@ class HitList(ScrollView, can_focus=True):
         self.shared_words: Callable[[str], Collection[str]] = lambda text: ()
         """Function from a caption to those of its words that the query has."""
         self._folding: Folding | None = None
+        self._is_whole = True
+        self._drawn: list[HitLine | str] = []  # the lines on the screen
         self._relevant: int | None = None  # number of hits above the line that ends the relevant ones; None for no line
 
     def __len__(self) -> int:
@@ -113,9 +119,12 @@ class HitList(ScrollView, can_focus=True):
             return None
         return self._folding.images if self.by_image and self._folding.images else self._folding.texts
 
-    def show(self, ranking: Ranking, folding: Folding) -> None:
-        """Show a ranking with its folding."""
-        self._folding = folding
+    def show(self, ranking: Ranking, folding: Folding, *, is_whole: bool = True) -> None:
+        """Show a ranking with its folding.
+
+        If only its leading hits are there yet, and not the whole ranking, the scroll bar stays as it is until then.
+        """
+        self._folding, self._is_whole = folding, is_whole
         self.ranking = ranking
 
     def watch_ranking(self) -> None:
@@ -123,11 +132,19 @@ class HitList(ScrollView, can_focus=True):
         self._measure()
         self.cursor = self.validate_cursor(self.cursor)
         self.post_message(self.CursorMoved(self.row))
-        self.refresh()
+        self.redraw()
 
     def watch_relevant_within(self) -> None:
         """Put the line that ends the relevant hits elsewhere."""
         self._measure()
+
+    def watch_title(self) -> None:
+        """Title the frame, which repaints it whole."""
+        self.border_title = self.title
+
+    def watch_bookmarked(self) -> None:
+        """Draw the marks."""
+        self.redraw()
 
     def fold(self, by_image: bool) -> None:
         """Fold or unfold images. The cursor stays on its caption, or goes to the hit that represents it."""
@@ -136,16 +153,16 @@ class HitList(ScrollView, can_focus=True):
         if place is not None:
             self.go_to(place)
         self.post_message(self.CursorMoved(self.row))
+        self.redraw()
 
     def validate_cursor(self, cursor: int) -> int:
         """Keep the cursor within the list."""
         return max(0, min(cursor, len(self) - 1))
 
-    def watch_cursor(self, before: int, now: int) -> None:
+    def watch_cursor(self) -> None:
         """Scroll to the cursor and report its move."""
         self._scroll_to_cursor()
-        for hit in (before, now):
-            self.refresh_line(self._line_of(hit))
+        self.redraw()
         self.post_message(self.CursorMoved(self.row))
 
     def go(self, hit: int) -> None:
@@ -188,42 +205,56 @@ class HitList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw a hit, the line that ends the relevant hits, or a line of the notice that there are none."""
-        width = self.scrollable_content_region.width
-        plain, line = self.visual_style.rich_style, y + round(self.scroll_offset.y)
+        width, line = self.scrollable_content_region.width, self._line(y)
+        plain = self.visual_style.rich_style
+        if isinstance(line, HitLine):
+            base = plain + self._style("hit-list--cursor") if line.mark == POINTER else plain
+            parts = ("pointer", "muted", "bar", "shared")
+            return draw_hit(
+                line, Styles(base, *(base + self._style(f"hit-list--{part}") for part in parts)), width=width
+            )
+        if line.startswith("──"):
+            line, plain = f"{line} {'─' * width}"[:width], plain + self._style("hit-list--muted")
+        return Strip([Segment(fit(line, width), plain)]).adjust_cell_length(width, plain)
+
+    def redraw(self) -> None:
+        """Paint the lines of the screen that have changed."""
+        height, width = self.scrollable_content_region.height, self.scrollable_content_region.width
+        before, self._drawn = self._drawn, [self._line(y) for y in range(height)]
+        for y, (old, new) in enumerate(zip_longest(before, self._drawn)):
+            if old != new:
+                self.refresh(Region(0, y, width, 1))
+
+    def _line(self, y: int) -> HitLine | str:
+        """Return what a line of the screen shows: a hit, the line that ends the relevant ones, a notice, or nothing."""
+        line = y + round(self.scroll_offset.y)
         hit = self._hit_at(line)
         if hit is not None:
-            return self._draw(hit, width, plain)
-        text = ""
+            return self._hit_line(hit)
         if line == self._relevant:
-            text = f"── 1% of random captions are nearer than {short_number(self.relevant_within or 0.0)} "
-            text += "─" * max(0, width - len(text))
-            plain += self._style("hit-list--muted")
-        elif not len(self):
-            notice = textwrap.wrap(self.notice, max(20, width - 4))
-            text = f"  {notice[y]}" if y < len(notice) else ""
-        return Strip([Segment(fit(text, width), plain)]).adjust_cell_length(width, plain)
+            return f"── 1% of random captions are nearer than {short_number(self.relevant_within or 0.0)}"
+        if len(self):
+            return ""
+        notice = textwrap.wrap(self.notice, max(20, self.scrollable_content_region.width - 4))
+        return f"  {notice[y]}" if y < len(notice) else ""
 
-    def _draw(self, hit: int, width: int, plain: Style) -> Strip:
+    def _hit_line(self, hit: int) -> HitLine:
         assert self._fold is not None
         assert self.ranking is not None
         place = int(self._fold.places[hit])
         row = int(self.ranking.rows[place])
-        text, here = drawable(self.texts[row]), hit == self.cursor
-        line = HitLine(
-            mark="›" if here else self._mark(row),
-            rank=place + 1,
-            value=self._value(place),
-            share=self._share(place),
+        text = drawable(self.texts[row])
+        _, bottom = self._visible_places()
+        return HitLine(
+            mark=POINTER if hit == self.cursor else self._mark(row),
+            rank=f"{place + 1:>{max(3, len(str(bottom + 1)))}}",
+            value=short_number(self._value(place)),
+            bar="" if row == self.query_row else bar(self._share(place), BAR_CELLS),
             text=text,
-            shared=() if row == self.query_row else self.shared_words(text),
+            shared=frozenset(() if row == self.query_row else self.shared_words(text)),
             others=self._others(row),
             is_query=row == self.query_row,
         )
-        base = plain + self._style("hit-list--cursor") if here else plain
-        parts = ("pointer", "muted", "bar", "shared")
-        styles = Styles(base, *(base + self._style(f"hit-list--{part}") for part in parts))
-        _, bottom = self._visible_places()
-        return draw_hit(line, styles, width=width, rank_cells=max(3, len(str(bottom + 1))))
 
     def _mark(self, row: int) -> str:
         if row in self.bookmarked:
@@ -276,6 +307,8 @@ class HitList(ScrollView, can_focus=True):
         return self._relevant is not None and line >= self._relevant
 
     def _scroll_to_cursor(self) -> None:
+        if not self.scrollable_content_region.height:  # not laid out yet: each line would be scrolled away
+            return
         line = self._line_of(self.cursor)
         region = Region(0, line, 1, 1) if self.cursor else Region(0, 0, 1, line + 1)  # with a line above the first hit
         self.scroll_to_region(region, animate=False, force=True)
@@ -293,4 +326,5 @@ class HitList(ScrollView, can_focus=True):
             place = self.ranking.distances.searchsorted(within)
             hits = int(self._fold.places.searchsorted(place))
             self._relevant = hits if hits < len(self) else None
-        self.virtual_size = Size(0, len(self) + (self._relevant is not None))
+        lines = len(self) + (self._relevant is not None)
+        self.virtual_size = Size(0, lines if self._is_whole else max(lines, self.virtual_size.height))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from core.ranking.methods import BY_WORDS, Method
+from tui.panel import Panel
 from tui.text import drawable
 
 if TYPE_CHECKING:
@@ -22,19 +21,20 @@ _REASONS = {"+": "$text-success", "−": "$text-warning", "·": "$foreground-mut
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
-class VerdictPane(Widget):
+class VerdictPane(Panel):
     """The verdict with its reasons, and the measured success by query length."""
 
     BORDER_TITLE = "can I trust this?"
+    DRAWS = ("answer", "calibration", "one_line")
 
-    answer: reactive[Answer | None] = reactive(None, layout=True)
+    answer: reactive[Answer | None] = reactive(None, repaint=False)
     """None before the first answer."""
-    calibration: reactive[Calibration | None] = reactive(None, layout=True)
+    calibration: reactive[Calibration | None] = reactive(None, repaint=False)
     """None until the corpus is calibrated."""
-    one_line: reactive[bool] = reactive(False, layout=True)
+    one_line: reactive[bool] = reactive(False, repaint=False)
     """Whether there is only room for the level and the first reasons."""
 
-    def render(self) -> RenderResult:
+    def render(self) -> Content:
         """Draw the level, the curve, the reasons and the advice."""
         verdict = self.answer.verdict if self.answer else None
         if self.answer is None or verdict is None:

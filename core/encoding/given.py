@@ -1,0 +1,88 @@
+"""Given: embeddings of the captions that the user computed elsewhere, with an encoder that is not at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.assets import AssetError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EXPECTED = "an array of numbers, a row for each caption: .npy, or .parquet with a column of lists of numbers"
+
+
+def read_embeddings(path: Path, n: int) -> NDArray[Any]:
+    """Read the embeddings of n captions, (n, D), of any width and kind of number; a .npy file is memory-mapped.
+
+    Raises:
+        AssetError: The file cannot be read, holds no such array, or not one row for each caption.
+    """
+    rows = _read_parquet(path) if _begins_with(path, b"PAR1") else _read_npy(path)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not rows.shape[1]:
+        found = f"holds an array of shape {rows.shape} and type {rows.dtype}"
+        raise AssetError(path, found, expected=_EXPECTED, advice="save the embeddings as a two-dimensional array")
+    if len(rows) != n:
+        found = f"holds {len(rows):,} embeddings, and there are {n:,} captions"
+        advice = "embed exactly these captions, empty ones too, in the order of their file"
+        raise AssetError(path, found, expected="one for each caption", advice=advice)
+    return rows
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    if not _begins_with(path, b"\x93NUMPY") and not _begins_with(path, b"PK"):  # a .npz file is a zip archive
+        advice = "write it with numpy.save, or as Parquet"
+        raise AssetError(path, "is neither a .npy nor a Parquet file", expected=_EXPECTED, advice=advice)
+    try:
+        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
+    except (ValueError, EOFError) as error:
+        found = f"cannot be read as a .npy file ({str(error).splitlines()[0][:100]})"
+        raise AssetError(path, found, expected=_EXPECTED, advice="write it with numpy.save") from error
+    if not isinstance(loaded, np.ndarray):
+        loaded.close()
+        found, advice = "is an archive of several arrays (.npz)", "save the one array of embeddings with numpy.save"
+        raise AssetError(path, found, expected=_EXPECTED, advice=advice)
+    return loaded
+
+
+def _read_parquet(path: Path) -> NDArray[Any]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        schema = parquet.read_schema(path)
+        names = [field.name for field in schema if _is_embedding(field.type)]
+        if len(names) != 1:
+            found = f"has {len(names)} columns of lists of numbers" + "".join(f", {name}" for name in names)
+            raise AssetError(path, found, expected="one such column", advice="write a file with that column alone")
+        column = parquet.read_table(path, columns=names).column(0).combine_chunks()
+    except (OSError, pa.ArrowException) as error:
+        found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
+        raise AssetError(path, found, expected=_EXPECTED, advice="write it again") from error
+    lengths = np.unique(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
+    if len(lengths) != 1 or not lengths[0] or column.flatten().null_count:
+        found = f"the lists of its column {names[0]} have different lengths, or gaps"
+        raise AssetError(path, found, expected="lists of one length without gaps", advice="embed all captions alike")
+    values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(column), int(lengths[0]))
+
+
+def _is_embedding(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)))

@@ -1,0 +1,79 @@
+"""Setup: the files and settings that determine every answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.assets import AssetError, Assets
+from core.corpus.table import ReadOptions
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.weights import choose_device, choose_dtype
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """The files and settings that determine every answer; `choose` resolves `auto`."""
+
+    assets: Assets
+    device: str = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+    dtype: str = "float32"
+    """Dtype in which captions are encoded, `float32` or `bfloat16`."""
+    vocab_size: int | None = None
+    """Number of leading words of the vector file that are used; None for all."""
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    """What the user says about the captions file."""
+
+    @classmethod
+    def choose(
+        cls,
+        assets: Assets,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        vocab_size: int | None = None,
+        reading: ReadOptions | None = None,
+    ) -> Setup:
+        """Make a setup, with `auto` resolved to what the machine supports.
+
+        Raises:
+            AssetError: The device is not available.
+        """
+        device = choose_device(device)
+        dtype = choose_dtype(dtype, device)
+        return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, reading=reading or ReadOptions())
+
+    @property
+    def model_name(self) -> str:
+        """Display name of the encoder, or of the embeddings that are given in its place."""
+        source = self.assets.weights or self.assets.embeddings
+        return "demo encoder" if self.assets.is_demo_encoder or source is None else source.stem
+
+    def encoder_files(self) -> tuple[Path, Path]:
+        """Return the weights and their word vectors.
+
+        Raises:
+            AssetError: Embeddings are given, which have no encoder.
+        """
+        if self.assets.weights is None or self.assets.vectors is None:
+            advice = "leave out --embeddings, or use captions as queries"
+            raise AssetError(self.assets.embeddings or "", "is without the encoder that made it", advice=advice)
+        return self.assets.weights, self.assets.vectors
+
+    def load_encoder(self, word_dim: int) -> SentenceEncoder:
+        """Load the sentence encoder for word vectors of width `word_dim`.
+
+        Raises:
+            AssetError: The weights cannot be used, or were trained with vectors of another width.
+        """
+        weights, vectors = self.encoder_files()
+        encoder = SentenceEncoder.load(weights, device=self.device, dtype=self.dtype)
+        if word_dim != encoder.word_dim:
+            raise AssetError(
+                vectors,
+                f"its vectors have {word_dim} numbers",
+                expected=f"{encoder.word_dim}, as {weights} says",
+                advice="name the vectors that the weights were trained with: --vectors",
+            )
+        return encoder

@@ -1,0 +1,48 @@
+"""Panel: a widget of text that paints only the lines that change, so that a slow connection has less to carry."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import ClassVar
+
+from textual import on
+from textual.content import Content
+from textual.events import Resize
+from textual.geometry import Region
+from textual.widget import Widget
+
+
+class Panel(Widget):
+    """Draws the text of `render`, which reads the reactives that `DRAWS` names. They repaint nothing by themselves."""
+
+    DRAWS: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._drawn: list[Content] = []
+
+    def on_mount(self) -> None:
+        """Draw again at each change."""
+        for name in self.DRAWS:
+            self.watch(self, name, self._redraw, init=False)
+
+    def render(self) -> Content:
+        """Return the text."""
+        raise NotImplementedError
+
+    def _redraw(self) -> None:
+        """Paint the lines that have changed. Only another number of them lays the screen out again."""
+        before, height = self._drawn, self.styles.height
+        self._note_drawn()
+        if len(before) != len(self._drawn) and height is not None and height.is_auto:
+            self.refresh(layout=True)
+            return
+        for y, (old, new) in enumerate(zip_longest(before, self._drawn)):
+            if old is None or new is None or not old.is_same(new):
+                self.refresh(Region(0, y, self.content_size.width, 1))
+
+    @on(Resize)
+    def _note_drawn(self) -> None:
+        content = self.render()
+        is_wrapped = self.styles.text_wrap == "wrap"
+        self._drawn = content.wrap(max(1, self.content_size.width)) if is_wrapped else content.split()
