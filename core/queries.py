@@ -15,6 +15,7 @@ from core.corpus.vocabulary import LookedUp
 from core.encoding.encoder import EncodedSentence, not_cancelled
 from core.query import Query, Term, Token
 from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
+from core.store.progress import Steps
 
 if TYPE_CHECKING:
     from core.opening import Opened
@@ -31,6 +32,7 @@ class Queries:
         self._recent: dict[str, EncodedSentence] = {}  # by key, latest last
         self._unwritten: dict[str, EncodedSentence] = {}  # settled queries that `remember` writes
         self._written: set[str] = set()  # keys that are in the cache
+        self._ahead: dict[bytes, EncodedSentence] = {}  # by token ids: sentences that were encoded together
 
     def of_text(
         self,
@@ -79,6 +81,21 @@ class Queries:
             text=text, literal=literal, row=row, ids=ids, embedding=embedding, tokens=tokens, marks_importance=marks
         )
 
+    def encode_ahead(self, texts: Sequence[str]) -> Steps[None]:
+        """Encode the sentences of many texts together, and of the terms of those that are sums, for `of_text`.
+
+        What was encoded ahead before is forgotten.
+
+        Raises:
+            AssetError: The weights cannot be used, or not even one sentence fits on the device.
+        """
+        if self._opened.text_encoder.can_encode:
+            terms = [summand.text for text in texts for summand in parse(text) or ()]
+            ids = (self._vocabulary.look_up(text).ids for text in (*map(unquoted, texts), *terms))
+            wanted = {each.tobytes(): each for each in ids if len(each) > 2}
+            encoded = yield from self._opened.text_encoder.encode_together(list(wanted.values()))
+            self._ahead = dict(zip(wanted, encoded, strict=True))
+
     def of_row(self, row: int) -> Query:
         """Make the query of a caption without tokens, which needs neither encoder nor tokenizer."""
         text, ids = self._opened.captions.texts[row], self._opened.matrix.sentences[row]
@@ -118,6 +135,8 @@ class Queries:
             Cancelled: `cancelled` returned True.
         """
         opened = self._opened
+        if (ahead := self._ahead.get(ids.tobytes())) is not None:
+            return ahead
         digest = hashlib.sha256(ids.tobytes()).hexdigest()
         key = f"{opened.matrix.folder.name}:{opened.setup.device}:winners:{digest}"
         encoded = self._recent.pop(key, None)

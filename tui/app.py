@@ -22,6 +22,7 @@ from textual.screen import Screen, SystemModalScreen
 from textual.widget import Widget
 
 from tui import messages
+from tui.keys import COMMANDS, keys_of, usable_keys
 from tui.loader import Loader
 from tui.screens.answer_view import HIGH_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
@@ -73,7 +74,8 @@ class ExplorerApp(App[None]):
         self.explore.search_box.cursor_blink = not self._settings.low_bandwidth
         if self._settings.seed is not None:
             self.explore.rng = random.Random(self._settings.seed)
-        self.set_keymap(dict(self._settings.keys))
+        self._keys, self._key_problems = usable_keys(self._settings.keys)
+        self.set_keymap(self._keys)
         self._open_corpus, self._open_other = open_corpus, open_other
         self._loader = Loader(open_corpus, self.post_message)
         self._explorer: Explorer | None = None
@@ -93,7 +95,7 @@ class ExplorerApp(App[None]):
 
     def _choose_theme(self) -> None:
         """Take the theme of the settings, else the one that was chosen last; keep the next one that is chosen."""
-        problems, wanted = list(self._settings.problems), self._settings.theme
+        problems, wanted = [*self._settings.problems, *self._key_problems], self._settings.theme
         if wanted is not None and wanted not in self.available_themes:
             problems.append(nearest_theme(wanted, self.available_themes))
             wanted = None
@@ -227,32 +229,36 @@ class ExplorerApp(App[None]):
     def action_help(self) -> None:
         """Show the help screen."""
         corpus = "" if self._explorer is None else self._explorer.opened.captions.understood()
-        self.push_screen(HelpScreen(corpus, self._settings.keys))
+        self.push_screen(HelpScreen(corpus, self._keys))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer everything that a key does in the command palette too."""
         useless = {"Keys", "Maximize", "Minimize", "Screenshot"}  # the help screen shows the keys
         yield from (command for command in super().get_system_commands(screen) if command.title not in useless)
         explore, hits = self.explore, self.explore.hit_list
-        yield SystemCommand("Search", "Go to the search box (/)", explore.action_focus_search)
-        yield SystemCommand("Random caption", "Search with a random caption (r)", explore.action_random)
-        yield SystemCommand("Follow", "Make the caption under the cursor the query (enter)", hits.action_follow)
-        yield SystemCommand("Back", "Return to the previous query (backspace)", explore.action_go_back)
-        yield SystemCommand("Forward", "Return to where you came back from (alt+→)", explore.action_go_forward)
-        yield SystemCommand("Next method", "Rank the captions by the next method (tab)", explore.action_next_method)
+        with_keys = {
+            "find": ("Search", explore.action_focus_search),
+            "back": ("Back", explore.action_go_back),
+            "forward": ("Forward", explore.action_go_forward),
+            "random": ("Random caption", explore.action_random),
+            "method": ("Next method", explore.action_next_method),
+            "compare": ("Compare methods", explore.action_compare),
+            "images": ("Fold images", explore.action_fold),
+            "why": ("Panels", explore.action_swap_panels),
+            "trail": ("Trail", explore.action_show_trail),
+            "bookmark": ("Bookmark", explore.action_bookmark),
+            "bookmarks": ("Bookmarks", explore.action_show_bookmarks),
+            "copy": ("Copy", explore.action_copy_hit),
+            "copy-list": ("Copy the list", explore.action_copy_list),
+            "export": ("Export", explore.action_export_hits),
+            "picture": ("Picture", explore.action_save_picture),
+            "help": ("Explain", self.action_help),
+        }
+        for command, (title, run) in with_keys.items():
+            if command != "images" or hits.sibling_counts is not None:
+                yield SystemCommand(title, f"{keys_of(command, self._keys)}: {COMMANDS[command][1]}", run)
+        yield SystemCommand("Follow", "enter: make the caption under the cursor the query", hits.action_follow)
         previous = partial(explore.action_next_method, -1)
-        yield SystemCommand("Previous method", "Rank the captions by the previous method (shift+tab)", previous)
-        yield SystemCommand("Compare methods", "Show the lists of all methods side by side (c)", explore.action_compare)
-        if hits.sibling_counts is not None:
-            yield SystemCommand("Fold images", "Show each image once, or all its captions (s)", explore.action_fold)
-        yield SystemCommand("Panels", "Show the panels whole, or a line of each (v)", explore.action_swap_panels)
-        yield SystemCommand("Trail", "Show all queries, to return to one (t)", explore.action_show_trail)
-        yield SystemCommand("Bookmark", "Mark the caption under the cursor, with a note (b)", explore.action_bookmark)
-        yield SystemCommand("Bookmarks", "Show what is marked (B)", explore.action_show_bookmarks)
-        yield SystemCommand("Copy", "Copy the caption under the cursor (y)", explore.action_copy_hit)
-        yield SystemCommand("Copy the list", "Copy the first hundred hits (Y)", explore.action_copy_list)
-        yield SystemCommand("Export", "Write the list to a file (e)", explore.action_export_hits)
-        yield SystemCommand("Picture", "Save the screen as an SVG file (S)", explore.action_save_picture)
-        yield SystemCommand("First hit", "Go to the top of the list (g)", partial(hits.action_go, 0))
-        yield SystemCommand("Last hit", "Go to the farthest caption (G)", partial(hits.action_go, -1))
-        yield SystemCommand("Explain", "Show the keys and how to read the screen (?)", self.action_help)
+        yield SystemCommand("Previous method", "shift+tab: rank the captions by the previous method", previous)
+        yield SystemCommand("First hit", "g: go to the top of the list", partial(hits.action_go, 0))
+        yield SystemCommand("Last hit", "G: go to the farthest caption", partial(hits.action_go, -1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 
-LIST_KEYS: list[BindingType] = [
+LIST_KEYS: list[Binding] = [
     Binding("up,k", "move(-1)", "Up", show=False),
     Binding("down,j", "move(1)", "Down", show=False),
     Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),

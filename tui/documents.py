@@ -140,6 +140,10 @@ def flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield prefix + name, value
 
 
+HIT_COLUMNS = ("rank", "distance", "score", "closer_than", "row", "caption", "caption_id", "image_id", "file_name")
+"""The keys of `hit_documents`."""
+
+
 def hit_documents(captions: Captions, hits: Ranking, closer: NDArray[np.float64] | None = None) -> list[dict[str, Any]]:
     """Return hits as values for JSON; `closer` is `Answer.closer_than` for each of them."""
     return [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.assets import AssetError
 from core.store.whole import whole_file
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from core.assets import Assets
     from core.corpus.captions import Captions
     from core.ranking.graph import Graph
 
@@ -23,22 +24,31 @@ ENDINGS = (".csv", ".jsonl", ".parquet", ".md")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
 
 
-def check_target(path: Path) -> Path:
-    """Return a path to which rows can be exported, with `~` resolved.
+def check_output(path: Path, *, endings: Collection[str] = (), used: Iterable[Path] = ()) -> Path:
+    """Return a path to which a file can be written, with `~` resolved.
+
+    Args:
+        path: What the person named.
+        endings: The endings that it may have; none for any.
+        used: Files that are read, which it must not replace.
 
     Raises:
-        AssetError: Its ending names no format, or its folder does not exist.
+        AssetError: It has another ending, is in no folder, or is a file that is read.
     """
     path = resolved(path)
-    if path.suffix.lower() not in ENDINGS:
+    if endings and path.suffix.lower() not in endings:
         found = f"has the ending {path.suffix!r}" if path.suffix else "has no ending"
-        raise AssetError(path, found, expected=f"one of {', '.join(ENDINGS)}", advice=f"name {path.stem}.csv, say")
+        advice = f"name {path.stem or 'output'}{next(iter(endings))}, say"
+        raise AssetError(path, found, expected=f"one of {', '.join(endings)}", advice=advice)
     try:
-        fits = not path.is_dir() and path.parent.is_dir()
+        fits = str(path) != "-" and not path.is_dir() and path.parent.is_dir()
+        is_used = fits and path.exists() and any(each.exists() and path.samefile(each) for each in used)
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
     if not fits:
-        raise AssetError(path, "cannot be written", expected="a file in a folder that exists")
+        raise AssetError(path, "cannot be written", expected="a file in a folder that exists", advice="name another")
+    if is_used:
+        raise AssetError(path, "is a file that is read", advice="name another file to write")
     return path
 
 
@@ -54,35 +64,82 @@ def resolved(path: Path) -> Path:
         raise AssetError(path, str(error), advice="write the whole path") from error
 
 
-def refuse_to_replace(output: Path, assets: Assets) -> None:
-    """Raise `AssetError` where a file to be written is one of the files in use."""
-    for used in assets.files:
-        if output.exists() and used.exists() and output.samefile(used):
-            raise AssetError(output, "is a file that is read", advice="name another file to write")
+@contextmanager
+def open_rows(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    """Open a file for rows; it appears whole or not at all.
 
+    Call the result with one part of the rows after the other; they need not fit into memory together. In CSV, a text
+    that a spreadsheet would take for a formula begins with an apostrophe.
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows with equal keys to a file, whose ending names the format; it appears whole or not at all.
-
-    In CSV, a text that a spreadsheet would take for a formula begins with an apostrophe.
+    Args:
+        path: The file, with one of `ENDINGS`, which names the format.
+        columns: The keys of each row.
 
     Raises:
         AssetError: The file cannot be written.
     """
-    path = check_target(path)
-    with whole_file(path, advice="check the path and the disk, or name another file") as work:
-        if path.suffix.lower() == ".jsonl":
-            work.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        elif path.suffix.lower() == ".md":
-            work.write_text(_markdown(rows), encoding="utf-8")
-        else:
-            import pandas as pd
+    advice = "check the path and the disk, or name another file"
+    with whole_file(path, advice=advice) as work, _WRITERS[path.suffix.lower()](work, columns) as write:
+        yield write
 
-            if path.suffix.lower() == ".csv":
-                frame = pd.DataFrame([{name: _defused(value) for name, value in row.items()} for row in rows])
-                frame.to_csv(work, index=False, errors="backslashreplace")
-            else:
-                pd.DataFrame(list(rows)).to_parquet(work, index=False)
+
+Write: TypeAlias = Callable[[Sequence[dict[str, Any]]], object]
+
+
+@contextmanager
+def _csv(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        yield lambda rows: writer.writerows({name: _defused(row[name]) for name in columns} for row in rows)
+
+
+@contextmanager
+def _jsonl(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8") as file:
+        yield lambda rows: file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+@contextmanager
+def _markdown(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    def lines_of(rows: Iterable[Iterable[str]]) -> Iterator[str]:
+        return (f"| {' | '.join(cells)} |\n" for cells in rows)
+
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(lines_of([columns, ["---"] * len(columns)]))
+        yield lambda rows: file.writelines(lines_of([_cell(row[name]) for name in columns] for row in rows))
+
+
+@contextmanager
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    def schema_of(rows: Sequence[dict[str, Any]]) -> pa.Schema:
+        """Return the types of rows; a column without a value may get numbers or texts in a later part."""
+        types = pa.Table.from_pylist(list(rows) or [dict.fromkeys(columns)]).schema
+        for name in columns:
+            if pa.types.is_null(types.field(name).type):
+                kind = pa.float64() if name in _NUMBERS else pa.string()
+                types = types.set(types.get_field_index(name), pa.field(name, kind))
+        return types
+
+    with ExitStack() as opened:
+        writer: parquet.ParquetWriter | None = None
+
+        def write(rows: Sequence[dict[str, Any]]) -> None:
+            nonlocal writer
+            if writer is None:
+                writer = opened.enter_context(parquet.ParquetWriter(path, schema_of(rows)))
+            writer.write_table(pa.Table.from_pylist(list(rows), schema=writer.schema))
+
+        yield lambda rows: write(rows) if rows else None
+        if writer is None:
+            write([])
+
+
+_WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".md": _markdown}
+_NUMBERS = ("distance", "score", "closer_than", "step", "from_start")
 
 
 def write_corpus(path: Path, captions: Captions, points: NDArray[np.float32], graph: Graph | None) -> None:
@@ -112,12 +169,6 @@ def write_corpus(path: Path, captions: Captions, points: NDArray[np.float32], gr
 
 def _defused(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _markdown(rows: Sequence[dict[str, Any]]) -> str:
-    names = list(rows[0]) if rows else []
-    lines = [names, ["---"] * len(names), *([_cell(row[name]) for name in names] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cell(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 COMMANDS = {
@@ -36,5 +37,78 @@ _ALWAYS = [
 
 def key_table(keymap: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return keys and what they do, with the keys of `keymap` in place of the usual ones of its commands."""
-    changed = [(keymap.get(name, keys).replace(",", " "), what) for name, (keys, what) in COMMANDS.items()]
-    return [*_ALWAYS, *changed]
+    return [*_ALWAYS, *((keys_of(command, keymap), what) for command, (_, what) in COMMANDS.items())]
+
+
+def keys_of(command: str, keymap: Mapping[str, str]) -> str:
+    """Return the keys of a command, with blanks between them."""
+    return keymap.get(command, COMMANDS[command][0]).replace(",", " ")
+
+
+_FIXED = {"escape", "shift+tab", "ctrl+r", "alt+left", "ctrl+c", "ctrl+z", "ctrl+p"}
+_MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
+
+
+def usable_keys(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Choose those of the wanted keys that exist and that nothing else has.
+
+    Args:
+        wanted: Keys of commands, with commas between them, by command.
+
+    Returns:
+        Keys in Textual's names, with commas between them, by command; and what is wrong with the others.
+    """
+    from tui.bindings import LIST_KEYS
+
+    taken = _FIXED | {key for binding in LIST_KEYS for key in binding.key.split(",")}
+    usual = {command: frozenset(map(str, map(key_name, keys.split()))) for command, (keys, _) in COMMANDS.items()}
+    problems: list[str] = []
+    chosen: dict[str, frozenset[str]] = {}
+    for command, text in wanted.items():
+        keys = {part.strip(): key_name(part.strip()) for part in text.split(",")}
+        if unknown := [part for part, key in keys.items() if key is None]:
+            problems.append(f"the key of {command}: there is no key {unknown[0]!r} (there are f5, ctrl+n, g, ?)")
+        elif both := taken & set(keys.values()):
+            problems.append(f"the key of {command}: {min(map(str, both))} always does what it does now")
+        else:
+            chosen[command] = frozenset(key for key in keys.values() if key is not None)
+    while clash := _clash(chosen, usual | chosen):
+        command, other, key = clash
+        problems.append(f"the key of {command}: {key} is also that of {other}; {command} keeps its usual key")
+        del chosen[command]
+    return {command: ",".join(sorted(keys)) for command, keys in chosen.items()}, problems
+
+
+def _clash(chosen: Mapping[str, frozenset[str]], keys: Mapping[str, frozenset[str]]) -> tuple[str, str, str] | None:
+    """Return a chosen command, another command that has one of its keys, and that key."""
+    for command in chosen:
+        for other in keys:
+            if other != command and (both := keys[command] & keys[other]):
+                return command, other, min(both)
+    return None
+
+
+def key_name(key: str) -> str | None:
+    """Return Textual's name of a key: `question_mark` for `?`; None where there is no such key."""
+    from textual.keys import KEY_NAME_REPLACEMENTS, Keys
+
+    key = key.replace("→", "right")
+    *modifiers, last = key.split("+") if key.strip("+") else [key]
+    if not set(modifiers) <= _MODIFIERS or not last:
+        return None
+    if len(last) == 1 and not last.isalnum():
+        name = unicodedata.name(last, "").lower().replace("-", "_").replace(" ", "_")
+        last = KEY_NAME_REPLACEMENTS.get(name, name)
+    names = {each.value for each in Keys} | set(KEY_NAME_REPLACEMENTS.values())
+    if len(last) != 1 and last not in names and not _is_character(last):
+        return None
+    return "+".join([*modifiers, last]) if last else None
+
+
+def _is_character(name: str) -> bool:
+    """Tell whether a name is that of a character, such as `question_mark`."""
+    try:
+        unicodedata.lookup(name.replace("_", " "))
+    except KeyError:
+        return False
+    return True

@@ -68,6 +68,21 @@ class Options:
             raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
         return replace(options, captions=file)
 
+    def document(self) -> dict[str, Any]:
+        """Return the options that name files and say how they are read, as values for JSON, with whole paths."""
+        given = {name: value for name in (*_FILES, *_READING) if (value := getattr(self, name)) is not None}
+        return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in given.items()}
+
+    def filled(self, document: dict[str, Any]) -> Options:
+        """Return these options, and for those that were not given the values in a `document`."""
+        values: dict[str, Any] = {}
+        for name in (*_FILES, *_READING):
+            if name in document and getattr(self, name) is None:
+                values[name] = Path(document[name]) if name in _FILES else document[name]
+        if "text_column" in values:
+            values["text_column"] = tuple(values["text_column"])
+        return replace(self, **values)
+
     def find_assets(self) -> Assets:
         """Find the files to use; raise `AssetError` if a named file is missing."""
         return Assets.find(
@@ -149,6 +164,9 @@ def _is_text_encoding(name: str) -> bool:
     return True
 
 
+_FILES = ("data_dir", "model", "vectors", "captions", "embeddings")
+_COLUMNS = ("text_column", "id_column", "group_column")
+_READING = ("model_version", "vocab_size", "layout", *_COLUMNS, "header", "separator", "encoding")
 _META = "infersent_tui."
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 """The click settings of the command groups."""

@@ -7,6 +7,8 @@ import shutil
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -36,16 +38,18 @@ class Pace:
         self._seen.append((now, progress.done))
         while now - self._seen[0][0] > _WINDOW_SECONDS:
             self._seen.popleft()
-        if not progress.total:
+        if not progress.total and not progress.done:
             return progress.stage
-        parts = [progress.stage, f"{progress.done:,.0f} of {progress.total:,.0f} {progress.unit}"]
+        of = f" of {progress.total:,.0f}" if progress.total else ""
+        parts = [progress.stage, f"{progress.done:,.0f}{of} {progress.unit}"]
         (then, was), seconds = self._seen[0], now - self._seen[0][0]
         if seconds > 0.2 and progress.done > was:
             rate = (progress.done - was) / (now - then)
             seconds_left = (progress.total - progress.done) / rate if rate else math.inf
             if math.isfinite(seconds_left):
                 left = round(seconds_left)
-                parts += [f"{rate:,.0f} {progress.unit}/s", f"{left // 60}:{left % 60:02} left"]
+                time_left = [f"{left // 60}:{left % 60:02} left"] if progress.total else []
+                parts += [f"{rate:,.0f} {progress.unit}/s", *time_left]
         return " · ".join(parts)
 
 
@@ -65,9 +69,16 @@ def print_notes(opened: Opened, *, quiet: bool) -> None:
 
 
 def run_steps(steps: Steps[T], *, quiet: bool) -> T:
-    """Run slow work to its end and return its result.
+    """Run slow work to its end, with its progress on stderr unless `quiet`, and return its result."""
+    with progress_line(quiet=quiet) as show:
+        return finish(steps, show)
 
-    In a terminal, one line on stderr is rewritten with the progress; elsewhere each stage gets a line.
+
+@contextmanager
+def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that shows progress on stderr.
+
+    In a terminal, one line is rewritten; elsewhere each stage gets a line.
     """
     pace, rewrite = Pace(), sys.stderr.isatty()
     stage, shown, width = "", 0.0, 0
@@ -87,7 +98,7 @@ def run_steps(steps: Steps[T], *, quiet: bool) -> T:
         stage, shown = progress.stage, now
 
     try:
-        return finish(steps, show)
+        yield show
     finally:
         if width:
             click.echo(f"\r{'':<{width}}\r", nl=False, err=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.corpus.vocabulary import Vocabulary
 from core.encoding.building import embed_sentences
 from core.encoding.encoder import EncodedSentence, SentenceEncoder, not_cancelled
-from core.store.progress import Steps
+from core.store.progress import Progress, Steps, follow
 
 
 class TextEncoder:
@@ -73,6 +73,22 @@ class TextEncoder:
             Cancelled: `cancelled` returned True.
         """
         return self.sentence_encoder.encode(np.asarray(self.vocabulary.vectors.rows[ids]), cancelled=cancelled)
+
+    def encode_together(self, sentences: Sequence[NDArray[np.int32]]) -> Steps[list[EncodedSentence]]:
+        """Encode distinct sentences as `encode` does, in float32, in a fraction of the time that they take one by one.
+
+        Raises:
+            AssetError: The weights cannot be used, or not even one sentence fits on the device.
+        """
+        if not sentences:
+            return []
+        encoder, n = self.sentence_encoder, len(sentences)
+        winners = np.empty((n, encoder.dim), np.int32)  # (n, D)
+        embeddings = yield from follow(
+            encoder.encode_together(sentences, self.vocabulary.vectors, dtype="float32", winners=winners),
+            lambda step: Progress("encoding queries", step.done, n, "queries"),
+        )
+        return [EncodedSentence(embeddings[i], winners[i], len(sentences[i])) for i in range(n)]
 
     def embed(self, texts: Sequence[str], out: NDArray[np.float32]) -> Steps[None]:
         """Encode N texts into `out`, (N, D), not normalized.

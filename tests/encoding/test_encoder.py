@@ -10,7 +10,7 @@ import torch
 from conftest import HIDDEN, WORD_DIM, needs_real_captions, real_captions, write_vectors, write_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import encode_slowly
+from reference import encode_slowly, winners_slowly
 from safetensors.torch import save_file
 
 from core.assets import AssetError
@@ -53,6 +53,18 @@ def setup(tmp_path_factory):
 sentences_strategy = st.lists(
     st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=9).map(tuple), min_size=1, max_size=25, unique=True
 )
+
+
+@given(sentences_strategy, st.integers(1, 30))
+@settings(deadline=None, max_examples=60)
+def test_together_each_feature_has_the_token_of_its_maximum(setup, sentences, batch_size):
+    winners = np.full((len(sentences), setup.encoder.dim), -1, np.int32)
+    embeddings = setup.together(sentences, batch_size=batch_size, winners=winners)
+    assert embeddings == pytest.approx(setup.together(sentences), abs=1e-6)
+    vectors = [np.array(setup.vectors.rows[list(ids)]) for ids in sentences]
+    for found, (expected, margin) in zip(winners, winners_slowly(setup.weights, vectors), strict=True):
+        clear = margin > 1e-5
+        assert found[clear].tolist() == expected[clear].tolist()
 
 
 @given(sentences_strategy, st.integers(1, 30))
@@ -153,10 +165,10 @@ def test_work_that_does_not_fit_the_device_is_halved_and_stays_exact(setup, monk
     sentences = [(i, (i * 7) % WORDS) for i in range(20)]
     whole = SentenceEncoder._pool
 
-    def tight(self, steps, vectors, direction, out):
+    def tight(self, steps, vectors, direction, dtype, out, won):
         if len(out) > 6:
             raise torch.OutOfMemoryError("no room for more than 6 sentences")
-        return whole(self, steps, vectors, direction, out)
+        return whole(self, steps, vectors, direction, dtype, out, won)
 
     monkeypatch.setattr(SentenceEncoder, "_pool", tight)
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
@@ -165,7 +177,7 @@ def test_work_that_does_not_fit_the_device_is_halved_and_stays_exact(setup, monk
 
 
 def test_a_single_sentence_that_does_not_fit_is_an_error(setup, monkeypatch):
-    def full(self, steps, vectors, direction, out):
+    def full(self, *args):
         raise torch.OutOfMemoryError("no room at all")
 
     monkeypatch.setattr(SentenceEncoder, "_pool", full)

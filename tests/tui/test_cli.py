@@ -211,6 +211,22 @@ def test_within_is_refused_where_a_method_may_have_no_distances(run, files, meth
     assert refused(run("search", "dog", "--within", 1, "--method", method, *files.flags), "--within needs a method")
 
 
+def test_queries_that_arrive_together_have_the_answers_of_single_ones(run, files):
+    texts = ["two dogs near a window", "a dog near a window - 0.5 * a cat", "qwertz", "", demo_texts(300)[7], "a kite"]
+    done = run("search", "-", "--jsonl", "-k", 20, *files.flags, stdin="\r\n".join(texts))
+    together = [json.loads(line) for line in done.out.splitlines()]
+    assert [document["query"] for document in together] == texts
+    for text, ours in zip(texts, together, strict=True):
+        alone = run("search", text, "--json", "-k", 20, *files.flags).document
+        assert ours["tokens"] == [
+            {**token, "importance": pytest.approx(token["importance"], abs=0.1)} for token in alone["tokens"]
+        ]
+        assert [term["text"] for term in ours["terms"]] == [term["text"] for term in alone["terms"]]
+        distances = [[hit["distance"] for hit in document["hits"]] for document in (ours, alone)]
+        assert distances[0] == pytest.approx(distances[1], abs=1e-4)
+        assert {hit["row"] for hit in ours["hits"][:5]} <= {hit["row"] for hit in alone["hits"][:8]}
+
+
 def test_search_writes_its_hits_to_a_file(run, files):
     path = files.folder / "hits.jsonl"
     done = run("search", "-", "-k", 3, "-o", path, *files.flags, stdin="a dog\na cat\n")
@@ -261,8 +277,9 @@ def test_no_output_replaces_a_file_that_is_read(run, files):
 
 
 def test_export_refuses_other_files(run, files):
-    assert refused(run("export", "-o", files.folder / "corpus.csv", *files.flags), "expected: a .parquet file")
-    assert refused(run("export", "-o", files.folder / "no" / "x.parquet", *files.flags), "expected: a .parquet file")
+    assert refused(run("export", "-o", files.folder / "corpus.csv", *files.flags), "one of .parquet")
+    assert refused(run("export", "-o", files.folder / "no" / "x.parquet", *files.flags), "in a folder that exists")
+    assert refused(run("export", "-o", "-", *files.flags), "no ending")
 
 
 def test_a_bm25_query_that_matches_nothing_finds_nothing_and_exits_1(run, files):
@@ -323,7 +340,7 @@ def test_calibrate_prints_a_report_and_later_searches_use_it(run, files, monkeyp
 
 def test_calibrate_wants_fifty_captions(run, files):
     write_coco(files.captions, demo_texts(49))
-    assert refused(run("calibrate", *files.flags), "holds too few captions")
+    assert refused(run("calibrate", *files.flags), "on so few captions")
 
 
 # search: output and input
@@ -685,6 +702,7 @@ def test_a_data_folder_is_searched_for_the_official_names(run, files):
     assert document == {
         "model": str(deep / "infersent2.pkl"),
         "vectors": str(deep / "crawl-300d-2M.vec"),
+        "embeddings": None,
         "captions": str(deep / "captions_val2014.json"),
         "cache": str(files.cache),
     }
@@ -755,7 +773,10 @@ def test_embed_refuses_what_it_cannot_read_or_write(run, files):
     assert refused(
         run("embed", lines, "-o", files.folder / "nowhere" / "out.npy", "-q", *files.flags), "a folder that exists"
     )
-    assert refused(run("embed", lines, "-o", lines, "-q", *files.flags), "is the file that is read")
+    assert refused(run("embed", lines, "-o", lines, "-q", *files.flags), "is a file that is read")
+    before = files.weights.read_bytes()
+    assert refused(run("embed", lines, "-o", files.weights, "-q", *files.flags), "is a file that is read")
+    assert files.weights.read_bytes() == before
     assert lines.read_text() == "a dog\n"
     assert not out.exists()
 

@@ -7,7 +7,8 @@ import pytest
 from test_app import make_app, notices, ready, settle
 
 from tui.app import ExplorerApp
-from tui.keys import COMMANDS
+from tui.keys import COMMANDS, key_name, usable_keys
+from tui.screens.explore import ExploreScreen
 from tui.settings import Settings, keep_theme, last_theme, read_settings
 
 
@@ -53,6 +54,50 @@ def test_what_is_wrong_in_a_config_file_is_said_and_the_rest_counts(tmp_path, co
     assert problem in found
     assert str(path) in found
     assert settings.low_bandwidth == ("cannot be read" not in problem)
+
+
+@pytest.mark.parametrize(
+    ("keys", "usable", "problem"),
+    [
+        ({"random": "?", "help": "f1"}, {"random": "question_mark", "help": "f1"}, None),
+        ({"random": "c", "compare": "r"}, {"random": "c", "compare": "r"}, None),
+        ({"random": "shift+f5, ctrl+n"}, {"random": "ctrl+n,shift+f5"}, None),
+        ({"random": "ä"}, {"random": "ä"}, None),
+        ({"random": "strg+n"}, {}, "random: there is no key 'strg+n'"),
+        ({"random": "f5x"}, {}, "there is no key 'f5x'"),
+        ({"random": "f5,,"}, {}, "there is no key ''"),
+        ({"random": "j"}, {}, "random: j always does what it does now"),
+        ({"quit": "escape", "random": "f5"}, {"random": "f5"}, "quit: escape always"),
+        ({"random": "c"}, {}, "random: c is also that of compare; random keeps its usual key"),
+        ({"random": "c", "compare": "c"}, {"compare": "c"}, "random keeps its usual key"),
+        ({"random": "f5", "compare": "f5"}, {"compare": "f5"}, "random: f5 is also that of compare"),
+    ],
+)
+def test_keys_that_do_not_exist_or_have_a_use_are_named_and_not_taken(keys, usable, problem):
+    found, problems = usable_keys(keys)
+    assert found == usable
+    assert [problem in each for each in problems[:1]] == ([] if problem is None else [True])
+
+
+def test_the_usual_keys_are_those_of_the_bindings():
+    bound = [
+        *ExplorerApp.BINDINGS,
+        *(binding for each in ExploreScreen.mro() for binding in vars(each).get("BINDINGS", ())),
+    ]
+    named = {binding.id: set(binding.key.split(",")) for binding in bound if getattr(binding, "id", None)}
+    assert {command: {key_name(key) for key in keys.split()} for command, (keys, _) in COMMANDS.items()} == named
+    assert usable_keys({command: keys.replace(" ", ",") for command, (keys, _) in COMMANDS.items()})[1] == []
+
+
+async def test_all_mistakes_of_a_config_file_are_in_one_notice(files, data):
+    mistakes = tuple(f"mistake {number}" for number in range(6))
+    app = explorer(files, Settings(problems=mistakes, keys={"random": "j"}, theme="nrod"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        (notice,) = [notice.message for notice in app._notifications if "mistake" in notice.message]
+        assert notice.splitlines()[:6] == list(mistakes)
+        assert "j always" in notice
+        assert "did you mean nord" in notice
 
 
 async def test_a_command_has_the_key_of_the_config_file_and_help_names_it(files, data):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, until
+from textual.widgets import Input
 
 from core.trust.calibration import Recall
 from core.trust.verdict import Verdict
@@ -22,6 +23,12 @@ async def opened(pilot) -> None:
     await ready(pilot)
     await until(pilot, lambda: pilot.app.explore.asker._calibration is not None, what="the methods")
     await explained(pilot)
+
+
+async def still_cursor(pilot) -> None:
+    """Stop the blinking of the cursor in a dialog."""
+    pilot.app.screen.query_one(Input).cursor_blink = False
+    await pilot.pause(0.1)
 
 
 @pytest.fixture
@@ -209,6 +216,7 @@ def test_a_bookmark_is_noted(snap_compare, still, size):
         await opened(pilot)
         await pilot.press("b")
         await type_text(pilot, "why so near")
+        await still_cursor(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 
@@ -232,6 +240,7 @@ def test_an_export(snap_compare, still, size):
     async def keys(pilot):
         await opened(pilot)
         await pilot.press("e")
+        await still_cursor(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 

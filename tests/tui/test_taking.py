@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,8 @@ from test_app import ask, compared, make_app, notices, ready, settle, until, wit
 from textual.events import Paste
 
 from core.assets import AssetError
-from tui.exports import check_target, write_rows
+from tui.documents import HIT_COLUMNS, hit_documents
+from tui.exports import ENDINGS, check_output, open_rows
 from tui.screens.prompt import PromptScreen
 
 ROWS = [
@@ -31,6 +33,11 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def write_rows(path: Path, rows: list[dict]) -> None:
+    with open_rows(path, list(rows[0])) as write:
+        write(rows)
+
+
 def test_rows_come_back_from_each_format(tmp_path):
     for ending in ("jsonl", "parquet", "csv", "md"):
         write_rows(tmp_path / f"rows.{ending}", ROWS)
@@ -43,6 +50,49 @@ def test_rows_come_back_from_each_format(tmp_path):
     table = (tmp_path / "rows.md").read_text().splitlines()
     assert table[0] == "| rank | distance | score | caption |"
     assert table[2] == r"| 1 | 0.2500 |  | a dog, “big” \| small\\ |"
+
+
+def test_rows_may_come_in_parts_of_which_the_first_lack_values(tmp_path):
+    first = {"query": "a", "distance": None, "file_name": None, "caption_id": 1}
+    second = {"query": "b", "distance": 0.5, "file_name": "x.jpg", "caption_id": 2}
+    for ending in (".jsonl", ".parquet", ".csv", ".md"):
+        with open_rows(tmp_path / f"rows{ending}", list(first)) as write:
+            for part in ([], [first], [], [second, second]):
+                write(part)
+    frame = pd.read_parquet(tmp_path / "rows.parquet")
+    assert frame["distance"].tolist()[1:] == [0.5, 0.5]
+    assert frame["file_name"].fillna("").tolist() == ["", "x.jpg", "x.jpg"]
+    assert (tmp_path / "rows.csv").read_text().splitlines() == [
+        "query,distance,file_name,caption_id",
+        "a,,,1",
+        "b,0.5,x.jpg,2",
+        "b,0.5,x.jpg,2",
+    ]
+    assert len((tmp_path / "rows.md").read_text().splitlines()) == 5
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_file_without_rows_has_its_columns(tmp_path):
+    for ending in ENDINGS:
+        with open_rows(tmp_path / f"rows{ending}", ["query", "distance"]):
+            pass
+    assert (tmp_path / "rows.csv").read_text() == "query,distance\n"
+    assert (tmp_path / "rows.md").read_text().splitlines()[0] == "| query | distance |"
+    assert (tmp_path / "rows.jsonl").read_text() == ""
+    assert pd.read_parquet(tmp_path / "rows.parquet").columns.tolist() == ["query", "distance"]
+
+
+def test_the_columns_of_hits_are_their_keys(files):
+    explorer = files.explorer()
+    (hit, *_) = hit_documents(explorer.opened.captions, explorer.neighbours(0).hits)
+    assert tuple(hit) == HIT_COLUMNS
+
+
+def test_a_failure_in_the_middle_leaves_no_file(tmp_path):
+    with suppress(ZeroDivisionError), open_rows(tmp_path / "rows.csv", list(ROWS[0])) as write:
+        write(ROWS)
+        write([{"rank": 1 / 0}])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_cell_of_a_csv_file_is_a_formula(tmp_path):
@@ -59,7 +109,7 @@ def test_no_cell_of_a_csv_file_is_a_formula(tmp_path):
 )
 def test_a_file_that_cannot_be_exported_to_is_refused_with_what_to_do(tmp_path, name, found):
     with pytest.raises(AssetError, match=found):
-        check_target(tmp_path / name)
+        check_output(tmp_path / name, endings=ENDINGS)
 
 
 async def copied(pilot, key: str) -> tuple[str, str]:

@@ -335,6 +335,27 @@ def test_a_captions_file_is_opened_by_its_name_and_what_was_understood_is_shown(
     assert terminal.exit_code() == 0
 
 
+def test_a_run_is_resumed_with_its_files_and_the_way_they_were_read(start, files: Files, monkeypatch):
+    table = files.folder / "table.csv"
+    texts = [text.replace(",", "") for text in demo_texts(80)]
+    rows = [f"{one},{other}" for one, other in zip(texts[:40], texts[40:], strict=True)]
+    table.write_text("\n".join(["one,other", *rows]) + "\n")
+    flags = ["--model", str(files.weights), "--vectors", str(files.vectors), "--cache-dir", str(files.cache)]
+    terminal: Terminal = start(*flags, "--text-column", "other", "--model-version", "2", str(table))
+    terminal.wait_for(lambda t: is_caption(t.query, texts[40:]), "a caption of the column that was named")
+    terminal.press("r")
+    terminal.settled_hits()
+    last = terminal.query
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+    monkeypatch.chdir(files.folder.parent)
+    terminal = start("--cache-dir", str(files.cache), "--resume")
+    terminal.wait_for(lambda t: t.query == last and t.hits, "the last query of the run")
+    assert "table · 40 │ weights" in terminal.lines[0]
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
 def test_a_missing_file_is_shown_in_a_panel(start, files: Files):
     terminal: Terminal = start(*replace(files, weights=files.folder / "nowhere.pkl").flags)
     terminal.wait_for_text("no such file")

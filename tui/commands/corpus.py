@@ -10,7 +10,7 @@ import click
 
 from core.assets import AssetError
 from tui.documents import corpus_document
-from tui.exports import refuse_to_replace, write_corpus
+from tui.exports import check_output, write_corpus
 from tui.options import Options, as_json, asset_options, captions_file, quiet
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
@@ -94,10 +94,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
     from core.opening import open_text_encoder
     from core.store.whole import new_array, whole_file
 
-    if str(output) == "-" or output.is_dir() or not output.parent.is_dir():
-        raise AssetError(output, "cannot be written", expected="a .npy file in a folder that exists")
-    if output.exists() and str(file) != "-" and output.samefile(file):
-        raise AssetError(output, "is the file that is read", advice="choose another output file")
+    output = check_output(output, used=[file, *setup.assets.files])
     lines = read_lines(file, encoding=options.encoding)
     text_encoder = run_steps(open_text_encoder(setup, options.open_cache()), quiet=quiet)
     shape = (len(lines), text_encoder.sentence_encoder.dim)
@@ -124,9 +121,7 @@ def export(context: click.Context, file: Path | None, output: Path, neighbors: i
     the square of their number; --neighbors 0 leaves them out.
     """
     options = Options.of(context, file=file)
-    if output.suffix.lower() != ".parquet" or output.is_dir() or not output.parent.is_dir():
-        raise AssetError(output, "cannot be written", expected="a .parquet file in a folder that exists")
-    refuse_to_replace(output, options.find_assets())
+    output = check_output(output, endings=(".parquet",), used=options.find_assets().files)
     opened = run_steps(options.open_corpus(), quiet=quiet)
     print_notes(opened, quiet=quiet)
 

@@ -49,7 +49,7 @@ def explore(options: Options) -> None:
         os.environ.pop("NO_COLOR", None)  # Textual would also obey an empty one
     resumed = None if options.resume is None else find_run(default_folder(), options.resume)
     if resumed is not None and options.captions is None:
-        options = replace(options, captions=_captions_of(resumed))
+        options = _with_files_of(resumed, options)
 
     settings = read_settings(config_path())
     settings = replace(
@@ -67,7 +67,7 @@ def explore(options: Options) -> None:
 
     from tui.app import ExplorerApp
 
-    trail = TrailWriter(None if options.no_trail else default_folder())
+    trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
     app = ExplorerApp(
         options.open_corpus,
         watchdog,
@@ -80,21 +80,21 @@ def explore(options: Options) -> None:
     _exit_immediately(app.return_code or 0)
 
 
-def _captions_of(run: Run) -> Path | None:
-    """Return the captions that a run explored; None for the bundled ones.
+def _with_files_of(run: Run, options: Options) -> Options:
+    """Return the options with the captions that a run explored, how it read them, and its other files.
 
     Raises:
-        AssetError: They are gone.
+        AssetError: The captions are gone.
     """
     from core.assets import DEMO_DIR, AssetError
 
-    path = Path(str(run.about.get("captions", "")))
-    if path.parent == DEMO_DIR:
-        return None
-    if not path.is_file():
+    captions = Path(str(run.about.get("captions", "")))
+    if captions.parent == DEMO_DIR:
+        return options
+    if not captions.is_file():
         found = f"is gone; run {run.name} explored it"
-        raise AssetError(path, found, advice="name the captions to go on with: --captions FILE")
-    return path
+        raise AssetError(captions, found, advice="name the captions to go on with: --captions FILE")
+    return options.filled(run.about.get("options", {}) | {"captions": str(captions)})
 
 
 def _exit_immediately(code: int) -> NoReturn:

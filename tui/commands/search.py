@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from core.ranking.methods import BY_WORDS, CHOICES, METHODS, Choice, Method
+from core.store.progress import Progress, finish
 from tui.documents import (
+    HIT_COLUMNS,
     answer_document,
     comparison_document,
     hit_documents,
@@ -18,9 +23,14 @@ from tui.documents import (
     print_comparison,
     print_plain,
 )
-from tui.exports import check_target, refuse_to_replace, write_rows
+from tui.exports import ENDINGS, check_output, open_rows
 from tui.options import Options, as_json, asset_options, quiet
-from tui.pace import print_message, print_notes, run_steps
+from tui.pace import print_message, print_notes, progress_line, run_steps
+
+if TYPE_CHECKING:
+    from core.explorer import Explorer
+
+_BATCH_BYTES = 1 << 16  # of queries that are encoded together
 
 
 @click.command()
@@ -62,8 +72,7 @@ def search(
         method, within, [as_json, jsonl, plain, output is not None], many_json=from_stdin and as_json
     )
     if output is not None:
-        output = check_target(output)
-        refuse_to_replace(output, options.find_assets())
+        output = check_output(output, endings=ENDINGS, used=options.find_assets().files)
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
     opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
@@ -74,31 +83,53 @@ def search(
     from core.explorer import Explorer
     from core.ranking.ranking import LEADING
 
-    explorer, found = Explorer(opened), False
-    rows: list[dict[str, Any]] = []
-    lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in sys.stdin.buffer) if from_stdin else None
-    for query in [" ".join(text)] if lines is None else lines:
-        answer = explorer.ask(query, method=method, k=k or 10 if within is None else LEADING)
-        if within is not None:
-            answer = explorer.within(answer, within, most=k)
-        found = found or len(answer.hits) > 0
-        if answer.query.terms and method not in (answer.method, "auto"):
-            print_message(f"a sum has no list by {method}: ranked by {answer.method}", quiet=quiet)
-        if output is not None:
-            hits = hit_documents(opened.captions, answer.hits, answer.closer_than)
-            rows += [{"query": query} | hit for hit in hits]
-        elif as_json or jsonl:
-            click.echo(json.dumps(answer_document(opened, answer)))
-        elif plain:
-            print_plain(opened, answer)
-        else:
-            print_answer(opened, answer, one_of_many=from_stdin, quiet=quiet)
-        sys.stdout.flush()
-        explorer.queries.remember()
+    explorer, found, rows, sums = Explorer(opened), 0, 0, 0
+    with ExitStack() as opened_files:
+        write = None if output is None else opened_files.enter_context(open_rows(output, ["query", *HIT_COLUMNS]))
+        hidden = quiet or not from_stdin or (write is None and sys.stdout.isatty())  # it would stand among the hits
+        show = opened_files.enter_context(progress_line(quiet=hidden))
+        for done, query in enumerate(_queries(explorer) if from_stdin else [" ".join(text)]):
+            show(Progress("answering", done, 0, "queries"))
+            answer = explorer.ask(query, method=method, k=k or 10 if within is None else LEADING)
+            if within is not None:
+                answer = explorer.within(answer, within, most=k)
+            found += len(answer.hits) > 0
+            sums += bool(answer.query.terms)
+            if sums == 1 and answer.query.terms and method not in (answer.method, "auto"):
+                print_message(f"a sum has no list by {method}: ranked by {answer.method}", quiet=quiet)
+            if write is not None:
+                hits = hit_documents(opened.captions, answer.hits, answer.closer_than)
+                write([{"query": query} | hit for hit in hits])
+                rows += len(hits)
+            elif as_json or jsonl:
+                click.echo(json.dumps(answer_document(opened, answer)))
+            elif plain:
+                print_plain(opened, answer)
+            else:
+                print_answer(opened, answer, one_of_many=from_stdin, quiet=quiet)
+            sys.stdout.flush()
+    explorer.queries.remember()
     if output is not None:
-        write_rows(output, rows)
-        print_message(f"{output}: {len(rows):,} rows", quiet=quiet)
+        print_message(f"{output}: {rows:,} rows", quiet=quiet)
     context.exit(0 if found else 1)
+
+
+def _queries(explorer: Explorer) -> Iterator[str]:
+    """Yield the lines of standard input as they arrive; those that arrive together are encoded together."""
+    stream = cast(BufferedIOBase, sys.stdin.buffer)
+    while lines := _lines_that_arrived(stream):
+        if len(lines) > 1:
+            finish(explorer.queries.encode_ahead(lines))
+        yield from lines
+
+
+def _lines_that_arrived(stream: BufferedIOBase) -> list[str]:
+    """Wait for a line, and return it with those that have come with it; none at the end."""
+    data = stream.read1(_BATCH_BYTES)
+    if not data.endswith(b"\n"):
+        data += stream.readline()
+    lines = data.removesuffix(b"\n").split(b"\n") if data else []
+    return [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
 
 
 def _refuse_contradictions(method: Choice, within: float | None, formats: list[bool], *, many_json: bool) -> None:

@@ -157,11 +157,11 @@ class ExploreScreen(TakingScreen):
         self.show_problems([f"a part of the answer is missing: {one_line(str(error))}"])
 
     def show_problems(self, problems: list[str]) -> None:
-        """Notify the person of problems, each only once."""
-        for problem in problems:
-            if problem not in self._shown_problems:
-                self._shown_problems.add(problem)
-                self.notify(drawable(problem), severity="warning", markup=False)
+        """Notify the person of problems, each only once, and together."""
+        new = [problem for problem in dict.fromkeys(problems) if problem not in self._shown_problems]
+        self._shown_problems.update(new)
+        if new:
+            self.notify("\n".join(map(drawable, new)), severity="warning", markup=False)
 
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:

@@ -44,7 +44,7 @@ class KeepingScreen(AskingScreen):
             The visits that were made while the corpus was opened; they have to be made again.
         """
         opened = explorer.opened
-        self._trail.about = {
+        self._trail.about |= {
             "captions": str(opened.setup.assets.captions.resolve()),
             "model": opened.setup.model_name,
             "count": len(opened.captions),

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 
 from core.assets import AssetError
 from tui.documents import comparison_rows, hit_documents, visit_documents
-from tui.exports import ENDINGS, check_target, refuse_to_replace, write_rows
+from tui.exports import ENDINGS, check_output, open_rows
 from tui.screens.keeping import KeepingScreen
 from tui.screens.prompt import PromptScreen
 from tui.text import one_line, visible
@@ -99,9 +99,8 @@ class TakingScreen(KeepingScreen):
         if not name:
             return
         try:
-            path = check_target(Path(name))
-            if self.explorer is not None:
-                refuse_to_replace(path, self.explorer.opened.setup.assets)
+            used = () if self.explorer is None else self.explorer.opened.setup.assets.files
+            path = check_output(Path(name), endings=ENDINGS, used=used)
         except AssetError as error:
             self.notify(one_line(str(error)), severity="warning", markup=False)
             self.export(rows, what, name)
@@ -117,9 +116,10 @@ class TakingScreen(KeepingScreen):
     def _write(self, rows: Rows, what: str, path: Path) -> None:
         try:
             written = rows()
-            write_rows(path, written)
-        except AssetError as error:
-            message = one_line(str(error))
+            with open_rows(path, list(written[0])) as write:
+                write(written)
+        except Exception as error:  # the thread of a bug would end the program
+            message = one_line(str(error)) if isinstance(error, AssetError) else f"the export failed: {error!r}"
             self.app.call_from_thread(self.notify, message, severity="warning", markup=False)
             self.app.call_from_thread(self.export, rows, what, str(path))
         else:

@@ -48,7 +48,7 @@ class HitList(ScrollView, can_focus=True):
         "hit-list--shared",
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = LIST_KEYS
+    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
 
     @dataclass
     class CursorMoved(Message):
