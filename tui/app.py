@@ -10,8 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import App, SystemCommand
@@ -19,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste
 from textual.screen import Screen, SystemModalScreen
+from textual.theme import Theme
 from textual.widget import Widget
 
 from tui import messages
@@ -41,9 +41,26 @@ if TYPE_CHECKING:
 _HANDLED_SECONDS = 0.5  # the longest wait for the messages of one key
 _EXIT_SECONDS = 0.3  # the longest wait for each thread; killing a thread later loses no data
 
+_HIGH_CONTRAST = Theme(
+    name="high-contrast",
+    primary="#00ffff",
+    accent="#ffff00",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#000000",
+    success="#00ff00",
+    warning="#ffff00",
+    error="#ff8080",
+    variables=dict.fromkeys(("frame", "foreground-muted", "text-muted"), "#ffffff"),
+)
 
-class ExplorerApp(App[None]):
-    """The explorer. It calls `open_corpus` on a thread after the first frame, because that imports torch."""
+
+class ExplorerApp(App[dict[str, Any]]):
+    """The explorer. It calls `open_corpus` on a thread after the first frame, because that imports torch.
+
+    Its result says which captions the person wants to explore in place of these: a document of `Options`, or None.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = "infersent-tui"
@@ -65,7 +82,6 @@ class ExplorerApp(App[None]):
         trail: TrailWriter | None = None,
         resumed: Run | None = None,
         settings: Settings | None = None,
-        open_other: Callable[[Path], Steps[Opened]] | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings or Settings()
@@ -76,7 +92,8 @@ class ExplorerApp(App[None]):
             self.explore.rng = random.Random(self._settings.seed)
         self._keys, self._key_problems = usable_keys(self._settings.keys)
         self.set_keymap(self._keys)
-        self._open_corpus, self._open_other = open_corpus, open_other
+        self.register_theme(_HIGH_CONTRAST)
+        self._open_corpus = open_corpus
         self._loader = Loader(open_corpus, self.post_message)
         self._explorer: Explorer | None = None
 
@@ -92,6 +109,10 @@ class ExplorerApp(App[None]):
         self.call_after_refresh(self._loader.start)
         self._choose_theme()
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return the colours that themes need not have: that of the frames without the focus."""
+        return {"frame": f"{self.current_theme.to_color_system().generate()['foreground']} 25%"}
 
     def _choose_theme(self) -> None:
         """Take the theme of the settings, else the one that was chosen last; keep the next one that is chosen."""
@@ -148,10 +169,8 @@ class ExplorerApp(App[None]):
         self.explore.show_error(message.error)
 
     @on(messages.OpeningWanted)
-    def open_again(self, message: messages.OpeningWanted) -> None:
-        """Open the files again, or other captions, after they could not be used."""
-        if message.captions is not None and self._open_other is not None:
-            self._open_corpus = partial(self._open_other, message.captions)
+    def open_again(self) -> None:
+        """Open the files again, after they could not be used."""
         self._loader = Loader(self._open_corpus, self.post_message)
         self._loader.start()
 
@@ -257,6 +276,7 @@ class ExplorerApp(App[None]):
         for command, (title, run) in with_keys.items():
             if command != "images" or hits.sibling_counts is not None:
                 yield SystemCommand(title, f"{keys_of(command, self._keys)}: {COMMANDS[command][1]}", run)
+        yield SystemCommand("Open captions", "explore a recent corpus, or another file", explore.action_open_other)
         yield SystemCommand("Follow", "enter: make the caption under the cursor the query", hits.action_follow)
         previous = partial(explore.action_next_method, -1)
         yield SystemCommand("Previous method", "shift+tab: rank the captions by the previous method", previous)

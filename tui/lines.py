@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -80,6 +82,13 @@ def visit_line(visit: Visit, depth: int) -> Content:
         step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
         return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, drawable(visit.text))
     return Content.assemble(f"{sign} ", (f"{visit.how:9} ", "dim"), (drawable(visit.text), "bold"))
+
+
+def corpus_line(about: Mapping[str, Any]) -> Content:
+    """Describe a corpus that was explored: its file, and by which model."""
+    captions = Path(str(about["captions"]))
+    details = f"  {about.get('model', '')} · {about.get('count', 0):,} · {captions.parent}"
+    return Content.assemble((drawable(captions.name), "bold"), (drawable(details), "dim"))
 
 
 def bookmark_line(caption: str, note: str) -> Content:

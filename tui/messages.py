@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.message import Message
@@ -143,10 +142,7 @@ class Refused(Message):
 
 @dataclass
 class OpeningWanted(Message):
-    """The person wants the files to be opened again, or other captions in their place."""
-
-    captions: Path | None
-    """None for the same captions."""
+    """The person wants the files to be opened again."""
 
 
 @dataclass

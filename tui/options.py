@@ -83,6 +83,13 @@ class Options:
             values["text_column"] = tuple(values["text_column"])
         return replace(self, **values)
 
+    def reopened(self, document: dict[str, Any]) -> Options:
+        """Return the options for other captions: those of a run that `document` says, or only another file."""
+        if document.keys() == {"captions"}:
+            kept = ("data_dir", "model", "vectors", "model_version", "vocab_size")
+            document = {name: value for name, value in self.document().items() if name in kept} | document
+        return replace(self, **dict.fromkeys((*_FILES, *_READING)), resume=None).filled(document)
+
     def find_assets(self) -> Assets:
         """Find the files to use; raise `AssetError` if a named file is missing."""
         return Assets.find(

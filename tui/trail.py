@@ -21,6 +21,9 @@ from core.assets import AssetError
 FORMAT = 1
 """Version of the events."""
 
+_RECENT = 9  # corpora
+_LOOKED_AT = 200  # runs among which they are
+
 Event: TypeAlias = dict[str, Any]
 
 _NEEDED = {
@@ -174,3 +177,19 @@ def find_run(folder: Path, name: str) -> Run:
         many = f"{len(found)} trails have names that begin with {name!r}" if found else f"no trail is named {name!r}"
         raise AssetError(folder, many, advice="choose one of those that `infersent-tui trail list` prints")
     return read_run(found[0])
+
+
+def recent_corpora(folder: Path) -> list[Event]:
+    """Return what the latest runs explored, each corpus once, where its captions still exist; the latest first."""
+    found: dict[tuple[str, Any], Event] = {}
+    for path in sorted(folder.glob("*.jsonl"), reverse=True)[:_LOOKED_AT] if folder.is_dir() else ():
+        try:
+            with path.open("rb") as file:
+                about = json.loads(file.readline())
+            captions, options = str(about["captions"]), about.get("options", {})
+            known = isinstance(options, dict) and Path(captions).is_file()
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            continue  # no trail, or one that is damaged
+        if known:
+            found.setdefault((captions, about.get("model")), about)
+    return list(found.values())[:_RECENT]

@@ -24,6 +24,7 @@ from tui.messages import Ordered
 from tui.options import Options
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
+from tui.trail import TrailWriter
 from tui.widgets.hit_list import HitList
 from tui.widgets.verdict_pane import VerdictPane
 
@@ -351,22 +352,44 @@ async def test_where_nothing_could_be_opened_one_can_open_other_captions(files):
     other = files.folder / "other.txt"
     other.write_text("\n".join(demo_texts(150)))
     files.captions.write_text("{}")
-    options = Options(
-        model=files.weights, vectors=files.vectors, captions=files.captions, cache_dir=files.cache, model_version="2"
-    )
-    app = ExplorerApp(options.open_corpus, open_other=lambda path: replace(options, captions=path).open_corpus())
+    app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.explore.body.current == "error", what="the error")
         assert "o: open another file" in app.explore.error_pane.render().plain
         await pilot.press("o")
         await type_text(pilot, str(files.folder / "nowhere.txt"))
         await pilot.press("enter")
-        await until(pilot, lambda: "nowhere" in str(app.explore.error_pane.error), what="the other error")
-        await pilot.press("o")
+        await until(pilot, lambda: "no such file" in notices(app), what="the notice")
+        assert app.screen.box.value.endswith("nowhere.txt"), "what was typed is there to be mended"
+        await pilot.press("end", "ctrl+u")
         app.post_message(Paste(str(other)))
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.explore.hit_list) > 100, what="the captions")
-        assert len(app._explorer.opened.captions) == 150
+    assert app.return_value == {"captions": str(other)}
+    assert app.return_code == 0
+
+
+async def test_recent_corpora_are_offered_once_and_only_while_their_files_exist(files, tmp_path, monkeypatch):
+    folder = tmp_path / "trails"
+    monkeypatch.setattr("tui.screens.explore.default_folder", lambda: folder)
+    gone, other = tmp_path / "gone.txt", tmp_path / "other.txt"
+    other.write_text("\n".join(demo_texts(60)))
+    options = {"captions": str(other), "text_column": ["2"]}
+    for captions in (other, gone, other, files.captions):
+        about = {"captions": str(captions), "model": "weights", "count": 60}
+        writer = TrailWriter(folder, about | ({"options": options} if captions == other else {}))
+        writer.write({"bookmark": 0, "text": "a", "note": ""})
+        writer.path.rename(folder / f"2020010{len(list(folder.iterdir()))}-000000-x.jsonl")
+    (folder / "20300101-000000-x.jsonl").write_text("[1]\n")
+    app = make_app(files)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await ready(pilot)
+        (command,) = [each for each in app.get_system_commands(app.screen) if each.title == "Open captions"]
+        command.callback()
+        await pilot.pause(0.1)
+        lines = [str(option.prompt) for option in app.screen.lines.options]
+        assert [line.split()[0] for line in lines] == ["captions.json", "other.txt", "another"]
+        await pilot.press("j", "enter")
+    assert app.return_value == options
 
 
 async def test_a_file_that_cannot_be_used_is_shown_as_a_panel_that_says_what_to_do(files):

@@ -13,9 +13,12 @@ from test_app import ask, compared, make_app, notices, ready, settle, until, wit
 from textual.events import Paste
 
 from core.assets import AssetError
+from tui.app import ExplorerApp
 from tui.documents import HIT_COLUMNS, hit_documents
 from tui.exports import ENDINGS, check_output, open_rows
+from tui.screens.help import HelpScreen
 from tui.screens.prompt import PromptScreen
+from tui.settings import Settings
 
 ROWS = [
     {"rank": 1, "distance": 0.25, "score": None, "caption": "a dog, “big” | small\\"},
@@ -263,3 +266,51 @@ async def test_capital_s_saves_a_picture_of_the_screen(files, home):
         (picture,) = Path().glob("*.svg")
         assert "neighbours" in picture.read_text()
         assert str(picture.absolute()) in notices(app)
+
+
+async def test_where_the_list_is_empty_each_key_says_what_to_do(files, home):
+    app = make_app(files)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await with_methods(pilot)
+        await ask(pilot, "qwertz")
+        screen = "\n".join(app.explore.hit_list.render_line(y).text for y in range(6))
+        assert "no word of the query is known" in " ".join(screen.split())
+        assert "tab: another method · r: a random caption" in screen
+        for key in ("y", "Y", "e", "b", "c"):
+            app.clear_notifications()
+            await pilot.press(key)
+            assert "the list is empty" in notices(app), key
+
+
+@pytest.mark.parametrize("key", ["c", "t"])
+async def test_the_help_opens_over_other_screens_too(files, home, key):
+    app = make_app(files)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await with_methods(pilot)
+        await pilot.press(key)
+        await pilot.pause(0.1)
+        under = app.screen
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("escape")
+        assert app.screen is under
+
+
+async def test_the_palette_names_the_keys_of_the_config_file(files, home):
+    app = ExplorerApp(make_app(files)._loader._open_corpus, settings=Settings(keys={"random": "f5"}))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        helps = {command.title: command.help for command in app.get_system_commands(app.screen)}
+        assert helps["Random caption"].startswith("f5: ")
+        assert helps["Back"].startswith("backspace: ")
+
+
+async def test_a_bug_in_an_export_is_said_and_the_program_goes_on(files, home, monkeypatch):
+    monkeypatch.setattr("tui.screens.taking.hit_documents", lambda *_: 1 / 0)
+    app = make_app(files)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("e", "enter")
+        await until(pilot, lambda: "the export failed: ZeroDivisionError" in notices(app), what="the notice")
+        await pilot.press("escape", "j")
+        assert app.explore.hit_list.cursor == 2

@@ -363,6 +363,25 @@ def test_a_missing_file_is_shown_in_a_panel(start, files: Files):
     assert terminal.exit_code() == 2
 
 
+def test_other_captions_are_explored_in_the_same_terminal(start, files: Files):
+    other = files.folder / "other.txt"
+    other.write_text("\n".join(demo_texts(60)))
+    broken = files.folder / "broken.json"
+    broken.write_text("{}")
+    flags = [flag for flag in files.flags if flag not in ("--captions", str(files.captions))]
+    terminal: Terminal = start(*flags, str(broken))
+    terminal.wait_for_text("o: open another file")
+    terminal.press("o")
+    terminal.wait_for_text("Which file of captions?")
+    terminal.press(*str(other), ENTER)
+    terminal.wait_for(
+        lambda t: "other · 60" in t.lines[0] and is_caption(t.query, demo_texts(60)), "the other captions"
+    )
+    terminal.settled_hits()
+    terminal.press("q")
+    assert terminal.exit_code() == 0
+
+
 def test_quitting_while_modules_load_is_possible(start, files: Files):
     terminal: Terminal = start(*files.flags)
     terminal.wait_for_text("starting")

@@ -67,16 +67,13 @@ def explore(options: Options) -> None:
 
     from tui.app import ExplorerApp
 
-    trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
-    app = ExplorerApp(
-        options.open_corpus,
-        watchdog,
-        trail=trail,
-        resumed=resumed,
-        settings=settings,
-        open_other=lambda captions: replace(options, captions=captions).open_corpus(),
-    )
-    app.run(mouse=settings.mouse)
+    while True:
+        trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
+        app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
+        wanted = app.run(mouse=settings.mouse)
+        if wanted is None:
+            break
+        options, resumed = options.reopened(wanted), None
     _exit_immediately(app.return_code or 0)
 
 

@@ -38,6 +38,7 @@ WIDE_CELLS = 100
 HIGH_CELLS = 20
 """From this screen height on, there is room for titles of the panels."""
 
+_WITHOUT_HITS = "tab: another method · r: a random caption · /: another text"
 _TALL_CELLS = 40  # from this screen height on, there is room for whole panels below the list
 
 
@@ -93,7 +94,8 @@ class AnswerView(Container):
         hits.relevant_within = answer.relevant_within
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, folding, is_whole=answer.found is None)
-        hits.notice = drawable(answer.verdict.reasons[0][2:]) if answer.verdict and not len(answer.hits) else ""
+        reason = answer.verdict.reasons[0][2:] if answer.verdict and not len(answer.hits) else ""
+        hits.notice = f"{drawable(reason)}\n\n{_WITHOUT_HITS}" if reason else ""
         if cursor is not None:
             hits.go_to(cursor)
         elif not same:

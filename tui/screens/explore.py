@@ -18,13 +18,15 @@ from textual.widgets import Footer, Static
 from core.assets import AssetError
 from tui import messages
 from tui.exports import resolved
-from tui.lines import header, query_title, timings_line
+from tui.lines import corpus_line, header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.compare import CompareScreen
+from tui.screens.keeping import NO_HITS
+from tui.screens.pick import Picked, PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.screens.taking import TakingScreen
 from tui.text import drawable, one_line
-from tui.trail import Run, TrailWriter
+from tui.trail import Run, TrailWriter, default_folder, recent_corpora
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 
@@ -122,27 +124,43 @@ class ExploreScreen(TakingScreen):
 
     def action_open_again(self) -> None:
         """Open the files again, which may have been mended meanwhile."""
-        self._want_opening(None)
-
-    def _want_opening(self, captions: Path | None) -> None:
         self.show_loading()  # so that a second key of a burst wants nothing more
-        self.post_message(messages.OpeningWanted(captions))
+        self.post_message(messages.OpeningWanted())
 
     def action_open_other(self) -> None:
-        """Ask for another file of captions and open it."""
+        """Explore a recent corpus, or ask for another file of captions."""
+        recent = recent_corpora(default_folder())
+        lines = [corpus_line(about) for about in recent]
 
+        def pick(picked: Picked | None) -> None:
+            if picked is not None and picked.line < len(recent):
+                about = recent[picked.line]
+                self.app.exit(about.get("options") or {"captions": about["captions"]})
+            elif picked is not None:
+                self._open_file()
+
+        if recent:
+            self.app.push_screen(PickScreen(Content("open captions"), [*lines, Content("another file ...")]), pick)
+        else:
+            self._open_file()
+
+    def _open_file(self, before: str = "") -> None:
         def open_file(name: str | None) -> None:
             if not name:
                 return
             try:
                 path = resolved(Path(name))
-            except AssetError as error:
-                self.show_error(error)
+                if not path.is_file():
+                    raise AssetError(path, "no such file", advice="check the path")
+            except (AssetError, OSError) as error:
+                self.notify(one_line(str(error)), severity="warning", markup=False)
+                self._open_file(name)
             else:
-                self._want_opening(path)
+                self.app.exit({"captions": str(path)})
 
         hint = "captions.json, or a caption a line"
-        self.app.push_screen(PromptScreen("open captions", "Which file of captions?", hint=hint), open_file)
+        question = "Which file of captions?"
+        self.app.push_screen(PromptScreen("open captions", question, value=before, hint=hint), open_file)
 
     @on(messages.Failed)
     def show_failure(self, message: messages.Failed) -> None:
@@ -269,6 +287,8 @@ class ExploreScreen(TakingScreen):
             screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method, export=export)
             self.app.push_screen(screen, self._follow_compared)
             self.asker.ask(ComparisonRequest(answer.query))
+        else:
+            self.notify(NO_HITS)
 
     @on(messages.Compared)
     def show_comparison(self, message: messages.Compared) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from core.corpus.captions import Captions
     from core.explorer import Explorer
 
+NO_HITS = "the list is empty: type another text, or r for a random caption"
+
 
 class KeepingScreen(AskingScreen):
     """A screen that keeps where the person has been.
@@ -109,7 +111,10 @@ class KeepingScreen(AskingScreen):
     def action_bookmark(self) -> None:
         """Mark the caption under the cursor, with a note; or change the note."""
         row, explorer = self.hit_list.row, self.explorer
-        if row is None or explorer is None:
+        if explorer is None:
+            return
+        if row is None:
+            self.notify(NO_HITS)
             return
         text = explorer.opened.captions.texts[row]
         before = self.session.bookmarks.get(row)

@@ -235,7 +235,8 @@ class HitList(ScrollView, can_focus=True):
             return f"── 1% of random captions are nearer than {short_number(self.relevant_within or 0.0)}"
         if len(self):
             return ""
-        notice = textwrap.wrap(self.notice, max(20, self.scrollable_content_region.width - 4))
+        width = max(20, self.scrollable_content_region.width - 4)
+        notice = [line for part in self.notice.split("\n") for line in textwrap.wrap(part, width) or [""]]
         return f"  {notice[y]}" if y < len(notice) else ""
 
     def _hit_line(self, hit: int) -> HitLine:
