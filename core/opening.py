@@ -81,7 +81,7 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
         texts=texts,
         version=assets.version,
         tokenizer=tokenizer,
-        vocab_size=setup.vocab_size or 0,
+        vocab_size=0 if vec_file is None else setup.vocab_size or 0,
         dtype=setup.dtype if assets.embeddings is None else "given",
     )
     matrix = cache.folder("matrix", recipe.key)

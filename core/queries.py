@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.answers import Stopwatch
+from core.assets import AssetError
 from core.corpus.vocabulary import LookedUp
 from core.encoding.encoder import EncodedSentence, not_cancelled
 from core.query import Query, Term, Token
@@ -84,17 +86,16 @@ class Queries:
     def encode_ahead(self, texts: Sequence[str]) -> Steps[None]:
         """Encode the sentences of many texts together, and of the terms of those that are sums, for `of_text`.
 
-        What was encoded ahead before is forgotten.
-
-        Raises:
-            AssetError: The weights cannot be used, or not even one sentence fits on the device.
+        What was encoded ahead before is forgotten. Where they do not fit on the device, they are encoded one by one.
         """
+        self._ahead = {}
         if self._opened.text_encoder.can_encode:
             terms = [summand.text for text in texts for summand in parse(text) or ()]
             ids = (self._vocabulary.look_up(text).ids for text in (*map(unquoted, texts), *terms))
             wanted = {each.tobytes(): each for each in ids if len(each) > 2}
-            encoded = yield from self._opened.text_encoder.encode_together(list(wanted.values()))
-            self._ahead = dict(zip(wanted, encoded, strict=True))
+            with suppress(AssetError):  # weights that cannot be used are an error again when one is encoded
+                encoded = yield from self._opened.text_encoder.encode_together(list(wanted.values()))
+                self._ahead = dict(zip(wanted, encoded, strict=True))
 
     def of_row(self, row: int) -> Query:
         """Make the query of a caption without tokens, which needs neither encoder nor tokenizer."""

@@ -57,7 +57,7 @@ class Setup:
             AssetError: Embeddings are given, which have no encoder.
         """
         if self.assets.weights is None or self.assets.vectors is None:
-            advice = "leave out --embeddings, or use captions as queries"
+            advice = "this needs an encoder: leave out --embeddings"
             raise AssetError(self.assets.embeddings or "", "is without the encoder that made it", advice=advice)
         return self.assets.weights, self.assets.vectors
 

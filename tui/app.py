@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -56,10 +57,11 @@ _HIGH_CONTRAST = Theme(
 )
 
 
-class ExplorerApp(App[dict[str, Any]]):
+class ExplorerApp(App[Path | dict[str, Any]]):
     """The explorer. It calls `open_corpus` on a thread after the first frame, because that imports torch.
 
-    Its result says which captions the person wants to explore in place of these: a document of `Options`, or None.
+    Its result is what the person wants to explore in place of these captions: another file, or the options of an
+    earlier run; None for nothing.
     """
 
     CSS_PATH = "app.tcss"
@@ -117,6 +119,8 @@ class ExplorerApp(App[dict[str, Any]]):
     def _choose_theme(self) -> None:
         """Take the theme of the settings, else the one that was chosen last; keep the next one that is chosen."""
         problems, wanted = [*self._settings.problems, *self._key_problems], self._settings.theme
+        if problems and self._settings.path is not None:
+            problems.insert(0, f"{self._settings.path}:")
         if wanted is not None and wanted not in self.available_themes:
             problems.append(nearest_theme(wanted, self.available_themes))
             wanted = None

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
 from tui.documents import corpus_document
+from tui.keys import usable_keys
 from tui.pace import run_steps
+from tui.settings import config_path, read_settings
 
 if TYPE_CHECKING:
     from core.encoding.encoder import SentenceEncoder
@@ -37,6 +39,9 @@ def examine(options: Options) -> dict[str, Any]:
             document["problems"].append(f"{setup.device} computes wrong embeddings: use --device cpu")
     except AssetError as error:
         document |= {"ok": False, "problems": str(error).splitlines()}
+    settings = read_settings(config_path())
+    wrong = [*settings.problems, *usable_keys(settings.keys)[1]]
+    document["config"] = {"path": str(settings.path), "problems": wrong}
     document["cache"] = {"path": str(cache.root), "bytes": cache.size()}
     document["problems"] += cache.problems
     document["versions"] = {package: _version(package) for package in ("infersent-tui", *_PACKAGES)}

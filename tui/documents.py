@@ -116,12 +116,16 @@ def print_plain(opened: Opened, answer: Answer) -> None:
         click.echo(f"{hit['rank']}\t{_value(hit):.6f}\t{hit['row']}\t{image}\t{visible(hit['caption'])}")
 
 
-def print_comparison(captions: Captions, comparison: Comparison, k: int) -> None:
-    """Print the first k hits of each list on stdout, and the overlaps on stderr."""
+def print_comparison(opened: Opened, comparison: Comparison, k: int) -> None:
+    """Print the first k hits of each list on stdout, or why there are none, and the overlaps on stderr."""
+    captions = opened.captions
     for overlap in comparison.overlaps:
-        click.echo(f"overlap@10  {' and '.join(overlap.methods)}: {overlap.hits}", err=True)
+        if all(comparison.lists[method] for method in overlap.methods):
+            click.echo(f"overlap@10  {' and '.join(overlap.methods)}: {overlap.hits}", err=True)
     for method, hits in comparison.lists.items():
         click.echo(method)
+        if not hits:
+            click.echo(f"  {opened.lacks(method) or 'no hits'}")
         for hit in hits[:k]:
             value = hit.distance if hit.score is None else hit.score
             ranks = ", ".join(f"{other} {rank or '-'}" for other, rank in hit.ranks.items())

@@ -117,10 +117,10 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
 
     def schema_of(rows: Sequence[dict[str, Any]]) -> pa.Schema:
         """Return the types of rows; a column without a value may get numbers or texts in a later part."""
-        types = pa.Table.from_pylist(list(rows) or [dict.fromkeys(columns)]).schema
+        types = pa.Table.from_pylist([_encodable(row) for row in rows] or [dict.fromkeys(columns)]).schema
         for name in columns:
             if pa.types.is_null(types.field(name).type):
-                kind = pa.float64() if name in _NUMBERS else pa.string()
+                kind = pa.int64() if name in _WHOLE else pa.float64() if name in _NUMBERS else pa.string()
                 types = types.set(types.get_field_index(name), pa.field(name, kind))
         return types
 
@@ -131,7 +131,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
             nonlocal writer
             if writer is None:
                 writer = opened.enter_context(parquet.ParquetWriter(path, schema_of(rows)))
-            writer.write_table(pa.Table.from_pylist(list(rows), schema=writer.schema))
+            writer.write_table(pa.Table.from_pylist([_encodable(row) for row in rows], schema=writer.schema))
 
         yield lambda rows: write(rows) if rows else None
         if writer is None:
@@ -139,6 +139,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
 
 
 _WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".md": _markdown}
+_WHOLE = ("rank", "row", "query_number")
 _NUMBERS = ("distance", "score", "closer_than", "step", "from_start")
 
 
@@ -165,6 +166,14 @@ def write_corpus(path: Path, captions: Captions, points: NDArray[np.float32], gr
         distances = pa.ListArray.from_arrays(offsets, pa.array(graph.distances[known]))
         columns["neighbors"] = pa.StructArray.from_arrays([ids, distances], names=["ids", "distances"])
     parquet.write_table(pa.table(columns), path)
+
+
+def _encodable(row: dict[str, Any]) -> dict[str, Any]:
+    """Replace what cannot be encoded, such as an argument that was no UTF-8."""
+    return {
+        name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def _defused(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Mapping
 
@@ -42,10 +43,18 @@ def key_table(keymap: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def keys_of(command: str, keymap: Mapping[str, str]) -> str:
     """Return the keys of a command, with blanks between them."""
-    return keymap.get(command, COMMANDS[command][0]).replace(",", " ")
+    return " ".join(map(_shown, keymap[command].split(","))) if command in keymap else COMMANDS[command][0]
+
+
+def _shown(key: str) -> str:
+    """Return a key as a person knows it: `?` for `question_mark`."""
+    signs = {key_name(sign): sign for sign in string.punctuation}
+    *modifiers, last = key.split("+")
+    return "+".join([*modifiers, signs.get(last, last)])
 
 
 _FIXED = {"escape", "shift+tab", "ctrl+r", "alt+left", "ctrl+c", "ctrl+z", "ctrl+p"}
+_SAME = {"ctrl+i", "ctrl+m", "ctrl+j", "ctrl+h"}  # which terminals send as tab, enter and backspace
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 
 
@@ -61,9 +70,9 @@ def usable_keys(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     from tui.bindings import LIST_KEYS
 
     taken = _FIXED | {key for binding in LIST_KEYS for key in binding.key.split(",")}
-    usual = {command: frozenset(map(str, map(key_name, keys.split()))) for command, (keys, _) in COMMANDS.items()}
+    usual = {command: tuple(map(str, map(key_name, keys.split()))) for command, (keys, _) in COMMANDS.items()}
     problems: list[str] = []
-    chosen: dict[str, frozenset[str]] = {}
+    chosen: dict[str, tuple[str, ...]] = {}
     for command, text in wanted.items():
         keys = {part.strip(): key_name(part.strip()) for part in text.split(",")}
         if unknown := [part for part, key in keys.items() if key is None]:
@@ -71,19 +80,19 @@ def usable_keys(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         elif both := taken & set(keys.values()):
             problems.append(f"the key of {command}: {min(map(str, both))} always does what it does now")
         else:
-            chosen[command] = frozenset(key for key in keys.values() if key is not None)
+            chosen[command] = tuple(key for key in keys.values() if key is not None)
     while clash := _clash(chosen, usual | chosen):
         command, other, key = clash
         problems.append(f"the key of {command}: {key} is also that of {other}; {command} keeps its usual key")
         del chosen[command]
-    return {command: ",".join(sorted(keys)) for command, keys in chosen.items()}, problems
+    return {command: ",".join(keys) for command, keys in chosen.items()}, problems
 
 
-def _clash(chosen: Mapping[str, frozenset[str]], keys: Mapping[str, frozenset[str]]) -> tuple[str, str, str] | None:
+def _clash(chosen: Mapping[str, tuple[str, ...]], keys: Mapping[str, tuple[str, ...]]) -> tuple[str, str, str] | None:
     """Return a chosen command, another command that has one of its keys, and that key."""
     for command in chosen:
         for other in keys:
-            if other != command and (both := keys[command] & keys[other]):
+            if other != command and (both := set(keys[command]) & set(keys[other])):
                 return command, other, min(both)
     return None
 
@@ -94,21 +103,12 @@ def key_name(key: str) -> str | None:
 
     key = key.replace("→", "right")
     *modifiers, last = key.split("+") if key.strip("+") else [key]
-    if not set(modifiers) <= _MODIFIERS or not last:
+    if not set(modifiers) <= _MODIFIERS or not last or key in _SAME:
         return None
-    if len(last) == 1 and not last.isalnum():
+    if len(last) == 1:
+        if "shift" in modifiers:  # the terminal sends the capital letter, or another sign
+            return None
         name = unicodedata.name(last, "").lower().replace("-", "_").replace(" ", "_")
-        last = KEY_NAME_REPLACEMENTS.get(name, name)
-    names = {each.value for each in Keys} | set(KEY_NAME_REPLACEMENTS.values())
-    if len(last) != 1 and last not in names and not _is_character(last):
-        return None
-    return "+".join([*modifiers, last]) if last else None
-
-
-def _is_character(name: str) -> bool:
-    """Tell whether a name is that of a character, such as `question_mark`."""
-    try:
-        unicodedata.lookup(name.replace("_", " "))
-    except KeyError:
-        return False
-    return True
+        return "+".join([*modifiers, last if last.isalnum() else KEY_NAME_REPLACEMENTS.get(name, name)])
+    is_key = last in {each.value for each in Keys} or last in map(key_name, string.punctuation)
+    return key if is_key else None

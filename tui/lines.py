@@ -37,7 +37,7 @@ def header(opened: Opened, choice: Choice, *, width: int) -> Content:
     if room < cell_len(count) + cell_len(model) + _LEAST_NAME:
         model = ""
     name_cells = max(0, min(cell_len(corpus), room - cell_len(count) - cell_len(model)))
-    if name_cells < _LEAST_NAME // 2:
+    if name_cells < min(cell_len(corpus), _LEAST_NAME // 2):
         return Content.assemble(*tabs)
     left = room - name_cells - cell_len(count) - cell_len(model)
     hint = ("tab".rjust(left), "$foreground-muted") if left >= len(" tab") else ""
@@ -86,8 +86,8 @@ def visit_line(visit: Visit, depth: int) -> Content:
 
 def corpus_line(about: Mapping[str, Any]) -> Content:
     """Describe a corpus that was explored: its file, and by which model."""
-    captions = Path(str(about["captions"]))
-    details = f"  {about.get('model', '')} · {about.get('count', 0):,} · {captions.parent}"
+    captions = Path(about["captions"])
+    details = f"  {about['model']} · {about['count']:,} · {captions.parent}"
     return Content.assemble((drawable(captions.name), "bold"), (drawable(details), "dim"))
 
 

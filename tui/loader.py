@@ -94,7 +94,8 @@ class Loader:
 
 
 def _warm_up(opened: Opened) -> Steps[None]:
-    yield Progress("loading the encoder", 0, 0, "")
+    if opened.text_encoder.can_encode:
+        yield Progress("loading the encoder", 0, 0, "")
     with _without_garbage_collection():
         opened.text_encoder.warm_up()
 

@@ -74,21 +74,44 @@ class Options:
         return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in given.items()}
 
     def filled(self, document: dict[str, Any]) -> Options:
-        """Return these options, and for those that were not given the values in a `document`."""
+        """Return these options, and for those that were not given the values in a `document`.
+
+        Where a model or embeddings are given, the document's are left out. So is what is no value of an option.
+        """
         values: dict[str, Any] = {}
+        if any(getattr(self, name) is not None for name in _ENCODERS):
+            document = {name: value for name, value in document.items() if name not in _ENCODERS}
         for name in (*_FILES, *_READING):
-            if name in document and getattr(self, name) is None:
-                values[name] = Path(document[name]) if name in _FILES else document[name]
-        if "text_column" in values:
-            values["text_column"] = tuple(values["text_column"])
+            value = document.get(name)
+            if getattr(self, name) is not None:
+                continue
+            if name in _FILES and isinstance(value, str):
+                values[name] = Path(value)
+            elif name == "text_column" and isinstance(value, list | tuple):
+                values[name] = tuple(map(str, value))
+            elif isinstance(value, bool if name == "header" else str):
+                values[name] = value
         return replace(self, **values)
 
-    def reopened(self, document: dict[str, Any]) -> Options:
-        """Return the options for other captions: those of a run that `document` says, or only another file."""
-        if document.keys() == {"captions"}:
-            kept = ("data_dir", "model", "vectors", "model_version", "vocab_size")
-            document = {name: value for name, value in self.document().items() if name in kept} | document
-        return replace(self, **dict.fromkeys((*_FILES, *_READING)), resume=None).filled(document)
+    def reopened(self, wanted: Path | dict[str, Any]) -> Options:
+        """Return the options for other captions: another file by the same model, or what a run's `document` says."""
+        others = replace(self, **dict.fromkeys((*_FILES, *_READING)), resume=None)
+        if isinstance(wanted, dict):
+            return others.filled(wanted)
+        kept = _ENCODERS if self.embeddings is None else ("data_dir",)
+        return replace(others, captions=wanted, **{name: getattr(self, name) for name in kept})
+
+    def arguments(self) -> list[str]:
+        """Return the options as arguments of the command line."""
+        arguments: list[str] = []
+        for each in fields(self):
+            name, value = each.name.replace("_", "-"), getattr(self, each.name)
+            if isinstance(value, bool):
+                arguments.append(f"--{name}" if value else f"--no-{name}")
+            elif value is not None:
+                values = value if isinstance(value, tuple) else (value,)
+                arguments += [f"--{name}={one}" for one in values]
+        return arguments
 
     def find_assets(self) -> Assets:
         """Find the files to use; raise `AssetError` if a named file is missing."""
@@ -174,6 +197,8 @@ def _is_text_encoding(name: str) -> bool:
 _FILES = ("data_dir", "model", "vectors", "captions", "embeddings")
 _COLUMNS = ("text_column", "id_column", "group_column")
 _READING = ("model_version", "vocab_size", "layout", *_COLUMNS, "header", "separator", "encoding")
+_ENCODERS = ("data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size")
+"""Options that say by which model captions are explored."""
 _META = "infersent_tui."
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 """The click settings of the command groups."""

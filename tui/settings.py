@@ -29,8 +29,10 @@ class Settings:
     """Whether less is painted: no animations, no blinking, ten frames a second."""
     seed: int | None = None
     """Seed of the random captions; None for new ones in each run."""
+    path: Path | None = None
+    """The config file."""
     problems: tuple[str, ...] = ()
-    """What is wrong with the config file, a sentence each; the rest of it counts."""
+    """What is wrong with it, a sentence each; the rest of it counts."""
 
 
 def config_path() -> Path:
@@ -45,34 +47,34 @@ def read_settings(path: Path) -> Settings:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Settings()
+        return Settings(path=path)
     except (OSError, ValueError) as error:
-        return Settings(problems=(f"{path} cannot be read, so nothing of it counts: {error}",))
+        return Settings(path=path, problems=(f"it cannot be read, so nothing of it counts: {error}",))
     types: dict[str, type] = {"theme": str, "mouse": bool, "low-bandwidth": bool, "keys": dict}
     good: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in values.items():
         if name not in types:
-            problems.append(f"{path}: there is no setting {name!r}{_nearest(name, types)}")
+            problems.append(f"there is no setting {name!r}{_nearest(name, types)}")
         elif type(value) is not types[name]:
-            problems.append(f"{path}: {name} is {value!r}, and should be a {_KINDS[types[name]]}")
+            problems.append(f"{name} is {value!r}, and should be a {_KINDS[types[name]]}")
         else:
             good[name.replace("-", "_")] = value
-    good["keys"] = _read_keys(path, good.get("keys", {}), problems)
-    return replace(Settings(**good), problems=tuple(problems))
+    good["keys"] = _read_keys(good.get("keys", {}), problems)
+    return replace(Settings(**good), path=path, problems=tuple(problems))
 
 
 _KINDS = {str: "text in quotes", bool: "true or false", dict: "table [keys]"}
 
 
-def _read_keys(path: Path, table: Mapping[str, Any], problems: list[str]) -> dict[str, str]:
+def _read_keys(table: Mapping[str, Any], problems: list[str]) -> dict[str, str]:
     """Return the usable keys of a table; describe the others in `problems`."""
     keys: dict[str, str] = {}
     for name, value in table.items():
         if name not in COMMANDS:
-            problems.append(f"{path}: [keys] has no command {name!r}{_nearest(name, COMMANDS)}")
+            problems.append(f"[keys] has no command {name!r}{_nearest(name, COMMANDS)}")
         elif not isinstance(value, str) or not value.strip():
-            problems.append(f'{path}: the key of {name} should be a text, such as "f5" or "ctrl+n"')
+            problems.append(f'the key of {name} should be the name of one, such as "f5" or "ctrl+n"')
         else:
             keys[name] = value
     return keys

@@ -181,15 +181,16 @@ def find_run(folder: Path, name: str) -> Run:
 
 def recent_corpora(folder: Path) -> list[Event]:
     """Return what the latest runs explored, each corpus once, where its captions still exist; the latest first."""
-    found: dict[tuple[str, Any], Event] = {}
+    found: dict[tuple[str, str], Event] = {}
     for path in sorted(folder.glob("*.jsonl"), reverse=True)[:_LOOKED_AT] if folder.is_dir() else ():
         try:
             with path.open("rb") as file:
                 about = json.loads(file.readline())
-            captions, options = str(about["captions"]), about.get("options", {})
-            known = isinstance(options, dict) and Path(captions).is_file()
+            captions, model, options = about["captions"], about["model"], about.get("options", {})
+            kinds = ((captions, str), (model, str), (about["count"], int), (options, dict))
+            is_sound = all(isinstance(value, kind) for value, kind in kinds) and Path(captions).is_file()
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue  # no trail, or one that is damaged
-        if known:
-            found.setdefault((captions, about.get("model")), about)
+        if is_sound:
+            found.setdefault((captions, model), about)
     return list(found.values())[:_RECENT]

@@ -23,9 +23,14 @@ def read_embeddings(path: Path, n: int) -> NDArray[Any]:
         AssetError: The file cannot be read, holds no such array, or not one row for each caption.
     """
     rows = _read_parquet(path) if _begins_with(path, b"PAR1") else _read_npy(path)
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not rows.shape[1]:
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or rows.shape[1] < 2:
         found = f"holds an array of shape {rows.shape} and type {rows.dtype}"
-        raise AssetError(path, found, expected=_EXPECTED, advice="save the embeddings as a two-dimensional array")
+        raise AssetError(
+            path,
+            found,
+            expected=_EXPECTED,
+            advice="save an array of N rows and two columns or more",
+        )
     if len(rows) != n:
         found = f"holds {len(rows):,} embeddings, and there are {n:,} captions"
         advice = "embed exactly these captions, empty ones too, in the order of their file"
@@ -43,15 +48,15 @@ def _begins_with(path: Path, magic: bytes) -> bool:
 
 def _read_npy(path: Path) -> NDArray[Any]:
     if not _begins_with(path, b"\x93NUMPY") and not _begins_with(path, b"PK"):  # a .npz file is a zip archive
-        advice = "write it with numpy.save, or as Parquet"
-        raise AssetError(path, "is neither a .npy nor a Parquet file", expected=_EXPECTED, advice=advice)
+        found = "is neither a .npy nor a Parquet file" if path.stat().st_size else "is empty"
+        raise AssetError(path, found, expected=_EXPECTED, advice="write it with numpy.save, or as Parquet")
     try:
         loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
     except (ValueError, EOFError) as error:
         found = f"cannot be read as a .npy file ({str(error).splitlines()[0][:100]})"
-        raise AssetError(path, found, expected=_EXPECTED, advice="write it with numpy.save") from error
+        raise AssetError(path, found, expected=_EXPECTED, advice="copy or save it again") from error
     if not isinstance(loaded, np.ndarray):
         loaded.close()
         found, advice = "is an archive of several arrays (.npz)", "save the one array of embeddings with numpy.save"
@@ -69,16 +74,25 @@ def _read_parquet(path: Path) -> NDArray[Any]:
         if len(names) != 1:
             found = f"has {len(names)} columns of lists of numbers" + "".join(f", {name}" for name in names)
             raise AssetError(path, found, expected="one such column", advice="write a file with that column alone")
-        column = parquet.read_table(path, columns=names).column(0).combine_chunks()
+        file, rows, done = parquet.ParquetFile(path), None, 0
+        for batch in file.iter_batches(columns=names):
+            lists = batch.column(0)
+            lengths = set(lists.value_lengths().to_pylist())
+            part = lists.flatten()
+            width = len(part) // max(1, len(lists)) if rows is None else rows.shape[1]
+            if lengths != {width} or not width or part.null_count:
+                found = f"the lists of its column {names[0]} have different lengths, or gaps"
+                advice = "embed all captions alike"
+                raise AssetError(path, found, expected="lists of one length without gaps", advice=advice)
+            values: NDArray[Any] = part.to_numpy(zero_copy_only=False)
+            if rows is None:
+                rows = np.empty((file.metadata.num_rows, width), values.dtype)  # (N, D)
+            rows[done : done + len(lists)] = values.reshape(len(lists), width)
+            done += len(lists)
     except (OSError, pa.ArrowException) as error:
         found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
         raise AssetError(path, found, expected=_EXPECTED, advice="write it again") from error
-    lengths = np.unique(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
-    if len(lengths) != 1 or not lengths[0] or column.flatten().null_count:
-        found = f"the lists of its column {names[0]} have different lengths, or gaps"
-        raise AssetError(path, found, expected="lists of one length without gaps", advice="embed all captions alike")
-    values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(column), int(lengths[0]))
+    return np.empty((0, 1), np.float32) if rows is None else rows
 
 
 def _is_embedding(kind: pa.DataType) -> bool:

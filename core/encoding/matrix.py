@@ -24,6 +24,7 @@ from core.store.progress import Progress, Steps
 from core.store.whole import Origin, is_whole, new_array, only_one, seal, unseal, write_json
 
 _FORMAT = 2
+_SHORTEST = 1e-30  # length of an embedding that is given; the float32 numbers made of shorter ones have few digits
 _PROGRESS = "progress.json"  # exists while a matrix is unfinished
 _ARRAYS = ("embeddings", "norms", "row_norms")
 _FILES = [*(f"{name}.npy" for name in (*_ARRAYS, "ids", "starts")), "recipe.json"]
@@ -184,17 +185,19 @@ class EmbeddingMatrix:
             yield from waiting
             if is_whole(folder, recipe.origin()):
                 return BuildReport(n, n, True, "")
+            for start in range(0, n, CHUNK):  # before anything is written
+                lengths = np.linalg.norm(np.asarray(given[start : start + CHUNK], np.float64), axis=1)  # (B,)
+                bad = start + np.flatnonzero(~((lengths > _SHORTEST) & (lengths < 1 / _SHORTEST)))  # (b,)
+                if len(bad):
+                    found = f"row {bad[0]}, counted from 0, has no direction: it is all zeros, or not finite"
+                    advice = "embed that caption again; an empty caption needs an embedding too"
+                    raise AssetError(path, found, expected="numbers that are not all 0 in each row", advice=advice)
+                yield Progress("checking embeddings", start + len(lengths), n, "captions")
             unseal(folder)
             _write_empty(folder, recipe, sentences, given.shape[1], about, {"rows": 0})
             arrays = _arrays(folder)
             for start in range(0, n, CHUNK):
                 rows = np.asarray(given[start : start + CHUNK], np.float64)  # (B, D)
-                lengths = np.linalg.norm(rows, axis=1)  # (B,)
-                bad = start + np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))  # (b,)
-                if len(bad):
-                    found = f"row {bad[0]}, counted from 0, has no direction: it is all zeros, or not finite"
-                    advice = "embed that caption again; an empty caption needs an embedding too"
-                    raise AssetError(path, found, expected="numbers that are not all 0 in each row", advice=advice)
                 for array, values in zip(arrays, _unit_rows(rows), strict=True):
                     array[start : start + CHUNK] = values  # (B, D) or (B,)
                 yield Progress("taking over embeddings", start + len(rows), n, "captions")

@@ -75,7 +75,9 @@ class TextEncoder:
         return self.sentence_encoder.encode(np.asarray(self.vocabulary.vectors.rows[ids]), cancelled=cancelled)
 
     def encode_together(self, sentences: Sequence[NDArray[np.int32]]) -> Steps[list[EncodedSentence]]:
-        """Encode distinct sentences as `encode` does, in float32, in a fraction of the time that they take one by one.
+        """Encode distinct sentences, in a fraction of the time that they take one by one.
+
+        All is float32; `encode` reads recurrent weights in half precision on a CPU, so that the last digits differ.
 
         Raises:
             AssetError: The weights cannot be used, or not even one sentence fits on the device.

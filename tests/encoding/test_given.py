@@ -99,6 +99,7 @@ def test_word_vectors_may_be_given_beside_them(files: Files, given, tmp_path):
         (np.ones((N - 1, 4), "f4"), "holds 299 embeddings, and there are 300 captions"),
         (np.ones(N, "f4"), "shape (300,)"),
         (np.ones((N, 0), "f4"), "shape (300, 0)"),
+        (np.ones((N, 1), "f4"), "shape (300, 1)"),
         (np.full((N, 4), "x"), "type <U1"),
         (np.ones((N, 4), complex), "type complex128"),
     ],
@@ -109,13 +110,12 @@ def test_another_shape_or_type_is_refused(tmp_path, array, found):
     assert found in error.value.found
 
 
-@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf, 1e-38])
 def test_a_row_without_direction_is_named_and_nothing_is_kept(files: Files, given, tmp_path, bad):
     given[17] = bad
     with pytest.raises(AssetError, match="row 17"):
         files.explorer(embeddings=save(tmp_path / "e.npy", given))
-    given[17] = 1
-    assert not files.explorer(embeddings=save(tmp_path / "e.npy", given)).opened.report.reused
+    assert list((files.cache / "matrix").rglob("*.npy")) == []
 
 
 def test_files_that_are_no_array_are_named(tmp_path, given):
@@ -123,6 +123,7 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
     save(tmp_path / "cut.npy", given)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:500])
     (tmp_path / "e.txt").write_text("0.1 0.2")
+    (tmp_path / "empty.npy").touch()
     np.save(tmp_path / "pickled.npy", np.array([{}]), allow_pickle=True)
     pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "none.parquet")
     pd.DataFrame({"a": [[1.0]], "b": [[1.0]]}).to_parquet(tmp_path / "two.parquet")
@@ -131,6 +132,7 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
     for name, found in {
         "e.npz": "several arrays",
         "cut.npy": "cannot be read as a .npy",
+        "empty.npy": "is empty",
         "e.txt": "neither a .npy nor a Parquet",
         "pickled.npy": "cannot be read as a .npy",
         "none.parquet": "has 0 columns",

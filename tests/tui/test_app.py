@@ -364,7 +364,7 @@ async def test_where_nothing_could_be_opened_one_can_open_other_captions(files):
         await pilot.press("end", "ctrl+u")
         app.post_message(Paste(str(other)))
         await pilot.press("enter")
-    assert app.return_value == {"captions": str(other)}
+    assert app.return_value == other
     assert app.return_code == 0
 
 

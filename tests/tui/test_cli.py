@@ -211,6 +211,24 @@ def test_within_is_refused_where_a_method_may_have_no_distances(run, files, meth
     assert refused(run("search", "dog", "--within", 1, "--method", method, *files.flags), "--within needs a method")
 
 
+def test_queries_without_hits_are_counted(run, files):
+    path = files.folder / "hits.csv"
+    done = run("search", "-", "-k", 1, "-o", path, *files.flags, stdin="qwertz\na dog\n\n")
+    assert f"{path}: 1 rows; 2 of 3 queries have no hits" in done.err
+    assert path.read_text().splitlines()[1].startswith("2,a dog,1,")
+    assert "no queries on standard input" in run("search", "-", *files.flags).err
+
+
+def test_a_comparison_says_what_a_method_lacks(run, files):
+    embeddings = files.folder / "e.npy"
+    np.save(embeddings, np.random.default_rng(0).standard_normal((300, 8)))
+    flags = ["--embeddings", embeddings, "--captions", files.captions, "--cache-dir", files.cache]
+    done = run("compare", "a dog", *flags)
+    assert "these embeddings came without their encoder" in done.out
+    assert "words needs word vectors" in done.out
+    assert "infersent and words" not in done.err, "no overlap of empty lists"
+
+
 def test_queries_that_arrive_together_have_the_answers_of_single_ones(run, files):
     texts = ["two dogs near a window", "a dog near a window - 0.5 * a cat", "qwertz", "", demo_texts(300)[7], "a kite"]
     done = run("search", "-", "--jsonl", "-k", 20, *files.flags, stdin="\r\n".join(texts))
@@ -234,6 +252,7 @@ def test_search_writes_its_hits_to_a_file(run, files):
     assert f"{path}: 6 rows" in done.err
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["query"] for row in rows] == ["a dog"] * 3 + ["a cat"] * 3
+    assert [row["query_number"] for row in rows] == [1] * 3 + [2] * 3
     assert [row["rank"] for row in rows] == [1, 2, 3] * 2
     assert rows[0]["caption_id"] == 1000 + rows[0]["row"]
     assert rows[0]["file_name"] == f"image_{rows[0]['row'] // 5}.jpg"
@@ -432,11 +451,13 @@ def test_an_answer_is_printed_before_the_next_query_is_read(files):
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for query in ("a dog on the grass", "a bus in the city"):
-            process.stdin.write(query.encode() + b"\n")
+        for query, begun in (("a dog on the grass", "a bus"), (" in the city", "a k")):  # with a part of the next one
+            process.stdin.write(f"{query}\n{begun}".encode())
             process.stdin.flush()
-            assert json.loads(process.stdout.readline())["query"] == query
+            assert json.loads(process.stdout.readline())["query"].endswith(query)
+        process.stdin.write(b"ite")
         process.stdin.close()
+        assert json.loads(process.stdout.readline())["query"] == "a kite"
         assert process.wait(60) == 0
 
 
@@ -795,7 +816,7 @@ def test_doctor_json_says_what_is_in_use(run, files):
     document = done.document
     assert set(document) == {
         *("ok", "problems", "model", "vectors", "captions", "matrix", "device", "dtype", "tokenizer"),
-        *("cache", "versions"),
+        *("config", "cache", "versions"),
     }
     assert document["ok"] is True
     assert document["problems"] == []

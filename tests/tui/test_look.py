@@ -1,5 +1,7 @@
 """The look of the list and its panels: what is marked, what is where, and what fits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rich.segment import Segment
@@ -177,6 +179,15 @@ async def test_the_cursor_stays_on_the_screen_when_the_list_gets_shorter(files, 
         await pilot.pause(0.2)
         hits = app.explore.hit_list
         assert 0 <= hits.cursor - hits.scroll_offset.y < hits.scrollable_content_region.height
+
+
+async def test_a_corpus_with_a_short_name_is_named(files):
+    short = files.folder / "u.json"
+    files.captions.rename(short)
+    app = make_app(replace(files, captions=short))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert str(app.explore.heading).startswith("u · 300 │ weights │ [infersent]")
 
 
 async def test_the_title_of_the_query_says_how_far_one_has_walked(files):

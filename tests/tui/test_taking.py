@@ -276,7 +276,7 @@ async def test_where_the_list_is_empty_each_key_says_what_to_do(files, home):
         screen = "\n".join(app.explore.hit_list.render_line(y).text for y in range(6))
         assert "no word of the query is known" in " ".join(screen.split())
         assert "tab: another method · r: a random caption" in screen
-        for key in ("y", "Y", "e", "b", "c"):
+        for key in ("y", "Y", "e", "b"):
             app.clear_notifications()
             await pilot.press(key)
             assert "the list is empty" in notices(app), key

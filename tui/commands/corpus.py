@@ -62,9 +62,9 @@ def calibrate(context: click.Context, file: Path | None, as_json: bool, quiet: b
     run_steps(opened.calibrate(again=True), quiet=quiet)
     print_notes(opened, quiet=quiet)
     if opened.calibration is None:
+        opened.setup.encoder_files()  # an error if there is none
         captions, found = opened.setup.assets.captions, f"cannot be measured {opened.why_unmeasured}"
-        expected = "an encoder, and at least fifty captions with known words"
-        raise AssetError(captions, found, expected=expected, advice="use more captions, and no --embeddings")
+        raise AssetError(captions, found, expected="at least fifty with known words", advice="use more captions")
     if as_json:
         document = {"corpus": corpus_document(opened.captions)} | opened.calibration.document()
         click.echo(json.dumps(document, indent=1))

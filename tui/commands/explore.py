@@ -34,11 +34,15 @@ def explore(options: Options) -> None:
     """
     from tui.watchdog import Watchdog, is_gone
 
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    streams = {"input": sys.stdin, "output": sys.stdout, "error": sys.stderr}
+    if missing := [name for name, stream in streams.items() if stream is None or not stream.isatty()]:
         with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, missing, or no file
             if is_gone(sys.stdin.fileno()):
                 _exit_immediately(129)
-        raise click.UsageError("the explorer needs a terminal; for scripts, see `infersent-tui search --help`")
+        raise click.UsageError(
+            f"the explorer needs a terminal, and standard {' and '.join(missing)} is none; "
+            "for scripts, see `infersent-tui search --help`"
+        )
     if os.environ.get("TERM") == "dumb":
         raise click.UsageError(
             "the explorer needs a terminal that can draw, and TERM is dumb; for scripts, see `search`"
@@ -67,13 +71,11 @@ def explore(options: Options) -> None:
 
     from tui.app import ExplorerApp
 
-    while True:
-        trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
-        app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
-        wanted = app.run(mouse=settings.mouse)
-        if wanted is None:
-            break
-        options, resumed = options.reopened(wanted), None
+    trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
+    app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
+    wanted = app.run(mouse=settings.mouse)
+    if wanted is not None:
+        _start_again(replace(options, theme=app.theme).reopened(wanted))
     _exit_immediately(app.return_code or 0)
 
 
@@ -85,13 +87,24 @@ def _with_files_of(run: Run, options: Options) -> Options:
     """
     from core.assets import DEMO_DIR, AssetError
 
+    kept = run.about.get("options")
+    kept = kept if isinstance(kept, dict) else {}
     captions = Path(str(run.about.get("captions", "")))
     if captions.parent == DEMO_DIR:
-        return options
+        return options.filled(kept)
     if not captions.is_file():
         found = f"is gone; run {run.name} explored it"
         raise AssetError(captions, found, advice="name the captions to go on with: --captions FILE")
-    return options.filled(run.about.get("options", {}) | {"captions": str(captions)})
+    return options.filled(kept | {"captions": str(captions)})
+
+
+def _start_again(options: Options) -> NoReturn:
+    """Start the program again in place of this one, so that nothing of the old corpus stays in memory."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    command = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("INFERSENT_TUI_")}
+    os.execve(sys.executable, [*command, *options.arguments()], environment)
 
 
 def _exit_immediately(code: int) -> NoReturn:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,9 +29,12 @@ from tui.options import Options, as_json, asset_options, quiet
 from tui.pace import print_message, print_notes, progress_line, run_steps
 
 if TYPE_CHECKING:
+    from core.answers import Answer
     from core.explorer import Explorer
+    from core.opening import Opened
 
-_BATCH_BYTES = 1 << 16  # of queries that are encoded together
+_READ_BYTES = 1 << 16
+_MOST_TOGETHER = 512  # queries that are encoded together
 
 
 @click.command()
@@ -81,55 +85,75 @@ def search(
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
-    from core.ranking.ranking import LEADING
 
-    explorer, found, rows, sums = Explorer(opened), 0, 0, 0
+    explorer, asked, found, rows, sums = Explorer(opened), 0, 0, 0, 0
+    print_one: Callable[[Opened, Answer], None] = partial(print_answer, one_of_many=from_stdin, quiet=quiet)
+    if as_json or jsonl:
+        print_one = _print_json
+    elif plain:
+        print_one = print_plain
     with ExitStack() as opened_files:
-        write = None if output is None else opened_files.enter_context(open_rows(output, ["query", *HIT_COLUMNS]))
+        columns = ["query_number", "query", *HIT_COLUMNS]
+        write = opened_files.enter_context(open_rows(output, columns)) if output is not None else None
         hidden = quiet or not from_stdin or (write is None and sys.stdout.isatty())  # it would stand among the hits
         show = opened_files.enter_context(progress_line(quiet=hidden))
-        for done, query in enumerate(_queries(explorer) if from_stdin else [" ".join(text)]):
-            show(Progress("answering", done, 0, "queries"))
-            answer = explorer.ask(query, method=method, k=k or 10 if within is None else LEADING)
-            if within is not None:
-                answer = explorer.within(answer, within, most=k)
+        for query in _queries(explorer, quiet=quiet) if from_stdin else [" ".join(text)]:
+            show(Progress("answering", asked, 0, "queries"))
+            asked += 1
+            answer = _answer(explorer, query, method=method, k=k, within=within)
             found += len(answer.hits) > 0
             sums += bool(answer.query.terms)
             if sums == 1 and answer.query.terms and method not in (answer.method, "auto"):
                 print_message(f"a sum has no list by {method}: ranked by {answer.method}", quiet=quiet)
             if write is not None:
                 hits = hit_documents(opened.captions, answer.hits, answer.closer_than)
-                write([{"query": query} | hit for hit in hits])
+                write([{"query_number": asked, "query": query} | hit for hit in hits])
                 rows += len(hits)
-            elif as_json or jsonl:
-                click.echo(json.dumps(answer_document(opened, answer)))
-            elif plain:
-                print_plain(opened, answer)
             else:
-                print_answer(opened, answer, one_of_many=from_stdin, quiet=quiet)
+                print_one(opened, answer)
             sys.stdout.flush()
-    explorer.queries.remember()
+            explorer.queries.remember()
     if output is not None:
-        print_message(f"{output}: {rows:,} rows", quiet=quiet)
+        without = f"; {asked - found:,} of {asked:,} queries have no hits" if found < asked else ""
+        print_message(f"{output}: {rows:,} rows{without}", quiet=quiet)
+    elif not asked:
+        print_message("no queries on standard input", quiet=quiet)
     context.exit(0 if found else 1)
 
 
-def _queries(explorer: Explorer) -> Iterator[str]:
+def _print_json(opened: Opened, answer: Answer) -> None:
+    click.echo(json.dumps(answer_document(opened, answer)))
+
+
+def _answer(explorer: Explorer, query: str, *, method: Choice, k: int | None, within: float | None) -> Answer:
+    """Answer a query with the first k hits (10 by default), or with those within a distance, of which k at most."""
+    from core.ranking.ranking import LEADING
+
+    if within is None:
+        return explorer.ask(query, method=method, k=k or 10)
+    return explorer.within(explorer.ask(query, method=method, k=LEADING), within, most=k)
+
+
+def _queries(explorer: Explorer, *, quiet: bool) -> Iterator[str]:
     """Yield the lines of standard input as they arrive; those that arrive together are encoded together."""
-    stream = cast(BufferedIOBase, sys.stdin.buffer)
-    while lines := _lines_that_arrived(stream):
-        if len(lines) > 1:
-            finish(explorer.queries.encode_ahead(lines))
-        yield from lines
+    if sys.stdin.isatty():
+        print_message("a query a line; ctrl+d ends", quiet=quiet)
+    for lines in _lines_that_arrived(cast(BufferedIOBase, sys.stdin.buffer)):
+        for start in range(0, len(lines), _MOST_TOGETHER):
+            together = lines[start : start + _MOST_TOGETHER]
+            if len(together) > 1:
+                finish(explorer.queries.encode_ahead(together))
+            yield from together
 
 
-def _lines_that_arrived(stream: BufferedIOBase) -> list[str]:
-    """Wait for a line, and return it with those that have come with it; none at the end."""
-    data = stream.read1(_BATCH_BYTES)
-    if not data.endswith(b"\n"):
-        data += stream.readline()
-    lines = data.removesuffix(b"\n").split(b"\n") if data else []
-    return [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
+def _lines_that_arrived(stream: BufferedIOBase) -> Iterator[list[str]]:
+    """Yield whole lines as soon as they arrive, with those that have come with them."""
+    rest = b""
+    while data := stream.read1(_READ_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        yield [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
+    if rest:
+        yield [rest.decode("utf-8", "replace").rstrip("\r")]
 
 
 def _refuse_contradictions(method: Choice, within: float | None, formats: list[bool], *, many_json: bool) -> None:
@@ -174,5 +198,5 @@ def compare(
     if as_json:
         click.echo(json.dumps(comparison_document(opened, comparison, k)))
     else:
-        print_comparison(opened.captions, comparison, k)
+        print_comparison(opened, comparison, k)
     context.exit(0 if any(comparison.lists.values()) else 1)

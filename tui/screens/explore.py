@@ -135,7 +135,7 @@ class ExploreScreen(TakingScreen):
         def pick(picked: Picked | None) -> None:
             if picked is not None and picked.line < len(recent):
                 about = recent[picked.line]
-                self.app.exit(about.get("options") or {"captions": about["captions"]})
+                self.app.exit(about["options"] if "options" in about else Path(about["captions"]))
             elif picked is not None:
                 self._open_file()
 
@@ -156,7 +156,7 @@ class ExploreScreen(TakingScreen):
                 self.notify(one_line(str(error)), severity="warning", markup=False)
                 self._open_file(name)
             else:
-                self.app.exit({"captions": str(path)})
+                self.app.exit(path.absolute())
 
         hint = "captions.json, or a caption a line"
         question = "Which file of captions?"
@@ -179,7 +179,8 @@ class ExploreScreen(TakingScreen):
         new = [problem for problem in dict.fromkeys(problems) if problem not in self._shown_problems]
         self._shown_problems.update(new)
         if new:
-            self.notify("\n".join(map(drawable, new)), severity="warning", markup=False)
+            seconds = 3.0 + 3.0 * len(new)  # to read them
+            self.notify("\n".join(map(drawable, new)), severity="warning", markup=False, timeout=seconds)
 
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:
@@ -282,7 +283,7 @@ class ExploreScreen(TakingScreen):
             return
         if answer.query.terms:
             self.notify("only infersent can rank a sum: there is nothing to compare")
-        elif len(answer.hits):
+        elif answer.query.row is not None or answer.query.tokens:  # other methods may find something
             export = self.export_comparison
             screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method, export=export)
             self.app.push_screen(screen, self._follow_compared)

@@ -124,14 +124,14 @@ class TakingScreen(KeepingScreen):
     def _write(self, rows: Rows, what: str, path: Path) -> None:
         try:
             written = rows()
-            with open_rows(path, list(written[0])) as write:
+            with open_rows(path, list(written[0]) if written else []) as write:
                 write(written)
-        except Exception as error:  # the thread of a bug would end the program
+        except Exception as error:  # a bug in this thread would end the program
             message = one_line(str(error)) if isinstance(error, AssetError) else f"the export failed: {error!r}"
-            self.app.call_from_thread(self.notify, message, severity="warning", markup=False)
-            self.app.call_from_thread(self.export, rows, what, str(path))
+            self.call_later(self.notify, message, severity="warning", markup=False)
+            self.call_later(self.export, rows, what, str(path))
         else:
-            self.app.call_from_thread(self.notify, visible(f"{path}: {len(written):,} rows"), markup=False)
+            self.call_later(self.notify, visible(f"{path}: {len(written):,} rows"), markup=False)
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file in the current folder."""

@@ -145,7 +145,8 @@ class CompareTable(ScrollView, can_focus=True):
             at, part = divmod(y - 1 + round(self.scroll_offset.y), _LINES)
             hits = self.comparison.lists.get(method, ())
             if at >= len(hits):
-                segments.append(Segment(" " * each, plain))
+                nothing = "  no hits" if not hits and y == 1 else ""
+                segments.append(Segment(fit(nothing, each), plain + self._style("compare--muted")))
             else:
                 here = column == self.column and at == self.line
                 segments += self._hit_line(hits[at], part, each, plain, here=here)

@@ -1,0 +1,93 @@
+"""Options of a run: kept in its trail, taken up again, and written as arguments."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from tui.commands.explore import _with_files_of
+from tui.options import Options, asset_options, explorer_options
+from tui.trail import Run
+
+MODEL = {"model": Path("/m.pkl"), "vectors": Path("/v.vec")}
+FILES = Options(**MODEL, captions=Path("/c.csv"), text_column=("a", "b"), header=False)
+
+
+def test_a_document_gives_the_options_again():
+    assert Options().filled(FILES.document()) == FILES
+
+
+def test_what_is_given_counts_and_the_rest_is_filled():
+    given = Options(captions=Path("/other.txt"), device="cpu").filled(FILES.document())
+    assert (given.captions, given.model, given.device) == (Path("/other.txt"), FILES.model, "cpu")
+
+
+@pytest.mark.parametrize("given", [Options(model=Path("/mine.pkl")), Options(embeddings=Path("/mine.npy"))])
+def test_a_model_that_is_given_excludes_the_one_of_the_document(given):
+    document = Options(embeddings=Path("/e.npy"), captions=Path("/c.csv"), separator=";").document()
+    filled = given.filled(document)
+    assert (filled.model, filled.embeddings) == (given.model, given.embeddings)
+    assert (filled.captions, filled.separator) == (Path("/c.csv"), ";")
+
+
+def test_what_is_no_value_of_an_option_is_left_out():
+    broken = {"text_column": 5, "header": "yes", "captions": 3, "model": None, "zzz": 1, "encoding": "cp1252"}
+    assert Options().filled(broken) == Options(encoding="cp1252")
+
+
+def test_another_file_keeps_the_model_and_forgets_how_captions_were_read():
+    opened = FILES.reopened(Path("/other.txt"))
+    assert opened == Options(**MODEL, captions=Path("/other.txt"))
+    given = Options(embeddings=Path("/e.npy"), vectors=Path("/v.vec"), captions=Path("/c.csv"), theme="nord")
+    assert given.reopened(Path("/other.txt")) == Options(captions=Path("/other.txt"), theme="nord")
+
+
+def test_an_earlier_run_is_opened_by_its_own_model():
+    assert FILES.reopened({"captions": "/x.txt"}) == Options(captions=Path("/x.txt"))
+    assert FILES.reopened({}) == Options()
+
+
+def test_a_resumed_run_of_bundled_captions_has_its_model(tmp_path):
+    from core.assets import DEMO_DIR
+
+    about = {"captions": str(DEMO_DIR / "captions.json"), "options": {"model": "/m.pkl", "vectors": "/v.vec"}}
+    assert _with_files_of(Run(tmp_path, about, (), 0), Options()) == Options(
+        model=Path("/m.pkl"), vectors=Path("/v.vec")
+    )
+    assert _with_files_of(Run(tmp_path, about | {"options": None}, (), 0), Options()) == Options()
+
+
+def test_arguments_give_the_same_options():
+    whole = Options(
+        *(Path("/d d"), Path("/m.pkl"), Path("/v.vec"), Path("-c.txt"), Path("/e.npy"), "2", "100", "cpu", "float32"),
+        *(
+            Path("/cache"),
+            "table",
+            ("a", "b c"),
+            "id",
+            "image",
+            True,
+            ";",
+            "cp1252",
+            "last",
+            True,
+            "nord",
+            7,
+            True,
+            True,
+        ),
+    )
+    assert all(getattr(whole, each.name) is not None for each in fields(Options))
+    for options in (whole, Options(header=False), Options()):
+        found = []
+
+        @explorer_options
+        @asset_options
+        @click.command()
+        @click.pass_context
+        def command(context: click.Context, found: list = found) -> None:
+            found.append(Options.of(context))
+
+        command.main(options.arguments(), standalone_mode=False)
+        assert found == [options]
