@@ -25,7 +25,7 @@ from textual.widget import Widget
 from tui import messages
 from tui.keys import COMMANDS, keys_of, usable_keys
 from tui.loader import Loader
-from tui.screens.answer_view import HIGH_CELLS, WIDE_CELLS
+from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
 from tui.settings import Settings, keep_theme, last_theme, nearest_theme
@@ -34,7 +34,6 @@ from tui.trail import Run, TrailWriter
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
-    from core.explorer import Explorer
     from core.opening import Opened
     from core.store.progress import Steps
     from tui.watchdog import Watchdog
@@ -66,7 +65,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     CSS_PATH = "app.tcss"
     TITLE = "infersent-tui"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE_CELLS, "-wide")]  # noqa: RUF012 - as Textual declares it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE_CELLS, "-wide"), (ROOMY_CELLS, "-roomy")]  # noqa: RUF012 - as Textual declares it
     VERTICAL_BREAKPOINTS = [(0, "-low"), (HIGH_CELLS, "-high")]  # noqa: RUF012 - as Textual declares it
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -97,7 +96,6 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.register_theme(_HIGH_CONTRAST)
         self._open_corpus = open_corpus
         self._loader = Loader(open_corpus, self.post_message)
-        self._explorer: Explorer | None = None
 
     def get_default_screen(self) -> Screen[None]:
         """Return the main screen."""
@@ -137,13 +135,13 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             thread.stop()
         for thread in (self.explore.asker, self._loader):
             thread.join(_EXIT_SECONDS)
-        if self._explorer is not None:
-            self._explorer.opened.cache.close()
+        if self.explore.explorer is not None:
+            self.explore.explorer.opened.cache.close()
 
     @on(messages.Progressed)
     def show_progress(self, message: messages.Progressed) -> None:
         """Show the progress of loading, in the last line once the list is there."""
-        if self._explorer is None:
+        if self.explore.explorer is None:
             self.explore.loading_pane.show(message.progress, message.line)
         else:
             self.explore.show_activity(message.progress)
@@ -151,7 +149,6 @@ class ExplorerApp(App[Path | dict[str, Any]]):
     @on(messages.CorpusOpened)
     def start_exploring(self, message: messages.CorpusOpened) -> None:
         """Hand the opened corpus to the main screen."""
-        self._explorer = message.explorer
         self.explore.open(message.explorer)
 
     @on(messages.Answered)
@@ -164,8 +161,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         """Calibrate while no request is waiting."""
         self.explore.show_activity(None)
         self.explore.hit_list.redraw()  # with the words that hits share with the query, which bm25 finds
-        if self._explorer is not None and self._explorer.opened.rankers is not None:
-            self.explore.asker.calibrate(self._explorer.opened.calibrate())
+        if self.explore.explorer is not None and self.explore.explorer.opened.rankers is not None:
+            self.explore.asker.calibrate(self.explore.explorer.opened.calibrate())
 
     @on(messages.Refused)
     def show_error(self, message: messages.Refused) -> None:
@@ -251,7 +248,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     def action_help(self) -> None:
         """Show the help screen."""
-        corpus = "" if self._explorer is None else self._explorer.opened.captions.understood()
+        corpus = "" if self.explore.explorer is None else self.explore.explorer.opened.captions.understood()
         self.push_screen(HelpScreen(corpus, self._keys))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

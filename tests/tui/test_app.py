@@ -270,7 +270,7 @@ async def test_an_overtaken_answer_is_never_shown(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        ask, held, release = app._explorer.ask, threading.Event(), threading.Event()
+        ask, held, release = app.explore.explorer.ask, threading.Event(), threading.Event()
 
         def slow_ask(text, **options):
             if text == "old" and not held.is_set():
@@ -278,7 +278,7 @@ async def test_an_overtaken_answer_is_never_shown(files):
                 release.wait(10)
             return ask(text, **options)
 
-        app._explorer.ask = slow_ask
+        app.explore.explorer.ask = slow_ask
         await pilot.press("slash")
         await pilot.press(*"old")
         await until(pilot, held.is_set, what="the old question at work")
@@ -574,7 +574,7 @@ async def test_quitting_during_a_very_long_query_takes_no_longer_than_its_presen
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        kind, parts = type(app._explorer.opened.text_encoder.sentence_encoder._directions[0]), []
+        kind, parts = type(app.explore.explorer.opened.text_encoder.sentence_encoder._directions[0]), []
         project = kind.project  # once a part
         monkeypatch.setattr(kind, "project", lambda *given: parts.append(time.sleep(0.02)) or project(*given))
         app.explore.search_box.value = "a dog on the beach " * 2000
@@ -652,7 +652,7 @@ async def test_a_bug_while_answering_is_not_swallowed(files):
     async def provoke() -> None:
         async with app.run_test() as pilot:
             await ready(pilot)
-            app._explorer.ask = lambda *_, **__: 1 / 0
+            app.explore.explorer.ask = lambda *_, **__: 1 / 0
             await pilot.press("slash", "x")
             await pilot.pause(0.5)
 
@@ -701,8 +701,8 @@ async def test_keys_of_a_burst_act_in_their_order(files):
         assert len(app.explore.session.path) == 2, "r asked a random caption before"
         await pilot.press("escape")
         await settle(pilot)
-        hits = ask_caption(app._explorer, 7).hits
-        app.explore.hit_list.show(hits, app._explorer.opened.folds.fold(hits.rows))
+        hits = ask_caption(app.explore.explorer, 7).hits
+        app.explore.hit_list.show(hits, app.explore.explorer.opened.folds.fold(hits.rows))
         press_together(app, "jjjkq")
         await until(pilot, lambda: not app.is_running, what="the end")
         assert app.explore.hit_list.cursor == 2
@@ -819,8 +819,8 @@ async def test_a_hit_followed_twice_in_a_burst_is_one_step_of_the_trail(files):
     app = make_app(files)
     async with app.run_test() as pilot:
         await ready(pilot)
-        neighbours, release, pressed = app._explorer.neighbours, threading.Event(), asyncio.Event()
-        app._explorer.neighbours = lambda row, **options: release.wait(10) and neighbours(row, **options)
+        neighbours, release, pressed = app.explore.explorer.neighbours, threading.Event(), asyncio.Event()
+        app.explore.explorer.neighbours = lambda row, **options: release.wait(10) and neighbours(row, **options)
         for _ in range(2):
             app.post_message(Key("enter", None))
         app.call_later(pressed.set)
@@ -988,8 +988,8 @@ async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_
     async with app.run_test() as pilot:
         await ready(pilot)
         await explained(pilot)
-        explain, asked = app._explorer.explain, []
-        app._explorer.explain = lambda answer, row, **how: (
+        explain, asked = app.explore.explorer.explain, []
+        app.explore.explorer.explain = lambda answer, row, **how: (
             asked.append(answer.query.text) or explain(answer, row, **how)
         )
         await pilot.press("slash")
@@ -1005,7 +1005,7 @@ async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
     async with app.run_test() as pilot:
         await ready(pilot)
         await explained(pilot)
-        explain, held, release = app._explorer.explain, threading.Event(), threading.Event()
+        explain, held, release = app.explore.explorer.explain, threading.Event(), threading.Event()
 
         def slow_explain(answer, row, **how):
             if not held.is_set():
@@ -1013,7 +1013,7 @@ async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
                 release.wait(10)
             return explain(answer, row, **how)
 
-        app._explorer.explain = slow_explain
+        app.explore.explorer.explain = slow_explain
         await pilot.press("j")
         await until(pilot, held.is_set, what="the first explanation at work")
         seen = []
@@ -1094,7 +1094,7 @@ async def with_methods(pilot) -> None:
     await ready(pilot)
     await until(
         pilot,
-        lambda: pilot.app._explorer is not None and pilot.app._explorer.opened.rankers is not None,
+        lambda: pilot.app.explore.explorer is not None and pilot.app.explore.explorer.opened.rankers is not None,
         what="the other methods",
     )
 
@@ -1132,7 +1132,7 @@ async def test_tab_ranks_the_list_by_the_next_method_which_is_named(files):
             assert f"[{method}]" in str(app.explore.header_line.content)
             assert f"by {method}" in title(app.explore.hit_list)
             assert ("score" in title(app.explore.hit_list)) == (method in ("bm25", "fused"))
-            expected = app._explorer.ask("a dog near a window", method=method).hits.rows
+            expected = app.explore.explorer.ask("a dog near a window", method=method).hits.rows
             assert app.explore.hit_list.ranking.rows[: len(expected)].tolist() == expected.tolist()
             assert line(app, 0).startswith("›")
         await pilot.press("shift+tab", "shift+tab")
@@ -1466,14 +1466,14 @@ async def test_the_lists_are_shown_even_if_a_question_interrupts_the_comparison(
     app = make_app(files)
     async with app.run_test() as pilot:
         await with_methods(pilot)
-        compare, held, release = app._explorer.compare, threading.Event(), threading.Event()
+        compare, held, release = app.explore.explorer.compare, threading.Event(), threading.Event()
 
         def slow_compare(query, **options):
             held.set()
             release.wait(10)
             return compare(query, **options)
 
-        app._explorer.compare = slow_compare
+        app.explore.explorer.compare = slow_compare
         await pilot.press("c")
         await until(pilot, held.is_set, what="the comparison at work")
         app.explore.ask(app.explore.session.again(app.explore.view.answer, ""))  # as at the end of a calibration

@@ -35,7 +35,7 @@ class Keys(RuleBasedStateMachine):
         self.running = self.app.run_test(size=(100, 30))
         self.pilot = self.runner.run(self.running.__aenter__())
         self.runner.run(ready(self.pilot))
-        self.model = Model(self.app._explorer.opened.captions.texts[ROW])
+        self.model = Model(self.app.explore.explorer.opened.captions.texts[ROW])
 
     def teardown(self) -> None:
         self.runner.run(self.running.__aexit__(None, None, None))

@@ -1,5 +1,7 @@
 """The look of the list and its panels: what is marked, what is where, and what fits."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -112,7 +114,7 @@ async def test_a_line_ends_the_hits_that_are_nearer_than_random_captions(measure
         await ask_measured(pilot, "a dog near the window")
         await settle(pilot)
         hits, within = app.explore.hit_list, app.explore.view.answer.relevant_within
-        closer = app._explorer.opened.calibration.closer_than(within, app.explore.view.answer.query.known)
+        closer = app.explore.explorer.opened.calibration.closer_than(within, app.explore.view.answer.query.known)
         assert closer == pytest.approx(0.99, abs=0.002)
         assert hits.ranking.distances[0] > within
         assert hits.render_line(0).text.startswith("── 1%"), "no hit is so near"
@@ -179,6 +181,20 @@ async def test_the_cursor_stays_on_the_screen_when_the_list_gets_shorter(files, 
         await pilot.pause(0.2)
         hits = app.explore.hit_list
         assert 0 <= hits.cursor - hits.scroll_offset.y < hits.scrollable_content_region.height
+
+
+@pytest.mark.parametrize("width", [150, 200])
+async def test_the_address_of_an_image_is_in_one_line_where_there_is_room(files, width):
+    document = json.loads(files.captions.read_text())
+    for number, image in enumerate(document["images"]):
+        image["coco_url"] = f"http://images.cocodataset.org/val2014/COCO_val2014_{number:012}.jpg"
+    files.captions.write_text(json.dumps(document))
+    app = make_app(files)
+    async with app.run_test(size=(width, 40)) as pilot:
+        await ready(pilot)
+        await settle(pilot)
+        assert any("http://images.cocodataset.org/val2014/COCO_val2014_0000000000" in text for text in screen(app))
+        assert any(re.search(r"COCO_val2014_\d{12}\.jpg", text) for text in screen(app))
 
 
 async def test_a_corpus_with_a_short_name_is_named(files):

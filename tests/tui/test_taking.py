@@ -177,7 +177,7 @@ async def test_e_exports_the_whole_list(files, home):
         await until(pilot, lambda: "300 rows" in notices(app), what="the notice")
         rows = pd.read_csv("hits.csv")
         assert rows["row"].tolist() == app.explore.hit_list.ranking.rows.tolist()
-        captions = app._explorer.opened.captions
+        captions = app.explore.explorer.opened.captions
         assert rows["caption_id"].tolist() == [captions.ids[row] for row in rows["row"]]
         assert rows["image_id"].tolist() == [captions.group(row) for row in rows["row"]]
         assert rows["file_name"][0] == captions.file_names[rows["image_id"][0]]

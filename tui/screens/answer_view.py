@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 WIDE_CELLS = 100
 """From this screen width on, the panels are beside the list instead of below it."""
 
+ROOMY_CELLS = 150
+"""From this screen width on, the panels are wide enough for the address of an image of COCO."""
+
 HIGH_CELLS = 20
 """From this screen height on, there is room for titles of the panels."""
 
