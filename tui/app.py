@@ -91,9 +91,13 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.explore.search_box.cursor_blink = not self._settings.low_bandwidth
         if self._settings.seed is not None:
             self.explore.rng = random.Random(self._settings.seed)
-        self._keys, self._key_problems = usable_keys(self._settings.keys)
+        self._keys, problems = usable_keys(self._settings.keys)
         self.set_keymap(self._keys)
+        self._problems = [*self._settings.problems, *problems]
+        if self._problems and self._settings.path is not None:
+            self._problems.insert(0, f"{self._settings.path}:")
         self.register_theme(_HIGH_CONTRAST)
+        self._choose_theme()
         self._open_corpus = open_corpus
         self._loader = Loader(open_corpus, self.post_message)
 
@@ -107,7 +111,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             loop = asyncio.get_running_loop()
             self._watchdog.ask_to_leave = lambda code: loop.call_soon_threadsafe(partial(self.exit, return_code=code))
         self.call_after_refresh(self._loader.start)
-        self._choose_theme()
+        self.explore.show_problems(self._problems)
+        self.watch(self, "theme", keep_theme, init=False)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -115,19 +120,15 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         return {"frame": f"{self.current_theme.to_color_system().generate()['foreground']} 25%"}
 
     def _choose_theme(self) -> None:
-        """Take the theme of the settings, else the one that was chosen last; keep the next one that is chosen."""
-        problems, wanted = [*self._settings.problems, *self._key_problems], self._settings.theme
-        if problems and self._settings.path is not None:
-            problems.insert(0, f"{self._settings.path}:")
+        """Take the theme of the settings, else the one that was chosen last, before the style sheet is read."""
+        wanted = self._settings.theme
         if wanted is not None and wanted not in self.available_themes:
-            problems.append(nearest_theme(wanted, self.available_themes))
+            self._problems.append(nearest_theme(wanted, self.available_themes))
             wanted = None
         if wanted is None:
             wanted = last_theme()
         if wanted in self.available_themes:
-            self.theme = wanted
-        self.explore.show_problems(problems)
-        self.watch(self, "theme", keep_theme, init=False)
+            self.set_reactive(App.theme, wanted)
 
     def on_unmount(self) -> None:
         """Stop the threads and close the cache."""

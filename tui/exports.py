@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from core.assets import AssetError
-from core.store.whole import whole_file
 from tui.text import visible
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ def open_rows(path: Path, columns: Sequence[str]) -> Iterator[Write]:
     Raises:
         AssetError: The file cannot be written.
     """
+    from core.store.whole import whole_file  # not loaded for `--help`
+
     advice = "check the path and the disk, or name another file"
     with whole_file(path, advice=advice) as work, _WRITERS[path.suffix.lower()](work, columns) as write:
         yield write
