@@ -1,6 +1,6 @@
 """Count the bytes that the program sends to the terminal for a keystroke, in a pseudo-terminal with true colours.
 
-The alternative is to paint the whole screen at each keystroke: the bytes of the first screen are counted for it.
+The alternative is to paint the whole screen at each key: what is sent after a resize, which paints it, is counted.
 """
 
 from __future__ import annotations

@@ -127,12 +127,12 @@ class Assets:
             if named is not None and str(named) != "-":
                 _check_file(named)
         found = _Folder(data_dir) if data_dir is not None else None
+        if captions is None and found:
+            captions = found.first(*_CAPTIONS_NAMES)
         if embeddings is not None:
             if weights is not None:
                 text, advice = "these embeddings are given, and also weights", "leave out --model, or --embeddings"
                 raise AssetError(embeddings, text, expected="one of the two", advice=advice)
-            if captions is None and found:
-                captions = found.first(*_CAPTIONS_NAMES)
             return cls(None, vectors, captions or DEMO_DIR / "captions.json", version or 2, embeddings)
         if weights is None and found:
             weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
@@ -141,8 +141,6 @@ class Assets:
             version = int(digit[0]) if digit else 2
         if vectors is None and found and weights is not None:
             vectors = found.first(*_VECTORS_NAMES[version])
-        if captions is None and found:
-            captions = found.first(*_CAPTIONS_NAMES)
         if found and weights is None and captions is None:
             raise AssetError(
                 found.path,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
 from textual import on
-from textual.content import Content
+from textual.content import Content, Span
 from textual.events import Resize
 from textual.geometry import Region
 from textual.widget import Widget
+
+
+def refresh_changed(widget: Widget, before: Sequence[object], now: Sequence[object], *, width: int) -> None:
+    """Paint the lines of a widget that are not as before; each line is any value that says what is drawn there."""
+    for y, (old, new) in enumerate(zip_longest(before, now)):
+        if old != new:
+            widget.refresh(Region(0, y, width, 1))
 
 
 class Panel(Widget):
@@ -19,7 +27,7 @@ class Panel(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._drawn: list[Content] = []
+        self._drawn: list[tuple[str, Sequence[Span]]] = []  # by line
 
     def on_mount(self) -> None:
         """Draw again at each change."""
@@ -37,12 +45,11 @@ class Panel(Widget):
         if len(before) != len(self._drawn) and height is not None and height.is_auto:
             self.refresh(layout=True)
             return
-        for y, (old, new) in enumerate(zip_longest(before, self._drawn)):
-            if old is None or new is None or not old.is_same(new):
-                self.refresh(Region(0, y, self.content_size.width, 1))
+        refresh_changed(self, before, self._drawn, width=self.content_size.width)
 
     @on(Resize)
     def _note_drawn(self) -> None:
         content = self.render()
         is_wrapped = self.styles.text_wrap == "wrap"
-        self._drawn = content.wrap(max(1, self.content_size.width)) if is_wrapped else content.split()
+        lines = content.wrap(max(1, self.content_size.width)) if is_wrapped else content.split()
+        self._drawn = [(line.plain, line.spans) for line in lines]

@@ -229,8 +229,8 @@ class SentenceEncoder:
             vectors: The word vectors that the sequences index.
             batch_size: Number of sentences in one plan, halved when a GPU runs out of memory; None for all.
             dtype: Precision; None for the encoder's.
-            winners: Where to write the index of the token at which each feature has its maximum, (B, D); None to leave
-                that out, which saves a third of the time.
+            winners: Where to write the index of the token at which each feature has its maximum, (B, D); None to save
+                the work.
 
         Yields:
             A step, several times a second. The caller may stop after any step.

@@ -80,7 +80,7 @@ class BuildReport:
     started_over: str
     """Why an unfinished matrix was discarded; empty when none was."""
     seconds: float = 0.0
-    """From reading weights and captions to the matrix; 0 when not measured."""
+    """From loading the weights to the matrix, without reading captions and vectors; 0 when not measured."""
 
 
 class EmbeddingMatrix:

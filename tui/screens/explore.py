@@ -21,7 +21,6 @@ from tui.exports import resolved
 from tui.lines import corpus_line, header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
 from tui.screens.compare import CompareScreen
-from tui.screens.keeping import NO_HITS
 from tui.screens.pick import Picked, PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.screens.taking import TakingScreen
@@ -228,6 +227,7 @@ class ExploreScreen(TakingScreen):
         wanted = self.session.place_for_ranking(place)
         if wanted is not None:
             self.hit_list.go_to(wanted)
+        self.hit_list.redraw()
 
     @on(messages.Explained)
     def show_explanation(self, message: messages.Explained) -> None:
@@ -289,7 +289,7 @@ class ExploreScreen(TakingScreen):
             self.app.push_screen(screen, self._follow_compared)
             self.asker.ask(ComparisonRequest(answer.query))
         else:
-            self.notify(NO_HITS)
+            self.has_hits()
 
     @on(messages.Compared)
     def show_comparison(self, message: messages.Compared) -> None:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from core.corpus.captions import Captions
     from core.explorer import Explorer
 
-NO_HITS = "the list is empty: type another text, or r for a random caption"
-
 
 class KeepingScreen(AskingScreen):
     """A screen that keeps where the person has been.
@@ -89,6 +87,12 @@ class KeepingScreen(AskingScreen):
         """Write the visits to a file."""
         raise NotImplementedError
 
+    def has_hits(self) -> bool:
+        """Tell whether the list has hits; say what to do where it has none."""
+        if self.explorer is not None and self.hit_list.row is None:
+            self.notify("the list is empty: type another text, or r for a random caption")
+        return self.explorer is not None and self.hit_list.row is not None
+
     def action_show_trail(self) -> None:
         """Show all visits, to return to one."""
         tree = self.session.tree()
@@ -111,10 +115,7 @@ class KeepingScreen(AskingScreen):
     def action_bookmark(self) -> None:
         """Mark the caption under the cursor, with a note; or change the note."""
         row, explorer = self.hit_list.row, self.explorer
-        if explorer is None:
-            return
-        if row is None:
-            self.notify(NO_HITS)
+        if not self.has_hits() or row is None or explorer is None:
             return
         text = explorer.opened.captions.texts[row]
         before = self.session.bookmarks.get(row)

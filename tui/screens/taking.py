@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from core.assets import AssetError
 from tui.documents import comparison_rows, hit_documents, visit_documents
 from tui.exports import ENDINGS, check_output, open_rows
-from tui.screens.keeping import NO_HITS, KeepingScreen
+from tui.screens.keeping import KeepingScreen
 from tui.screens.prompt import PromptScreen
 from tui.text import one_line, visible
 from tui.trail import data_folder
@@ -40,18 +40,13 @@ class TakingScreen(KeepingScreen):
 
     def action_copy_hit(self) -> None:
         """Copy the caption under the cursor."""
-        if self.explorer is not None and self.hit_list.row is None:
-            self.notify(NO_HITS)
-        elif self.explorer is not None and self.hit_list.row is not None:
+        if self.has_hits() and self.explorer is not None and self.hit_list.row is not None:
             self._copy(self.explorer.opened.captions.texts[self.hit_list.row], "the caption")
 
     def action_copy_list(self) -> None:
         """Copy the first hits, a line each: rank, distance or score, caption."""
         hits = self.view.answer.hits if self.view.answer else None
-        if self.explorer is None or hits is None:
-            return
-        if not len(hits):
-            self.notify(NO_HITS)
+        if not self.has_hits() or self.explorer is None or hits is None:
             return
         documents = hit_documents(self.explorer.opened.captions, hits)[:_COPIED_HITS]
         value = "distance" if hits.scores is None else "score"
@@ -76,10 +71,7 @@ class TakingScreen(KeepingScreen):
     def action_export_hits(self) -> None:
         """Write the list to a file."""
         answer, ranking, explorer = self.view.answer, self.hit_list.ranking, self.explorer
-        if answer is None or ranking is None or explorer is None:
-            return
-        if not len(ranking):
-            self.notify(NO_HITS)
+        if not self.has_hits() or answer is None or ranking is None or explorer is None:
             return
         closer = self.view.closer_than(ranking.distances)
         rows = partial(hit_documents, explorer.opened.captions, ranking, closer)

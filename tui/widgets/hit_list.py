@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -21,6 +20,7 @@ from textual.strip import Strip
 
 from tui.bindings import LIST_KEYS
 from tui.hit_line import BAR_CELLS, POINTER, HitLine, Styles, draw_hit
+from tui.panel import refresh_changed
 from tui.text import bar, drawable, fit, short_number
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class HitList(ScrollView, can_focus=True):
         return self._folding.images if self.by_image and self._folding.images else self._folding.texts
 
     def show(self, ranking: Ranking, folding: Folding, *, is_whole: bool = True) -> None:
-        """Show a ranking with its folding.
+        """Take a ranking with its folding, which `redraw` shows.
 
         If only its leading hits are there yet, and not the whole ranking, the scroll bar stays as it is until then.
         """
@@ -128,11 +128,10 @@ class HitList(ScrollView, can_focus=True):
         self.ranking = ranking
 
     def watch_ranking(self) -> None:
-        """Draw the new ranking and keep the cursor within it."""
+        """Keep the cursor within the new ranking."""
         self._measure()
         self.cursor = self.validate_cursor(self.cursor)
         self.post_message(self.CursorMoved(self.row))
-        self.redraw()
 
     def watch_relevant_within(self) -> None:
         """Put the line that ends the relevant hits elsewhere."""
@@ -219,18 +218,20 @@ class HitList(ScrollView, can_focus=True):
 
     def redraw(self) -> None:
         """Paint the lines of the screen that have changed."""
-        height, width = self.scrollable_content_region.height, self.scrollable_content_region.width
-        before, self._drawn = self._drawn, [self._line(y) for y in range(height)]
-        for y, (old, new) in enumerate(zip_longest(before, self._drawn)):
-            if old != new:
-                self.refresh(Region(0, y, width, 1))
+        region, before = self.scrollable_content_region, self._drawn
+        visible = self._visible_places() if len(self) else None
+        self._drawn = [self._line(y, visible) for y in range(region.height)]
+        refresh_changed(self, before, self._drawn, width=region.width)
 
-    def _line(self, y: int) -> HitLine | str:
-        """Return what a line of the screen shows: a hit, the line that ends the relevant ones, a notice, or nothing."""
+    def _line(self, y: int, visible: tuple[int, int] | None = None) -> HitLine | str:
+        """Return what a line of the screen shows: a hit, the line that ends the relevant ones, a notice, or nothing.
+
+        `visible` are the `_visible_places`, for a caller that asks for many lines.
+        """
         line = y + round(self.scroll_offset.y)
         hit = self._hit_at(line)
         if hit is not None:
-            return self._hit_line(hit)
+            return self._hit_line(hit, visible or self._visible_places())
         if line == self._relevant:
             return f"── 1% of random captions are nearer than {short_number(self.relevant_within or 0.0)}"
         if len(self):
@@ -239,18 +240,17 @@ class HitList(ScrollView, can_focus=True):
         notice = [line for part in self.notice.split("\n") for line in textwrap.wrap(part, width) or [""]]
         return f"  {notice[y]}" if y < len(notice) else ""
 
-    def _hit_line(self, hit: int) -> HitLine:
+    def _hit_line(self, hit: int, visible: tuple[int, int]) -> HitLine:
         assert self._fold is not None
         assert self.ranking is not None
         place = int(self._fold.places[hit])
         row = int(self.ranking.rows[place])
         text = drawable(self.texts[row])
-        _, bottom = self._visible_places()
         return HitLine(
             mark=POINTER if hit == self.cursor else self._mark(row),
-            rank=f"{place + 1:>{max(3, len(str(bottom + 1)))}}",
+            rank=f"{place + 1:>{max(3, len(str(visible[1] + 1)))}}",
             value=short_number(self._value(place)),
-            bar="" if row == self.query_row else bar(self._share(place), BAR_CELLS),
+            bar="" if row == self.query_row else bar(self._share(place, *visible), BAR_CELLS),
             text=text,
             shared=frozenset(() if row == self.query_row else self.shared_words(text)),
             others=self._others(row),
@@ -267,10 +267,9 @@ class HitList(ScrollView, can_focus=True):
         values = self.ranking.distances if self.ranking.scores is None else self.ranking.scores
         return float(values[place])
 
-    def _share(self, place: int) -> float:
-        """Return how long the bar of a place is, 0..1: from the nearest to the farthest hit on the screen."""
+    def _share(self, place: int, top: int, bottom: int) -> float:
+        """Return how long the bar of a place is, 0..1: from the first place on the screen to the last."""
         assert self.ranking is not None
-        top, bottom = self._visible_places()
         if self.ranking.rows[top] == self.query_row and top < bottom:
             top += 1  # the query itself, at distance 0, would leave no room for the differences of the others
         first, last = self._value(top), self._value(bottom)
