@@ -25,7 +25,7 @@ from core.encoding.text_encoder import TextEncoder
 from core.encoding.weights import first_names, read_weights
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
-from core.ranking.methods import Method
+from core.ranking.methods import Choice, Method, shown_name
 from core.ranking.rankers import Rankers
 from core.ranking.search import MatrixSearcher
 from core.setup import Setup
@@ -272,6 +272,10 @@ class Opened:
             return "without an encoder"
         few = len(self.matrix) - len(self.matrix.sentences.wordless()) < MIN_CAPTIONS
         return "on so few captions" if few else ""
+
+    def name_of(self, choice: Choice, *, short: bool = False) -> str:
+        """Return the name of a method that people read, where `short` for narrow columns."""
+        return shown_name(choice, given=not self.text_encoder.can_encode, short=short)
 
     def lacks(self, method: Method) -> str:
         """Say what a method lacks, without which it finds nothing for texts that are no captions; empty if nothing."""

@@ -93,6 +93,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             self.explore.rng = random.Random(self._settings.seed)
         self._keys, problems = usable_keys(self._settings.keys)
         self.set_keymap(self._keys)
+        self.explore.view.why_key = keys_of("why", self._keys)
         self._problems = [*self._settings.problems, *problems]
         if self._problems and self._settings.path is not None:
             self._problems.insert(0, f"{self._settings.path}:")

@@ -96,7 +96,7 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
         for term in query.terms:
             click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)
     if verdict:
-        click.echo((answer.method if verdict.level is None else verdict.level).upper())
+        click.echo((opened.name_of(answer.method) if verdict.level is None else verdict.level).upper())
         width = shutil.get_terminal_size((100, 0)).columns
         for reason in (*verdict.reasons, *([f"→ {verdict.advice}"] if verdict.advice else [])):
             line = fill(visible(reason), width, initial_indent="  ", subsequent_indent="    ")
@@ -118,17 +118,17 @@ def print_plain(opened: Opened, answer: Answer) -> None:
 
 def print_comparison(opened: Opened, comparison: Comparison, k: int) -> None:
     """Print the first k hits of each list on stdout, or why there are none, and the overlaps on stderr."""
-    captions = opened.captions
+    captions, name = opened.captions, opened.name_of
     for overlap in comparison.overlaps:
         if all(comparison.lists[method] for method in overlap.methods):
-            click.echo(f"overlap@10  {' and '.join(overlap.methods)}: {overlap.hits}", err=True)
+            click.echo(f"overlap@10  {' and '.join(map(name, overlap.methods))}: {overlap.hits}", err=True)
     for method, hits in comparison.lists.items():
-        click.echo(method)
+        click.echo(name(method))
         if not hits:
             click.echo(f"  {opened.lacks(method) or 'no hits'}")
         for hit in hits[:k]:
             value = hit.distance if hit.score is None else hit.score
-            ranks = ", ".join(f"{other} {rank or '-'}" for other, rank in hit.ranks.items())
+            ranks = ", ".join(f"{name(other)} {rank or '-'}" for other, rank in hit.ranks.items())
             click.echo(f"{hit.rank:4}  {value:.4f}  {visible(captions.texts[hit.row])}  [{ranks}]")
 
 

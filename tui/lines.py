@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from textual.content import Content
 
-from core.ranking.methods import CHOICES, SHORT_NAMES, Choice
+from core.ranking.methods import CHOICES, Choice
 from tui.text import drawable, fit, short_number
 
 if TYPE_CHECKING:
     from core.answers import Answer
     from core.corpus.captions import Captions
     from core.opening import Opened
-    from core.ranking.methods import Method
     from core.ranking.ranking import Ranking
     from tui.session import Session, Visit
 
@@ -27,7 +26,7 @@ _SHORT_CELLS = 60  # below this width, the methods have their short names
 
 def header(opened: Opened, choice: Choice, *, width: int) -> Content:
     """Name the corpus, the model and the methods, in at most `width` cells; the chosen method is in brackets."""
-    names = [name if width >= _SHORT_CELLS or name == "auto" else SHORT_NAMES[name] for name in CHOICES]
+    names = [opened.name_of(each, short=width < _SHORT_CELLS) for each in CHOICES]
     tabs: list[str | tuple[str, str]] = []
     for each, name in zip(CHOICES, names, strict=True):
         tabs.append((f" [{name}]", "bold $text-accent") if each == choice else (f" {name}", "$foreground-muted"))
@@ -63,8 +62,8 @@ def query_title(session: Session, understood: str) -> Content:
     return _title("query", rest)
 
 
-def list_title(ranking: Ranking | None, method: Method, *, images: int | None) -> Content:
-    """Title the list with the method. `images` is the number of images if each is shown once."""
+def list_title(ranking: Ranking | None, method: str, *, images: int | None) -> Content:
+    """Title the list with the name of the method. `images` is the number of images if each is shown once."""
     if ranking is None or not len(ranking):
         return _title("neighbours", "none")
     what = "" if images is None else f"{images:,} images · "

@@ -226,7 +226,13 @@ def test_a_comparison_says_what_a_method_lacks(run, files):
     done = run("compare", "a dog", *flags)
     assert "these embeddings came without their encoder" in done.out
     assert "words needs word vectors" in done.out
-    assert "infersent and words" not in done.err, "no overlap of empty lists"
+    assert "and words" not in done.err, "no overlap of empty lists"
+    assert "infersent" not in done.out, "they may be of any encoder"
+    assert "embeddings" in done.out.splitlines()
+    answer = run("search", "a dog", *flags)
+    assert answer.out.splitlines()[0] == "EMBEDDINGS"
+    as_json = run("compare", "a dog", "--json", *flags).document
+    assert "infersent" in as_json["methods"], "where programs read, the name stays"
 
 
 def test_queries_that_arrive_together_have_the_answers_of_single_ones(run, files):

@@ -133,6 +133,17 @@ async def test_a_command_has_the_key_of_the_config_file_and_help_names_it(files,
         assert app.explore.search_box.value == "r", "no command any more, so it types"
 
 
+async def test_the_folded_panel_names_the_key_that_unfolds_it(files, data):
+    app = explorer(files, Settings(keys={"why": "f6"}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        panel = app.explore.view.verdict_pane
+        assert "f6: why" in str(panel.border_title)
+        await pilot.press("f6")
+        await pilot.pause()
+        assert "why" not in str(panel.border_title)
+
+
 async def test_every_command_has_a_binding_of_its_name(files, data):
     app = explorer(files, Settings())
     async with app.run_test(size=(120, 36)) as pilot:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.answers import Answer
-    from core.corpus.captions import Captions
     from core.opening import Opened
     from core.ranking.folds import Folding
     from core.ranking.ranking import Ranking
@@ -60,8 +59,10 @@ class AnswerView(Container):
         self.answer: Answer | None = None
         self.notes: Mapping[int, str] = {}
         """Notes of the bookmarked captions, by row."""
+        self.why_key = "v"
+        """The keys that show whole panels."""
         self._fits: bool | None = None  # whether whole panels fit the window
-        self._captions: Captions | None = None
+        self._opened: Opened | None = None
         self._calibration: Calibration | None = None
 
     def compose(self) -> ComposeResult:
@@ -75,7 +76,8 @@ class AnswerView(Container):
 
     def open(self, opened: Opened) -> None:
         """Set the corpus that answers refer to."""
-        self._captions = opened.captions
+        self._opened = opened
+        self.verdict_pane.name_of = opened.name_of
         self.hit_list.texts = opened.captions.texts
         self.hit_list.copies, self.hit_list.sibling_counts = opened.folds.copies, opened.folds.sibling_counts
 
@@ -112,19 +114,20 @@ class AnswerView(Container):
     @on(HitList.CursorMoved)
     def show_caption(self) -> None:
         """Show the caption under the cursor in full, and its place."""
-        pane, hits, answer = self.caption_pane, self.hit_list, self.answer
-        method = answer.method if answer else "infersent"
+        pane, hits, answer, opened = self.caption_pane, self.hit_list, self.answer, self._opened
+        if opened is None or answer is None:
+            return
         images = len(hits) if hits.by_image else None
-        hits.title = list_title(hits.ranking, method, images=images)
+        hits.title = list_title(hits.ranking, opened.name_of(answer.method), images=images)
         row, value = hits.row, hits.value
-        if self._captions is None or row is None or value is None or hits.ranking is None or answer is None:
+        if row is None or value is None or hits.ranking is None:
             pane.caption = pane.about = pane.nearness = ""
             return
         closer, calibration = self.closer_than(value), self._calibration
         is_hub = calibration is not None and row in calibration.hub_set
         pane.caption, pane.about = (
-            self._captions.texts[row],
-            about_caption(self._captions, row, is_hub=is_hub, note=self.notes.get(row)),
+            opened.captions.texts[row],
+            about_caption(opened.captions, row, is_hub=is_hub, note=self.notes.get(row)),
         )
         pane.nearness = nearness(
             value, is_score=hits.ranking.scores is not None, closer=None if closer is None else float(closer)
@@ -158,7 +161,7 @@ class AnswerView(Container):
         self.set_class(whole and not wide, "-below")
         self.set_class(not whole, "-folded")
         self.verdict_pane.one_line = not whole
-        why = "" if whole else (" v: why", "not bold $foreground-muted")
+        why = "" if whole else (f" {self.why_key}: why", "not bold $foreground-muted")
         self.verdict_pane.border_title = Content.assemble("can I trust this?", why)
         self.importance_pane.most_words = max(3, min(12, height - 31 if wide else height // 2 - 6))
         self.caption_pane.most_words = max(0, min(12, height - 45))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +21,7 @@ from tui.text import drawable
 from tui.widgets.compare_table import CompareTable
 
 if TYPE_CHECKING:
+    from core.opening import Opened
     from core.query import Query
     from core.ranking.comparison import Comparison
 
@@ -45,16 +46,14 @@ class CompareScreen(ModalScreen[int | None]):
     comparison: reactive[Comparison | None] = reactive(None)
     """None while it is being computed."""
 
-    def __init__(
-        self, query: Query, texts: Sequence[str], *, first: Method, export: Callable[[Comparison], object]
-    ) -> None:
+    def __init__(self, query: Query, opened: Opened, *, first: Method, export: Callable[[Comparison], object]) -> None:
         super().__init__()
         self._export = export
         self.asked = query
-        self.table = CompareTable(texts)
+        self.table = CompareTable(opened)
         self.query_panel = Static(drawable(query.text), id="compared-query", classes="panel", markup=False)
         self.full_caption = Static("", id="compared", classes="panel", markup=False)
-        self._texts = texts
+        self._opened = opened
         self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
 
     def compose(self) -> ComposeResult:
@@ -91,7 +90,7 @@ class CompareScreen(ModalScreen[int | None]):
         if message.hit is None:
             self.full_caption.update("")
             return
-        pieces = split_shared(drawable(self._texts[message.hit.row]), message.hit.shared)
+        pieces = split_shared(drawable(self._opened.captions.texts[message.hit.row]), message.hit.shared)
         shared = "underline $text-accent"
         self.full_caption.update(Content.assemble(*((text, shared if same else "") for text, same in pieces)))
 
@@ -105,6 +104,7 @@ class CompareScreen(ModalScreen[int | None]):
         shown = tuple(self._order[: 1 + sum(self.size.width >= width for width in _WIDTHS)])
         self.table.methods = shown
         if self.comparison is not None:
-            pairs = [f"{one}/{other} {self.comparison.overlap(one, other)}" for one, other in combinations(shown, 2)]
+            name, overlap = self._opened.name_of, self.comparison.overlap
+            pairs = [f"{name(one)}/{name(other)} {overlap(one, other)}" for one, other in combinations(shown, 2)]
             overlaps = (f" overlap@10 {' · '.join(pairs)}" if pairs else "", "not bold $foreground-muted")
             self.query_panel.border_title = Content.assemble("query", overlaps)

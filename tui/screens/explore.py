@@ -43,7 +43,7 @@ class ExploreScreen(TakingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare", id="compare"),
         Binding("s", "fold", "images", show=False, id="images"),  # a footer of 80 cells has no room for it
-        Binding("v", "swap_panels", "why", id="why"),
+        Binding("v", "swap_panels", "why", show=False, id="why"),  # the folded panel names it
         Binding("a", "open_again", "again"),
         Binding("o", "open_other", "other captions"),
     ]
@@ -278,14 +278,14 @@ class ExploreScreen(TakingScreen):
 
     def action_compare(self) -> None:
         """Show the lists of all methods for the current query side by side."""
-        answer = self.view.answer
-        if not self.are_methods_open() or answer is None:
+        answer, explorer = self.view.answer, self.explorer
+        if not self.are_methods_open() or answer is None or explorer is None:
             return
         if answer.query.terms:
             self.notify("only infersent can rank a sum: there is nothing to compare")
         elif answer.query.row is not None or answer.query.tokens:  # other methods may find something
             export = self.export_comparison
-            screen = CompareScreen(answer.query, self.hit_list.texts, first=answer.method, export=export)
+            screen = CompareScreen(answer.query, explorer.opened, first=answer.method, export=export)
             self.app.push_screen(screen, self._follow_compared)
             self.asker.ask(ComparisonRequest(answer.query))
         else:

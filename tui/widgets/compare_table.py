@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,12 +14,13 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from core.ranking.methods import SHORT_NAMES, Method
+from core.ranking.methods import Method
 from tui.bindings import LIST_KEYS
 from tui.hit_line import POINTER, split_shared
 from tui.text import drawable, fit
 
 if TYPE_CHECKING:
+    from core.opening import Opened
     from core.ranking.comparison import ComparedHit, Comparison
 
 _LINES = 2  # screen lines per hit
@@ -63,9 +63,9 @@ class CompareTable(ScrollView, can_focus=True):
     line: reactive[int] = reactive(0)
     """The hit under the cursor, counted from 0 in the list `column`."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, opened: Opened) -> None:
         super().__init__()
-        self._texts = texts
+        self._opened = opened
 
     @property
     def hits(self) -> tuple[ComparedHit, ...]:
@@ -139,8 +139,9 @@ class CompareTable(ScrollView, can_focus=True):
             if y == 0:
                 here = column == self.column
                 style = plain + self._style("compare--head" if here else "compare--muted")
-                short = f" ({SHORT_NAMES[method]})" if len(self.methods) > 3 and SHORT_NAMES[method] != method else ""
-                segments.append(Segment(fit(f"{POINTER if here else ' '}{method}{short}", each), style))
+                name, short = (self._opened.name_of(method, short=short) for short in (False, True))
+                both = f"{name} ({short})" if len(self.methods) > 3 and short != name else name
+                segments.append(Segment(fit(f"{POINTER if here else ' '}{both}", each), style))
                 continue
             at, part = divmod(y - 1 + round(self.scroll_offset.y), _LINES)
             hits = self.comparison.lists.get(method, ())
@@ -157,12 +158,13 @@ class CompareTable(ScrollView, can_focus=True):
         muted = base if here else base + self._style("compare--muted")
         if part:
             value = hit.distance if hit.score is None else hit.score
-            names = SHORT_NAMES if len(self.methods) > 3 else {method: method for method in self.methods}
-            ranks = [f"{names[other]} {rank or '–'}" for other, rank in hit.ranks.items() if other in self.methods]
+            others = {other: rank for other, rank in hit.ranks.items() if other in self.methods}
+            short = len(self.methods) > 3
+            ranks = [f"{self._opened.name_of(other, short=short)} {rank or '–'}" for other, rank in others.items()]
             return [Segment(fit(f"     {value or 0:.4f}"[:11] + "  " + "  ".join(ranks), width), muted)]
         if self.comparison is not None and hit.row == self.comparison.row:
             base += self._style("compare--query")
-        text = fit(drawable(self._texts[hit.row]), max(1, width - 5))
+        text = fit(drawable(self._opened.captions.texts[hit.row]), max(1, width - 5))
         drawn = [
             Segment(piece, base + self._style("compare--shared") if is_shared else base)
             for piece, is_shared in split_shared(text, hit.shared)

@@ -12,6 +12,8 @@ from tui.panel import Panel
 from tui.text import drawable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.answers import Answer
     from core.trust.calibration import Calibration
     from core.trust.verdict import Verdict
@@ -33,13 +35,15 @@ class VerdictPane(Panel):
     """None until the corpus is calibrated."""
     one_line: reactive[bool] = reactive(False, repaint=False)
     """Whether there is only room for the level and the first reasons."""
+    name_of: Callable[[Method], str] = str
+    """Function from a method to the name that people read."""
 
     def render(self) -> Content:
         """Draw the level, the curve, the reasons and the advice."""
         verdict = self.answer.verdict if self.answer else None
         if self.answer is None or verdict is None:
             return Content("")
-        level = _level(verdict, self.answer.method)
+        level = _level(verdict, self.name_of(self.answer.method))
         if self.one_line:
             reasons = " · ".join(drawable(reason[2:]) for reason in verdict.reasons)
             return Content.assemble(level, "  ", (reasons, "$foreground-muted"))
@@ -58,7 +62,7 @@ class VerdictPane(Panel):
         return Content("\n").join(lines)
 
 
-def _level(verdict: Verdict, method: Method) -> Content:
+def _level(verdict: Verdict, method: str) -> Content:
     if verdict.level is None:
         return Content.styled(f"BY {method.upper()}", "bold")
     sign, colour = _SIGNS[verdict.level]
