@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from core.answers import Answer, Explanation, Stopwatch
 from core.assets import AssetError
 from core.encoding.encoder import not_cancelled
@@ -31,7 +33,7 @@ from core.trust.verdict import (
 class Explorer:
     """Turns queries into `Answer`s; methods other than `infersent` need `Opened.open_methods`.
 
-    One thread at a time may use it, except for `random_row`.
+    One thread at a time may use it, except for `random_row` and the `shared_words` of its answers.
     """
 
     def __init__(self, opened: Opened) -> None:
@@ -92,9 +94,13 @@ class Explorer:
             return answer
         if found.leading.scores is not None:
             raise ValueError("the method has scores, not distances")
-        ranking = found.leading if found.order is None else found.order()
-        count = int(ranking.distances.searchsorted(distance, "right"))
-        found = replace(found, leading=found.page(0, count if most is None else min(count, most)))
+        ranking = found.leading
+        if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
+            ranking = found.order()
+        limit = ranking.distances.dtype.type(distance)  # of all captions the distances are float32
+        count = int(ranking.distances.searchsorted(limit, "right"))
+        places = np.arange(count if most is None else min(count, most), dtype=np.int32)  # (K,)
+        found = replace(found, leading=ranking.at(places))
         verdict, timings = answer.verdict, answer.timings_ms
         return self._answer(query, found, answer.method, verdict=verdict, timings=timings)
 

@@ -91,7 +91,8 @@ def locate(setup: Setup, cache: Cache) -> Steps[Places]:
 def _locate_vectors(setup: Setup, path: Path, cache: Cache) -> Steps[tuple[str, VecFile, Path]]:
     """Return the SHA-256 of the vectors that fit the weights, their file and the folder of the converted ones."""
     digest = yield from cache.sha256(path)
-    vec_file = VecFile.choose(path, lambda: read_weights(setup.encoder_files()[0]).word_dim)
+    weights = setup.assets.weights
+    vec_file = VecFile.choose(path, None if weights is None else lambda: read_weights(weights).word_dim)
     if vec_file.member is not None:
         digest = hashlib.sha256(f"{digest} {vec_file.member}".encode()).hexdigest()
     return digest, vec_file, _vectors_folder(digest, cache)
@@ -108,11 +109,16 @@ def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
         AssetError: The vectors cannot be used, or belong to another version of InferSent.
     """
     _, vec_file, folder = yield from _locate_vectors(setup, setup.encoder_files()[1], cache)
-    vocabulary = yield from _open_vocabulary(setup, vec_file, folder)
+    vocabulary = yield from open_vocabulary(setup, vec_file, folder)
     return TextEncoder(vocabulary, lambda: setup.load_encoder(vocabulary.vectors.dim))
 
 
-def _open_vocabulary(setup: Setup, vec_file: VecFile, folder: Path) -> Steps[Vocabulary]:
+def open_vocabulary(setup: Setup, vec_file: VecFile, folder: Path) -> Steps[Vocabulary]:
+    """Open the word vectors that `folder` holds, converting them first if it does not, and the tokenizer.
+
+    Raises:
+        AssetError: The vectors cannot be used, or belong to another version of InferSent.
+    """
     assets = setup.assets
     yield from WordVectors.convert(vec_file, folder)
     vectors = WordVectors(folder, vocab_size=setup.vocab_size)
@@ -138,7 +144,7 @@ def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]
     places = yield from locate(setup, cache)
     captions, recipe, folder, given = places.captions, places.recipe, places.matrix, setup.assets.embeddings
     if places.vec_file is not None:
-        vocabulary = yield from _open_vocabulary(setup, places.vec_file, places.vectors)
+        vocabulary = yield from open_vocabulary(setup, places.vec_file, places.vectors)
     else:
         tokenizer = Tokenizer(setup.assets.version)
         yield from WordVectors.of_texts(captions.texts, tokenizer, places.vectors)

@@ -86,7 +86,8 @@ class Queries:
     def encode_ahead(self, texts: Sequence[str]) -> Steps[None]:
         """Encode the sentences of many texts together, and of the terms of those that are sums, for `of_text`.
 
-        What was encoded ahead before is forgotten. Where they do not fit on the device, they are encoded one by one.
+        What was encoded ahead before is forgotten. `remember` does not write these: encoding them together takes about
+        as long as reading them. Where they do not fit on the device, they are encoded one by one.
         """
         self._ahead = {}
         if self._opened.text_encoder.can_encode:

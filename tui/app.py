@@ -28,8 +28,8 @@ from tui.loader import Loader
 from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
-from tui.settings import Settings, keep_theme, last_theme, nearest_theme
-from tui.text import one_line
+from tui.settings import HIGH_CONTRAST, Settings, keep_theme, last_theme
+from tui.text import message_line, one_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.search_box import SearchBox
 
@@ -42,7 +42,7 @@ _HANDLED_SECONDS = 0.5  # the longest wait for the messages of one key
 _EXIT_SECONDS = 0.3  # the longest wait for each thread; killing a thread later loses no data
 
 _HIGH_CONTRAST = Theme(
-    name="high-contrast",
+    name=HIGH_CONTRAST,
     primary="#00ffff",
     accent="#ffff00",
     foreground="#ffffff",
@@ -88,12 +88,13 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self._settings = settings or Settings()
         self._watchdog = watchdog
         self.explore = ExploreScreen(trail or TrailWriter(None), resumed)
-        self.explore.search_box.cursor_blink = not self._settings.low_bandwidth
+        if self._settings.low_bandwidth:
+            self.animation_level = "none"
         if self._settings.seed is not None:
             self.explore.rng = random.Random(self._settings.seed)
         self._keys, problems = usable_keys(self._settings.keys)
         self.set_keymap(self._keys)
-        self.explore.view.why_key = keys_of("why", self._keys)
+        self.explore.use_keys(self._keys)
         self._problems = [*self._settings.problems, *problems]
         if self._problems and self._settings.path is not None:
             self._problems.insert(0, f"{self._settings.path}:")
@@ -113,8 +114,18 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             self._watchdog.ask_to_leave = lambda code: loop.call_soon_threadsafe(partial(self.exit, return_code=code))
         self.call_after_refresh(self._loader.start)
         self.explore.show_problems(self._problems)
+        self.mutate_reactive(App.ansi_color)  # the theme that `_choose_theme` set may have the terminal's colours
         self.watch(self, "theme", keep_theme, init=False)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+
+    def notify(self, message: str, **how: Any) -> None:
+        """Show a notice, unless an equal one is still shown."""
+        if message not in (notice.message for notice in self._notifications):
+            super().notify(message, **how)
+
+    def action_clear_notices(self) -> None:
+        """Take the notices away."""
+        self.clear_notifications()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return the colours that themes need not have: that of the frames without the focus."""
@@ -122,14 +133,13 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     def _choose_theme(self) -> None:
         """Take the theme of the settings, else the one that was chosen last, before the style sheet is read."""
-        wanted = self._settings.theme
-        if wanted is not None and wanted not in self.available_themes:
-            self._problems.append(nearest_theme(wanted, self.available_themes))
-            wanted = None
-        if wanted is None:
-            wanted = last_theme()
+        wanted = self._settings.theme or last_theme()
         if wanted in self.available_themes:
             self.set_reactive(App.theme, wanted)
+            is_dark = self.current_theme.dark
+            self.set_class(is_dark, "-dark-mode").set_class(not is_dark, "-light-mode")
+            self.add_class(f"-theme-{wanted}")
+            self.stylesheet.set_variables(self.get_css_variables())
 
     def on_unmount(self) -> None:
         """Stop the threads and close the cache."""
@@ -181,7 +191,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
     def show_failure(self, message: messages.BackgroundFailed) -> None:
         """Log the error and notify the person; the list stays."""
         self.log.error("".join(traceback.format_exception(message.error)))
-        self.explore.show_problems([f"{message.what}: {one_line(str(message.error)) or type(message.error).__name__}"])
+        self.explore.show_problems([f"{message.what}: {message_line(message.error) or type(message.error).__name__}"])
 
     @on(messages.Crashed)
     def crash(self, message: messages.Crashed) -> None:
@@ -274,11 +284,10 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             "copy-list": ("Copy the list", explore.action_copy_list),
             "export": ("Export", explore.action_export_hits),
             "picture": ("Picture", explore.action_save_picture),
-            "help": ("Explain", self.action_help),
+            "help": ("Help", self.action_help),
         }
         for command, (title, run) in with_keys.items():
-            if command != "images" or hits.sibling_counts is not None:
-                yield SystemCommand(title, f"{keys_of(command, self._keys)}: {COMMANDS[command][1]}", run)
+            yield SystemCommand(title, f"{keys_of(command, self._keys)}: {COMMANDS[command][1]}", run)
         yield SystemCommand("Open captions", "explore a recent corpus, or another file", explore.action_open_other)
         yield SystemCommand("Follow", "enter: make the caption under the cursor the query", hits.action_follow)
         previous = partial(explore.action_next_method, -1)

@@ -13,7 +13,7 @@ from tui.pace import run_steps
 from tui.settings import config_path, read_settings
 
 if TYPE_CHECKING:
-    from core.encoding.encoder import SentenceEncoder
+    from core.corpus.vec_file import VecFile
     from core.opening import Places
     from core.setup import Setup
     from core.store.cache import Cache
@@ -67,9 +67,13 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
     if setup.assets.embeddings is not None:
         rows = read_embeddings(setup.assets.embeddings, len(captions))
         document = {"embeddings": {"path": str(setup.assets.embeddings), "dim": rows.shape[1], "type": str(rows.dtype)}}
+        if places.vec_file is not None:
+            document["vectors"] = _describe_vectors(setup, places, places.vec_file)
     else:
         weights, _ = setup.encoder_files()
-        vectors, encoder = _describe_vectors(setup, cache, places)
+        assert places.vec_file is not None
+        vectors = _describe_vectors(setup, places, places.vec_file)
+        encoder = setup.load_encoder(vectors["dim"])
         if setup.device.startswith("cuda"):
             cosine = least_cosine(encoder, weights)
             document = {"self_check": {"beside": "float32 on the CPU", "least_cosine": cosine}}
@@ -97,28 +101,24 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
     }
 
 
-def _describe_vectors(setup: Setup, cache: Cache, places: Places) -> tuple[dict[str, Any], SentenceEncoder]:
-    """Describe the word vectors and load the encoder, which checks that their dimensions match."""
+def _describe_vectors(setup: Setup, places: Places, vec_file: VecFile) -> dict[str, Any]:
+    """Describe the word vectors; once they are converted, check that they have the sentence marks."""
     from core.corpus.vectors import WordVectors
-    from core.opening import open_text_encoder
+    from core.opening import open_vocabulary
 
-    assert places.vec_file is not None
-    document: dict[str, Any] = {"path": str(setup.assets.vectors)}
-    if places.vec_file.member is not None:
-        document["member"] = places.vec_file.member
+    document: dict[str, Any] = {"path": str(vec_file.path)}
+    if vec_file.member is not None:
+        document["member"] = vec_file.member
     if not WordVectors.is_converted(places.vectors):
-        dim = places.vec_file.read_dim()
-        return document | {"state": "not converted yet", "dim": dim}, setup.load_encoder(dim)
-    text_encoder = run_steps(open_text_encoder(setup, cache), quiet=False)
-    vectors = text_encoder.vocabulary.vectors
-    document |= {
+        return document | {"state": "not converted yet", "dim": vec_file.read_dim()}
+    vectors = run_steps(open_vocabulary(setup, vec_file, places.vectors), quiet=False).vectors
+    return document | {
         "state": "converted",
         "words": len(vectors),
         "dim": vectors.dim,
         "broken_lines": vectors.broken_lines,
         "missing_lines": vectors.missing_lines,
     }
-    return document, text_encoder.sentence_encoder
 
 
 def _matrix_state(places: Places) -> str:

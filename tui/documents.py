@@ -105,7 +105,7 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
         click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
     if one_of_many:
         click.echo()
-    if not len(answer.hits):
+    if not len(answer.hits) and not quiet:
         click.echo("no hits", err=True)
 
 
@@ -148,8 +148,11 @@ HIT_COLUMNS = ("rank", "distance", "score", "closer_than", "row", "caption", "ca
 """The keys of `hit_documents`."""
 
 
-def hit_documents(captions: Captions, hits: Ranking, closer: NDArray[np.float64] | None = None) -> list[dict[str, Any]]:
-    """Return hits as values for JSON; `closer` is `Answer.closer_than` for each of them."""
+def hit_documents(
+    captions: Captions, hits: Ranking, closer: NDArray[np.float64] | None = None, *, places: range | None = None
+) -> list[dict[str, Any]]:
+    """Return hits as values for JSON, all or those at some places; `closer` is the `Answer.closer_than` of all."""
+    places = range(len(hits)) if places is None else places
     return [
         {
             "rank": i + 1,
@@ -157,8 +160,8 @@ def hit_documents(captions: Captions, hits: Ranking, closer: NDArray[np.float64]
             "score": None if hits.scores is None else float(hits.scores[i]),
             "closer_than": None if closer is None else float(closer[i].round(6)),
         }
-        | caption_document(captions, row)
-        for i, row in enumerate(hits.rows.tolist())
+        | caption_document(captions, int(hits.rows[i]))
+        for i in places
     ]
 
 

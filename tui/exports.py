@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from core.corpus.captions import Captions
     from core.ranking.graph import Graph
 
-ENDINGS = (".csv", ".jsonl", ".parquet", ".md")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
 
 
@@ -139,8 +138,15 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Write]:
             write([])
 
 
-_WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet, ".md": _markdown}
-_WHOLE = ("rank", "row", "query_number")
+_WRITERS: dict[str, Callable[[Path, Sequence[str]], AbstractContextManager[Write]]] = {
+    ".csv": _csv,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+    ".md": _markdown,
+}
+ENDINGS = tuple(_WRITERS)
+"""The endings of the files that `open_rows` writes."""
+_WHOLE = ("rank", "row", "query_number", "visit", "from")
 _NUMBERS = ("distance", "score", "closer_than", "step", "from_start")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections.abc import Mapping
+from types import MappingProxyType
 
 COMMANDS = {
     "find": ("/ i", "go to the search box; there, every key types"),
@@ -46,6 +47,11 @@ def keys_of(command: str, keymap: Mapping[str, str]) -> str:
     return " ".join(map(_shown, keymap[command].split(","))) if command in keymap else COMMANDS[command][0]
 
 
+def first_key(command: str, keymap: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the first key of a command, for a hint on the screen."""
+    return keys_of(command, keymap).split()[0]
+
+
 def _shown(key: str) -> str:
     """Return a key as a person knows it: `?` for `question_mark`."""
     signs = {key_name(sign): sign for sign in string.punctuation}
@@ -78,7 +84,7 @@ def usable_keys(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         if unknown := [part for part, key in keys.items() if key is None]:
             problems.append(f"the key of {command}: there is no key {unknown[0]!r} (there are f5, ctrl+n, g, ?)")
         elif both := taken & set(keys.values()):
-            problems.append(f"the key of {command}: {min(map(str, both))} always does what it does now")
+            problems.append(f"the key of {command}: {min(map(str, both))} cannot be assigned")
         else:
             chosen[command] = tuple(key for key in keys.values() if key is not None)
     while clash := _clash(chosen, usual | chosen):

@@ -24,8 +24,11 @@ _LEAST_NAME = 8  # cells of a corpus's name
 _SHORT_CELLS = 60  # below this width, the methods have their short names
 
 
-def header(opened: Opened, choice: Choice, *, width: int) -> Content:
-    """Name the corpus, the model and the methods, in at most `width` cells; the chosen method is in brackets."""
+def header(opened: Opened, choice: Choice, *, width: int, key: str) -> Content:
+    """Name the corpus, the model and the methods, in at most `width` cells, and the `key` that changes the method.
+
+    The chosen method is in brackets.
+    """
     names = [opened.name_of(each, short=width < _SHORT_CELLS) for each in CHOICES]
     tabs: list[str | tuple[str, str]] = []
     for each, name in zip(CHOICES, names, strict=True):
@@ -39,7 +42,7 @@ def header(opened: Opened, choice: Choice, *, width: int) -> Content:
     if name_cells < min(cell_len(corpus), _LEAST_NAME // 2):
         return Content.assemble(*tabs)
     left = room - name_cells - cell_len(count) - cell_len(model)
-    hint = ("tab".rjust(left), "$foreground-muted") if left >= len(" tab") else ""
+    hint = (key.rjust(left), "$foreground-muted") if left > len(key) else ""
     return Content.assemble((fit(corpus, name_cells), "bold"), count, model, *tabs, hint)
 
 

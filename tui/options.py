@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -61,10 +62,11 @@ class Options:
             UsageError: The command line names captions both ways.
         """
         options = cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
-        if file is None:
-            return options
         sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
-        if ParameterSource.COMMANDLINE in sources:
+        is_named = ParameterSource.COMMANDLINE in sources
+        if file is None:  # a run that goes on has its captions, whatever the environment says
+            return options if options.resume is None or is_named else replace(options, captions=None)
+        if is_named:
             raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
         return replace(options, captions=file)
 
@@ -76,10 +78,11 @@ class Options:
     def filled(self, document: dict[str, Any]) -> Options:
         """Return these options, and for those that were not given the values in a `document`.
 
-        Where a model or embeddings are given, the document's are left out. So is what is no value of an option.
+        Where a model, embeddings or a folder are given, the document's encoder is left out. So is what is no value of
+        an option.
         """
         values: dict[str, Any] = {}
-        if any(getattr(self, name) is not None for name in _ENCODERS):
+        if any(getattr(self, name) is not None for name in ("data_dir", "model", "embeddings")):
             document = {name: value for name, value in document.items() if name not in _ENCODERS}
         for name in (*_FILES, *_READING):
             value = document.get(name)
@@ -208,6 +211,20 @@ _FILE = click.Path(path_type=Path)
 captions_file = click.argument("file", type=_FILE, required=False)
 """FILE: captions that are named without an option."""
 
+assume_yes = click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+
+
+def confirm_deletion(count: int) -> None:
+    """Ask the person whether to delete so many things, and end the command unless they say yes.
+
+    Raises:
+        UsageError: Standard input is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise click.UsageError("standard input is no terminal, so nobody can confirm: use --yes")
+    click.confirm(f"Delete these {count}?", abort=True)
+
+
 _OPTIONS: list[tuple[str, Any, str]] = [
     ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
     (
@@ -248,21 +265,26 @@ _EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
 
 
 def explorer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that concern the explorer's screen."""
+    """Add the options that concern the explorer's screen; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, how, text in reversed(_EXPLORER_OPTIONS):
-        command = click.option(name, help=text, callback=_store, expose_value=False, **how)(command)
+        option = click.option(name, help=text, callback=_store, envvar=_variable(name), expose_value=False, **how)
+        command = option(command)
     return command
 
 
 def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a command; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, kind, text in reversed(_OPTIONS):
-        variable = "INFERSENT_TUI_" + name.split("/")[0].removeprefix("--").replace("-", "_").upper()
         how: dict[str, Any] = {"type": kind}
         if kind is bool:
             how["default"] = None
         elif name == "--text-column":
             how["multiple"] = True
-        option = click.option(name, help=text, callback=_store, envvar=variable, expose_value=False, **how)
+        option = click.option(name, help=text, callback=_store, envvar=_variable(name), expose_value=False, **how)
         command = option(command)
     return command
+
+
+def _variable(option: str) -> str:
+    """Return the environment variable of an option."""
+    return "INFERSENT_TUI_" + option.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()

@@ -28,18 +28,26 @@ class Panel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._drawn: list[tuple[str, Sequence[Span]]] = []  # by line
+        self._is_stale = False
 
     def on_mount(self) -> None:
         """Draw again at each change."""
         for name in self.DRAWS:
-            self.watch(self, name, self._redraw, init=False)
+            self.watch(self, name, self._redraw_soon, init=False)
 
     def render(self) -> Content:
         """Return the text."""
         raise NotImplementedError
 
+    def _redraw_soon(self) -> None:
+        """Redraw once for all reactives that change together."""
+        if not self._is_stale:
+            self._is_stale = True
+            self.call_later(self._redraw)
+
     def _redraw(self) -> None:
         """Paint the lines that have changed. Only another number of them lays the screen out again."""
+        self._is_stale = False
         before, height = self._drawn, self.styles.height
         self._note_drawn()
         if len(before) != len(self._drawn) and height is not None and height.is_auto:

@@ -151,8 +151,6 @@ class Session:
         for event in events:
             if "visit" in event:
                 before = numbered.get(event["from"])
-                if not isinstance(event["text"], str):
-                    raise TypeError(f"a query that is {event['text']!r}")
                 row = find_row(event["row"], event["text"])
                 visit = Visit(event["text"], row, event["how"], came_from=before, number=event["visit"])
                 if before is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -11,8 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.assets import AssetError
 from tui.keys import COMMANDS
 from tui.trail import data_folder
+
+HIGH_CONTRAST = "high-contrast"
+"""Name of the theme without grey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ def read_settings(path: Path) -> Settings:
             problems.append(f"{name} is {value!r}, and should be a {_KINDS[types[name]]}")
         else:
             good[name.replace("-", "_")] = value
+    if "theme" in good and (problem := theme_problem(good["theme"])):
+        problems.append(problem)
+        del good["theme"]
     good["keys"] = _read_keys(good.get("keys", {}), problems)
     return replace(Settings(**good), path=path, problems=tuple(problems))
 
@@ -80,9 +86,12 @@ def _read_keys(table: Mapping[str, Any], problems: list[str]) -> dict[str, str]:
     return keys
 
 
-def nearest_theme(theme: str, themes: Iterable[str]) -> str:
-    """Describe that there is no such theme."""
-    return f"there is no theme {theme!r}{_nearest(theme, themes)}"
+def theme_problem(theme: str) -> str:
+    """Describe that there is no such theme; empty if there is."""
+    from textual.theme import BUILTIN_THEMES
+
+    names = (*BUILTIN_THEMES, HIGH_CONTRAST)
+    return "" if theme in names else f"there is no theme {theme!r}{_nearest(theme, names)}"
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
@@ -100,11 +109,12 @@ def last_theme() -> str | None:
 
 def keep_theme(theme: str) -> None:
     """Keep the name of a theme for the next run; a failure keeps nothing."""
-    with suppress(OSError):
+    from core.store.whole import whole_file  # it loads numpy, which the first frame does not need
+
+    with suppress(OSError, AssetError):
         _theme_file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = _theme_file().with_suffix(f".{os.getpid()}")
-        temporary.write_text(theme + "\n", encoding="utf-8")
-        temporary.replace(_theme_file())
+        with whole_file(_theme_file()) as work:
+            work.write_text(theme + "\n", encoding="utf-8")
 
 
 def _theme_file() -> Path:

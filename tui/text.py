@@ -25,6 +25,17 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def message_line(error: Exception) -> str:
+    """Write an error's message, whose parts have a line each, in one line."""
+    return " · ".join(str(error).splitlines())
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things: `1 query`, `2,640 queries`."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
 def fit(text: str, cells: int) -> str:
     """Pad a text to exactly `cells` cells, or cut it with an ellipsis."""
     from rich.cells import cell_len, set_cell_size  # not loaded for `--help`

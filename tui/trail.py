@@ -1,8 +1,9 @@
 """Trail: what one run asked and bookmarked, in an append-only file under the user's data folder.
 
 The file has a line of JSON an event: first what was explored, then each visit, its answer, each move and each bookmark.
-It is made with the second visit, so that a look at one random caption leaves no file. A line is written at once; a lost
-connection loses nothing. A run that resumes another copies its events into a file of its own: no file has two writers.
+It is made with the second visit or the first bookmark, so that a look at one random caption leaves no file. A line is
+written at once; a lost connection loses nothing. A run that resumes another copies its events into a file of its own:
+no file has two writers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkstemp
+from types import NoneType
 from typing import Any, TypeAlias
 
 from core.assets import AssetError
@@ -26,13 +28,15 @@ _LOOKED_AT = 200  # runs among which they are
 
 Event: TypeAlias = dict[str, Any]
 
-_NEEDED = {
-    "visit": {"from", "how", "text", "row"},
-    "answer": {"level", "step", "drift", "hits"},
-    "bookmark": {"text", "note"},
-    "unbookmark": {"text"},
+_NUMBER, _MAYBE_ROW, _MAYBE_NUMBER = (int, float), (int, NoneType), (int, float, NoneType)
+_TYPES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "visit": {"visit": int, "from": _MAYBE_ROW, "how": str, "text": str, "row": _MAYBE_ROW},
+    "answer": {"answer": int, "level": (str, NoneType), "step": _MAYBE_NUMBER, "drift": _MAYBE_NUMBER, "hits": list},
+    "bookmark": {"bookmark": int, "text": str, "note": str},
+    "unbookmark": {"unbookmark": int, "text": str},
+    "at": {"at": int},
 }
-"""What an event of each kind has besides."""
+"""What an event of each kind has."""
 
 
 def data_folder() -> Path:
@@ -105,7 +109,7 @@ class Run:
     """What was explored: `captions`, `model`, `count` and `corpus`, which names exactly these captions."""
     events: tuple[Event, ...]
     broken: int
-    """Number of lines that were cut off and are left out."""
+    """Number of lines that were cut off or are no event, and are left out."""
 
     @property
     def name(self) -> str:
@@ -138,14 +142,28 @@ def read_run(path: Path) -> Run:
 
 
 def _event(line: bytes) -> Event | None:
-    """Read a line; None where it is broken, as one that was cut off by a full disk or a kill."""
+    """Read a line; None where it is broken, as one that was cut off by a full disk or a kill, or is no event."""
     try:
         event = json.loads(line)
     except ValueError:
         return None
     if not isinstance(event, dict):
         return None
-    return None if any(kind in event and not needed <= event.keys() for kind, needed in _NEEDED.items()) else event
+    is_sound = all(
+        isinstance(event.get(name, ...), kinds)
+        for kind, types in _TYPES.items()
+        if kind in event
+        for name, kinds in types.items()
+    )
+    return event if is_sound and all(map(_is_hit, event.get("hits", ()))) else None
+
+
+def _is_hit(hit: object) -> bool:
+    return (
+        isinstance(hit, dict)
+        and isinstance(hit.get("caption"), str)
+        and isinstance(hit.get("distance", hit.get("score")), _NUMBER)
+    )
 
 
 def list_runs(folder: Path) -> Iterator[Run | AssetError]:
@@ -159,16 +177,25 @@ def list_runs(folder: Path) -> Iterator[Run | AssetError]:
 
 
 def find_run(folder: Path, name: str) -> Run:
-    """Read the run of a name, or of the beginning of one; `last` is the latest.
+    """Read the run that `find_path` finds.
 
     Raises:
         AssetError: There is none, several begin so, or it cannot be read.
+    """
+    return read_run(find_path(folder, name))
+
+
+def find_path(folder: Path, name: str) -> Path:
+    """Return the file of the run of a name, or of the beginning of one; `last` is the latest that can be read.
+
+    Raises:
+        AssetError: There is none, or several begin so.
     """
     if name == "last":
         latest = next((run for run in list_runs(folder) if isinstance(run, Run)), None)
         if latest is None:
             raise AssetError(folder, "holds no trail yet", advice="explore first; a trail begins with the second query")
-        return latest
+        return latest.path
     paths = sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
     found = [path for path in paths if path.stem == name] or [
         path for path in paths if name and path.stem.startswith(name)
@@ -176,7 +203,7 @@ def find_run(folder: Path, name: str) -> Run:
     if len(found) != 1:
         many = f"{len(found)} trails have names that begin with {name!r}" if found else f"no trail is named {name!r}"
         raise AssetError(folder, many, advice="choose one of those that `infersent-tui trail list` prints")
-    return read_run(found[0])
+    return found[0]
 
 
 def recent_corpora(folder: Path) -> list[Event]:

@@ -35,8 +35,10 @@ class VecFile:
     """The member of a `.zip` archive; None takes its only one."""
 
     @classmethod
-    def choose(cls, path: Path, width: Callable[[], int]) -> VecFile:
+    def choose(cls, path: Path, width: Callable[[], int] | None) -> VecFile:
         """Choose the member of an archive that has vectors of the width that `width` returns.
+
+        Without `width`, as where no weights tell it, an archive of several files of vectors is refused.
 
         Raises:
             AssetError: The file is damaged; or it has several members, of which none or several have this width.
@@ -44,7 +46,7 @@ class VecFile:
         members = cls(path)._members()
         if len(members) < 2:
             return cls(path)
-        wanted, widths, problems = width(), {}, []
+        wanted, widths, problems = None if width is None else width(), dict[str, int](), []
         for member in members:
             try:
                 widths[member] = cls(path, member).read_dim()
@@ -52,12 +54,13 @@ class VecFile:
                 problems.append(error)
         if not widths:
             raise problems[0]
-        fitting = [member for member, dim in widths.items() if dim == wanted]
+        fitting = [member for member, dim in widths.items() if wanted in (dim, None)]
         if len(fitting) == 1:
             return cls(path, fitting[0])
         found = "holds " + ", ".join(f"{member} ({dim} numbers a word)" for member, dim in widths.items())
         advice = f"unpack the right one and name it: unzip {path.name} MEMBER; then --vectors MEMBER"
-        raise AssetError(path, found, expected=f"one with {wanted}, as the weights need", advice=advice)
+        expected = "one file of vectors" if wanted is None else f"one with {wanted}, as the weights need"
+        raise AssetError(path, found, expected=expected, advice=advice)
 
     def read_dim(self) -> int:
         """Read E, the width of the vectors, from the beginning.

@@ -101,6 +101,7 @@ class SharedWords:
         self._text = query.literal or " ".join(token.text for token in query.subject)
         self._find_bm25 = find_bm25
         self._stems: frozenset[str] | None = None
+        self._found: dict[str, tuple[str, ...]] = {}  # by text: a list asks again for each line that it draws
 
     def __call__(self, text: str) -> tuple[str, ...]:
         """Return the distinct words of a text, as written and in order, that the query has too."""
@@ -109,4 +110,7 @@ class SharedWords:
             return ()
         if self._stems is None:
             self._stems = frozenset(bm25.stems(self._text))
-        return tuple(dict.fromkeys(word for word in _WORD.findall(text) if bm25.stem(word) in self._stems))
+        if text not in self._found:
+            words = dict.fromkeys(word for word in _WORD.findall(text) if bm25.stem(word) in self._stems)
+            self._found[text] = tuple(words)
+        return self._found[text]

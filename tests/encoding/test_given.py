@@ -1,6 +1,7 @@
 """Embeddings that the user gives: reading them, and exploring captions by them without an encoder."""
 
 import json
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,16 @@ def test_word_vectors_may_be_given_beside_them(files: Files, given, tmp_path):
     with_encoder = files.explorer(need="methods")
     theirs, ours = (each.ask("a dog near a lake", method="words").hits for each in (with_encoder, explorer))
     assert ours.rows.tolist() == theirs.rows.tolist()
+
+
+def test_an_archive_of_several_files_of_vectors_is_refused_with_what_to_do(files: Files, given, tmp_path):
+    archive = tmp_path / "vectors.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name in ("a.vec", "b.vec"):
+            packed.write(files.vectors, name)
+    with pytest.raises(AssetError, match=r"a\.vec .* numbers a word") as error:
+        files.explorer(embeddings=save(tmp_path / "e.npy", given), vectors=archive)
+    assert "unpack the right one" in error.value.advice
 
 
 @pytest.mark.parametrize(

@@ -359,11 +359,12 @@ async def test_where_nothing_could_be_opened_one_can_open_other_captions(files):
         await pilot.press("o")
         await type_text(pilot, str(files.folder / "nowhere.txt"))
         await pilot.press("enter")
-        await until(pilot, lambda: "no such file" in notices(app), what="the notice")
+        await until(pilot, lambda: "no such file" in getattr(app.screen, "problem", ""), what="the question again")
         assert app.screen.box.value.endswith("nowhere.txt"), "what was typed is there to be mended"
         await pilot.press("end", "ctrl+u")
         app.post_message(Paste(str(other)))
         await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running, what="the end")
     assert app.return_value == other
     assert app.return_code == 0
 
@@ -642,7 +643,7 @@ async def test_everything_a_key_does_is_in_the_command_palette(files):
     async with app.run_test() as pilot:
         await ready(pilot)
         titles = {command.title for command in app.get_system_commands(app.screen)}
-        assert {"Search", "Random caption", "Follow", "Back", "First hit", "Last hit", "Explain", "Quit"} <= titles
+        assert {"Search", "Random caption", "Follow", "Back", "First hit", "Last hit", "Help", "Quit"} <= titles
         assert {"Fold images", "Next method", "Previous method", "Compare methods"} <= titles
 
 
@@ -801,6 +802,25 @@ async def test_a_text_submitted_while_loading_leaves_the_keys_to_the_list(files)
         await pilot.press("r")
         await until(pilot, lambda: app.explore.search_box.value != "a dog", what="a random caption")
         assert app.explore.session.here.row is not None
+
+
+async def test_what_is_typed_behind_a_text_submitted_while_loading_is_asked(files):
+    app = make_app(files)
+    open_corpus, gate = app._loader._open_corpus, threading.Event()
+    app._loader._open_corpus = lambda: gate.wait(10) and open_corpus()
+    async with app.run_test() as pilot:
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await pilot.press("enter")
+        await type_text(pilot, "two cats")
+        gate.set()
+        await until(pilot, lambda: app.explore.explorer is not None, what="the corpus")
+        await settle(pilot)
+        assert app.explore.view.answer.query.text == app.explore.search_box.value == "two cats"
+        assert app.explore.search_box.has_focus
+        assert [visit.text for visit in app.explore.session.visits] == ["a dog"]
+        await pilot.press("!")
+        assert app.explore.search_box.value == "two cats!"
 
 
 async def test_a_caption_of_stop_words_is_shown_by_bm25_too(files):
@@ -1084,9 +1104,30 @@ async def test_captions_without_images_have_nothing_to_fold(files):
     app = make_app(replace(files, captions=lines))
     async with app.run_test() as pilot:
         await ready(pilot)
+        query = app.explore.search_box.value
         await pilot.press("s")
         assert not app.explore.hit_list.by_image
-        assert "Fold images" not in {command.title for command in app.get_system_commands(app.screen)}
+        assert "does not say which belong to one image" in notices(app)
+        assert app.explore.search_box.value == query, "the key stays a command"
+        await pilot.press("escape")
+        assert not notices(app), "escape takes notices away"
+
+
+async def test_another_file_that_cannot_be_read_leaves_what_is_open(files):
+    other = files.folder / "numbers.csv"
+    other.write_text("1,2\n3,4\n")
+    app = make_app(files)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await ready(pilot)
+        query = app.explore.search_box.value
+        app.explore.action_open_other()
+        await pilot.pause()
+        app.post_message(Paste(str(other)))
+        await pilot.press("enter")
+        await until(pilot, lambda: "numbers.csv" in getattr(app.screen, "problem", ""), what="the question again")
+        await pilot.press("escape")
+        assert app.is_running
+        assert app.explore.search_box.value == query
 
 
 async def with_methods(pilot) -> None:
@@ -1477,5 +1518,9 @@ async def test_the_lists_are_shown_even_if_a_question_interrupts_the_comparison(
         await pilot.press("c")
         await until(pilot, held.is_set, what="the comparison at work")
         app.explore.ask(app.explore.session.again(app.explore.view.answer, ""))  # as at the end of a calibration
+        await pilot.press("question_mark")  # the help lies over them when they come
         release.set()
-        await until(pilot, lambda: app.screen.comparison is not None, what="the lists")
+        below = app.screen_stack[-2]
+        await until(pilot, lambda: below.comparison is not None, what="the lists")
+        await pilot.press("escape")
+        assert app.screen is below

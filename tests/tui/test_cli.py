@@ -197,7 +197,7 @@ def test_methods_with_distances_have_no_scores(run, files, method):
 
 def test_within_prints_all_hits_to_a_distance_and_k_of_them_at_most(run, files):
     every = run("search", *QUERY.split(), "-k", 300, "--json", *files.flags).document["hits"]
-    for distance in (every[0]["distance"] / 2, every[4]["distance"] + 1e-6, every[150]["distance"] + 1e-6, 2):
+    for distance in (every[0]["distance"] / 2, every[4]["distance"], every[150]["distance"], 2):
         near = [hit["row"] for hit in every if hit["distance"] <= distance]
         found = run("search", *QUERY.split(), "--within", distance, "--json", *files.flags)
         assert [hit["row"] for hit in found.document["hits"]] == near
@@ -217,6 +217,26 @@ def test_queries_without_hits_are_counted(run, files):
     assert f"{path}: 1 rows; 2 of 3 queries have no hits" in done.err
     assert path.read_text().splitlines()[1].startswith("2,a dog,1,")
     assert "no queries on standard input" in run("search", "-", *files.flags).err
+
+
+def test_doctor_describes_vectors_beside_embeddings(run, files):
+    embeddings, bare = files.folder / "e.npy", files.folder / "bare.vec"
+    np.save(embeddings, np.random.default_rng(0).standard_normal((300, 8)))
+    flags = ["--embeddings", embeddings, "--captions", files.captions, "--cache-dir", files.cache]
+    assert "vectors" not in run("doctor", "--json", *flags).document
+    document = run("doctor", "--json", *flags, "--vectors", files.vectors).document
+    assert (document["ok"], document["vectors"]["path"]) == (True, str(files.vectors))
+    bare.write_text("dog 0.1 0.2\ncat 0.3 0.4\n")
+    assert refused(run("search", "a dog", *flags, "--vectors", bare), "no vectors for the sentence marks")
+    document = run("doctor", "--json", *flags, "--vectors", bare).document
+    assert not document["ok"], "once they are converted, their words are known"
+
+
+def test_a_theme_that_does_not_exist_is_refused_with_the_nearest_name(run, files, monkeypatch):
+    monkeypatch.setenv("INFERSENT_TUI_THEME", "nrod")
+    done = run(*files.flags)
+    assert done.code == 2
+    assert "there is no theme 'nrod'; did you mean nord?" in done.err
 
 
 def test_a_comparison_says_what_a_method_lacks(run, files):
@@ -800,9 +820,11 @@ def test_embed_refuses_what_it_cannot_read_or_write(run, files):
     assert refused(
         run("embed", lines, "-o", files.folder / "nowhere" / "out.npy", "-q", *files.flags), "a folder that exists"
     )
-    assert refused(run("embed", lines, "-o", lines, "-q", *files.flags), "is a file that is read")
+    assert refused(run("embed", lines, "-o", lines, "-q", *files.flags), "expected: one of .npy")
     before = files.weights.read_bytes()
-    assert refused(run("embed", lines, "-o", files.weights, "-q", *files.flags), "is a file that is read")
+    link = files.folder / "link.npy"
+    link.symlink_to(files.weights)
+    assert refused(run("embed", lines, "-o", link, "-q", *files.flags), "is a file that is read")
     assert files.weights.read_bytes() == before
     assert lines.read_text() == "a dog\n"
     assert not out.exists()

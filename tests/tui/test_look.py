@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import demo_texts, write_coco
 from rich.segment import Segment
 from test_app import (
     ask,
@@ -89,6 +90,19 @@ async def test_visited_captions_have_a_dot_and_the_cursor_hides_it(files):
         assert line(app, hits.cursor).startswith("›")
         await pilot.press("k")
         assert line(app, hits.cursor + 1).startswith("•")
+
+
+async def test_a_copy_of_the_query_does_not_flatten_the_bars(files):
+    texts = demo_texts(150)
+    write_coco(files.captions, [texts[0], *texts])  # the first two are alike, at distance 0
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.explore.go_to_caption(0)
+        await settle(pilot)
+        assert line(app, 0)[10:16] == "      ", "the query"
+        assert line(app, 1)[10:16] == "╸     "
+        assert line(app, 14)[10:16] == "━━━━━━"
 
 
 async def test_the_bars_run_from_the_nearest_to_the_farthest_hit_on_the_screen(files):

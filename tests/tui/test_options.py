@@ -31,6 +31,11 @@ def test_a_model_that_is_given_excludes_the_one_of_the_document(given):
     assert (filled.captions, filled.separator) == (Path("/c.csv"), ";")
 
 
+def test_the_size_of_the_vocabulary_is_no_model(tmp_path):
+    filled = Options(vocab_size="100").filled(FILES.document())
+    assert (filled.model, filled.vectors, filled.vocab_size) == (FILES.model, FILES.vectors, "100")
+
+
 def test_what_is_no_value_of_an_option_is_left_out():
     broken = {"text_column": 5, "header": "yes", "captions": 3, "model": None, "zzz": 1, "encoding": "cp1252"}
     assert Options().filled(broken) == Options(encoding="cp1252")

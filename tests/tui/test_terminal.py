@@ -349,7 +349,8 @@ def test_a_run_is_resumed_with_its_files_and_the_way_they_were_read(start, files
     terminal.press("q")
     assert terminal.exit_code() == 0
     monkeypatch.chdir(files.folder.parent)
-    terminal = start("--cache-dir", str(files.cache), "--resume")
+    others = {"INFERSENT_TUI_CAPTIONS": str(files.captions), "INFERSENT_TUI_VOCAB_SIZE": "all"}
+    terminal = start("--cache-dir", str(files.cache), "--resume", **others)
     terminal.wait_for(lambda t: t.query == last and t.hits, "the last query of the run")
     assert "table · 40 │ weights" in terminal.lines[0]
     terminal.press("q")

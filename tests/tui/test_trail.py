@@ -315,14 +315,24 @@ async def test_a_run_over_other_captions_finds_those_that_both_have(files, tmp_p
         assert app.explore.search_box.value == "a ship that these captions lack"
 
 
-async def test_a_damaged_run_is_named_and_the_exploration_begins_anew(files, tmp_path):
-    run = write_run(tmp_path, visit(0, "a"), visit(1, "b") | {"text": 5})
+async def test_damaged_lines_of_a_run_are_named_and_left_out(files, tmp_path):
+    damaged = [
+        visit(1, "b") | {"text": 5},
+        visit(2, "b") | {"row": "3"},
+        {"bookmark": 1, "text": "cat", "note": 5},
+        {"answer": 0, "level": None, "step": "x", "drift": None, "hits": []},
+        {"answer": 0, "level": None, "step": None, "drift": None, "hits": [{"caption": "a", "distance": None}]},
+        {"at": []},
+    ]
+    run = write_run(tmp_path, visit(0, "a"), *damaged, visit(3, "a dog"))
     app = explorer(files, tmp_path, resume=run.name)
     async with app.run_test(size=(100, 30)) as pilot:
         await ready(pilot)
-        assert f"{run.name}.jsonl is damaged" in notices(app)
-        assert app.explore.hit_list.has_focus
-        assert len(app.explore.session.visits) == 1
+        assert f"{run.name}.jsonl: {len(damaged)} damaged lines are left out" in notices(app)
+        assert [each.text for each in app.explore.session.visits] == ["a", "a dog"]
+        assert app.explore.session.bookmarks == {}
+        await pilot.press("t")
+        assert isinstance(app.screen, PickScreen)
 
 
 async def test_a_trail_that_cannot_be_written_is_a_notice(files, tmp_path):

@@ -94,7 +94,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
     from core.opening import open_text_encoder
     from core.store.whole import new_array, whole_file
 
-    output = check_output(output, used=[file, *setup.assets.files])
+    output = check_output(output, endings=(".npy",), used=[file, *setup.assets.files])
     lines = read_lines(file, encoding=options.encoding)
     text_encoder = run_steps(open_text_encoder(setup, options.open_cache()), quiet=quiet)
     shape = (len(lines), text_encoder.sentence_encoder.dim)

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from tui.options import Options, asset_options, explorer_options
-from tui.settings import config_path, read_settings
+from tui.settings import config_path, read_settings, theme_problem
 from tui.trail import Run, TrailWriter, default_folder, find_run
 
 
@@ -31,9 +31,12 @@ def explore(options: Options) -> None:
 
     Raises:
         AssetError: The run to resume cannot be read.
+        UsageError: There is no terminal, no such theme, or the captions are standard input.
     """
     from tui.watchdog import Watchdog, is_gone
 
+    if options.theme is not None and (problem := theme_problem(options.theme)):
+        raise click.UsageError(problem)
     streams = {"input": sys.stdin, "output": sys.stdout, "error": sys.stderr}
     if missing := [name for name, stream in streams.items() if stream is None or not stream.isatty()]:
         with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, missing, or no file

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tui.documents import flat
-from tui.options import CONTEXT, Options, as_json, asset_options, captions_file
+from tui.options import CONTEXT, Options, as_json, asset_options, assume_yes, captions_file, confirm_deletion
 from tui.pace import run_steps
 from tui.text import visible
 
@@ -88,7 +87,7 @@ def cache_list(context: click.Context, as_json: bool) -> None:
 
 @cache.command("prune")
 @click.option("-n", "--dry-run", is_flag=True, help="Only list what would be deleted.")
-@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+@assume_yes
 @asset_options
 @click.pass_context
 def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
@@ -106,10 +105,8 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     if not unused:
         click.echo("nothing to delete")
     elif not dry_run:
-        if not yes and not sys.stdin.isatty():
-            raise click.UsageError("standard input is no terminal, so nobody can confirm: use --yes")
         if not yes:
-            click.confirm(f"Delete these {len(unused)}?", abort=True)
+            confirm_deletion(len(unused))
         deleted = opened_cache.prune(keep)
         click.echo(f"deleted {len(deleted)}, {sum(entry.bytes for entry in deleted) / 1e6:,.1f} MB")
         if len(deleted) < len(unused):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from core.assets import AssetError
-from tui.options import CONTEXT, as_json
+from tui.options import CONTEXT, as_json, assume_yes, confirm_deletion
 from tui.text import visible
-from tui.trail import Run, default_folder, find_run, list_runs
+from tui.trail import Run, default_folder, find_path, find_run, list_runs
 
 
 @click.group(context_settings=CONTEXT)
@@ -65,28 +63,20 @@ def trail_show(run: str, as_json: bool) -> None:
 @trail.command("delete")
 @click.argument("runs", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Delete all of them.")
-@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+@assume_yes
 def trail_delete(runs: tuple[str, ...], every: bool, yes: bool) -> None:
     """Delete the files of RUNS."""
     folder = default_folder()
     if every == bool(runs):
         raise click.UsageError("name the runs to delete, or use --all")
-    paths = sorted(folder.glob("*.jsonl")) if every else [_path_of(run) for run in runs]
+    paths = sorted(folder.glob("*.jsonl")) if every else [find_path(folder, run) for run in runs]
     for path in paths:
         click.echo(visible(str(path)))
-    if paths and not yes and not sys.stdin.isatty():
-        raise click.UsageError("standard input is no terminal, so nobody can confirm: use --yes")
     if paths and not yes:
-        click.confirm(f"Delete these {len(paths)}?", abort=True)
+        confirm_deletion(len(paths))
     for path in paths:
         path.unlink(missing_ok=True)
     click.echo(f"deleted {len(paths)}")
-
-
-def _path_of(run: str) -> Path:
-    """Return the file of a run, also of one that cannot be read."""
-    named = [path for path in default_folder().glob("*.jsonl") if path.stem == run]
-    return named[0] if named else find_run(default_folder(), run).path
 
 
 def _bookmarks(run: Run) -> dict[str, str]:

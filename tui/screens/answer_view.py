@@ -12,6 +12,7 @@ from textual.events import Resize
 from textual.reactive import reactive
 
 from core.ranking.methods import Method
+from tui.keys import first_key
 from tui.lines import about_caption, list_title, nearness
 from tui.text import drawable
 from tui.widgets.caption_pane import CaptionPane
@@ -20,7 +21,7 @@ from tui.widgets.importance_pane import ImportancePane
 from tui.widgets.verdict_pane import VerdictPane
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ ROOMY_CELLS = 150
 HIGH_CELLS = 20
 """From this screen height on, there is room for titles of the panels."""
 
-_WITHOUT_HITS = "tab: another method · r: a random caption · /: another text"
+_WITHOUT_HITS = {"method": "another method", "random": "a random caption", "find": "another text"}
 _TALL_CELLS = 40  # from this screen height on, there is room for whole panels below the list
 
 
@@ -59,8 +60,8 @@ class AnswerView(Container):
         self.answer: Answer | None = None
         self.notes: Mapping[int, str] = {}
         """Notes of the bookmarked captions, by row."""
-        self.why_key = "v"
-        """The keys that show whole panels."""
+        self.key_of: Callable[[str], str] = first_key
+        """Function from a command to its key."""
         self._fits: bool | None = None  # whether whole panels fit the window
         self._opened: Opened | None = None
         self._calibration: Calibration | None = None
@@ -100,7 +101,8 @@ class AnswerView(Container):
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, folding, is_whole=answer.found is None)
         reason = answer.verdict.reasons[0][2:] if answer.verdict and not len(answer.hits) else ""
-        hits.notice = f"{drawable(reason)}\n\n{_WITHOUT_HITS}" if reason else ""
+        keys = [f"{self.key_of(command)}: {what}" for command, what in _WITHOUT_HITS.items()]
+        hits.notice = f"{drawable(reason)}\n\n{' · '.join(keys)}" if reason else ""
         if cursor is not None:
             hits.go_to(cursor)
         elif not same:
@@ -161,7 +163,7 @@ class AnswerView(Container):
         self.set_class(whole and not wide, "-below")
         self.set_class(not whole, "-folded")
         self.verdict_pane.one_line = not whole
-        why = "" if whole else (f" {self.why_key}: why", "not bold $foreground-muted")
+        why = "" if whole else (f" {self.key_of('why')}: why", "not bold $foreground-muted")
         self.verdict_pane.border_title = Content.assemble("can I trust this?", why)
         self.importance_pane.most_words = max(3, min(12, height - 31 if wide else height // 2 - 6))
         self.caption_pane.most_words = max(0, min(12, height - 45))

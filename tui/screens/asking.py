@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from textual.widgets import ContentSwitcher, Input
 
 from core.assets import AssetError
 from tui.asker import Asker
+from tui.keys import first_key
 from tui.screens.answer_view import AnswerView
 from tui.session import How, Session, Visit
 from tui.text import visible
@@ -21,6 +23,7 @@ from tui.widgets.hit_list import HitList
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from core.explorer import Explorer
@@ -33,7 +36,7 @@ class AskingScreen(Screen[None]):
     """A screen with a search box and a list, whose keys ask questions. `explorer` is None before a corpus is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "next_method", "method", id="method"),
+        Binding("tab", "next_method", "method", show=False, id="method"),  # the first line names it
         Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
         Binding("slash,i", "focus_search", "find", key_display="/", priority=True, id="find"),
         Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
@@ -57,7 +60,13 @@ class AskingScreen(Screen[None]):
         self.session = Session()
         self.asker = Asker(self.post_message)
         self.explorer: Explorer | None = None
+        self.key_of: Callable[[str], str] = first_key
         self._settling: Timer | None = None
+
+    def use_keys(self, keymap: Mapping[str, str]) -> None:
+        """Name the keys of `keymap` in the hints."""
+        self.key_of = self.view.key_of = self.view.verdict_pane.key_of = partial(first_key, keymap=keymap)
+        self.search_box.placeholder = f"{self.key_of('find')} or just type a sentence"
 
     @property
     def hit_list(self) -> HitList:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -16,6 +16,7 @@ from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
 from core.assets import AssetError
+from core.store.progress import Progress
 from tui import messages
 from tui.exports import resolved
 from tui.lines import corpus_line, header, query_title, timings_line
@@ -24,14 +25,15 @@ from tui.screens.compare import CompareScreen
 from tui.screens.pick import Picked, PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.screens.taking import TakingScreen
-from tui.text import drawable, one_line
+from tui.text import drawable, message_line
 from tui.trail import Run, TrailWriter, default_folder, recent_corpora
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.explorer import Explorer
-    from core.store.progress import Progress
 
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
@@ -66,6 +68,7 @@ class ExploreScreen(TakingScreen):
         self._understood = ""  # what was understood of the captions file
         self._shown_problems: set[str] = set()
         self._activity = ""  # work in the background
+        self._comparing: CompareScreen | None = None  # None before the first comparison
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
@@ -80,6 +83,19 @@ class ExploreScreen(TakingScreen):
         with Horizontal(id="bottom"):
             yield Footer(show_command_palette=False, compact=True)
             yield self.status_line
+
+    def on_mount(self) -> None:
+        """Name keys only where they are keys: while files are opened, all of them type."""
+
+        def show(current: str | None) -> None:
+            self.query_one(Footer).visible = current != "loading"
+
+        self.watch(self.body, "current", show)
+
+    def use_keys(self, keymap: Mapping[str, str]) -> None:
+        """Name the keys of `keymap` in the hints."""
+        super().use_keys(keymap)
+        self.error_pane.key_of = self.key_of
 
     # Opening
 
@@ -97,10 +113,13 @@ class ExploreScreen(TakingScreen):
         self.asker.start(explorer)
         if self.focused is not self.search_box or not self.search_box.value:
             self.set_focus(self.hit_list)
+        typed = self.search_box.value if self.session.is_typing else ""
         early = self.begin_trail(explorer)
         self.mark_bookmarks()
         for visit in early:
             self.go(visit)
+        if early and typed.strip():  # it came after those
+            self.search_box.value, self.search_box.cursor_position = typed, len(typed)
         if self.search_box.value.strip():
             return
         if self.session.here is None:
@@ -143,23 +162,30 @@ class ExploreScreen(TakingScreen):
         else:
             self._open_file()
 
-    def _open_file(self, before: str = "") -> None:
-        def open_file(name: str | None) -> None:
-            if not name:
-                return
-            try:
-                path = resolved(Path(name))
-                if not path.is_file():
-                    raise AssetError(path, "no such file", advice="check the path")
-            except (AssetError, OSError) as error:
-                self.notify(one_line(str(error)), severity="warning", markup=False)
-                self._open_file(name)
-            else:
-                self.app.exit(path.absolute())
+    def _open_file(self, before: str = "", problem: str = "") -> None:
+        hint, question = "captions.json, or a caption a line", "Which file of captions?"
+        prompt = PromptScreen("open captions", question, value=before, hint=hint, problem=problem)
 
-        hint = "captions.json, or a caption a line"
-        question = "Which file of captions?"
-        self.app.push_screen(PromptScreen("open captions", question, value=before, hint=hint), open_file)
+        def check(name: str | None) -> None:
+            if name:
+                self._check_captions(name)
+
+        self.app.push_screen(prompt, check)
+
+    @work(thread=True, group="captions")
+    def _check_captions(self, name: str) -> None:
+        """Explore another file of captions if it can be read, else ask again: what is open would be lost."""
+        from core.corpus.captions import Captions
+
+        self.call_later(self.show_activity, Progress(f"reading {name}", 0, 0, ""))
+        try:
+            path = resolved(Path(name)).absolute()
+            Captions.read(path)
+        except (AssetError, OSError) as error:
+            self.call_later(self._open_file, name, str(error))
+        else:
+            self.call_later(self.app.exit, path)
+        self.call_later(self.show_activity, None)
 
     @on(messages.Failed)
     def show_failure(self, message: messages.Failed) -> None:
@@ -169,9 +195,10 @@ class ExploreScreen(TakingScreen):
             if self.session.is_current(request):
                 self.show_error(error)
             return
-        if isinstance(request, ComparisonRequest) and isinstance(self.app.screen, CompareScreen):
-            self.app.pop_screen()
-        self.show_problems([f"a part of the answer is missing: {one_line(str(error))}"])
+        if isinstance(request, ComparisonRequest) and self._comparing is not None:
+            while self._comparing in self.app.screen_stack:  # with the help over it
+                self.app.pop_screen()
+        self.show_problems([f"a part of the answer is missing: {message_line(error)}"])
 
     def show_problems(self, problems: list[str]) -> None:
         """Notify the person of problems, each only once, and together."""
@@ -252,7 +279,8 @@ class ExploreScreen(TakingScreen):
     def show_lines(self) -> None:
         """Update the header, the title of the search box and the last line."""
         if self.explorer is not None:
-            self.heading = header(self.explorer.opened, self.session.method, width=self.size.width - 2)
+            width, key = self.size.width - 2, self.key_of("method")
+            self.heading = header(self.explorer.opened, self.session.method, width=width, key=key)
         self.query_title = query_title(self.session, self._understood)
         self._show_status()
 
@@ -285,8 +313,8 @@ class ExploreScreen(TakingScreen):
             self.notify("only infersent can rank a sum: there is nothing to compare")
         elif answer.query.row is not None or answer.query.tokens:  # other methods may find something
             export = self.export_comparison
-            screen = CompareScreen(answer.query, explorer.opened, first=answer.method, export=export)
-            self.app.push_screen(screen, self._follow_compared)
+            self._comparing = CompareScreen(answer.query, explorer.opened, first=answer.method, export=export)
+            self.app.push_screen(self._comparing, self._follow_compared)
             self.asker.ask(ComparisonRequest(answer.query))
         else:
             self.has_hits()
@@ -294,8 +322,8 @@ class ExploreScreen(TakingScreen):
     @on(messages.Compared)
     def show_comparison(self, message: messages.Compared) -> None:
         """Show the lists, unless the comparison was closed."""
-        if isinstance(self.app.screen, CompareScreen) and self.app.screen.asked is message.request.query:
-            self.app.screen.comparison = message.comparison
+        if self._comparing is not None and self._comparing.asked is message.request.query:
+            self._comparing.comparison = message.comparison
 
     def _follow_compared(self, row: int | None) -> None:
         self.asker.withdraw(ComparisonRequest)
@@ -308,15 +336,14 @@ class ExploreScreen(TakingScreen):
             return action in ("open_again", "open_other", "focus_search")
         if action in ("focus_search", "leave_search"):
             return (self.focused is self.search_box) == (action == "leave_search")
-        if action in ("open_again", "open_other"):
-            return False
-        if action == "fold":
-            return self.hit_list.sibling_counts is not None
-        return True
+        return action not in ("open_again", "open_other")
 
     def action_fold(self) -> None:
         """Show each image once, at its nearest caption, or all captions again."""
-        self.hit_list.fold(not self.hit_list.by_image)
+        if self.hit_list.sibling_counts is None:
+            self.notify("the file of these captions does not say which belong to one image")
+        else:
+            self.hit_list.fold(not self.hit_list.by_image)
 
     def action_swap_panels(self) -> None:
         """Show the panels whole, or a line of each."""

@@ -20,8 +20,8 @@ _READING = """\
 Every caption is a point in the space of the sentence encoder. The list ranks all captions by their cosine distance \
 to the query, where 0 is the same direction. The bars run from the nearest to the farthest hit on the screen. Words \
 that a hit shares with the query are underlined, and a dot marks captions that you have visited. A line in the list \
-ends the relevant hits: beyond it, hits are as far from the query as random captions are. “Nearer than 99.2%” means: \
-this hit is nearer to the query than 99.2% of random captions are to queries of the same length.
+ends the relevant hits: those above it are as near to the query as the nearest 1% of random captions are. “Nearer \
+than 99.2%” means: this hit is nearer to the query than 99.2% of random captions are to queries of the same length.
 
 “Step 3 · .41 from ...” means: you followed three hits, and the query is now at distance .41 from where you began.
 
@@ -33,8 +33,8 @@ Methods of ranking:
 · fused: the ranks by infersent, words and bm25 combined
 · auto: the method that the calibration found best for the query's length
 
-A comparison shows the ranks of each hit by the other methods. The value overlap@10 is the number of captions that are \
-among the first ten of both lists.
+A comparison shows each text once, with its ranks by the other methods (– if it is not among their first hundred). The \
+value overlap@10 is the number of captions, the query itself left out, that are among the first ten of both lists.
 
 The verdict answers three questions. Is the query about what these captions are about? Not if hit 1 is so far, or \
 the words of a long query so rare, as for sentences about other things and for 1% of captions at most. Is it long \

@@ -12,6 +12,7 @@ from tui.screens.asking import AskingScreen
 from tui.screens.pick import Picked, PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
+from tui.text import counted
 from tui.trail import Run, TrailWriter
 
 if TYPE_CHECKING:
@@ -58,13 +59,11 @@ class KeepingScreen(AskingScreen):
         return early
 
     def _resume(self, run: Run, explorer: Explorer) -> None:
-        """Take over an earlier run; say what of it these captions lack, or that it is damaged."""
+        """Take over an earlier run; say what of it is damaged, or missing among these captions."""
         before, rows = Session(), _Rows(explorer.opened.captions)
-        try:
-            before.restore(run.events, rows.find)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            self.show_problems([f"{run.path} is damaged, so that nothing of it was taken over ({error!r})"])
-            return
+        before.restore(run.events, rows.find)
+        if run.broken:
+            self.show_problems([f"{run.path}: {run.broken:,} damaged lines are left out"])
         for visit in before.visits:
             if visit.row is not None:
                 visit.embedding = explorer.opened.matrix.rows[visit.row]
@@ -90,7 +89,7 @@ class KeepingScreen(AskingScreen):
     def has_hits(self) -> bool:
         """Tell whether the list has hits; say what to do where it has none."""
         if self.explorer is not None and self.hit_list.row is None:
-            self.notify("the list is empty: type another text, or r for a random caption")
+            self.notify(f"the list is empty: type another text, or {self.key_of('random')} for a random caption")
         return self.explorer is not None and self.hit_list.row is not None
 
     def action_show_trail(self) -> None:
@@ -108,7 +107,7 @@ class KeepingScreen(AskingScreen):
                 visit = tree[picked.line][0]
                 self.ask_visit(self.session.return_to(visit, cursor=self.hit_list.place or 0))
 
-        what = f" {len(tree)} queries: step, distance from the start, query"
+        what = f" {counted(len(tree), 'query')}: step, distance from the start, query"
         title = Content.assemble("trail", (what, "not bold dim"))
         self.app.push_screen(PickScreen(title, lines, at=here, keys={"e": "export"}), go)
 
@@ -124,7 +123,7 @@ class KeepingScreen(AskingScreen):
             if note is not None:
                 self.session.bookmark(row, text, note)
                 self.mark_bookmarks()
-                self.notify(f"{len(self.session.bookmarks)} bookmarked; B lists them")
+                self.notify(f"{len(self.session.bookmarks)} bookmarked; {self.key_of('bookmarks')} lists them")
 
         self.app.push_screen(PromptScreen("bookmark", text, value=before or "", hint="a note, or nothing"), keep)
 
@@ -133,7 +132,7 @@ class KeepingScreen(AskingScreen):
         if self.explorer is None:
             return
         if not self.session.bookmarks:
-            self.notify("no bookmarks yet: b marks the caption under the cursor")
+            self.notify(f"no bookmarks yet: {self.key_of('bookmark')} marks the caption under the cursor")
             return
         texts, marked = self.explorer.opened.captions.texts, list(self.session.bookmarks.items())[::-1]
         lines = [bookmark_line(texts[row], note) for row, note in marked]

@@ -22,6 +22,8 @@ class PromptScreen(ModalScreen[str | None]):
         text: Said above the line.
         value: What the line begins with.
         hint: Shown in the line while it is empty.
+        is_proposal: Whether typing replaces `value`.
+        problem: What was wrong with the answer before.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,9 +31,12 @@ class PromptScreen(ModalScreen[str | None]):
         Binding("escape", "dismiss(None)", "Cancel", priority=True),
     ]
 
-    def __init__(self, title: str, text: str, *, value: str = "", hint: str = "") -> None:
+    def __init__(
+        self, title: str, text: str, *, value: str = "", hint: str = "", is_proposal: bool = False, problem: str = ""
+    ) -> None:
         super().__init__()
-        self._title, self._text = title, text
+        self._title, self._text, self._is_proposal = title, text, is_proposal
+        self.problem = problem
         self.box = SearchBox(id="prompt-line")
         self.box.placeholder, self.box.value = hint, visible(value)
 
@@ -40,12 +45,17 @@ class PromptScreen(ModalScreen[str | None]):
         with Vertical(id="prompt-panel") as panel:
             panel.border_title, panel.border_subtitle = self._title, "⏎ accept · esc cancel"
             yield Static(drawable(self._text), markup=False)
+            if self.problem:
+                lines = map(drawable, self.problem.splitlines())
+                yield Static("\n".join(lines), id="prompt-problem", markup=False)
             yield self.box
 
     def on_mount(self) -> None:
         """Focus the line."""
         self.set_focus(self.box)
         self.box.cursor_position = len(self.box.value)
+        if self._is_proposal:
+            self.box.select_text()
 
     def action_accept(self) -> None:
         """Close the screen with the line."""

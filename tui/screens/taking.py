@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.worker import get_current_worker
 
 from core.assets import AssetError
+from core.store.progress import Cancelled
+from core.store.whole import whole_file
+from tui import messages
 from tui.documents import comparison_rows, hit_documents, visit_documents
 from tui.exports import ENDINGS, check_output, open_rows
 from tui.screens.keeping import KeepingScreen
 from tui.screens.prompt import PromptScreen
-from tui.text import one_line, visible
+from tui.text import counted, message_line, visible
 from tui.trail import data_folder
 
 if TYPE_CHECKING:
     from core.ranking.comparison import Comparison
 
-Rows: TypeAlias = Callable[[], list[dict[str, Any]]]
+Rows: TypeAlias = Callable[[], Iterator[list[dict[str, Any]]]]
+"""Makes the rows of an export, a few thousand at a time."""
 
 _COPIED_HITS = 100
+_ROWS_TOGETHER = 4096
 
 
 class TakingScreen(KeepingScreen):
@@ -48,7 +54,8 @@ class TakingScreen(KeepingScreen):
         hits = self.view.answer.hits if self.view.answer else None
         if not self.has_hits() or self.explorer is None or hits is None:
             return
-        documents = hit_documents(self.explorer.opened.captions, hits)[:_COPIED_HITS]
+        first = range(min(len(hits), _COPIED_HITS))
+        documents = hit_documents(self.explorer.opened.captions, hits, places=first)
         value = "distance" if hits.scores is None else "score"
         lines = [f"{hit['rank']}\t{hit[value]:.4f}\t{hit['caption']}" for hit in documents]
         self._copy("\n".join(lines) + "\n", f"{len(lines)} hits")
@@ -74,26 +81,33 @@ class TakingScreen(KeepingScreen):
         if not self.has_hits() or answer is None or ranking is None or explorer is None:
             return
         closer = self.view.closer_than(ranking.distances)
-        rows = partial(hit_documents, explorer.opened.captions, ranking, closer)
-        self.export(rows, f"{len(ranking):,} hits of “{answer.query.text}”", "hits.csv")
+        captions, count = explorer.opened.captions, len(ranking)
+        parts = [range(start, min(start + _ROWS_TOGETHER, count)) for start in range(0, count, _ROWS_TOGETHER)]
+        folded = ", folded ones too" if len(self.hit_list) < count else ""
+        self.export(
+            lambda: (hit_documents(captions, ranking, closer, places=part) for part in parts),
+            f"{counted(count, 'hit')} of “{answer.query.text}”{folded}",
+            "hits.csv",
+        )
 
     def export_trail(self) -> None:
         """Write the visits to a file."""
         visits = list(self.session.visits)
-        self.export(partial(visit_documents, visits), f"{len(visits):,} queries of the trail", "trail.csv")
+        what = f"{counted(len(visits), 'query')} of the trail"
+        self.export(lambda: iter([visit_documents(visits)]), what, "trail.csv")
 
     def export_comparison(self, comparison: Comparison) -> None:
         """Write the lists of a comparison to a file."""
         if self.explorer is not None:
-            rows = partial(comparison_rows, self.explorer.opened.captions, comparison)
+            captions = self.explorer.opened.captions
+            rows = lambda: iter([comparison_rows(captions, comparison)])  # noqa: E731 - a function of its own says no more
             self.export(rows, f"{len(comparison.lists)} lists for “{comparison.query}”", "comparison.csv")
 
-    def export(self, rows: Rows, what: str, name: str) -> None:
-        """Ask for a file and write rows to it; on an error, ask again."""
-        self.app.push_screen(
-            PromptScreen(f"export to a file ({' '.join(ENDINGS)})", what, value=name),
-            lambda path: self._check_export(rows, what, path),
-        )
+    def export(self, rows: Rows, what: str, name: str, problem: str = "") -> None:
+        """Ask for a file and write rows to it; on an error, ask again, with the `problem`."""
+        title = f"export to a file ({' '.join(ENDINGS)})"
+        prompt = PromptScreen(title, what, value=name, is_proposal=not problem, problem=problem)
+        self.app.push_screen(prompt, lambda path: self._check_export(rows, what, path))
 
     def _check_export(self, rows: Rows, what: str, name: str | None, *, replace: bool = False) -> None:
         if not name:
@@ -102,8 +116,7 @@ class TakingScreen(KeepingScreen):
             used = () if self.explorer is None else self.explorer.opened.setup.assets.files
             path = check_output(Path(name), endings=ENDINGS, used=used)
         except AssetError as error:
-            self.notify(one_line(str(error)), severity="warning", markup=False)
-            self.export(rows, what, name)
+            self.export(rows, what, name, str(error))
             return
         if path.exists() and not replace:
             text = f"{path} exists. Accept its name again to replace it, or name another file."
@@ -114,24 +127,33 @@ class TakingScreen(KeepingScreen):
 
     @work(thread=True, group="export")
     def _write(self, rows: Rows, what: str, path: Path) -> None:
+        worker, count = get_current_worker(), 0
         try:
-            written = rows()
-            with open_rows(path, list(written[0]) if written else []) as write:
-                write(written)
+            parts = rows()
+            first = next(parts, [])
+            with open_rows(path, list(first[0]) if first else []) as write:
+                for part in chain([first], parts):
+                    if worker.is_cancelled:  # the person leaves
+                        raise Cancelled
+                    write(part)
+                    count += len(part)
+        except Cancelled:
+            return
+        except AssetError as error:
+            self.call_later(self.export, rows, what, str(path), str(error))
         except Exception as error:  # a bug in this thread would end the program
-            message = one_line(str(error)) if isinstance(error, AssetError) else f"the export failed: {error!r}"
-            self.call_later(self.notify, message, severity="warning", markup=False)
-            self.call_later(self.export, rows, what, str(path))
+            self.post_message(messages.BackgroundFailed("the export failed", error))
         else:
-            self.call_later(self.notify, visible(f"{path}: {len(written):,} rows"), markup=False)
+            self.call_later(self.notify, visible(f"{path}: {counted(count, 'row')}"), markup=False)
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file in the current folder."""
-        path = Path(f"infersent-tui-{datetime.now():%Y%m%d-%H%M%S}.svg")
+        path = Path(f"infersent-tui-{datetime.now():%Y%m%d-%H%M%S-%f}.svg")
         try:
             path = path.absolute()
-            path.write_text(self.app.export_screenshot(), encoding="utf-8")
-        except OSError as error:
-            self.notify(f"{path}: {error.strerror}", severity="warning", markup=False)
+            with whole_file(path, advice="check the folder and the disk") as work:
+                work.write_text(self.app.export_screenshot(), encoding="utf-8")
+        except (AssetError, OSError) as error:  # the current folder may be gone
+            self.notify(message_line(error), severity="warning", markup=False)
         else:
             self.notify(f"the screen is in {path}", markup=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual import on
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
@@ -37,7 +37,7 @@ class HitList(ScrollView, can_focus=True):
 
     Set `texts`, `copies` and `sibling_counts` once per corpus, then call `show` for each ranking. A hit stands for one
     place of the ranking and for the places that are folded into it. `cursor` counts the hits from 0. On the screen, one
-    more line follows the last hit that is nearer than random captions are.
+    more line follows the hits within `relevant_within`.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -48,7 +48,10 @@ class HitList(ScrollView, can_focus=True):
         "hit-list--shared",
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LIST_KEYS,
+        Binding("escape", "app.clear_notices", "Take the notices away", show=False),
+    ]
 
     @dataclass
     class CursorMoved(Message):
@@ -268,20 +271,23 @@ class HitList(ScrollView, can_focus=True):
         return float(values[place])
 
     def _share(self, place: int, top: int, bottom: int) -> float:
-        """Return how long the bar of a place is, 0..1: from the first place on the screen to the last."""
-        assert self.ranking is not None
-        if self.ranking.rows[top] == self.query_row and top < bottom:
-            top += 1  # the query itself, at distance 0, would leave no room for the differences of the others
+        """Return how long the bar of a place is, 0..1, from the first of the `_visible_places` to the last."""
         first, last = self._value(top), self._value(bottom)
         low, high = min(first, last), max(first, last)
         return (self._value(place) - low) / (high - low) if high > low else 0.0
 
     def _visible_places(self) -> tuple[int, int]:
-        """Return the places of the first and the last hit on the screen."""
+        """Return the places of the first and the last hit on the screen, without the query itself.
+
+        At distance 0, the query would leave no room for the differences of the others.
+        """
         assert self._fold is not None
+        assert self.ranking is not None
         top = round(self.scroll_offset.y)
         lines = (top, top + max(1, self.scrollable_content_region.height) - 1)
         first, last = (max(0, min(line - self._is_beyond(line), len(self) - 1)) for line in lines)
+        if first < last and self.ranking.rows[self._fold.places[first]] == self.query_row:
+            first += 1
         return int(self._fold.places[first]), int(self._fold.places[last])
 
     def _others(self, row: int) -> str:
@@ -320,7 +326,7 @@ class HitList(ScrollView, can_focus=True):
         self._scroll_to_cursor()
 
     def _measure(self) -> None:
-        """Count the lines, and the hits that are nearer than random captions."""
+        """Count the lines, and the hits within `relevant_within`."""
         self._relevant, within = None, self.relevant_within
         if self._fold is not None and self.ranking is not None and self.ranking.scores is None and within is not None:
             place = self.ranking.distances.searchsorted(within)

@@ -11,15 +11,14 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import ProgressBar, Static
 
+from tui.keys import first_key
 from tui.text import drawable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.assets import AssetError
     from core.store.progress import Progress
-
-
-AGAIN = "a: try again · o: open another file of captions · q: quit"
-"""The keys where nothing could be opened."""
 
 
 class LoadingPane(Vertical):
@@ -44,6 +43,8 @@ class ErrorPane(Widget):
     error: reactive[AssetError | None] = reactive(None, layout=True)
     can_go_on: reactive[bool] = reactive(False, layout=True)
     """Whether other queries are still possible."""
+    key_of: Callable[[str], str] = staticmethod(first_key)
+    """Function from a command to its key."""
 
     def render(self) -> RenderResult:
         """Draw the error as labelled lines."""
@@ -57,6 +58,9 @@ class ErrorPane(Widget):
         for label, text in (("found", error.found), ("expected", error.expected), ("what to do", error.advice)):
             if text:
                 lines.append(Content.assemble((f"{label:<11}", "bold"), drawable(text)))
-        keys = "r: random caption · /: type another text · q: quit" if self.can_go_on else AGAIN
+        keys = "a: try again · o: open another file of captions"
+        if self.can_go_on:
+            keys = f"{self.key_of('random')}: random caption · {self.key_of('find')}: type another text"
+        keys = f"{keys} · {self.key_of('quit')}: quit"
         lines += [Content(""), Content.styled(keys, "$text-muted")]
         return Content("\n").join(lines)

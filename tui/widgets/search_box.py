@@ -12,6 +12,10 @@ class SearchBox(Input):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="/ or just type a sentence")
 
+    def on_mount(self) -> None:
+        """Blink only where animations are wanted."""
+        self.cursor_blink = self.app.animation_level != "none"
+
     def put(self, text: str) -> None:
         """Put a text in place of the selection, or at the cursor."""
         if self.selection.is_empty:

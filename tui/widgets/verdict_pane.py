@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from core.ranking.methods import BY_WORDS, Method
+from tui.keys import first_key
 from tui.panel import Panel
 from tui.text import drawable
 
@@ -37,6 +38,8 @@ class VerdictPane(Panel):
     """Whether there is only room for the level and the first reasons."""
     name_of: Callable[[Method], str] = str
     """Function from a method to the name that people read."""
+    key_of: Callable[[str], str] = staticmethod(first_key)
+    """Function from a command to its key."""
 
     def render(self) -> Content:
         """Draw the level, the curve, the reasons and the advice."""
@@ -57,7 +60,8 @@ class VerdictPane(Panel):
         if verdict.level not in ("reliable", None):
             query = self.answer.query
             typed = query.row is None and query.known > 0  # no other method ranks a sum
-            advice = verdict.advice or ("c compares the methods" if typed and verdict.in_corpus is not False else "")
+            compare = f"{self.key_of('compare')} compares the methods"
+            advice = verdict.advice or (compare if typed and verdict.in_corpus is not False else "")
             lines += [Content.styled(f"→ {drawable(advice)}", "$text-accent")] if advice else []
         return Content("\n").join(lines)
 
