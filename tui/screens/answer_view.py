@@ -62,6 +62,7 @@ class AnswerView(Container):
         """Notes of the bookmarked captions, by row."""
         self.key_of: Callable[[str], str] = first_key
         """Function from a command to its key."""
+        self._measuring = ""  # the progress of the calibration
         self._fits: bool | None = None  # whether whole panels fit the window
         self._opened: Opened | None = None
         self._calibration: Calibration | None = None
@@ -151,6 +152,18 @@ class AnswerView(Container):
         """Arrange the panels once they are displayed: Textual does not measure them again for changes before that."""
         self.call_after_refresh(self._fit_panels)
 
+    def show_measuring(self, progress: str) -> None:
+        """Show the progress of the calibration above the verdict; empty at its end."""
+        if progress != self._measuring:
+            self._measuring = progress
+            self._title_verdict()
+
+    def _title_verdict(self) -> None:
+        why = "" if not self.verdict_pane.one_line else f"{self.key_of('why')}: why"
+        notes = " · ".join(filter(None, (why, self._measuring)))
+        title = Content.assemble("can I trust this?", (f" {notes}" if notes else "", "not bold $foreground-muted"))
+        self.verdict_pane.border_title = title
+
     def _fit_panels(self) -> None:
         width, height = self.screen.size
         wide = width >= WIDE_CELLS
@@ -163,8 +176,7 @@ class AnswerView(Container):
         self.set_class(whole and not wide, "-below")
         self.set_class(not whole, "-folded")
         self.verdict_pane.one_line = not whole
-        why = "" if whole else (f" {self.key_of('why')}: why", "not bold $foreground-muted")
-        self.verdict_pane.border_title = Content.assemble("can I trust this?", why)
+        self._title_verdict()
         self.importance_pane.most_words = max(3, min(12, height - 31 if wide else height // 2 - 6))
         self.caption_pane.most_words = max(0, min(12, height - 45))
         self.caption_pane.brief = not whole or not wide or height < _TALL_CELLS - 6

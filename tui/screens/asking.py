@@ -36,7 +36,7 @@ class AskingScreen(Screen[None]):
     """A screen with a search box and a list, whose keys ask questions. `explorer` is None before a corpus is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "next_method", "method", show=False, id="method"),  # the first line names it
+        Binding("tab", "next_method", "method", id="method"),
         Binding("shift+tab", "next_method(-1)", "Previous method", show=False),
         Binding("slash,i", "focus_search", "find", key_display="/", priority=True, id="find"),
         Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),

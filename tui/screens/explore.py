@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -18,15 +17,13 @@ from textual.widgets import Footer, Static
 from core.assets import AssetError
 from core.store.progress import Progress
 from tui import messages
-from tui.exports import resolved
-from tui.lines import corpus_line, header, query_title, timings_line
+from tui.lines import header, query_title, timings_line
 from tui.messages import ComparisonRequest, ExplanationRequest, Question
+from tui.screens.answer_view import HIGH_CELLS
 from tui.screens.compare import CompareScreen
-from tui.screens.pick import Picked, PickScreen
-from tui.screens.prompt import PromptScreen
-from tui.screens.taking import TakingScreen
+from tui.screens.opening import OpeningScreen
 from tui.text import drawable, message_line
-from tui.trail import Run, TrailWriter, default_folder, recent_corpora
+from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
 from tui.widgets.notices import ErrorPane, LoadingPane
 
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
-class ExploreScreen(TakingScreen):
+class ExploreScreen(OpeningScreen):
     """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
@@ -46,8 +43,6 @@ class ExploreScreen(TakingScreen):
         Binding("c", "compare", "compare", id="compare"),
         Binding("s", "fold", "images", show=False, id="images"),  # a footer of 80 cells has no room for it
         Binding("v", "swap_panels", "why", show=False, id="why"),  # the folded panel names it
-        Binding("a", "open_again", "again"),
-        Binding("o", "open_other", "other captions"),
     ]
 
     heading: reactive[Content] = reactive(Content(""), repaint=False)
@@ -140,53 +135,6 @@ class ExploreScreen(TakingScreen):
         self.error_pane.error, self.body.current = None, "loading"
         self.refresh_bindings()
 
-    def action_open_again(self) -> None:
-        """Open the files again, which may have been mended meanwhile."""
-        self.show_loading()  # so that a second key of a burst wants nothing more
-        self.post_message(messages.OpeningWanted())
-
-    def action_open_other(self) -> None:
-        """Explore a recent corpus, or ask for another file of captions."""
-        recent = recent_corpora(default_folder())
-        lines = [corpus_line(about) for about in recent]
-
-        def pick(picked: Picked | None) -> None:
-            if picked is not None and picked.line < len(recent):
-                about = recent[picked.line]
-                self.app.exit(about["options"] if "options" in about else Path(about["captions"]))
-            elif picked is not None:
-                self._open_file()
-
-        if recent:
-            self.app.push_screen(PickScreen(Content("open captions"), [*lines, Content("another file ...")]), pick)
-        else:
-            self._open_file()
-
-    def _open_file(self, before: str = "", problem: str = "") -> None:
-        hint, question = "captions.json, or a caption a line", "Which file of captions?"
-        prompt = PromptScreen("open captions", question, value=before, hint=hint, problem=problem)
-
-        def check(name: str | None) -> None:
-            if name:
-                self._check_captions(name)
-
-        self.app.push_screen(prompt, check)
-
-    @work(thread=True, group="captions")
-    def _check_captions(self, name: str) -> None:
-        """Explore another file of captions if it can be read, else ask again: what is open would be lost."""
-        from core.corpus.captions import Captions
-
-        self.call_later(self.show_activity, Progress(f"reading {name}", 0, 0, ""))
-        try:
-            path = resolved(Path(name)).absolute()
-            Captions.read(path)
-        except (AssetError, OSError) as error:
-            self.call_later(self._open_file, name, str(error))
-        else:
-            self.call_later(self.app.exit, path)
-        self.call_later(self.show_activity, None)
-
     @on(messages.Failed)
     def show_failure(self, message: messages.Failed) -> None:
         """Show the error in place of the list if a question has no answer; else notify the person."""
@@ -220,7 +168,10 @@ class ExploreScreen(TakingScreen):
     def show_activity(self, progress: Progress | None) -> None:
         """Show the progress of background work in the last line; None at its end."""
         share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
-        self._activity = "" if progress is None else f"{progress.stage.split(':')[0]}{share}"
+        text = "" if progress is None else f"{progress.stage.split(':')[0]}{share}"
+        is_above = text.startswith("calibrating") and self.size.height >= HIGH_CELLS
+        self.view.show_measuring(text if is_above else "")
+        self._activity = "" if is_above else text
         self._show_status()
 
     # Showing
