@@ -15,7 +15,6 @@ from textual.worker import get_current_worker
 
 from core.assets import AssetError
 from core.store.progress import Cancelled
-from core.store.whole import whole_file
 from tui import messages
 from tui.documents import comparison_rows, hit_documents, visit_documents
 from tui.exports import ENDINGS, check_output, open_rows
@@ -148,6 +147,8 @@ class TakingScreen(KeepingScreen):
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file in the current folder."""
+        from core.store.whole import whole_file  # not loaded before the first frame
+
         path = Path(f"infersent-tui-{datetime.now():%Y%m%d-%H%M%S-%f}.svg")
         try:
             path = path.absolute()
