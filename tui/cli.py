@@ -16,6 +16,7 @@ from tui.commands.corpus import calibrate, embed, encode, export
 from tui.commands.explore import explore, explore_file
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
+from tui.commands.stress import stress
 from tui.commands.trail import trail
 from tui.options import CONTEXT, Options, asset_options, explorer_options
 from tui.text import visible
@@ -93,5 +94,5 @@ def cli(context: click.Context) -> None:
         explore(Options.of(context))
 
 
-for _command in (encode, search, calibrate, compare, embed, export, doctor, paths, cache, trail, completion):
+for _command in (encode, search, compare, stress, calibrate, embed, export, doctor, paths, cache, trail, completion):
     cli.add_command(_command)

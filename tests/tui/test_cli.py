@@ -1183,3 +1183,20 @@ def _reference(files: Files, lines: list[str]) -> np.ndarray:
             states, _ = lstm(torch.tensor([vectors[word] for word in words])[:, None])
         rows.append(states[:, 0].max(dim=0).values.numpy())
     return np.stack(rows)
+
+
+def test_stress_prints_how_far_changes_move_a_text(run, files):
+    text = "a dog is sitting on a red couch"
+    document = run("stress", text, "--json", *files.flags).document
+    assert document.keys() == {"query", "threshold", "variations"}
+    assert document["query"] == text
+    keys = {"kind", "text", "distance", "unseen", "overlap_at_10"}
+    assert all(each.keys() == keys for each in document["variations"])
+    by_kind = {each["kind"]: each["text"] for each in document["variations"]}
+    assert by_kind["negation"] == "a dog is not sitting on a red couch"
+    printed = run("stress", text, *files.flags)
+    assert "a dog is[ not] sitting on a red couch" in printed.out
+    assert "only" in run("stress", "dog", *files.flags).err
+    assert run("stress", "qwertz", *files.flags).code == 1
+    assert refused(run("stress", "a dog - a cat", *files.flags), "put it in quotes")
+    assert run("stress", '"a dog - a cat"', *files.flags).code == 0

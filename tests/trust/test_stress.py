@@ -1,0 +1,80 @@
+"""Stress: distances and overlaps equal those of the explorer; nothing is claimed where the encoder sees no nouns."""
+
+import json
+
+import pytest
+from conftest import Files
+from scipy.spatial.distance import cosine
+
+from core.store.progress import finish
+from core.trust.stress import Moved, Threshold, measure_threshold, stress
+from core.trust.variations import vary
+
+TEXT = "a dog is sitting on a red couch in front of a white house"
+
+
+@pytest.fixture
+def opened(files: Files):
+    return files.explorer().opened
+
+
+def measured(opened) -> Threshold | None:
+    return finish(measure_threshold(opened.matrix, opened.captions.texts, opened.text_encoder))
+
+
+def moves(opened, text: str, threshold: Threshold | None) -> list[Moved]:
+    return finish(
+        stress(
+            text,
+            sentences=opened.matrix.sentences,
+            searcher=opened.searcher,
+            text_encoder=opened.text_encoder,
+            threshold=threshold,
+        )
+    )
+
+
+def test_distances_and_overlaps_equal_those_of_single_questions(files: Files):
+    explorer = files.explorer()
+    hits, query = explorer.ask(TEXT, k=10).hits, explorer.queries.of_text(TEXT)
+    for moved in moves(explorer.opened, TEXT, Threshold(0.05, 1.0)):
+        other = explorer.queries.of_text(f'"{moved.variation.text}"')
+        assert moved.distance == pytest.approx(cosine(query.embedding, other.embedding), abs=1e-4)
+        assert moved.unseen == (moved.distance <= 0.05)
+        theirs = explorer.answer(other, k=10).hits.rows
+        assert moved.overlap == pytest.approx(len(set(hits.rows.tolist()) & set(theirs.tolist())), abs=1)
+
+
+def test_a_doubled_blank_moves_nothing_and_a_copy_of_the_query_is_no_hit(files: Files):
+    opened = files.explorer().opened
+    caption = next(text for text in opened.captions.texts if vary(text)[3].kind == "blank")
+    (moved,) = [each for each in moves(opened, caption, None) if each.variation.kind == "blank"]
+    assert moved.distance == pytest.approx(0, abs=1e-12)
+    assert (moved.overlap, moved.unseen) == (10, None)
+
+
+def test_the_threshold_is_measured_once(opened, monkeypatch):
+    threshold = measured(opened)
+    assert 0 < threshold.distance < 2
+    assert 0 <= threshold.control <= 1
+    monkeypatch.setattr("core.trust.stress._embed", None)
+    assert measured(opened) == threshold
+    path = opened.matrix.folder / "variations.json"
+    path.write_text(json.dumps({"format": 0, "distance": 1, "control": 1}))
+    with pytest.raises(TypeError):
+        measured(opened)
+
+
+def test_nothing_is_claimed_where_other_nouns_are_not_seen(opened):
+    assert {moved.unseen for moved in moves(opened, TEXT, Threshold(0.05, 0.89))} == {None}
+    assert {moved.unseen for moved in moves(opened, TEXT, None)} == {None}
+
+
+def test_captions_without_nouns_have_no_threshold(files: Files):
+    files.captions.write_text(json.dumps(["red on the", "of the in", "blue"]))
+    assert measured(files.explorer().opened) is None
+
+
+def test_a_variation_without_a_known_word_has_no_distance(opened):
+    moved = moves(opened, "dog qwertz", None)
+    assert [each.distance for each in moved if each.variation.text == "qwertz"] == [None]
