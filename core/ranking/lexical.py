@@ -168,7 +168,7 @@ class MeanWordVectors:
         Returns:
             (E,), not normalized; zeros when no word is known.
         """
-        ids = ids[1:-1]  # (T - 2,)
+        ids = np.sort(ids[1:-1])  # (T - 2,), so that another order of the words gives the same sum
         places = np.searchsorted(self._words, ids)  # (T - 2,)
         places[self._words[places] != ids] = len(self._words) - 1
         weighted = np.asarray(self._vectors.rows[ids]) * self._idf[places, None]  # (T - 2, E)

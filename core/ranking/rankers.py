@@ -33,6 +33,8 @@ class Lists(NamedTuple):
     """Rows by method, (Q, LEADING), best first, padded with -1."""
     cosines: NDArray[np.float32]
     """Cosines of the `infersent` hits, (Q, up to LEADING)."""
+    vectors: dict[Method, NDArray[np.float32]]
+    """What `infersent`, `words` and `context` compare with the captions: unit rows by method, (Q, D) or (Q, E)."""
     stems: list[list[str]]
     """Word stems of each query."""
 
@@ -73,6 +75,7 @@ class Rankers:
         *,
         device: str,
         among: NDArray[np.int64] | None = None,
+        doing: str = "calibrating",
     ) -> Steps[Lists]:
         """Answer many queries by every method.
 
@@ -82,16 +85,17 @@ class Rankers:
             leave_out: Rows that are excluded from the hits of each query: the caption that it was cut from, and copies.
             device: Where to compare them with the rows.
             among: The rows that may be found, ascending; None for all.
+            doing: What to report in `Progress`.
 
         Raises:
             AssetError: Not even one query fits on the device.
         """
         rows: dict[Method, NDArray[np.int64]] = {}
         asked = (leave_out, device, among)
-        rows["infersent"], cosines = yield from self._nearest("infersent", embeddings, self._matrix, *asked)
+        rows["infersent"], cosines = yield from self._nearest(f"{doing}: infersent", embeddings, self._matrix, *asked)
         means = np.stack([self.lexical.words.embed(query.ids) for query in queries])  # (Q, E)
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)  # (Q, E)
-        rows["words"], _ = yield from self._nearest("words", means, self.lexical.words, *asked)
+        rows["words"], _ = yield from self._nearest(f"{doing}: words", means, self.lexical.words, *asked)
         scored: dict[Method, list[NDArray[np.int32]]] = {"bm25": [], "fused": []}
         mixed = np.empty_like(embeddings)  # (Q, D)
         bm25, stems = self.lexical.bm25, list[list[str]]()
@@ -108,14 +112,15 @@ class Rankers:
             scored["fused"].append(_best(fuse([*lists, by_bm25], len(self._matrix))))
             mixed[i] = self._context(embeddings[i], by_bm25, partial(_without_padding, rows["words"][i]))
             if i % _QUERIES_PER_STEP == 0:
-                yield Progress("calibrating: bm25", i, len(queries), "queries")
+                yield Progress(f"{doing}: bm25", i, len(queries), "queries")
         for method, found in scored.items():
             rows[method] = np.full((len(queries), LEADING), -1, np.int64)  # (Q, LEADING)
             for i, best in enumerate(found):
                 rows[method][i, : len(best)] = best
         mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)  # (Q, D)
-        rows["context"], _ = yield from self._nearest("context", mixed, self._matrix, *asked)
-        return Lists(rows, cosines, stems)
+        rows["context"], _ = yield from self._nearest(f"{doing}: context", mixed, self._matrix, *asked)
+        vectors: dict[Method, NDArray[np.float32]] = {"infersent": embeddings, "words": means, "context": mixed}
+        return Lists(rows, cosines, vectors, stems)
 
     def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
         """Return the first rows that a method finds, without the query's own row; at most k."""
@@ -167,7 +172,7 @@ class Rankers:
                 excluded=np.flatnonzero(np.isin(every, self._matrix.sentences.wordless())),
                 device=torch.device(device),
             ),
-            lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries"),
+            lambda step: Progress(name, step.done, len(queries), "queries"),
         )
         found = np.full((len(queries), LEADING), -1, np.int64)  # (Q, LEADING)
         found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), every[nearest.rows], -1)

@@ -117,6 +117,7 @@ def probe(
     )
     probes, sources, embeddings, lists = answered.probes, answered.sources, answered.embeddings, answered.lists
     device = text_encoder.sentence_encoder.device
+    lists.vectors.clear()  # they are large
     nearest = Nearest(lists.rows["infersent"], lists.cosines)
     if answered.among is not None:  # signals are those of a list of all captions, as the user sees it
         parts = (embeddings, matrix, answered.leave_out)

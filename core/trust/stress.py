@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,14 @@ from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
+from core.query import Query
+from core.ranking.lexical import BM25
+from core.ranking.methods import METHODS, Method
+from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST, Searcher, cosine_distance
 from core.store.progress import Steps
 from core.store.whole import write_json
-from core.trust.variations import CONTROL, Variation, vary
+from core.trust.variations import CONTROL, KINDS, Kind, Variation, vary
 
 _FORMAT = 1  # version of the file, and of how the threshold is measured
 _CAPTIONS = 300  # asked for the threshold; it then varies by a few percent with the seed
@@ -74,23 +79,13 @@ def measure_threshold(
     path = matrix.folder / "variations.json"
     if (known := _read(path)) is not None:
         return known
-    wordless = set(matrix.sentences.wordless().tolist())
-    rows = [row for row in np.random.default_rng(0).permutation(len(matrix)).tolist() if row not in wordless]
-    asked = [texts[row] for row in rows[:_CAPTIONS]]
+    asked = [texts[row] for row in _draw(matrix)]
     pairs = [(i, each) for i, text in enumerate(asked) for each in vary(text) if each.kind in (*_HARMLESS, CONTROL)]
     embeddings = yield from _embed(text_encoder, [*asked, *(variation.text for _, variation in pairs)])
-    moved = {
-        is_control: [
-            cosine_distance(embeddings[i], embeddings[len(asked) + j])
-            for j, (i, variation) in enumerate(pairs)
-            if (variation.kind == CONTROL) == is_control
-        ]
-        for is_control in (False, True)
-    }
-    if not moved[False] or not moved[True]:
+    distances = [cosine_distance(embeddings[i], embeddings[len(asked) + j]) for j, (i, _) in enumerate(pairs)]
+    threshold = _threshold(np.array(distances), np.array([variation.kind for _, variation in pairs]))
+    if threshold is None:
         return None
-    distance = float(np.percentile(moved[False], _PERCENTILE))
-    threshold = Threshold(distance, float(np.mean(np.array(moved[True]) > distance)))
     with suppress(AssetError):  # a read-only cache: it is measured again next time
         write_json(path, {"format": _FORMAT} | asdict(threshold))
     return threshold
@@ -135,6 +130,14 @@ def stress(
     return moved
 
 
+def _draw(matrix: EmbeddingMatrix) -> list[int]:
+    """Draw the captions whose variations are asked: different texts with a known word, always the same."""
+    firsts = np.unique(matrix.sentences.texts, return_index=True)[1]  # (texts,)
+    rows = np.setdiff1d(firsts, matrix.sentences.wordless())  # (n,)
+    drawn: list[int] = np.random.default_rng(0).permutation(rows)[:_CAPTIONS].tolist()
+    return drawn
+
+
 def _embed(text_encoder: TextEncoder, texts: Sequence[str]) -> Steps[NDArray[np.float32]]:
     """Encode texts together, (N, D), not normalized, in float32 whatever the captions are encoded in."""
     ids = [text_encoder.vocabulary.look_up(text).ids for text in texts]
@@ -152,3 +155,109 @@ def _read(path: Path) -> Threshold | None:
     except (OSError, ValueError, LookupError, TypeError):
         pass
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What one method makes of the variations of one kind."""
+
+    unseen: float | None
+    """Share that is unseen, 0..1: moved no farther than harmless edits are, by `bm25` not at all. None for `fused`, and
+    where it cannot be claimed."""
+    median_distance: float | None
+    """None for methods with scores."""
+    overlap: float
+    """Mean number of the first ten hits that stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How each kind of variation moves captions, by each method."""
+
+    captions: int
+    """Number of captions whose variations were asked."""
+    threshold: float | None
+    """That of `infersent`; None without harmless edits."""
+    applies: Mapping[Kind, int]
+    """Number of captions that have variations of a kind."""
+    figures: Mapping[Kind, Mapping[Method, Figures]]
+
+
+def stress_corpus(
+    matrix: EmbeddingMatrix, texts: Sequence[str], rankers: Rankers, text_encoder: TextEncoder, *, device: str
+) -> Steps[Table]:
+    """Ask the variations of some captions by every method; copies of a caption are no hits for its variations.
+
+    Raises:
+        AssetError: The weights cannot be used, or not even one sentence or query fits on the device.
+    """
+    rows = _draw(matrix)
+    n, look_up = len(rows), text_encoder.vocabulary.look_up
+    made = [(i, each) for i, row in enumerate(rows) for each in vary(texts[row]) if len(look_up(each.text).ids) > 2]
+    asked = [*(texts[row] for row in rows), *(variation.text for _, variation in made)]
+    of = np.array([i for i, _ in made], np.int64)  # (M,), each variation's caption
+    kinds = np.array([variation.kind for _, variation in made])  # (M,)
+    embeddings = yield from _embed(text_encoder, asked)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (n + M, D)
+    queries = [Query(text=text, literal=text, ids=look_up(text).ids) for text in asked]
+    copies = matrix.sentences.copies(rows)
+    leave_out = [*copies, *(copies[i] for i in of.tolist())]
+    lists = yield from rankers.find_many(queries, embeddings, leave_out, device=device, doing="asking variations")
+    moves = {method: _move(lists, of, method, rankers.lexical.bm25, n) for method in METHODS}
+    thresholds = {method: _threshold(each.distances, kinds) for method, each in moves.items()}
+    found = {kind: np.flatnonzero(kinds == kind) for kind in KINDS}
+    threshold = thresholds["infersent"]
+    return Table(
+        captions=n,
+        threshold=None if threshold is None else threshold.distance,
+        applies={kind: len(np.unique(of[places])) for kind, places in found.items()},
+        figures={
+            kind: {method: _figures(each, places, thresholds[method]) for method, each in moves.items()}
+            for kind, places in found.items()
+            if len(places)
+        },
+    )
+
+
+class _Moves(NamedTuple):
+    distances: NDArray[np.float64] | None  # (M,), None for scores
+    same: NDArray[np.bool_] | None  # (M,), whether the first hundred hits have equal scores; None but for bm25
+    overlaps: NDArray[np.int64]  # (M,)
+
+
+def _move(lists: Lists, of: NDArray[np.int64], method: Method, bm25: BM25, n: int) -> _Moves:
+    """Compare M variations by one method with their captions, which are the first n queries."""
+    rows = lists.rows[method]  # (n + M, K)
+    first = [set(hits[hits >= 0].tolist()) for hits in rows[:, :FIRST]]
+    overlaps = np.array([len(first[n + j] & first[i]) for j, i in enumerate(of.tolist())])  # (M,)
+    if method == "bm25":
+        same = (rows[n:] == rows[of]).all(axis=1)  # (M,)
+        for j in np.flatnonzero(same).tolist():
+            stems, others, hits = lists.stems[n + j], lists.stems[of[j]], rows[of[j]]
+            if set(stems) != set(others):
+                hits = hits[hits >= 0]  # (k,)
+                same[j] = (bm25.scores(stems)[hits] == bm25.scores(others)[hits]).all()
+        return _Moves(None, same, overlaps)
+    vectors = lists.vectors.get(method)
+    if vectors is None:
+        return _Moves(None, None, overlaps)
+    cosines = np.einsum("md,md->m", vectors[n:].astype(np.float64), vectors[of].astype(np.float64))  # (M,)
+    return _Moves(np.maximum(0, 1 - cosines), None, overlaps)
+
+
+def _threshold(distances: NDArray[np.float64] | None, kinds: NDArray[np.str_]) -> Threshold | None:
+    harmless, others = np.isin(kinds, _HARMLESS), kinds == CONTROL  # (M,), (M,)
+    if distances is None or not harmless.any() or not others.any():
+        return None
+    distance = float(np.percentile(distances[harmless], _PERCENTILE))
+    return Threshold(distance, float((distances[others] > distance).mean()))
+
+
+def _figures(moves: _Moves, places: NDArray[np.int64], threshold: Threshold | None) -> Figures:
+    overlap = float(moves.overlaps[places].mean())
+    if moves.distances is None:
+        return Figures(None if moves.same is None else float(moves.same[places].mean()), None, overlap)
+    distances = moves.distances[places]  # (m,)
+    holds = threshold is not None and threshold.holds
+    unseen = float((distances <= threshold.distance).mean()) if threshold is not None and holds else None
+    return Figures(unseen, float(np.median(distances)), overlap)

@@ -7,8 +7,8 @@ from conftest import Files
 from scipy.spatial.distance import cosine
 
 from core.store.progress import finish
-from core.trust.stress import Moved, Threshold, measure_threshold, stress
-from core.trust.variations import vary
+from core.trust.stress import Moved, Threshold, measure_threshold, stress, stress_corpus
+from core.trust.variations import ORDER, vary
 
 TEXT = "a dog is sitting on a red couch in front of a white house"
 
@@ -78,3 +78,34 @@ def test_captions_without_nouns_have_no_threshold(files: Files):
 def test_a_variation_without_a_known_word_has_no_distance(opened):
     moved = moves(opened, "dog qwertz", None)
     assert [each.distance for each in moved if each.variation.text == "qwertz"] == [None]
+
+
+def test_another_order_moves_nothing_by_bm25_and_by_mean_word_vectors(files: Files):
+    explorer = files.explorer(need="methods")
+    words = explorer.opened.rankers.lexical.words
+    vocabulary = explorer.opened.text_encoder.vocabulary
+    for text in ("a dog is sitting on a red couch in front of a white house", "two men near a bus and a big tree"):
+        for variation in vary(text):
+            if variation.kind in ORDER:
+                one, other = (words.embed(vocabulary.look_up(each).ids) for each in (text, variation.text))
+                assert (one == other).all()
+                for method in ("bm25", "words"):
+                    lists = [explorer.ask(f'"{each}"', method=method, k=10).hits for each in (text, variation.text)]
+                    assert lists[0].rows.tolist() == lists[1].rows.tolist()
+
+
+def test_the_figures_of_a_corpus_are_those_of_its_captions(files: Files):
+    opened = files.explorer(need="methods").opened
+    table = finish(
+        stress_corpus(opened.matrix, opened.captions.texts, opened.rankers, opened.text_encoder, device="cpu")
+    )
+    texts = list(dict.fromkeys(opened.captions.texts))
+    assert table.captions == len(texts) == 300, "all of them"
+    assert table.threshold == pytest.approx(measured(opened).distance, abs=1e-6)
+    moved = [
+        each for text in texts for each in moves(opened, text, measured(opened)) if each.variation.kind == "colour"
+    ]
+    figures = table.figures["colour"]["infersent"]
+    assert table.applies["colour"] == len(moved) > 5
+    assert figures.median_distance == pytest.approx(sorted(each.distance for each in moved)[len(moved) // 2], rel=0.2)
+    assert figures.overlap == pytest.approx(sum(each.overlap for each in moved) / len(moved), abs=0.3)

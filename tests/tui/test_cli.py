@@ -22,6 +22,7 @@ import torch
 from conftest import WORD_DIM, Files, demo_texts, write_coco, write_vectors, write_weights
 
 from core.ranking.methods import METHODS
+from core.trust.variations import KINDS
 from tui.cli import main
 
 QUERY = "a man rides a horse on the beach"
@@ -1200,3 +1201,20 @@ def test_stress_prints_how_far_changes_move_a_text(run, files):
     assert run("stress", "qwertz", *files.flags).code == 1
     assert refused(run("stress", "a dog - a cat", *files.flags), "put it in quotes")
     assert run("stress", '"a dog - a cat"', *files.flags).code == 0
+
+
+def test_stress_of_a_corpus_has_figures_for_each_kind_and_method(run, files):
+    document = run("stress", "--json", *files.flags).document
+    assert document.keys() == {"captions", "threshold", "kinds"}
+    assert document["captions"] == 300
+    assert tuple(document["kinds"]) == KINDS
+    for kind, figures in document["kinds"].items():
+        assert figures["applies"] == 0 or figures.keys() == {"applies", *METHODS}, kind
+    shuffled = document["kinds"]["shuffle"]["bm25"]
+    assert (shuffled["unseen"], shuffled["median_distance"]) == (1.0, None)
+    assert shuffled["overlap_at_10"] > 9, "all that there are"
+    assert document["kinds"]["noun"]["fused"]["unseen"] is None
+    printed = run("stress", *files.flags).out
+    assert [line.split()[0] for line in printed.splitlines()[2:]] == [
+        kind for kind, figures in document["kinds"].items() if figures["applies"]
+    ]

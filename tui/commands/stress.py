@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from core.ranking.methods import METHODS
 from tui.options import Options, as_json, asset_options, quiet
 from tui.pace import print_message, print_notes, run_steps
 from tui.text import bar, short_number, visible
 
 if TYPE_CHECKING:
-    from core.trust.stress import Moved, Threshold
+    from core.opening import Opened
+    from core.trust.stress import Figures, Moved, Threshold
 
 _BAR_CELLS = 12
 _FEW_KINDS = 8
 
 
 @click.command()
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", nargs=-1)
 @as_json
 @quiet
 @asset_options
@@ -29,24 +31,30 @@ def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: 
 
     The changes are of harmless kinds, of order, of meaning, and omissions. One is unseen if it moves TEXT no farther
     than harmless changes move the captions. They are made by rules for English captions, where these surely fit.
+    Without TEXT, 300 captions are changed, and the figures of each kind are printed, by every method.
     """
     from core.ranking.arithmetic import parse, unquoted
 
     options, query = Options.of(context), " ".join(text)
     if parse(query):
         raise click.UsageError("TEXT is a sum, which has no variations; put it in quotes to make it plain text")
-    query = unquoted(query)
     options.setup().encoder_files()  # an error if there is none
-    opened = run_steps(options.open_corpus(), quiet=quiet)
+    opened = run_steps(options.open_corpus("matrix" if text else "methods"), quiet=quiet)
     print_notes(opened, quiet=quiet)
+    if text:
+        _stress_text(context, opened, unquoted(query), as_json=as_json, quiet=quiet)
+    else:
+        _stress_corpus(opened, as_json=as_json, quiet=quiet)
 
+
+def _stress_text(context: click.Context, opened: Opened, query: str, *, as_json: bool, quiet: bool) -> None:
     from core.trust.stress import measure_threshold
     from core.trust.stress import stress as move
 
-    if len(opened.text_encoder.vocabulary.look_up(query).ids) <= 2:
+    matrix, text_encoder = opened.matrix, opened.text_encoder
+    if len(text_encoder.vocabulary.look_up(query).ids) <= 2:
         print_message("no word of TEXT is known, so nothing can move it", quiet=quiet)
         context.exit(1)
-    matrix, text_encoder = opened.matrix, opened.text_encoder
     threshold = run_steps(measure_threshold(matrix, opened.captions.texts, text_encoder), quiet=quiet)
     steps = move(
         query, sentences=matrix.sentences, searcher=opened.searcher, text_encoder=text_encoder, threshold=threshold
@@ -59,6 +67,46 @@ def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: 
     kinds = {each.variation.kind for each in moved}
     if len(kinds) < _FEW_KINDS:
         print_message(f"only {len(kinds)} kinds of changes fit this text: a longer sentence has more", quiet=quiet)
+
+
+def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
+    from core.trust.stress import stress_corpus
+
+    rankers = run_steps(opened.open_methods(), quiet=quiet)
+    texts, device = opened.captions.texts, opened.setup.device
+    steps = stress_corpus(opened.matrix, texts, rankers, opened.text_encoder, device=device)
+    table = run_steps(steps, quiet=quiet)
+    if as_json:
+        kinds = {
+            kind: {"applies": count} | {method: _values(each) for method, each in table.figures.get(kind, {}).items()}
+            for kind, count in table.applies.items()
+        }
+        click.echo(json.dumps({"captions": table.captions, "threshold": table.threshold, "kinds": kinds}, indent=1))
+        return
+    click.echo(f"{table.captions:,} captions; of each kind: share unseen, median distance, hits kept of 10")
+    click.echo(f"{'':12} captions" + "".join(f"  {opened.name_of(method):^16}" for method in METHODS))
+    for kind, by_method in table.figures.items():
+        cells = [
+            f"  {_share(each.unseen):>5} {_number(each.median_distance):>5} {each.overlap:4.1f}"
+            for each in by_method.values()
+        ]
+        click.echo(f"{kind:12}{table.applies[kind]:9}{''.join(cells)}")
+
+
+def _values(figures: Figures) -> dict[str, float | None]:
+    return {
+        "unseen": figures.unseen,
+        "median_distance": figures.median_distance,
+        "overlap_at_10": figures.overlap,
+    }
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def _number(distance: float | None) -> str:
+    return "" if distance is None else short_number(distance)
 
 
 def _document(query: str, threshold: Threshold | None, moved: list[Moved]) -> dict[str, Any]:
