@@ -46,6 +46,7 @@ class Phrases:
         self.words = [_Word(match[0].lower(), *match.span()) for match in _WORD.finditer(text)]
         self.content = [i for i, word in enumerate(self.words) if Token(word.text, True, 0.0).is_content]
         self.phrases = list(self._find())
+        self._by_place = {phrase.first: phrase for phrase in self.phrases}
 
     def at(self, place: int) -> str:
         """Return a word in lower case; empty before the first and behind the last word."""
@@ -69,8 +70,7 @@ class Phrases:
 
     def phrase_at(self, place: int) -> Phrase | None:
         """Return the noun phrase that begins at a place and belongs to the word before it."""
-        found = next((phrase for phrase in self.phrases if phrase.first == place), None)
-        return found if self._is_joined(place) else None
+        return self._by_place.get(place) if self._is_joined(place) else None
 
     def is_adjective(self, place: int) -> bool:
         """Tell whether what stands behind or before a word shows that it describes something."""

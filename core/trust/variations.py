@@ -41,6 +41,7 @@ Edits: TypeAlias = list[Edit]
 
 _NOT = re.compile(r"\b(is|are|was|were|do|does|did|has|have)(?: (not)|n['’]t)\b", re.IGNORECASE)
 _IS = re.compile(r"\b(?:it|there|he|she|that|who)(['’]s)(?= (?:a|an|the|not|very|in|on|at|no|\w+ing)\b)", re.IGNORECASE)
+_MOST_OMISSIONS = 40  # of words, and of ends: a long text would have hundreds
 _SIDES, _LAYERS, _SLOPES = (
     {"left": "right", "right": "left"},
     {"on": "under", "under": "on"},
@@ -302,9 +303,9 @@ def _noun(read: Phrases) -> Iterator[Edits]:
 
 def _omission(read: Phrases) -> Iterator[Edits]:
     if len(read.words) > 1:
-        for i in read.content:
+        for i in read.content[:_MOST_OMISSIONS]:
             yield read.removed(i)
-        for word in read.words[:-1]:
+        for word in read.words[:-1][:_MOST_OMISSIONS]:
             yield [Edit(word.end, len(read.text), "")]
 
 

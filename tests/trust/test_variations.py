@@ -100,6 +100,10 @@ def test_each_content_word_and_each_end_is_left_out():
     assert texts_of("dog", "omission") == []
 
 
+def test_a_long_text_has_no_more_variations_than_a_sentence():
+    assert len(vary("a dog on a red couch near two trees. " * 1500)) < 100
+
+
 def test_what_was_edited_is_marked():
     (variation,) = [each for each in vary("A red car near a white house") if each.kind == "colour"]
     assert [variation.text[start:end] for start, end in variation.edits] == ["white", "red"]

@@ -1200,6 +1200,7 @@ def test_stress_prints_how_far_changes_move_a_text(run, files):
     assert "only" in run("stress", "dog", *files.flags).err
     assert run("stress", "qwertz", *files.flags).code == 1
     assert refused(run("stress", "a dog - a cat", *files.flags), "put it in quotes")
+    assert refused(run("stress", "a dog " * 101, *files.flags), "more than 200 words")
     assert run("stress", '"a dog - a cat"', *files.flags).code == 0
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BAR_CELLS = 12
 _FEW_KINDS = 8
+_MOST_WORDS = 200
 
 
 @click.command()
@@ -38,6 +39,8 @@ def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: 
     options, query = Options.of(context), " ".join(text)
     if parse(query):
         raise click.UsageError("TEXT is a sum, which has no variations; put it in quotes to make it plain text")
+    if len(query.split()) > _MOST_WORDS:
+        raise click.UsageError(f"TEXT has more than {_MOST_WORDS} words: give a sentence")
     options.setup().encoder_files()  # an error if there is none
     opened = run_steps(options.open_corpus("matrix" if text else "methods"), quiet=quiet)
     print_notes(opened, quiet=quiet)
