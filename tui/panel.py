@@ -28,7 +28,8 @@ class Panel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._drawn: list[tuple[str, Sequence[Span]]] = []  # by line
-        self._is_stale = False
+        self.is_stale = False
+        """Whether a change waits to be drawn."""
 
     def on_mount(self) -> None:
         """Draw again at each change."""
@@ -41,13 +42,13 @@ class Panel(Widget):
 
     def _redraw_soon(self) -> None:
         """Redraw once for all reactives that change together."""
-        if not self._is_stale:
-            self._is_stale = True
+        if not self.is_stale:
+            self.is_stale = True
             self.call_later(self._redraw)
 
     def _redraw(self) -> None:
         """Paint the lines that have changed. Only another number of them lays the screen out again."""
-        self._is_stale = False
+        self.is_stale = False
         before, height = self._drawn, self.styles.height
         self._note_drawn()
         if len(before) != len(self._drawn) and height is not None and height.is_auto:

@@ -924,15 +924,19 @@ async def test_typing_the_same_text_again_leaves_backspace_to_the_query_before(f
 
 
 async def explained(pilot) -> None:
+    """Wait until the hit under the cursor has its explanation, and until that is painted."""
     app = pilot.app
     await until(
         pilot,
         lambda: (
             app.explore.view.caption_pane.explanation is not None
             and app.explore.view.caption_pane.explanation.row == app.explore.hit_list.row
+            and not app.explore.view.caption_pane.is_stale
         ),
         what="the explanation of the hit under the cursor",
     )
+    for _ in range(3):  # its lines, the layout, the paint
+        await pilot.pause()
 
 
 async def test_a_typed_sum_is_shown_as_its_terms_with_their_weights(files):
