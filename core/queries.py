@@ -93,10 +93,10 @@ class Queries:
         if self._opened.text_encoder.can_encode:
             terms = [summand.text for text in texts for summand in parse(text) or ()]
             ids = (self._vocabulary.look_up(text).ids for text in (*map(unquoted, texts), *terms))
-            wanted = {each.tobytes(): each for each in ids if len(each) > 2}
+            wanted = [each for each in ids if len(each) > 2]
             with suppress(AssetError):  # weights that cannot be used are an error again when one is encoded
-                encoded = yield from self._opened.text_encoder.encode_together(list(wanted.values()))
-                self._ahead = dict(zip(wanted, encoded, strict=True))
+                encoded = yield from self._opened.text_encoder.encode_together(wanted)
+                self._ahead = dict(zip((each.tobytes() for each in wanted), encoded, strict=True))
 
     def of_row(self, row: int) -> Query:
         """Make the query of a caption without tokens, which needs neither encoder nor tokenizer."""

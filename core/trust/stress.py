@@ -81,7 +81,8 @@ def measure_threshold(
         return known
     asked = [texts[row] for row in _draw(matrix)]
     pairs = [(i, each) for i, text in enumerate(asked) for each in vary(text) if each.kind in (*_HARMLESS, CONTROL)]
-    embeddings = yield from _embed(text_encoder, [*asked, *(variation.text for _, variation in pairs)])
+    ids = _look_up(text_encoder, [*asked, *(variation.text for _, variation in pairs)])
+    embeddings = yield from _embed(text_encoder, ids)
     distances = [cosine_distance(embeddings[i], embeddings[len(asked) + j]) for j, (i, _) in enumerate(pairs)]
     threshold = _threshold(np.array(distances), np.array([variation.kind for _, variation in pairs]))
     if threshold is None:
@@ -111,17 +112,18 @@ def stress(
     Raises:
         AssetError: The weights cannot be used, or not even one sentence fits on the device.
     """
-    variations, vocabulary = vary(text), text_encoder.vocabulary
-    embeddings = yield from _embed(text_encoder, [text, *(variation.text for variation in variations)])
-    same = set(sentences.find(vocabulary.look_up(text).ids).tolist())
+    variations = vary(text)
+    ids = _look_up(text_encoder, [text, *(variation.text for variation in variations)])
+    embeddings = yield from _embed(text_encoder, ids)
+    same = set(sentences.find(ids[0]).tolist())
 
     def first(embedding: NDArray[np.float32]) -> set[int]:
         rows = searcher.nearest(embedding, k=FIRST + len(same)).leading.rows.tolist()
         return set([row for row in rows if row not in same][:FIRST])
 
     moved, hits = list[Moved](), first(embeddings[0])
-    for variation, embedding in zip(variations, embeddings[1:], strict=True):
-        if len(vocabulary.look_up(variation.text).ids) <= 2:
+    for variation, embedding, known in zip(variations, embeddings[1:], ids[1:], strict=True):
+        if len(known) <= 2:
             moved.append(Moved(variation, None, None, 0))
             continue
         distance = cosine_distance(embeddings[0], embedding)
@@ -138,13 +140,14 @@ def _draw(matrix: EmbeddingMatrix) -> list[int]:
     return drawn
 
 
-def _embed(text_encoder: TextEncoder, texts: Sequence[str]) -> Steps[NDArray[np.float32]]:
-    """Encode texts together, (N, D), not normalized, in float32 whatever the captions are encoded in."""
-    ids = [text_encoder.vocabulary.look_up(text).ids for text in texts]
-    distinct = {each.tobytes(): each for each in ids}
-    encoded = yield from text_encoder.encode_together(list(distinct.values()))
-    embeddings = dict(zip(distinct, (each.embedding for each in encoded), strict=True))
-    return np.stack([embeddings[each.tobytes()] for each in ids])
+def _look_up(text_encoder: TextEncoder, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+    return [text_encoder.vocabulary.look_up(text).ids for text in texts]
+
+
+def _embed(text_encoder: TextEncoder, ids: Sequence[NDArray[np.int32]]) -> Steps[NDArray[np.float32]]:
+    """Encode token ids together, (N, D), not normalized, in float32 whatever the captions are encoded in."""
+    encoded = yield from text_encoder.encode_together(ids)
+    return np.stack([each.embedding for each in encoded])
 
 
 def _read(path: Path) -> Threshold | None:
@@ -166,7 +169,7 @@ class Figures:
     where it cannot be claimed."""
     median_distance: float | None
     """None for methods with scores."""
-    overlap: float
+    overlap_at_10: float
     """Mean number of the first ten hits that stay."""
 
 
@@ -192,14 +195,17 @@ def stress_corpus(
         AssetError: The weights cannot be used, or not even one sentence or query fits on the device.
     """
     rows = _draw(matrix)
-    n, look_up = len(rows), text_encoder.vocabulary.look_up
-    made = [(i, each) for i, row in enumerate(rows) for each in vary(texts[row]) if len(look_up(each.text).ids) > 2]
-    asked = [*(texts[row] for row in rows), *(variation.text for _, variation in made)]
-    of = np.array([i for i, _ in made], np.int64)  # (M,), each variation's caption
-    kinds = np.array([variation.kind for _, variation in made])  # (M,)
-    embeddings = yield from _embed(text_encoder, asked)
+    n = len(rows)
+    pairs = [(i, each) for i, row in enumerate(rows) for each in vary(texts[row])]
+    changed = _look_up(text_encoder, [variation.text for _, variation in pairs])
+    known = [j for j, ids in enumerate(changed) if len(ids) > 2]
+    of = np.array([pairs[j][0] for j in known], np.int64)  # (M,), each variation's caption
+    kinds = np.array([pairs[j][1].kind for j in known])  # (M,)
+    asked = [*(texts[row] for row in rows), *(pairs[j][1].text for j in known)]
+    ids = [*_look_up(text_encoder, asked[:n]), *(changed[j] for j in known)]
+    embeddings = yield from _embed(text_encoder, ids)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (n + M, D)
-    queries = [Query(text=text, literal=text, ids=look_up(text).ids) for text in asked]
+    queries = [Query(text=text, literal=text, ids=each) for text, each in zip(asked, ids, strict=True)]
     copies = matrix.sentences.copies(rows)
     leave_out = [*copies, *(copies[i] for i in of.tolist())]
     lists = yield from rankers.find_many(queries, embeddings, leave_out, device=device, doing="asking variations")

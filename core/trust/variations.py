@@ -30,10 +30,6 @@ Kind: TypeAlias = Literal[
     "omission",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-HARMLESS: tuple[Kind, ...] = ("article", "capital", "stop", "blank", "contraction")
-"""Kinds of edits that keep the meaning."""
-ORDER: tuple[Kind, ...] = ("swap", "shuffle")
-"""Kinds of edits that keep the words and change their order."""
 CONTROL: Kind = "noun"
 """A noun replaced by one from elsewhere: who does not see this sees nothing."""
 

@@ -293,16 +293,16 @@ async def test_an_overtaken_answer_is_never_shown(files):
         assert "old" not in seen
 
 
+def held(app) -> threading.Event:
+    """Hold the opening of the corpus until the event is set."""
+    gate, open_corpus = threading.Event(), app._loader._open_corpus
+    app._loader._open_corpus = lambda: gate.wait(10) and open_corpus()
+    return gate
+
+
 async def test_keys_typed_while_loading_are_kept_and_asked(files):
     app = make_app(files)
-    gate = threading.Event()
-    open_explorer = app._loader._open_corpus
-
-    def slow_open():
-        gate.wait(10)
-        return open_explorer()
-
-    app._loader._open_corpus = slow_open
+    gate = held(app)
     async with app.run_test() as pilot:
         await pilot.press("slash")
         await type_text(pilot, "a cat")
@@ -788,8 +788,7 @@ async def test_a_comparison_that_fails_closes_and_says_why(files, monkeypatch):
 
 async def test_a_text_submitted_while_loading_leaves_the_keys_to_the_list(files):
     app = make_app(files)
-    open_corpus, gate = app._loader._open_corpus, threading.Event()
-    app._loader._open_corpus = lambda: gate.wait(10) and open_corpus()
+    gate = held(app)
     async with app.run_test() as pilot:
         await pilot.press("slash")
         await type_text(pilot, "a dog")
@@ -806,8 +805,7 @@ async def test_a_text_submitted_while_loading_leaves_the_keys_to_the_list(files)
 
 async def test_what_is_typed_behind_a_text_submitted_while_loading_is_asked(files):
     app = make_app(files)
-    open_corpus, gate = app._loader._open_corpus, threading.Event()
-    app._loader._open_corpus = lambda: gate.wait(10) and open_corpus()
+    gate = held(app)
     async with app.run_test() as pilot:
         await pilot.press("slash")
         await type_text(pilot, "a dog")
