@@ -19,7 +19,8 @@ from core.ranking.comparison import Comparison, SharedWords, compare
 from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS, Choice, Method
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
-from core.store.progress import Cancelled
+from core.store.progress import Cancelled, Steps
+from core.trust.stress import Stressed, measure_threshold, stress
 from core.trust.verdict import (
     Verdict,
     describe_no_sum,
@@ -177,6 +178,24 @@ class Explorer:
             )
         tokens = tokens_of(vocabulary.look_up(opened.captions.texts[row]), encoded)
         return Explanation(row, tokens, marks_importance(encoded), agreement)
+
+    def stress(self, text: str) -> Steps[Stressed]:
+        """Ask the variations of a text by the encoder. The text has a known word; it is never read as a sum.
+
+        Raises:
+            AssetError: The weights cannot be used, or not even one sentence fits on the device.
+        """
+        opened = self.opened
+        matrix, text_encoder = opened.matrix, opened.text_encoder
+        threshold = yield from measure_threshold(matrix, opened.captions.texts, text_encoder)
+        stressed = yield from stress(
+            text,
+            sentences=matrix.sentences,
+            searcher=opened.searcher,
+            text_encoder=text_encoder,
+            threshold=threshold,
+        )
+        return stressed
 
     def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
         """Draw a random caption that has at least one known word.

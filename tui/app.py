@@ -275,6 +275,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             "random": ("Random caption", explore.action_random),
             "method": ("Next method", explore.action_next_method),
             "compare": ("Compare methods", explore.action_compare),
+            "variations": ("Variations", explore.action_vary),
+            "pin": ("Pin", explore.action_pin),
             "images": ("Fold images", explore.action_fold),
             "why": ("Panels", explore.action_swap_panels),
             "trail": ("Trail", explore.action_show_trail),

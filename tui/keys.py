@@ -14,6 +14,8 @@ COMMANDS = {
     "random": ("r", "search with a random caption (ctrl+r from anywhere)"),
     "method": ("tab", "rank by the next method (shift+tab: the previous one)"),
     "compare": ("c", "show the lists of several methods side by side"),
+    "variations": ("x", "change the query, and see which changes the encoder does not see"),
+    "pin": ("p", "pin the query: its distance to each later one is shown"),
     "images": ("s", "show each image once, or all captions again"),
     "why": ("v", "show the panels whole, or a line of each"),
     "trail": ("t", "all queries with the distances between them, to return to one"),

@@ -98,6 +98,13 @@ def bookmark_line(caption: str, note: str) -> Content:
     return Content.assemble((f"{drawable(note)}  ", "$text-accent") if note else "", drawable(caption))
 
 
+def pin_line(pinned: str, told: str, *, width: int) -> Content:
+    """Draw the pinned text, cut where there is no room for it, and what is told of its distance to the query."""
+    room = max(8, width - cell_len(told) - 7)
+    text = drawable(pinned)
+    return Content.assemble(("pin ", "bold $text-accent"), fit(text, min(cell_len(text), room)), (f" · {told}", "bold"))
+
+
 def timings_line(answer: Answer, *, brief: bool) -> str:
     """Describe the time that an answer took."""
     total = answer.timings_ms["total"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.ranking.methods import Choice
     from core.ranking.ranking import Ranking
     from core.store.progress import Progress
+    from core.trust.stress import Stressed
 
 
 class Request(Protocol):
@@ -112,6 +113,23 @@ class ComparisonRequest:
         yield Compared(self, explorer.compare(self.query, cancelled=cancelled))
 
 
+@dataclass(frozen=True, slots=True)
+class VariationsRequest:
+    """A request for the variations of a text."""
+
+    urgency: ClassVar[int] = 1
+    text: str
+
+    def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """Ask the variations, and report how far that is."""
+        steps = explorer.stress(self.text)
+        try:
+            while True:
+                yield Varied(self, next(steps), None)
+        except StopIteration as done:
+            yield Varied(self, None, done.value)
+
+
 @dataclass
 class Progressed(Message):
     """Loading made progress."""
@@ -187,6 +205,15 @@ class Compared(Message):
 
     request: ComparisonRequest
     comparison: Comparison
+
+
+@dataclass
+class Varied(Message):
+    """The variations of a text made progress; `stressed` is there at the end."""
+
+    request: VariationsRequest
+    progress: Progress | None
+    stressed: Stressed | None
 
 
 @dataclass

@@ -66,6 +66,8 @@ class Session:
     """Place in the ranking where the cursor should go once that place is loaded."""
     bookmarks: dict[int, str] = field(default_factory=dict)
     """Notes of the captions that the person marked, by row, the latest last."""
+    pin: Query | None = None
+    """The query whose distance to each later one is shown; None without a pin."""
     keep: Callable[[dict[str, Any]], object] = lambda event: None
     """Called with each visit, answer, move and bookmark as JSON values."""
     _cursor_meanwhile: int | None = None  # place of the cursor until then
@@ -166,6 +168,10 @@ class Session:
                 self.bookmarks[row] = event["note"]
             elif "unbookmark" in event and (row := find_row(event["unbookmark"], event["text"])) is not None:
                 self.bookmarks.pop(row, None)
+
+    def pin_or_unpin(self, query: Query) -> None:
+        """Pin a query in place of the one pinned before; if it is that, take the pin away."""
+        self.pin = None if self.pin is not None and self.pin.text == query.text else query
 
     def bookmark(self, row: int, text: str, note: str) -> None:
         """Mark a caption, with a note that may be empty."""

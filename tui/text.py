@@ -57,6 +57,15 @@ def bar(share: float, cells: int) -> str:
     return ("━" * (halves // 2) + ("╸" if halves % 2 else "")).ljust(cells)
 
 
+def bar_to_mark(share: float, cells: int, *, mark: float | None) -> str:
+    """Draw a share as a thin bar, with a line across at the share `mark` if that is one, at most 1."""
+    drawn = bar(share, cells)
+    if mark is None or mark > 1:
+        return drawn
+    at = min(cells - 1, round(mark * cells))
+    return f"{drawn[:at]}{'│' if drawn[at] == ' ' else '┿'}{drawn[at + 1 :]}"
+
+
 def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:

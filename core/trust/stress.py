@@ -20,8 +20,8 @@ from core.query import Query
 from core.ranking.lexical import BM25
 from core.ranking.methods import METHODS, Method
 from core.ranking.rankers import Lists, Rankers
-from core.ranking.ranking import FIRST, Searcher, cosine_distance
-from core.store.progress import Steps
+from core.ranking.ranking import FIRST, Ranking, Searcher, cosine_distance
+from core.store.progress import Progress, Steps
 from core.store.whole import write_json
 from core.trust.variations import CONTROL, KINDS, Kind, Variation, vary
 
@@ -49,15 +49,29 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a variation did to a query."""
+    """What a variation did to a text."""
 
     variation: Variation
     distance: float | None
-    """Cosine distance from the query; None where the variation has no known word."""
+    """Cosine distance from the text; None where the variation has no known word."""
     unseen: bool | None
     """Whether it moved no farther than harmless edits do; None where that cannot be claimed."""
+    hits: Ranking
+    """Its first ten hits, without copies of the text; none where it has no known word."""
     overlap: int
-    """Number of the query's first ten hits that are among those of the variation, the query itself left out."""
+    """Number of these that are among the first ten hits of the text, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stressed:
+    """A text with what its variations did to it."""
+
+    text: str
+    threshold: Threshold | None
+    """How far harmless edits move captions; None where these allow too few edits."""
+    hits: Ranking
+    """The first ten hits of the text, without its copies."""
+    moved: tuple[Moved, ...]
 
 
 def measure_threshold(
@@ -99,7 +113,7 @@ def stress(
     searcher: Searcher,
     text_encoder: TextEncoder,
     threshold: Threshold | None,
-) -> Steps[list[Moved]]:
+) -> Steps[Stressed]:
     """Ask the variations of a text, by the encoder.
 
     Args:
@@ -115,21 +129,22 @@ def stress(
     variations = vary(text)
     ids = _look_up(text_encoder, [text, *(variation.text for variation in variations)])
     embeddings = yield from _embed(text_encoder, ids)
-    same = set(sentences.find(ids[0]).tolist())
+    same = sentences.find(ids[0])  # (n,)
 
-    def first(embedding: NDArray[np.float32]) -> set[int]:
-        rows = searcher.nearest(embedding, k=FIRST + len(same)).leading.rows.tolist()
-        return set([row for row in rows if row not in same][:FIRST])
+    def first(embedding: NDArray[np.float32]) -> Ranking:
+        leading = searcher.nearest(embedding, k=FIRST + len(same)).leading
+        return leading.at(np.flatnonzero(~np.isin(leading.rows, same))[:FIRST].astype(np.int32))
 
     moved, hits = list[Moved](), first(embeddings[0])
-    for variation, embedding, known in zip(variations, embeddings[1:], ids[1:], strict=True):
-        if len(known) <= 2:
-            moved.append(Moved(variation, None, None, 0))
+    for i, variation in enumerate(variations, 1):
+        yield Progress("asking variations", i - 1, len(variations), "variations")
+        if len(ids[i]) <= 2:
+            moved.append(Moved(variation, None, None, Ranking.empty(), 0))
             continue
-        distance = cosine_distance(embeddings[0], embedding)
+        distance, theirs = cosine_distance(embeddings[0], embeddings[i]), first(embeddings[i])
         unseen = distance <= threshold.distance if threshold is not None and threshold.holds else None
-        moved.append(Moved(variation, distance, unseen, len(hits & first(embedding))))
-    return moved
+        moved.append(Moved(variation, distance, unseen, theirs, len(np.intersect1d(hits.rows, theirs.rows))))
+    return Stressed(text, threshold, hits, tuple(moved))
 
 
 def _draw(matrix: EmbeddingMatrix) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -30,8 +30,18 @@ Kind: TypeAlias = Literal[
     "omission",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+GROUPS: Mapping[str, tuple[Kind, ...]] = {
+    "harmless": ("article", "capital", "stop", "blank", "contraction"),
+    "order": ("swap", "shuffle"),
+    "meaning": ("negation", "number", "colour", "gender", "size", "antonym", "place", "noun"),
+    "left out": ("omission",),
+}
+"""All kinds in their order, by what they change."""
 CONTROL: Kind = "noun"
 """A noun replaced by one from elsewhere: who does not see this sees nothing."""
+
+MOST_WORDS = 200
+"""Number of words of a text beyond which it is no sentence."""
 
 Edits: TypeAlias = list[Edit]
 

@@ -8,7 +8,7 @@ from scipy.spatial.distance import cosine
 
 from core.store.progress import finish
 from core.trust.stress import Moved, Threshold, measure_threshold, stress, stress_corpus
-from core.trust.variations import vary
+from core.trust.variations import GROUPS, KINDS, vary
 
 TEXT = "a dog is sitting on a red couch in front of a white house"
 
@@ -22,8 +22,8 @@ def measured(opened) -> Threshold | None:
     return finish(measure_threshold(opened.matrix, opened.captions.texts, opened.text_encoder))
 
 
-def moves(opened, text: str, threshold: Threshold | None) -> list[Moved]:
-    return finish(
+def moves(opened, text: str, threshold: Threshold | None) -> tuple[Moved, ...]:
+    stressed = finish(
         stress(
             text,
             sentences=opened.matrix.sentences,
@@ -32,6 +32,12 @@ def moves(opened, text: str, threshold: Threshold | None) -> list[Moved]:
             threshold=threshold,
         )
     )
+    assert (stressed.text, stressed.threshold) == (text, threshold)
+    return stressed.moved
+
+
+def test_the_groups_have_every_kind_in_its_order():
+    assert tuple(kind for kinds in GROUPS.values() for kind in kinds) == KINDS
 
 
 def test_distances_and_overlaps_equal_those_of_single_questions(files: Files):
@@ -43,6 +49,7 @@ def test_distances_and_overlaps_equal_those_of_single_questions(files: Files):
         assert moved.unseen == (moved.distance <= 0.05)
         theirs = explorer.answer(other, k=10).hits.rows
         assert moved.overlap == pytest.approx(len(set(hits.rows.tolist()) & set(theirs.tolist())), abs=1)
+        assert moved.hits.rows.tolist()[:5] == theirs.tolist()[:5]
 
 
 def test_a_doubled_blank_moves_nothing_and_a_copy_of_the_query_is_no_hit(files: Files):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, until
+from test_looking import varied
 from textual.widgets import Input
 
 from core.trust.calibration import Recall
@@ -181,6 +182,29 @@ def test_methods_side_by_side(snap_compare, still, size):
         await ask(pilot, "two dogs near a window")
         await compared(pilot)
         await pilot.press("right", "down")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_variations(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        await ask(pilot, "a dog is sitting on a red couch")
+        await varied(pilot)
+        await pilot.press("down", "down", "down")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_pinned_query(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        await ask(pilot, "a man bites a dog")
+        await pilot.press("p")
+        await ask(pilot, "a dog bites a man")
+        await explained(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 

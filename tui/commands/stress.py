@@ -11,15 +11,13 @@ import click
 from core.ranking.methods import METHODS
 from tui.options import Options, as_json, asset_options, quiet
 from tui.pace import print_message, print_notes, run_steps
-from tui.text import bar, short_number, visible
+from tui.text import counted, short_number, visible
 
 if TYPE_CHECKING:
     from core.opening import Opened
-    from core.trust.stress import Moved, Threshold
+    from core.trust.stress import Stressed
 
-_BAR_CELLS = 12
 _FEW_KINDS = 8
-_MOST_WORDS = 200
 
 
 @click.command()
@@ -36,12 +34,13 @@ def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: 
     Without TEXT, 300 captions are changed, and the figures of each kind are printed, by every method.
     """
     from core.ranking.arithmetic import parse, unquoted
+    from core.trust.variations import MOST_WORDS
 
     options, query = Options.of(context), " ".join(text)
     if parse(query):
         raise click.UsageError("TEXT is a sum, which has no variations; put it in quotes to make it plain text")
-    if len(query.split()) > _MOST_WORDS:
-        raise click.UsageError(f"TEXT has more than {_MOST_WORDS} words: give a sentence")
+    if len(query.split()) > MOST_WORDS:
+        raise click.UsageError(f"TEXT has more than {MOST_WORDS} words: give a sentence")
     options.setup().encoder_files()  # an error if there is none
     opened = run_steps(options.open_corpus("matrix" if text else "methods"), quiet=quiet)
     print_notes(opened, quiet=quiet)
@@ -52,25 +51,20 @@ def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: 
 
 
 def _stress_text(context: click.Context, opened: Opened, query: str, *, as_json: bool, quiet: bool) -> None:
-    from core.trust.stress import measure_threshold
-    from core.trust.stress import stress as move
+    from core.explorer import Explorer
 
-    matrix, text_encoder = opened.matrix, opened.text_encoder
-    if len(text_encoder.vocabulary.look_up(query).ids) <= 2:
+    if len(opened.text_encoder.vocabulary.look_up(query).ids) <= 2:
         print_message("no word of TEXT is known, so nothing can move it", quiet=quiet)
         context.exit(1)
-    threshold = run_steps(measure_threshold(matrix, opened.captions.texts, text_encoder), quiet=quiet)
-    steps = move(
-        query, sentences=matrix.sentences, searcher=opened.searcher, text_encoder=text_encoder, threshold=threshold
-    )
-    moved = run_steps(steps, quiet=quiet)
+    stressed = run_steps(Explorer(opened).stress(query), quiet=quiet)
     if as_json:
-        click.echo(json.dumps(_document(query, threshold, moved)))
+        click.echo(json.dumps(_document(stressed)))
     else:
-        _print(query, threshold, moved)
-    kinds = {each.variation.kind for each in moved}
-    if len(kinds) < _FEW_KINDS:
-        print_message(f"only {len(kinds)} kinds of changes fit this text: a longer sentence has more", quiet=quiet)
+        _print(stressed)
+    kinds = len({each.variation.kind for each in stressed.moved})
+    if kinds < _FEW_KINDS:
+        few = f"only {counted(kinds, 'kind')} of changes fit this text: a longer English sentence has more"
+        print_message(few, quiet=quiet)
 
 
 def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
@@ -105,10 +99,10 @@ def _number(distance: float | None) -> str:
     return "" if distance is None else short_number(distance)
 
 
-def _document(query: str, threshold: Threshold | None, moved: list[Moved]) -> dict[str, Any]:
+def _document(stressed: Stressed) -> dict[str, Any]:
     return {
-        "query": query,
-        "threshold": None if threshold is None else threshold.distance,
+        "query": stressed.text,
+        "threshold": None if stressed.threshold is None else stressed.threshold.distance,
         "variations": [
             {
                 "kind": each.variation.kind,
@@ -117,35 +111,16 @@ def _document(query: str, threshold: Threshold | None, moved: list[Moved]) -> di
                 "unseen": each.unseen,
                 "overlap_at_10": each.overlap,
             }
-            for each in moved
+            for each in stressed.moved
         ],
     }
 
 
-def _print(query: str, threshold: Threshold | None, moved: list[Moved]) -> None:
-    click.echo(visible(query))
-    if threshold is None:
-        click.echo("these captions allow too few harmless changes, so none of these is called unseen")
-    elif not threshold.holds:
-        click.echo(f"only {threshold.control:.0%} of other nouns are seen, so no change is called unseen")
-    else:
-        reach = short_number(threshold.distance)
-        click.echo(f"unseen: within {reach}, as 95 of 100 other articles and contractions in captions are")
-    farthest = max((each.distance for each in moved if each.distance is not None), default=0.0) or 1.0
-    click.echo(f"{'':24}{'':{_BAR_CELLS}}         hits kept of 10")
-    for each in moved:
-        if each.distance is None:
-            click.echo(visible(f"{each.variation.kind:12} {'no known word':37}  {_marked(each)}"))
-            continue
-        seen = {True: "unseen", False: "", None: ""}[each.unseen]
-        line = f"{each.variation.kind:12}{short_number(each.distance):>5} {bar(each.distance / farthest, _BAR_CELLS)}"
-        click.echo(visible(f"{line} {seen:6} {each.overlap:3}  {_marked(each)}"))
+def _print(stressed: Stressed) -> None:
+    from tui.variation_line import claim, variation_line
 
-
-def _marked(moved: Moved) -> str:
-    """Return the text of a variation with what was edited in brackets."""
-    text, pieces, at = moved.variation.text, list[str](), 0
-    for start, end in moved.variation.edits:
-        pieces += [text[at:start], f"[{text[start:end]}]"]
-        at = end
-    return "".join([*pieces, text[at:]])
+    click.echo(visible(stressed.text))
+    click.echo(claim(stressed.threshold))
+    click.echo("kind        distance          kept, of the first ten hits")
+    for moved in stressed.moved:
+        click.echo(variation_line(moved, stressed).plain)

@@ -62,7 +62,7 @@ class CompareScreen(ModalScreen[int | None]):
         yield self.query_panel
         yield self.table
         yield self.full_caption
-        yield Static(_KEYS, id="compare-keys", markup=False)
+        yield Static(_KEYS, id="compare-keys", classes="keys", markup=False)
 
     def on_mount(self) -> None:
         """Focus the lists."""

@@ -17,11 +17,10 @@ from textual.widgets import Footer, Static
 from core.assets import AssetError
 from core.store.progress import Progress
 from tui import messages
-from tui.lines import header, query_title, timings_line
-from tui.messages import ComparisonRequest, ExplanationRequest, Question
+from tui.lines import header, nearness, pin_line, query_title, timings_line
+from tui.messages import ExplanationRequest, Question
 from tui.screens.answer_view import HIGH_CELLS
-from tui.screens.compare import CompareScreen
-from tui.screens.opening import OpeningScreen
+from tui.screens.looking import LookingScreen
 from tui.text import drawable, message_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
@@ -35,12 +34,11 @@ if TYPE_CHECKING:
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
-class ExploreScreen(OpeningScreen):
+class ExploreScreen(LookingScreen):
     """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "compare", id="compare"),
         Binding("s", "fold", "images", show=False, id="images"),  # a footer of 80 cells has no room for it
         Binding("v", "swap_panels", "why", show=False, id="why"),  # the folded panel names it
     ]
@@ -49,6 +47,8 @@ class ExploreScreen(OpeningScreen):
     """The first line: corpus, model and methods."""
     query_title: reactive[Content] = reactive(Content("query"), repaint=False)
     """The title of the search box."""
+    pinned: reactive[Content | None] = reactive(None, repaint=False)
+    """The line of the pinned query, with its distance; None without a pin."""
     status: reactive[str] = reactive("", repaint=False)
     """The end of the last line: work in the background, and the time that the answer took."""
 
@@ -56,6 +56,7 @@ class ExploreScreen(OpeningScreen):
         super().__init__(trail, resumed, id="_default")
         self.header_line = Static("infersent-tui", id="header", markup=False)
         self.query_panel = Horizontal(id="query", classes="panel")
+        self.pin_line = Static("", id="pin", markup=False)
         self.loading_pane = LoadingPane(id="loading")
         self.error_pane = ErrorPane(id="error")
         self.status_line = Static("", id="status", markup=False)
@@ -63,7 +64,6 @@ class ExploreScreen(OpeningScreen):
         self._understood = ""  # what was understood of the captions file
         self._shown_problems: set[str] = set()
         self._activity = ""  # work in the background
-        self._comparing: CompareScreen | None = None  # None before the first comparison
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
@@ -71,6 +71,7 @@ class ExploreScreen(OpeningScreen):
         with self.query_panel:
             yield Static(">", id="prompt")
             yield self.search_box
+        yield self.pin_line
         with self.body:
             yield self.loading_pane
             yield self.error_pane
@@ -143,9 +144,7 @@ class ExploreScreen(OpeningScreen):
             if self.session.is_current(request):
                 self.show_error(error)
             return
-        if isinstance(request, ComparisonRequest) and self._comparing is not None:
-            while self._comparing in self.app.screen_stack:  # with the help over it
-                self.app.pop_screen()
+        self.close_over(request)
         self.show_problems([f"a part of the answer is missing: {message_line(error)}"])
 
     def show_problems(self, problems: list[str]) -> None:
@@ -233,7 +232,24 @@ class ExploreScreen(OpeningScreen):
             width, key = self.size.width - 2, self.key_of("method")
             self.heading = header(self.explorer.opened, self.session.method, width=width, key=key)
         self.query_title = query_title(self.session, self._understood)
+        self.pinned = self._pin_line()
         self._show_status()
+
+    def _pin_line(self) -> Content | None:
+        """Describe the pinned query and its distance to the one that is shown."""
+        from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
+
+        pin, answer = self.session.pin, self.view.answer
+        if pin is None or pin.embedding is None or answer is None:
+            return None
+        if answer.query.text == pin.text:
+            return pin_line(pin.text, f"{self.key_of('pin')} takes it away", width=self.size.width - 2)
+        if answer.query.embedding is None:
+            return pin_line(pin.text, "no distance: no known word", width=self.size.width - 2)
+        distance = cosine_distance(pin.embedding, answer.query.embedding)
+        closer = self.view.closer_than(distance)
+        told = nearness(distance, is_score=False, closer=None if closer is None else float(closer))
+        return pin_line(pin.text, told, width=self.size.width - 2)
 
     def _show_status(self) -> None:
         brief = self.size.width < _LONG_STATUS_CELLS
@@ -249,37 +265,16 @@ class ExploreScreen(OpeningScreen):
         """Title the search box."""
         self.query_panel.border_title = self.query_title
 
+    def watch_pinned(self) -> None:
+        """Draw the pinned query, which has a line only if there is one."""
+        self.pin_line.display = self.pinned is not None
+        self.pin_line.update(self.pinned or "", layout=False)
+
     def watch_status(self, before: str, now: str) -> None:
         """Draw the end of the last line, which moves what stands beside it only if its length changes."""
         self.status_line.update(now, layout=cell_len(before) != cell_len(now))
 
-    # Comparing, and other keys
-
-    def action_compare(self) -> None:
-        """Show the lists of all methods for the current query side by side."""
-        answer, explorer = self.view.answer, self.explorer
-        if not self.are_methods_open() or answer is None or explorer is None:
-            return
-        if answer.query.terms:
-            self.notify("only infersent can rank a sum: there is nothing to compare")
-        elif answer.query.row is not None or answer.query.tokens:  # other methods may find something
-            export = self.export_comparison
-            self._comparing = CompareScreen(answer.query, explorer.opened, first=answer.method, export=export)
-            self.app.push_screen(self._comparing, self._follow_compared)
-            self.asker.ask(ComparisonRequest(answer.query))
-        else:
-            self.has_hits()
-
-    @on(messages.Compared)
-    def show_comparison(self, message: messages.Compared) -> None:
-        """Show the lists, unless the comparison was closed."""
-        if self._comparing is not None and self._comparing.asked is message.request.query:
-            self._comparing.comparison = message.comparison
-
-    def _follow_compared(self, row: int | None) -> None:
-        self.asker.withdraw(ComparisonRequest)
-        if row is not None:
-            self.go_to_caption(row)
+    # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable the keys that do nothing now, so that the last line names only those that do something."""

@@ -54,6 +54,13 @@ dropped before encoding.
 the query and on “sky” in the hit. ×4 means: four captions have this text. +3 means: three more captions of this \
 image are folded into the line.
 
+Variations are copies of the query, each with one change, made by rules for English. Their bars are the distances from \
+the query. The line across the bars is the distance within which 95% of other articles and contractions, which change \
+no meaning, move captions: a change that moves the query no farther is unseen. Of the two lists, − marks the hits that \
+a variation loses, + those that it finds instead.
+
+A pinned query stays in a line of its own, with its distance to each query after it.
+
 A text such as “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings. Quotes make it plain text."""
 
 

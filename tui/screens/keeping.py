@@ -1,4 +1,4 @@
-"""KeepingScreen: what a person keeps of an exploration: the trail and bookmarks."""
+"""KeepingScreen: what a person keeps of an exploration: the trail, bookmarks and a pin."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class KeepingScreen(AskingScreen):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pin", "Pin", show=False, id="pin"),
         Binding("t", "show_trail", "Trail", show=False, id="trail"),
         Binding("b", "bookmark", "Bookmark", show=False, id="bookmark"),
         Binding("B", "show_bookmarks", "Bookmarks", show=False, id="bookmarks"),
@@ -110,6 +111,15 @@ class KeepingScreen(AskingScreen):
         what = f" {counted(len(tree), 'query')}: step, distance from the start, query"
         title = Content.assemble("trail", (what, "not bold dim"))
         self.app.push_screen(PickScreen(title, lines, at=here, keys={"e": "export"}), go)
+
+    def action_pin(self) -> None:
+        """Pin the current query, or take the pin away from it."""
+        answer = self.view.answer
+        if answer is None or answer.query.embedding is None:
+            self.notify("there is nothing to pin: this query has no embedding")
+        else:
+            self.session.pin_or_unpin(answer.query)
+            self.show_lines()
 
     def action_bookmark(self) -> None:
         """Mark the caption under the cursor, with a note; or change the note."""

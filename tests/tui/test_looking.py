@@ -1,0 +1,198 @@
+"""A closer look at a query: its variations, and its distance to a pinned one."""
+
+import re
+
+import pytest
+from scipy.spatial.distance import cosine
+from test_app import ask, make_app, ready, settle, title, type_text, until
+
+from core.assets import AssetError
+from core.store.progress import Progress
+from tui.screens.variations import VariationsScreen
+
+TEXT = "a dog is sitting on a red couch in front of a white house"
+
+
+async def varied(pilot) -> VariationsScreen:
+    """Open the variations of the current query and wait for them."""
+    await pilot.press("x")
+    await until(pilot, lambda: isinstance(pilot.app.screen, VariationsScreen), what="the screen")
+    screen = pilot.app.screen
+    await until(pilot, lambda: screen.stressed is not None, what="the variations")
+    await pilot.pause()
+    return screen
+
+
+def files_texts(app) -> list[str]:
+    return app.explore.explorer.opened.captions.texts
+
+
+def lines_of(screen: VariationsScreen) -> list[str]:
+    return [str(option.prompt) for option in screen.lines.options]
+
+
+async def test_variations_stand_in_groups_and_the_cursor_shows_their_hits(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        screen = await varied(pilot)
+        assert [line for line in lines_of(screen) if " " not in line] == ["harmless", "order", "meaning"]
+        assert "left out" in lines_of(screen)
+        assert lines_of(screen)[1].startswith("article")
+        assert title(screen.hits[1]) == f"article: {screen.stressed.moved[0].variation.text}"
+        await pilot.press("j")
+        kinds = [moved.variation.kind for moved in screen.stressed.moved]
+        assert title(screen.hits[1]).startswith(f"{kinds[1]}: ")
+        shown = str(screen.hits[0].render()).splitlines()
+        texts = app.explore.explorer.opened.captions.texts
+        assert len(shown) == 10
+        for line, row in zip(shown, screen.stressed.hits.rows.tolist(), strict=True):
+            kept = row in screen.stressed.moved[1].hits.rows
+            assert line.startswith(" " if kept else "−")
+            assert line.split(maxsplit=1 if kept else 2)[-1][:20] == texts[row][:20]
+
+
+async def test_a_followed_variation_is_a_step_of_the_walk(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        screen = await varied(pilot)
+        colour = next(each for each in screen.stressed.moved if each.variation.kind == "colour")
+        screen.lines.highlighted = next(i for i, line in enumerate(lines_of(screen)) if line.startswith("colour"))
+        await pilot.press("enter")
+        await settle(pilot)
+        here = app.explore.session.here
+        assert (here.text, here.how, here.came_from.text) == (colour.variation.text, "followed", TEXT)
+        assert here.step == pytest.approx(colour.distance, abs=1e-4)
+        assert app.explore.search_box.value == colour.variation.text
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.explore.session.here.text == TEXT
+
+
+async def test_a_followed_variation_that_reads_like_a_sum_is_quoted(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await ask(pilot, '"a dog - a cat"')
+        await varied(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.explore.session.here.text == '"the dog - a cat"'
+        assert not app.explore.view.answer.query.terms
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a dog - a cat", "a sum has no variations"),
+        ("qwertz", "no word of this text is known"),
+        ("a dog " * 101, "more than 200 words"),
+    ],
+)
+async def test_what_has_no_variations_says_so(files, text, why):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.explore.type(text)
+        await settle(pilot)
+        app.explore.action_vary()
+        await pilot.pause()
+        assert app.screen is app.explore
+        assert why in next(iter(app._notifications)).message
+
+
+async def test_a_text_that_no_rule_fits_says_so(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.explore.type("on")
+        await settle(pilot)
+        app.explore.action_vary()
+        await until(pilot, lambda: isinstance(app.screen, VariationsScreen), what="the screen")
+        await until(pilot, lambda: app.screen.stressed is not None, what="the variations")
+        await pilot.press("down", "enter", "escape")
+        assert app.screen is app.explore
+
+
+async def test_captions_have_variations_without_a_word_in_the_box(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        screen = await varied(pilot)
+        assert screen.asked == app.explore.session.here.text
+        assert screen.asked in files_texts(app)
+        await pilot.press("question_mark", "escape", "escape")
+        assert app.screen is app.explore
+
+
+async def test_variations_that_fail_close_and_say_why(files, monkeypatch):
+    def fail(explorer, text):
+        yield Progress("encoding queries", 0, 10, "queries")
+        raise AssetError("--device cuda", "out of memory")
+
+    monkeypatch.setattr("core.explorer.Explorer.stress", fail)
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: app._notifications, what="the notice")
+        assert app.screen is app.explore
+        assert "out of memory" in next(iter(app._notifications)).message
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (60, 15), (200, 60)])
+async def test_variations_survive_every_size(files, size):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await varied(pilot)
+        await pilot.resize_terminal(*size)
+        await pilot.press("down", "G", "g")
+        await pilot.pause()
+
+
+async def test_the_distance_to_the_pinned_query_is_shown_with_each_answer(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a man bites a dog")
+        assert not app.explore.pin_line.display
+        await pilot.press("p")
+        pinned = app.explore.view.answer.query.embedding
+        assert "takes it away" in str(app.explore.pinned)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog bites a man")
+        await settle(pilot)
+        shown = re.search(r"pin a man bites a dog · distance (\d\.\d{4})", str(app.explore.pinned))
+        assert app.explore.pin_line.display
+        assert float(shown[1]) == pytest.approx(cosine(pinned, app.explore.view.answer.query.embedding), abs=1e-4)
+        await pilot.press("enter", "tab")
+        await settle(pilot)
+        assert shown[0] in str(app.explore.pinned), "it is the encoder's, whatever the method"
+
+
+async def test_another_pin_replaces_the_first_and_the_same_key_takes_it_away(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("p", "enter")
+        await settle(pilot)
+        await pilot.press("p")
+        assert app.explore.session.pin.text == app.explore.session.here.text
+        await pilot.press("p")
+        assert app.explore.session.pin is None
+        assert not app.explore.pin_line.display
+
+
+async def test_a_query_without_an_embedding_has_no_distance_and_is_not_pinned(files):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("p")
+        await ask(pilot, "qwertz")
+        assert "no distance" in str(app.explore.pinned)
+        app.explore.action_pin()
+        assert app.explore.session.pin.text in files_texts(app), "it stays"

@@ -1,0 +1,114 @@
+"""LookingScreen: what looks closer at a query: the lists of several methods side by side, and its variations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from tui import messages
+from tui.messages import ComparisonRequest, Request, VariationsRequest
+from tui.screens.compare import CompareScreen
+from tui.screens.opening import OpeningScreen
+from tui.screens.variations import VariationsScreen
+from tui.session import Visit
+from tui.trail import Run, TrailWriter
+
+if TYPE_CHECKING:
+    from core.query import Query
+
+
+class LookingScreen(OpeningScreen):
+    """A screen that opens others over it, whose content a request computes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "compare", "compare", id="compare"),
+        Binding("x", "vary", "variations", show=False, id="variations"),
+    ]
+
+    def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:
+        super().__init__(trail, resumed, id=id)
+        self._over: tuple[ModalScreen[Any], Request] | None = None  # such a screen, and what it waits for
+
+    def action_compare(self) -> None:
+        """Show the lists of all methods for the current query side by side."""
+        answer, explorer = self.view.answer, self.explorer
+        if not self.are_methods_open() or answer is None or explorer is None:
+            return
+        query = answer.query
+        if query.terms:
+            self.notify("only infersent can rank a sum: there is nothing to compare")
+        elif query.row is not None or query.tokens:  # other methods may find something
+            screen = CompareScreen(query, explorer.opened, first=answer.method, export=self.export_comparison)
+            self._open(screen, ComparisonRequest(query), self.go_to_caption)
+        else:
+            self.has_hits()
+
+    @on(messages.Compared)
+    def show_comparison(self, message: messages.Compared) -> None:
+        """Show the lists, unless the comparison was closed."""
+        if isinstance(screen := self._waiting(message.request), CompareScreen):
+            screen.comparison = message.comparison
+
+    def action_vary(self) -> None:
+        """Show the variations of the current query, and how far each moves it."""
+        answer, explorer = self.view.answer, self.explorer
+        if answer is None or explorer is None:
+            return
+        if why_not := self._why_not_varied(answer.query):
+            self.notify(why_not)
+        else:
+            text = answer.query.literal
+            screen = VariationsScreen(text, explorer.opened.captions.texts)
+            self._open(screen, VariationsRequest(text), self._follow_variation)
+
+    def _why_not_varied(self, query: Query) -> str:
+        """Say why a query has no variations; empty if it may have some."""
+        from core.trust.variations import MOST_WORDS  # not loaded before the first frame
+
+        if self.explorer is not None and not self.explorer.opened.text_encoder.can_encode:
+            return "variations need the encoder, and these embeddings came without it"
+        if query.terms:
+            return "a sum has no variations: put it in quotes to make it plain text"
+        if len(query.ids) <= 2:
+            return "no word of this text is known, so nothing can move it"
+        return f"more than {MOST_WORDS} words: type a sentence" if len(query.ids) - 2 > MOST_WORDS else ""
+
+    @on(messages.Varied)
+    def show_variations(self, message: messages.Varied) -> None:
+        """Show the variations, or how far they are asked, unless their screen was closed."""
+        if isinstance(screen := self._waiting(message.request), VariationsScreen):
+            screen.progress, screen.stressed = message.progress, message.stressed
+
+    def _follow_variation(self, text: str) -> None:
+        from core.ranking.arithmetic import parse
+
+        if self.session.is_typing:
+            self.submit()
+        self.go(Visit(f'"{text}"' if parse(text) else text, None, "followed"))
+
+    def close_over(self, request: Request) -> None:
+        """Close the screen that waits for a request, and the help over it."""
+        screen = self._waiting(request)
+        while screen in self.app.screen_stack:
+            self.app.pop_screen()
+
+    def _open(self, screen: ModalScreen[Any], request: Request, follow: Callable[[Any], object]) -> None:
+        """Open a screen over this one and ask for what it shows; `follow` takes its result, unless that is None."""
+
+        def close(result: Any) -> None:
+            self.asker.withdraw(type(request))
+            self._over = None
+            if result is not None:
+                follow(result)
+
+        self._over = screen, request
+        self.app.push_screen(screen, close)
+        self.asker.ask(request)
+
+    def _waiting(self, request: Request) -> ModalScreen[Any] | None:
+        """Return the screen that waits for a request; None once it is closed."""
+        return self._over[0] if self._over is not None and self._over[1] is request else None
