@@ -21,7 +21,8 @@ from benchmarks.stages import sampled
 from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder
 from core.explorer import Explorer
-from core.opening import Opened, locate, open_, open_text_encoder
+from core.opened import Opened
+from core.opening import locate, open_, open_text_encoder
 from core.ranking.ranking import LEADING
 from core.ranking.search import MatrixSearcher
 from core.setup import Setup

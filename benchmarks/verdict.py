@@ -19,7 +19,8 @@ import numpy as np
 from benchmarks.material import DATA, SUBSET, temporary_folder
 from core.assets import Assets
 from core.explorer import Explorer
-from core.opening import Opened, open_
+from core.opened import Opened
+from core.opening import open_
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish

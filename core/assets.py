@@ -30,6 +30,9 @@ _CAPTIONS_NAMES = tuple(
 )
 _SEARCH_DEPTH = 4
 
+RANDOM = "random"
+"""Stands for the weights of an encoder that nobody has trained."""
+
 DEVICE_NAMES = "auto, cpu, cuda, cuda:N"
 """The device names that `--device` accepts."""
 
@@ -53,6 +56,11 @@ class AssetError(Exception):
         self.advice = advice
         parts = {"": f"{self.path}: {found}", "expected: ": expected, "what to do: ": advice}
         super().__init__("\n".join(label + text for label, text in parts.items() if text))
+
+    def about_second(self) -> AssetError:
+        """Return the error with the options that name a second encoder in place of those that name the first."""
+        advice = self.advice.replace("--vectors", "--against-vectors").replace("--model", "--against")
+        return AssetError(self.path, self.found, expected=self.expected, advice=advice)
 
     @classmethod
     def from_os_error(cls, path: str | Path, error: OSError) -> AssetError:

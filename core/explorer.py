@@ -11,13 +11,13 @@ import numpy as np
 from core.answers import Answer, Explanation, Stopwatch
 from core.assets import AssetError
 from core.encoding.encoder import not_cancelled
-from core.opening import Opened
+from core.opened import Opened
 from core.queries import Queries, marks_importance, tokens_of
 from core.query import Query
 from core.ranking.agreement import Side, agree
 from core.ranking.comparison import Comparison, SharedWords, compare
 from core.ranking.lexical import BM25
-from core.ranking.methods import METHODS, Choice, Method
+from core.ranking.methods import Choice, Method
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.store.progress import Cancelled, Steps
 from core.trust.stress import Stressed, measure_threshold, stress
@@ -128,7 +128,7 @@ class Explorer:
         self,
         query: Query,
         *,
-        methods: Sequence[Method] = METHODS,
+        methods: Sequence[Method] | None = None,
         k: int = LEADING,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Comparison:
@@ -138,7 +138,7 @@ class Explorer:
 
         Args:
             query: The query; for a sum, which only `infersent` can rank, the comparison has no lists.
-            methods: The methods, in the order of the lists.
+            methods: The methods, in the order of the lists; None for all.
             k: Number of leading hits per method.
             cancelled: Polled before each method.
 
@@ -149,7 +149,7 @@ class Explorer:
         if rankers is None:
             raise RuntimeError("open_methods comes first")
         rankings: dict[Method, Ranking] = {}
-        for method in () if query.terms else methods:
+        for method in () if query.terms else methods or self.opened.methods:
             if cancelled():
                 raise Cancelled
             found = rankers.find(method, query, k=k)
@@ -179,13 +179,15 @@ class Explorer:
         tokens = tokens_of(vocabulary.look_up(opened.captions.texts[row]), encoded)
         return Explanation(row, tokens, marks_importance(encoded), agreement)
 
-    def stress(self, text: str) -> Steps[Stressed]:
-        """Ask the variations of a text by the encoder. The text has a known word; it is never read as a sum.
+    def stress(self, text: str, *, method: Choice = "infersent") -> Steps[Stressed]:
+        """Ask the variations of a text by the encoder, or by the second one if that is the `method`.
+
+        The text has a known word; it is never read as a sum.
 
         Raises:
             AssetError: The weights cannot be used, or not even one sentence fits on the device.
         """
-        opened = self.opened
+        opened = self.opened.encoder_of(method)
         matrix, text_encoder = opened.matrix, opened.text_encoder
         threshold = yield from measure_threshold(matrix, opened.captions.texts, text_encoder)
         stressed = yield from stress(
@@ -256,7 +258,7 @@ class Explorer:
         if opened.saved_calibration is not None:
             return None
         if method != "infersent":
-            return describe_unmeasured(method, why=opened.why_unmeasured)
+            return describe_unmeasured(opened.name_of(method), why=opened.why_unmeasured)
         sentences, vocabulary = opened.matrix.sentences, opened.text_encoder.vocabulary
         hits, _ = first_hits(query, found, sentences)
         words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits.rows[:FIRST]]

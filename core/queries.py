@@ -20,7 +20,7 @@ from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
 from core.store.progress import Steps
 
 if TYPE_CHECKING:
-    from core.opening import Opened
+    from core.opened import Opened
 
 _RECENT = 64  # sentences kept: each keystroke asks for all terms of a sum, each cursor movement for a hit
 

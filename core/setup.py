@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.assets import AssetError, Assets
+from core.assets import RANDOM, AssetError, Assets
 from core.corpus.table import ReadOptions
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.weights import choose_device, choose_dtype
@@ -24,6 +24,10 @@ class Setup:
     """Number of leading words of the vector file that are used; None for all."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     """What the user says about the captions file."""
+    untrained: bool = False
+    """Whether the encoder has untrained weights of the shapes of these weights in their place."""
+    against: Setup | None = None
+    """A second encoder over the same captions; None for one encoder alone."""
 
     @classmethod
     def choose(
@@ -44,9 +48,28 @@ class Setup:
         dtype = choose_dtype(dtype, device)
         return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, reading=reading or ReadOptions())
 
+    def beside(self, weights: Path, vectors: Path | None) -> Setup:
+        """Return this setup with a second encoder.
+
+        Args:
+            weights: Its weights; `RANDOM` for untrained ones of the shapes of the first encoder's.
+            vectors: Its word vectors; None for those of the first encoder.
+
+        Raises:
+            AssetError: A file is missing, or there are no weights whose shapes untrained ones could have.
+        """
+        untrained = str(weights) == RANDOM
+        own, shared = self.encoder_files() if untrained else (weights, self.assets.vectors)
+        assets = Assets.find(weights=own, vectors=vectors or shared, captions=self.assets.captions)
+        if untrained:
+            assets = replace(assets, version=self.assets.version)
+        return replace(self, against=replace(self, assets=assets, untrained=untrained))
+
     @property
     def model_name(self) -> str:
         """Display name of the encoder, or of the embeddings that are given in its place."""
+        if self.untrained:
+            return RANDOM
         source = self.assets.weights or self.assets.embeddings
         return "demo encoder" if self.assets.is_demo_encoder or source is None else source.stem
 
@@ -68,7 +91,7 @@ class Setup:
             AssetError: The weights cannot be used, or were trained with vectors of another width.
         """
         weights, vectors = self.encoder_files()
-        encoder = SentenceEncoder.load(weights, device=self.device, dtype=self.dtype)
+        encoder = SentenceEncoder.load(weights, device=self.device, dtype=self.dtype, is_trained=not self.untrained)
         if word_dim != encoder.word_dim:
             raise AssetError(
                 vectors,

@@ -143,7 +143,7 @@ def test_two_threads_that_open_the_methods_at_once_get_the_same(files):
 
 
 def test_what_was_measured_is_measured_once(calibrated, files, monkeypatch):
-    monkeypatch.setattr("core.opening.probe", lambda *parts, **more: pytest.fail("measured again"))
+    monkeypatch.setattr("core.opened.probe", lambda *parts, **more: pytest.fail("measured again"))
     again = files.explorer().opened
     finish(again.calibrate())
     assert again.calibration.document() == calibrated.opened.calibration.document()

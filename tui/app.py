@@ -34,7 +34,7 @@ from tui.trail import Run, TrailWriter
 from tui.widgets.search_box import SearchBox
 
 if TYPE_CHECKING:
-    from core.opening import Opened
+    from core.opened import Opened
     from core.store.progress import Steps
     from tui.watchdog import Watchdog
 
@@ -172,6 +172,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
     def start_calibrating(self) -> None:
         """Calibrate while no request is waiting."""
         self.explore.show_activity(None)
+        self.explore.show_lines()  # with the name of a second encoder
         self.explore.hit_list.redraw()  # with the words that hits share with the query, which bm25 finds
         if self.explore.explorer is not None and self.explore.explorer.opened.rankers is not None:
             self.explore.asker.calibrate(self.explore.explorer.opened.calibrate())

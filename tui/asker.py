@@ -132,4 +132,6 @@ class Asker:
             what = "the calibration failed and will be tried again at the next start"
             self._post(messages.BackgroundFailed(what, error))
         self._post(messages.Measured(None))
-        self._calibration = None
+        with self._changed:
+            if self._calibration is calibration:
+                self._calibration = None

@@ -70,35 +70,47 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         if places.vec_file is not None:
             document["vectors"] = _describe_vectors(setup, places, places.vec_file)
     else:
-        weights, _ = setup.encoder_files()
-        assert places.vec_file is not None
-        vectors = _describe_vectors(setup, places, places.vec_file)
-        encoder = setup.load_encoder(vectors["dim"])
+        document = _describe_encoder(setup, places)
         if setup.device.startswith("cuda"):
-            cosine = least_cosine(encoder, weights)
-            document = {"self_check": {"beside": "float32 on the CPU", "least_cosine": cosine}}
-        document |= {
-            "model": {
-                "name": setup.model_name,
-                "path": str(weights),
-                "version": setup.assets.version,
-                "word_dim": encoder.word_dim,
-                "dim": encoder.dim,
-                "passed_over": list(encoder.passed_over),
-            },
-            "vectors": vectors,
-        }
+            weights, _ = setup.encoder_files()
+            cosine = least_cosine(setup.load_encoder(document["model"]["word_dim"]), weights)
+            document["self_check"] = {"beside": "float32 on the CPU", "least_cosine": cosine}
+    if setup.against is not None and places.against is not None:
+        second = _describe_encoder(setup.against, places.against)
+        document["against"] = second | {"matrix": _describe_matrix(places.against)}
     return document | {
         "captions": {
             "name": captions.name,
             "path": str(setup.assets.captions),
         }
         | corpus_document(captions),
-        "matrix": {"path": str(places.matrix), "state": _matrix_state(places)},
+        "matrix": _describe_matrix(places),
         "device": setup.device,
         "dtype": setup.dtype,
         "tokenizer": places.recipe.tokenizer,
     }
+
+
+def _describe_encoder(setup: Setup, places: Places) -> dict[str, Any]:
+    weights, _ = setup.encoder_files()
+    assert places.vec_file is not None
+    vectors = _describe_vectors(setup, places, places.vec_file)
+    encoder = setup.load_encoder(vectors["dim"])
+    return {
+        "model": {
+            "name": setup.model_name,
+            "path": str(weights),
+            "version": setup.assets.version,
+            "word_dim": encoder.word_dim,
+            "dim": encoder.dim,
+            "passed_over": list(encoder.passed_over),
+        },
+        "vectors": vectors,
+    }
+
+
+def _describe_matrix(places: Places) -> dict[str, str]:
+    return {"path": str(places.matrix), "state": _matrix_state(places)}
 
 
 def _describe_vectors(setup: Setup, places: Places, vec_file: VecFile) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from core.answers import Answer
     from core.corpus.captions import Captions
-    from core.opening import Opened
+    from core.opened import Opened
     from core.query import Token
     from core.ranking.comparison import Comparison
     from core.ranking.ranking import Ranking

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from textual.content import Content
 
-from core.ranking.methods import CHOICES, Choice
+from core.ranking.methods import Choice
 from tui.text import drawable, fit, short_number
 
 if TYPE_CHECKING:
     from core.answers import Answer
     from core.corpus.captions import Captions
-    from core.opening import Opened
+    from core.opened import Opened
     from core.ranking.ranking import Ranking
     from tui.session import Session, Visit
 
@@ -29,9 +29,9 @@ def header(opened: Opened, choice: Choice, *, width: int, key: str) -> Content:
 
     The chosen method is in brackets.
     """
-    names = [opened.name_of(each, short=width < _SHORT_CELLS) for each in CHOICES]
+    names = [opened.name_of(each, short=width < _SHORT_CELLS) for each in opened.choices]
     tabs: list[str | tuple[str, str]] = []
-    for each, name in zip(CHOICES, names, strict=True):
+    for each, name in zip(opened.choices, names, strict=True):
         tabs.append((f" [{name}]", "bold $text-accent") if each == choice else (f" {name}", "$foreground-muted"))
     room = width - sum(cell_len(name) + 1 for name in names) - 2
     count, model = f" · {len(opened.captions):,} │ ", f"{drawable(opened.setup.model_name)} │"

@@ -17,7 +17,7 @@ from tui.pace import Pace
 if TYPE_CHECKING:
     from textual.message import Message
 
-    from core.opening import Opened
+    from core.opened import Opened
 
 _PROGRESS_SECONDS = 0.1
 
@@ -56,6 +56,7 @@ class Loader:
             with _without_garbage_collection():
                 steps = self._open_corpus()
                 from core.explorer import Explorer
+                from core.opening import open_against
             opened = finish(steps, self._show)
             self._post(CorpusOpened(Explorer(opened)))
             self._answered.wait()
@@ -63,6 +64,9 @@ class Loader:
             what = "the other methods could not be opened; the next start tries again"
             self._load(what, opened.open_methods())
             self._post(Warmed())
+            if opened.setup.against is not None:
+                self._load(f"{opened.setup.against.model_name} cannot be asked", open_against(opened))
+                self._post(Warmed())
         except Cancelled:
             return
         except AssetError as error:

@@ -119,10 +119,12 @@ class VariationsRequest:
 
     urgency: ClassVar[int] = 1
     text: str
+    method: Choice = "infersent"
+    """`against` for the second encoder; the first asks them for every other method."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Ask the variations, and report how far that is."""
-        steps = explorer.stress(self.text)
+        steps = explorer.stress(self.text, method=self.method)
         try:
             while True:
                 yield Varied(self, next(steps), None)

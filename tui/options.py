@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from core.assets import DEVICE_NAMES, Assets, is_device_name
+from core.assets import DEVICE_NAMES, RANDOM, AssetError, Assets, is_device_name
 from core.corpus.table import LAYOUTS, Layout
 
 if TYPE_CHECKING:
     from core.corpus.table import ReadOptions
-    from core.opening import Need, Opened
+    from core.opened import Opened
+    from core.opening import Need
     from core.setup import Setup
     from core.store.cache import Cache
     from core.store.progress import Steps
@@ -43,6 +44,8 @@ class Options:
     header: bool | None = None
     separator: str | None = None
     encoding: str | None = None
+    against: Path | None = None
+    against_vectors: Path | None = None
     resume: str | None = None
     no_trail: bool | None = None
     theme: str | None = None
@@ -73,7 +76,8 @@ class Options:
     def document(self) -> dict[str, Any]:
         """Return the options that name files and say how they are read, as values for JSON, with whole paths."""
         given = {name: value for name in (*_FILES, *_READING) if (value := getattr(self, name)) is not None}
-        return {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in given.items()}
+        document = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in given.items()}
+        return document | ({"against": RANDOM} if str(self.against) == RANDOM else {})
 
     def filled(self, document: dict[str, Any]) -> Options:
         """Return these options, and for those that were not given the values in a `document`.
@@ -153,13 +157,16 @@ class Options:
 
         from core.setup import Setup
 
-        return Setup.choose(
+        setup = Setup.choose(
             assets,
             device=self.device or "auto",
             dtype=self.dtype or "auto",
             vocab_size=None if self.vocab_size in (None, "all") else int(self.vocab_size or 0),
             reading=self.reading(),
         )
+        if self.against is None and self.against_vectors is not None:
+            raise AssetError(self.against_vectors, "are vectors of no encoder", advice="name it too, with --against")
+        return setup if self.against is None else setup.beside(self.against, self.against_vectors)
 
     def open_corpus(self, need: Need = "matrix") -> Steps[Opened]:
         """Start to open the corpus; raise `AssetError` if a named file or device is missing."""
@@ -197,10 +204,13 @@ def _is_text_encoding(name: str) -> bool:
     return True
 
 
-_FILES = ("data_dir", "model", "vectors", "captions", "embeddings")
+_FILES = ("data_dir", "model", "vectors", "captions", "embeddings", "against", "against_vectors")
 _COLUMNS = ("text_column", "id_column", "group_column")
 _READING = ("model_version", "vocab_size", "layout", *_COLUMNS, "header", "separator", "encoding")
-_ENCODERS = ("data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size")
+_ENCODERS = (
+    *("data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size"),
+    *("against", "against_vectors"),
+)
 """Options that say by which model captions are explored."""
 _META = "infersent_tui."
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -212,6 +222,12 @@ captions_file = click.argument("file", type=_FILE, required=False)
 """FILE: captions that are named without an option."""
 
 assume_yes = click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+
+
+def check_second(options: Options, methods: Sequence[str]) -> None:
+    """Raise `UsageError` where a second encoder is asked and none is named."""
+    if "against" in methods and options.against is None:
+        raise click.UsageError("--method against needs a second encoder: --against MODEL")
 
 
 def confirm_deletion(count: int) -> None:
@@ -235,6 +251,8 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
     ("--captions", _FILE, "File of captions: COCO JSON, a table, JSON lines, Parquet, a caption a line; - is stdin."),
     ("--embeddings", _FILE, "Embeddings of the captions by any encoder, .npy or .parquet; --model is not needed then."),
+    ("--against", _FILE, "A second encoder as one more method: its weights, or `random` for untrained ones."),
+    ("--against-vectors", _FILE, "The word vectors of the second encoder (default: those of the first)."),
     ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),
     ("--vocab-size", str, "Use only the first N words of the vectors (default: all)."),
     ("--device", str, "auto (default), cpu, cuda or cuda:N."),

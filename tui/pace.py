@@ -17,7 +17,7 @@ from core.store.progress import Progress, Steps, T, finish
 from tui.text import visible
 
 if TYPE_CHECKING:
-    from core.opening import Opened
+    from core.opened import Opened
 
 _WINDOW_SECONDS = 10.0
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isnan
 from typing import TYPE_CHECKING
 
-from core.ranking.methods import METHODS
+from core.ranking.methods import AGAINST, METHODS, Method
+from tui.text import fit
 
 if TYPE_CHECKING:
     from core.trust.calibration import Calibration
@@ -13,17 +15,22 @@ if TYPE_CHECKING:
 _NAMES = {"span": "a run of {} token{}", "words": "{} content word{}", "whole": "whole captions"}
 
 
-def report(calibration: Calibration) -> str:
-    """Describe a calibration: success by length and method, then the quality of the verdict."""
+def report(calibration: Calibration, name_of: Callable[[Method], str] = str) -> str:
+    """Describe a calibration: success by length and method, then the quality of the verdict.
+
+    `name_of` returns the name of a method that people read.
+    """
+    methods = [method for method in (*METHODS, AGAINST) if calibration.measures(method)]
     by_images = "another caption of the same image among the first ten"
     success = by_images if calibration.by_images else "half of the whole caption's first ten"
+    names = "".join(f"{fit(name_of(method), 11).strip():>12}" for method in methods)
     lines = [
         f"{calibration.captions:,} captions; success: {success}, without the query's own caption",
         "",
-        f"{'queries':20}{'count':>6}" + "".join(f"{method:>12}" for method in METHODS) + "   infersent's 95 %",
+        f"{'queries':20}{'count':>6}{names}   {name_of('infersent')}'s 95 %",
     ]
     for cell in calibration.curve:
-        shares = "".join(f"{cell.by_method[method][0]:12.3f}" for method in METHODS)
+        shares = "".join(f"{cell.by_method[method][0]:12.3f}" for method in methods)
         _, low, high = cell.by_method["infersent"]
         name = _NAMES[cell.kind].format(cell.length, _plural(cell.length))
         lines.append(f"{name:20}{cell.count:6}{shares}   {low:.2f} to {high:.2f}")

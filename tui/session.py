@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.ranking.methods import CHOICES, Choice
+from core.ranking.methods import Choice
 from tui.messages import Question
 
 if TYPE_CHECKING:
@@ -226,9 +226,9 @@ class Session:
         """Whether the answer to the latest question is shown."""
         return self.shown is not None and self.is_current(self.shown)
 
-    def switch_method(self, steps: int) -> None:
-        """Select the method that is `steps` after the current one in the cyclic order of `CHOICES`."""
-        self.method = CHOICES[(CHOICES.index(self.method) + steps) % len(CHOICES)]
+    def switch_method(self, steps: int, choices: Sequence[Choice]) -> None:
+        """Select the method that is `steps` after the current one in the cyclic order of the choices."""
+        self.method = choices[(choices.index(self.method) + steps) % len(choices)]
 
     def is_current(self, question: Question) -> bool:
         """Return whether a question is the latest one; answers to other questions are dropped."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.prefixes import PrefixPlan, plan
 from core.encoding.threads import run_in_parallel
-from core.encoding.weights import KEYS, read_weights
+from core.encoding.weights import KEYS, read_weights, untrained
 from core.store.progress import Cancelled
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -119,13 +119,19 @@ class SentenceEncoder:
         self._cpu_encoder: SentenceEncoder | None = None
 
     @classmethod
-    def load(cls, path: Path, *, device: str = "cpu", dtype: str = "float32") -> SentenceEncoder:
+    def load(
+        cls, path: Path, *, device: str = "cpu", dtype: str = "float32", is_trained: bool = True
+    ) -> SentenceEncoder:
         """Load a state dict with any H and E, from a pickle of tensors or a safetensors file.
+
+        If `is_trained` is False, only the shapes are taken from it, and the weights are those of `untrained`.
 
         Raises:
             AssetError: The file is missing, damaged, no state dict, or of another encoder.
         """
         weights = read_weights(path)
+        if not is_trained:
+            weights = untrained(weights)
         encoder = cls(weights.tensors, device=device, dtype=dtype)
         encoder.passed_over = weights.passed_over
         return encoder

@@ -116,6 +116,18 @@ def read_weights(path: Path) -> Weights:
     return Weights(checked, tuple(beside + others))
 
 
+def untrained(weights: Weights) -> Weights:
+    """Return weights of the same shapes that nobody has trained: always the same, drawn as torch does for a new LSTM.
+
+    Such an encoder shows how much of an embedding is word vectors, recurrence and pooling alone (Wieting and Kiela
+    2019, No Training Required).
+    """
+    draw = torch.Generator().manual_seed(0)
+    bound = float(weights.tensors["enc_lstm.weight_hh_l0"].shape[1]) ** -0.5
+    drawn = {key: torch.empty(weights.tensors[key].shape).uniform_(-bound, bound, generator=draw) for key in KEYS}
+    return Weights(drawn, ())
+
+
 def first_names(names: Sequence[str]) -> str:
     """List the first three names: `classifier.weight, classifier.bias`."""
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")

@@ -1,4 +1,4 @@
-"""Graph: the nearest captions of every caption."""
+"""Graph: the nearest captions of every caption, and how far two encoders agree on them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from core.encoding.halving import PartStep
 from core.encoding.matrix import EmbeddingMatrix
+from core.ranking.rankers import pairs_of
+from core.ranking.ranking import FIRST, LEADING
 from core.ranking.search import Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
 
 _QUERIES_PER_STEP = 2048
+_ASKED = 1000  # captions whose neighbours are compared
 _SPARE = 16  # candidates beyond k, since the search takes the stored float16 rows for unit rows
 
 
@@ -56,6 +59,51 @@ def nearest_of_all(matrix: EmbeddingMatrix, *, k: int, device: str) -> Steps[Gra
         graph.rows[part] = np.take_along_axis(found.rows, order, axis=1)
         graph.distances[part] = np.clip(np.take_along_axis(distances, order, axis=1), 0, 2)
     return graph
+
+
+class Agreed(NamedTuple):
+    """How many of the nearest captions of some captions two encoders agree on; those of the least agreement first."""
+
+    rows: NDArray[np.int64]
+    """The captions, (n,)."""
+    first: NDArray[np.int64]
+    """Of the first ten, (n,)."""
+    leading: NDArray[np.int64]
+    """Of the first hundred, (n,)."""
+
+
+def agree_on_nearest(one: EmbeddingMatrix, other: EmbeddingMatrix, *, device: str) -> Steps[Agreed]:
+    """Compare the nearest captions by two encoders for a thousand captions of different texts, always the same.
+
+    Raises:
+        AssetError: Not even one query fits on the device.
+    """
+    firsts = np.unique(one.sentences.texts, return_index=True)[1]  # (texts,)
+    known = np.setdiff1d(firsts, np.union1d(one.sentences.wordless(), other.sentences.wordless()))
+    asked = np.random.default_rng(0).permutation(known)[:_ASKED]  # (n,)
+    pairs = pairs_of(one.sentences.copies(asked.tolist()))  # (P, 2)
+    found = list[NDArray[np.int64]]()
+    for number, matrix in enumerate((one, other)):
+        nearest: Nearest = yield from follow(
+            nearest_together(
+                matrix.rows[asked].astype(np.float32),
+                matrix.rows,
+                k=LEADING,
+                leave_out=pairs,
+                excluded=matrix.sentences.wordless(),
+                device=torch.device(device),
+            ),
+            partial(_progress, number * len(asked), 2 * len(asked)),
+        )
+        found.append(np.where(np.isfinite(nearest.cosines), nearest.rows, -1 - number))
+    first, leading = (_count_shared(*(rows[:, :k] for rows in found)) for k in (FIRST, LEADING))  # (n,) each
+    order = np.lexsort([leading, first])  # (n,)
+    return Agreed(asked[order], first[order], leading[order])
+
+
+def _count_shared(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count the rows that two lists, each (n, k), share, (n,)."""
+    return np.array([len(np.intersect1d(*lists)) for lists in zip(one, other, strict=True)], np.int64)
 
 
 def _progress(start: int, total: int, step: PartStep) -> Progress:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias, get_args
 
-Method: TypeAlias = Literal["infersent", "words", "bm25", "context", "fused"]
-METHODS: tuple[Method, ...] = get_args(Method)
-"""`infersent`: the encoder. `words`: idf-weighted mean word vectors. `bm25`: BM25 over stems. `context`: the encoder,
-with the query moved towards captions that share its words. `fused`: infersent, words and bm25 combined."""
+Method: TypeAlias = Literal["infersent", "words", "bm25", "context", "fused", "against"]
+METHODS: tuple[Method, ...] = get_args(Method)[:-1]
+"""The methods of every corpus. `infersent`: the encoder. `words`: idf-weighted mean word vectors. `bm25`: BM25 over
+stems. `context`: the encoder, with the query moved towards captions that share its words. `fused`: infersent, words and
+bm25 combined."""
+AGAINST: Method = "against"
+"""The encoder that is opened beside the first, if there is one."""
 _SHORT_NAMES: dict[Method, str] = {
     "infersent": "inf",
     "words": "wrd",
     "bm25": "bm25",
     "context": "ctx",
     "fused": "fus",
+    "against": "2nd",
 }
 BY_WORDS: frozenset[Method] = frozenset({"bm25", "fused"})
 """The methods that find captions by words without a vector, too; they have scores in place of distances."""
 Choice: TypeAlias = Method | Literal["auto"]
-CHOICES: tuple[Choice, ...] = (*METHODS, "auto")
+CHOICES: tuple[Choice, ...] = (*METHODS, AGAINST, "auto")
 """What a user may choose; `auto` is the method that the calibration found best at the query's length."""
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.encoding.building import embed_sentences
 from core.encoding.matrix import EmbeddingMatrix
+from core.encoding.text_encoder import TextEncoder
 from core.query import Query
 from core.ranking.lexical import Lexical, MeanWordVectors
-from core.ranking.methods import BY_WORDS, Method
+from core.ranking.methods import AGAINST, BY_WORDS, METHODS, Method
 from core.ranking.ranking import LEADING, Found, Searcher
 from core.ranking.search import MatrixSearcher, Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
@@ -34,9 +36,17 @@ class Lists(NamedTuple):
     cosines: NDArray[np.float32]
     """Cosines of the `infersent` hits, (Q, up to LEADING)."""
     vectors: dict[Method, NDArray[np.float32]]
-    """What `infersent`, `words` and `context` compare with the captions: unit rows by method, (Q, D) or (Q, E)."""
+    """What the methods with distances compare with the captions: unit rows by method, (Q, D) or (Q, E)."""
     stems: list[list[str]]
     """Word stems of each query."""
+
+
+class Beside(NamedTuple):
+    """A second encoder with its embeddings of the same captions."""
+
+    matrix: EmbeddingMatrix
+    searcher: Searcher
+    text_encoder: TextEncoder
 
 
 class Rankers:
@@ -45,14 +55,19 @@ class Rankers:
     def __init__(self, matrix: EmbeddingMatrix, searcher: Searcher, lexical: Lexical) -> None:
         self._matrix, self._searcher, self.lexical = matrix, searcher, lexical
         self._word_searcher = MatrixSearcher(lexical.words)
+        self.beside: Beside | None = None
+        """The encoder of the method `against`; None where there is none."""
 
     def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found | None:
         """Rank the captions for a query that is not a sum.
 
         Returns:
             None where the method cannot compare the query with any caption: `infersent`, `words` and `context` need a
-            word with a vector; `bm25` needs a word that occurs in a caption; `fused` needs one or the other.
+            word with a vector, `against` one that its own encoder knows; `bm25` needs a word that occurs in a caption;
+            `fused` needs a word of either kind.
         """
+        if method == AGAINST:
+            return self._find_beside(query, k=k)
         if method in BY_WORDS:
             scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
             return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
@@ -93,6 +108,13 @@ class Rankers:
         rows: dict[Method, NDArray[np.int64]] = {}
         asked = (leave_out, device, among)
         rows["infersent"], cosines = yield from self._nearest(f"{doing}: infersent", embeddings, self._matrix, *asked)
+        vectors: dict[Method, NDArray[np.float32]] = {"infersent": embeddings}
+        if self.beside is not None:
+            vectors[AGAINST], known = yield from _embed_beside(queries, self.beside, doing)  # (Q, D'), (Q,)
+            rows[AGAINST], _ = yield from self._nearest(
+                f"{doing}: against", vectors[AGAINST], self.beside.matrix, *asked
+            )
+            rows[AGAINST][~known] = -1
         means = np.stack([self.lexical.words.embed(query.ids) for query in queries])  # (Q, E)
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)  # (Q, E)
         rows["words"], _ = yield from self._nearest(f"{doing}: words", means, self.lexical.words, *asked)
@@ -119,8 +141,19 @@ class Rankers:
                 rows[method][i, : len(best)] = best
         mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)  # (Q, D)
         rows["context"], _ = yield from self._nearest(f"{doing}: context", mixed, self._matrix, *asked)
-        vectors: dict[Method, NDArray[np.float32]] = {"infersent": embeddings, "words": means, "context": mixed}
-        return Lists(rows, cosines, vectors, stems)
+        rows = {method: rows[method] for method in (*METHODS, AGAINST) if method in rows}
+        return Lists(rows, cosines, vectors | {"words": means, "context": mixed}, stems)
+
+    def _find_beside(self, query: Query, *, k: int) -> Found | None:
+        """Rank the captions by the second encoder."""
+        if self.beside is None:
+            raise RuntimeError("there is no second encoder")
+        matrix, searcher, text_encoder = self.beside
+        if query.row is not None:
+            known = len(matrix.sentences[query.row]) > 2
+            return searcher.nearest(matrix.rows[query.row], k=k, own_row=query.row) if known else None
+        ids = text_encoder.vocabulary.look_up(query.literal).ids
+        return searcher.nearest(text_encoder.encode(ids).embedding, k=k) if len(ids) > 2 else None
 
     def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
         """Return the first rows that a method finds, without the query's own row; at most k."""
@@ -160,6 +193,7 @@ class Rankers:
         among: NDArray[np.int64] | None,
     ) -> Steps[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Find the leading rows of unit queries (Q, D); return (Q, LEADING), padded with -1, and their cosines."""
+        sentences = matrix.sentences if isinstance(matrix, EmbeddingMatrix) else self._matrix.sentences
         every = np.arange(len(matrix.rows)) if among is None else among  # (M,)
         pairs = pairs_of(leave_out)  # (P, 2)
         pairs = pairs[np.isin(pairs[:, 1], every)]  # (p, 2)
@@ -169,7 +203,7 @@ class Rankers:
                 matrix.rows if among is None else matrix.rows[among],
                 k=LEADING,
                 leave_out=np.column_stack([pairs[:, 0], np.searchsorted(every, pairs[:, 1])]),
-                excluded=np.flatnonzero(np.isin(every, self._matrix.sentences.wordless())),
+                excluded=np.flatnonzero(np.isin(every, sentences.wordless())),
                 device=torch.device(device),
             ),
             lambda step: Progress(name, step.done, len(queries), "queries"),
@@ -177,6 +211,21 @@ class Rankers:
         found = np.full((len(queries), LEADING), -1, np.int64)  # (Q, LEADING)
         found[:, : nearest.rows.shape[1]] = np.where(np.isfinite(nearest.cosines), every[nearest.rows], -1)
         return found, nearest.cosines
+
+
+def _embed_beside(
+    queries: Sequence[Query], beside: Beside, doing: str
+) -> Steps[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Encode Q queries by a second encoder; return unit embeddings, (Q, D), and which queries it has words of, (Q,)."""
+    vocabulary, encoder = beside.text_encoder.vocabulary, beside.text_encoder.sentence_encoder
+    sentences = yield from vocabulary.sentences([query.literal for query in queries])
+    embeddings = np.empty((len(queries), encoder.dim), np.float32)  # (Q, D)
+    yield from embed_sentences(
+        *(sentences, vocabulary.vectors, encoder, embeddings), stage=f"{doing}: encoding by the other", unit="queries"
+    )
+    known = np.ones(len(queries), bool)  # (Q,)
+    known[sentences.wordless()] = False
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True), known
 
 
 def pairs_of(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

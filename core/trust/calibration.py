@@ -161,12 +161,26 @@ class Calibration:
     """Captions that far more captions than usual have among their first ten hits, ascending."""
     figures: Figures
     """How good the verdict is."""
+    against: str
+    """Name of the matrix of the second encoder whose success is measured, too; empty for none."""
 
     def recall(self, content: int, method: Method = "infersent") -> float:
         """Return the rate of success at a number of content words, interpolated between the measured lengths."""
-        cells = [cell for cell in self.curve if cell.kind == "words"]
+        cells = [cell for cell in self.curve if cell.kind == "words" and method in cell.by_method]
         lengths = [cell.length for cell in cells]
         return float(np.interp(content, lengths, [cell.by_method[method][0] for cell in cells])) if cells else 0.0
+
+    def measures(self, method: Method) -> bool:
+        """Tell whether the success of a method is measured."""
+        return all(method in cell.by_method for cell in self.curve)
+
+    def without(self, method: Method) -> Calibration:
+        """Return the calibration without the success of a method."""
+        curve = tuple(
+            replace(cell, by_method={name: rate for name, rate in cell.by_method.items() if name != method})
+            for cell in self.curve
+        )
+        return replace(self, curve=curve, against="")
 
     @property
     def whole_recall(self) -> float:

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.ranking.methods import METHODS
 from core.ranking.ranking import FIRST
 from core.store.progress import Progress, Steps
 from core.trust.calibration import LEAST_ATTAINABLE, TAIL, Calibration, Figures, Recall
@@ -68,6 +67,7 @@ def calibrate(
         domains=learned.domains,
         hubs=measured.hubs,
         figures=figures,
+        against="",
     )
 
 
@@ -125,7 +125,7 @@ def curve_of(measured: Measured, random: np.random.Generator) -> Steps[tuple[Rec
             cell = (measured.kinds == kind) & (measured.lengths == length)  # (Q,)
             draws = random.integers(0, cell.sum(), size=(_BOOTSTRAPS, cell.sum()))  # (_BOOTSTRAPS, cell queries)
             by_method: dict[str, tuple[float, float, float]] = {}
-            for method in METHODS:
+            for method in measured.success:
                 values = measured.success[method][cell]  # (cell queries,)
                 low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
                 by_method[method] = (float(values.mean()), float(low), float(high))

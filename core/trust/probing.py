@@ -16,7 +16,7 @@ from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
 from core.query import Query, Token
 from core.ranking.arithmetic import weighted_sum
-from core.ranking.methods import METHODS, Method
+from core.ranking.methods import Method
 from core.ranking.rankers import Lists, Rankers, pairs_of
 from core.ranking.ranking import FIRST
 from core.ranking.search import Nearest, nearest_together
@@ -307,7 +307,7 @@ def _success(
     """Determine by method which queries succeeded, (Q,)."""
     success = {}
     whole = {each.source: i for i, each in enumerate(probes) if each.kind == "whole"}
-    for method in METHODS:
+    for method in lists:
         first = lists[method][:, :FIRST]  # (Q, 10)
         if images is not None:
             success[method] = ((images.of[first] == images.of[sources][:, None]) & (first >= 0)).any(axis=1)
@@ -315,7 +315,7 @@ def _success(
             other = first[[whole[source] for source in sources.tolist()]]  # (Q, 10)
             shared = ((first[:, :, None] == other[:, None, :]) & (first >= 0)[:, :, None]).any(axis=2).sum(axis=1)
             success[method] = shared >= FIRST / 2
-        yield Progress("calibrating: success", len(success), len(METHODS), "methods")
+        yield Progress("calibrating: success", len(success), len(lists), "methods")
     return success
 
 

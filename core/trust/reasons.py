@@ -123,14 +123,16 @@ class Reasons:
         named = ", ".join(absent[:_FEW]) + (" ..." if len(absent) > _FEW else "")
         return [f"− not in the first ten hits: {named}"] if absent else []
 
-    def describe(self, query: Query, method: Method) -> str:
-        """Say how often a method finds the image at the query's length."""
+    def describe(self, query: Query, method: Method, name: str) -> str:
+        """Say how often a method, which people know by `name`, finds the image at the query's length."""
+        if not self.calibration.measures(method):
+            return f"· how far {name} can be trusted is not measured yet"
         calibration, content = self.calibration, query.count_content_words(without_vector=method in BY_WORDS)
         if not content:
-            return f"· {method} is not measured for queries without content words"
+            return f"· {name} is not measured for queries without content words"
         shares = [calibration.recall(content, method), calibration.recall(content)]
         found = f"{of_100(shares[0])} such queries {self._find()}, by infersent {_hundred(shares[1])}"
-        return f"· {count_of(content, 'content word')}: by {method} {found}"
+        return f"· {count_of(content, 'content word')}: by {name} {found}"
 
     def _find(self, found: str = "their image") -> str:
         """Say what a successful query does: find its image, called `found`, or other hits of its whole caption."""

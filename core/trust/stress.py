@@ -18,7 +18,7 @@ from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
 from core.query import Query
 from core.ranking.lexical import BM25
-from core.ranking.methods import METHODS, Method
+from core.ranking.methods import Method
 from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST, Ranking, Searcher, cosine_distance
 from core.store.progress import Progress, Steps
@@ -224,7 +224,7 @@ def stress_corpus(
     copies = matrix.sentences.copies(rows)
     leave_out = [*copies, *(copies[i] for i in of.tolist())]
     lists = yield from rankers.find_many(queries, embeddings, leave_out, device=device, doing="asking variations")
-    moves = {method: _move(lists, of, method, rankers.lexical.bm25, n) for method in METHODS}
+    moves = {method: _move(lists, of, method, rankers.lexical.bm25, n) for method in lists.rows}
     thresholds = {method: _threshold(each.distances, kinds) for method, each in moves.items()}
     found = {kind: np.flatnonzero(kinds == kind) for kind in KINDS}
     threshold = thresholds["infersent"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,10 +45,23 @@ class Verdict:
 
 
 class Judge:
-    """Judges answers by a calibration of their encoder and corpus; `meter` measures the signals of a query."""
+    """Judges answers by a calibration of their encoder and corpus.
 
-    def __init__(self, calibration: Calibration, meter: SignalMeter, sentences: Sentences) -> None:
-        self.calibration, self._meter, self._sentences = calibration, meter, sentences
+    Args:
+        calibration: What was measured.
+        meter: Measures the signals of a query.
+        sentences: The token ids of the captions.
+        name_of: Function from a method to the name that people read.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        meter: SignalMeter,
+        sentences: Sentences,
+        name_of: Callable[[Method], str] = str,
+    ) -> None:
+        self.calibration, self._meter, self._sentences, self._name_of = calibration, meter, sentences, name_of
 
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
         """Judge what `method` found for a complete query. Its own caption and copies of it do not count as hits."""
@@ -62,7 +75,8 @@ class Judge:
             seen = []
             if confirmed is not None and siblings is None:  # what is found of a caption's image says more
                 seen = [self._say.seen(confirmed, confirmed.hits >= FIRST / 2)]
-            verdict = _with_siblings(Verdict(None, (*seen, self._say.describe(query, method))), siblings)
+            told = self._say.describe(query, method, self._name_of(method))
+            verdict = _with_siblings(Verdict(None, (*seen, told)), siblings)
         elif not len(hits):
             verdict = Verdict("doubtful", ("− no hit but copies of the query",))
         else:
@@ -234,11 +248,11 @@ def _with_siblings(verdict: Verdict, siblings: tuple[int, int] | None) -> Verdic
     return replace(verdict, level=level, reasons=(reason, *verdict.reasons))
 
 
-def describe_unmeasured(method: Method, *, why: str = "") -> Verdict:
+def describe_unmeasured(method: str, *, why: str = "") -> Verdict:
     """Say of a method other than `infersent` that it is not measured; it has no level either.
 
     Args:
-        method: The method.
+        method: The name of the method that people read.
         why: Why it cannot be measured: `on so few captions`; empty when it can.
     """
     measured = f"cannot be measured {why}" if why else "is not measured yet"

@@ -5,7 +5,7 @@ import pytest
 from conftest import demo_texts, make_files
 
 from core.corpus.images import Images
-from core.opening import Opened
+from core.opened import Opened
 from core.trust.probes import LENGTHS, Probe, cut_probes, cut_sums
 
 

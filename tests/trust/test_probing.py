@@ -15,7 +15,8 @@ from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.encoding.matrix import EmbeddingMatrix
 from core.explorer import Explorer
-from core.opening import Opened, open_
+from core.opened import Opened
+from core.opening import open_
 from core.query import Token
 from core.ranking.arithmetic import weighted_sum
 from core.ranking.lexical import BM25, Lexical

@@ -761,7 +761,7 @@ async def test_words_that_cannot_be_indexed_are_a_notice_and_the_list_stays(file
         yield Progress("indexing words", 0, 0, "")
         raise AssetError(files.cache, "no space left on device")
 
-    monkeypatch.setattr("core.opening.Opened.open_methods", full_disk)
+    monkeypatch.setattr("core.opened.Opened.open_methods", full_disk)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
@@ -1479,7 +1479,7 @@ async def test_a_failed_calibration_is_reported_and_the_list_stays(files, monkey
         yield Progress("calibrating", 0, 0, "")
         raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
 
-    monkeypatch.setattr("core.opening.Opened.calibrate", out_of_memory)
+    monkeypatch.setattr("core.opened.Opened.calibrate", out_of_memory)
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -1219,3 +1219,41 @@ def test_stress_of_a_corpus_has_figures_for_each_kind_and_method(run, files):
     assert [line.split()[0] for line in printed.splitlines()[2:]] == [
         kind for kind, figures in document["kinds"].items() if figures["applies"]
     ]
+
+
+@pytest.mark.parametrize("command", [["encode", "--json"], ["doctor", "--json"], ["compare", "--json"]])
+def test_commands_name_both_encoders(run, files: Files, command):
+    other = write_weights(files.folder / "other.pkl", hidden=8, seed=5)
+    result = run(*files.flags, "--against", str(other), *command)
+    assert result.code == 0, result.err
+    document = result.document
+    if command[0] == "encode":
+        assert document["against"]["dim"] == 16
+        assert document["against"]["path"] != document["path"]
+    elif command[0] == "doctor":
+        assert document["against"]["model"]["path"] == str(other)
+        assert document["against"]["matrix"]["state"] == "not encoded yet"
+    else:
+        assert len(document["least"]) == 10
+        assert document["captions"] == 300
+
+
+def test_prune_keeps_what_both_encoders_need(run, files: Files):
+    other = write_weights(files.folder / "other.pkl", hidden=8, seed=5)
+    assert run(*files.flags, "--against", str(other), "encode").code == 0
+    assert "nothing to delete" in run(*files.flags, "--against", str(other), "cache", "prune", "--yes").out
+    assert "deleted 1" in run(*files.flags, "cache", "prune", "--yes").out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["search", "--method", "against", "a dog"], "--against MODEL"),
+        (["compare"], "TEXT is missing"),
+        (["--against", "missing.pkl", "encode"], "no such file"),
+        (["--against-vectors", "{vectors}", "encode"], "name it too, with --against"),
+    ],
+)
+def test_what_is_missing_is_named(run, files: Files, flags, said):
+    result = run(*files.flags, *(flag.format(vectors=files.vectors) for flag in flags))
+    assert refused(result, said)

@@ -1,13 +1,17 @@
-"""A closer look at a query: its variations, and its distance to a pinned one."""
+"""A closer look at a query: its variations, its distance to a pinned one, and its list by a second encoder."""
 
 import re
+from dataclasses import replace
 
 import pytest
+from conftest import write_weights
 from scipy.spatial.distance import cosine
 from test_app import ask, make_app, ready, settle, title, type_text, until
 
 from core.assets import AssetError
 from core.store.progress import Progress
+from tui.app import ExplorerApp
+from tui.options import Options
 from tui.screens.variations import VariationsScreen
 
 TEXT = "a dog is sitting on a red couch in front of a white house"
@@ -129,7 +133,7 @@ async def test_captions_have_variations_without_a_word_in_the_box(files):
 
 
 async def test_variations_that_fail_close_and_say_why(files, monkeypatch):
-    def fail(explorer, text):
+    def fail(explorer, text, *, method):
         yield Progress("encoding queries", 0, 10, "queries")
         raise AssetError("--device cuda", "out of memory")
 
@@ -196,3 +200,61 @@ async def test_a_query_without_an_embedding_has_no_distance_and_is_not_pinned(fi
         assert "no distance" in str(app.explore.pinned)
         app.explore.action_pin()
         assert app.explore.session.pin.text in files_texts(app), "it stays"
+
+
+def make_app_with_two(files, **changes) -> ExplorerApp:
+    options = Options(
+        model=files.weights,
+        vectors=files.vectors,
+        captions=files.captions,
+        cache_dir=files.cache,
+        model_version="2",
+        dtype="float32",
+        device="cpu",
+        against=write_weights(files.folder / "other.pkl", hidden=8, seed=5),
+    )
+    return ExplorerApp(replace(options, **changes).open_corpus)
+
+
+async def test_the_second_encoder_is_a_tab_once_it_is_open(files):
+    app = make_app_with_two(files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: " other " in str(app.explore.heading), what="the second encoder")
+        await ask(pilot, "a dog runs on the beach")
+        await pilot.press("shift+tab", "shift+tab")
+        await settle(pilot)
+        assert "[other]" in str(app.explore.heading)
+        assert title(app.explore.hit_list) == "neighbours by other"
+        alone = app.explore.explorer.opened.against
+        query = app.explore.explorer.queries.of_text("a dog runs on the beach")
+        ids = alone.text_encoder.vocabulary.look_up(query.literal).ids
+        nearest = alone.searcher.nearest(alone.text_encoder.encode(ids).embedding).leading
+        assert app.explore.hit_list.ranking.rows[:100].tolist() == nearest.rows.tolist()
+        screen = await varied(pilot)
+        assert title(screen.query_panel) == "variations, by other"
+        await pilot.press("escape", "c")
+        await until(pilot, lambda: getattr(app.screen, "comparison", None) is not None, what="the lists")
+        assert title(app.screen.query_panel).startswith("query overlap@10 other/infersent")
+
+
+async def test_the_list_stays_usable_where_the_second_encoder_cannot_be_opened(files, monkeypatch):
+    def full(opened):
+        yield Progress("encoding captions", 0, 300, "captions")
+        raise AssetError(files.cache, "no space left on device")
+
+    monkeypatch.setattr("core.opening.open_against", full)
+    app = make_app_with_two(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: app._notifications, what="the notice")
+        assert "other cannot be asked" in next(iter(app._notifications)).message
+        await ask(pilot, "a dog runs on the beach")
+        assert "other" not in str(app.explore.heading)
+
+
+async def test_a_second_encoder_that_does_not_fit_is_an_error_at_the_start(files):
+    app = make_app_with_two(files, against=files.weights)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
+        assert "is the first encoder, and also the second" in str(app.explore.error_pane.error)

@@ -75,6 +75,8 @@ def test_arguments_give_the_same_options():
             True,
             ";",
             "cp1252",
+            Path("random"),
+            Path("/w.vec"),
             "last",
             True,
             "nord",

@@ -92,9 +92,9 @@ def test_the_methods_are_switched_in_both_directions():
     seen = []
     for _ in CHOICES:
         seen.append(session.method)
-        session.switch_method(1)
+        session.switch_method(1, CHOICES)
     assert tuple(seen) == CHOICES
-    session.switch_method(-1)
+    session.switch_method(-1, CHOICES)
     assert session.method == CHOICES[-1]
 
 
@@ -102,7 +102,7 @@ def test_asking_again_uses_the_shown_query_and_the_current_method():
     session = Session()
     question = session.go(Visit("a dog", None), cursor=0)
     answer = shown(session, question)
-    session.switch_method(2)
+    session.switch_method(2, CHOICES)
     again = session.again(answer, "")
     assert (again.text, again.method, again.query) == ("a dog", CHOICES[2], answer.query)
     assert again.serial > question.serial

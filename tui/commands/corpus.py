@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ from tui.options import Options, as_json, asset_options, captions_file, quiet
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
 
+if TYPE_CHECKING:
+    from core.opened import Opened
+
 
 @click.command()
 @as_json
@@ -22,28 +26,40 @@ from tui.report import report as report_text
 @asset_options
 @click.pass_context
 def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
-    """Encode all captions. An interrupted run is continued."""
+    """Encode all captions, also by the encoder of --against. An interrupted run is continued."""
+    from core.opening import open_against
+
     opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
+    run_steps(open_against(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
-    report, folder = opened.report, opened.matrix.folder
+    document = _encoded(opened) | {"corpus": corpus_document(opened.captions)}
+    if opened.against is not None:
+        document["against"] = _encoded(opened.against)
+    if as_json:
+        click.echo(json.dumps(document))
+        return
+    for each in filter(None, (opened, opened.against)):
+        report, folder = each.report, each.matrix.folder
+        if report.reused:
+            click.echo(f"{report.rows:,} captions were encoded before: {folder}")
+        else:
+            resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
+            click.echo(f"{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
+
+
+def _encoded(opened: Opened) -> dict[str, Any]:
+    """Return what encoding the captions did as values for JSON."""
+    report = opened.report
     fresh = 0 if report.reused else report.rows - report.resumed_rows
-    document = {
+    return {
         "rows": report.rows,
         "dim": opened.matrix.dim,
         "seconds": round(report.seconds, 3),
         "sentences_per_second": round(fresh / report.seconds, 1),
-        "path": str(folder),
+        "path": str(opened.matrix.folder),
         "reused": report.reused,
         "resumed_rows": report.resumed_rows,
-        "corpus": corpus_document(opened.captions),
     }
-    if as_json:
-        click.echo(json.dumps(document))
-    elif report.reused:
-        click.echo(f"{report.rows:,} captions were encoded before: {folder}")
-    else:
-        resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
-        click.echo(f"{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
 
 
 @click.command()
@@ -58,7 +74,7 @@ def calibrate(context: click.Context, file: Path | None, as_json: bool, quiet: b
     The queries are whole captions and parts of captions. A query's own caption does not count as a hit. FILE is a file
     of captions, as with --captions.
     """
-    opened = run_steps(Options.of(context, file=file).open_corpus(), quiet=quiet)
+    opened = run_steps(Options.of(context, file=file).open_corpus("methods"), quiet=quiet)
     run_steps(opened.calibrate(again=True), quiet=quiet)
     print_notes(opened, quiet=quiet)
     if opened.calibration is None:
@@ -69,7 +85,7 @@ def calibrate(context: click.Context, file: Path | None, as_json: bool, quiet: b
         document = {"corpus": corpus_document(opened.captions)} | opened.calibration.document()
         click.echo(json.dumps(document, indent=1))
     else:
-        click.echo(report_text(opened.calibration))
+        click.echo(report_text(opened.calibration, opened.name_of))
 
 
 @click.command()

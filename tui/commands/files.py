@@ -51,6 +51,7 @@ def paths(context: click.Context, as_json: bool) -> None:
         "vectors": assets.vectors and str(assets.vectors),
         "embeddings": assets.embeddings and str(assets.embeddings),
         "captions": str(assets.captions),
+        "against": options.against and str(options.against),
         "cache": str(options.open_cache().root),
     }
     if as_json:
@@ -98,7 +99,7 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     from core.opening import locate
 
     places = run_steps(locate(setup, opened_cache), quiet=False)
-    keep = {places.vectors, places.matrix}
+    keep = {path for each in (places, places.against) if each is not None for path in (each.vectors, each.matrix)}
     unused = [entry for entry in opened_cache.entries() if entry.path not in keep]
     for entry in unused:
         click.echo(_line(entry))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from core.ranking.methods import BY_WORDS, CHOICES, METHODS, Choice, Method
+from core.ranking.methods import AGAINST, BY_WORDS, CHOICES, METHODS, Choice, Method
 from core.store.progress import Progress, finish
 from tui.documents import (
     HIT_COLUMNS,
     answer_document,
+    caption_document,
     comparison_document,
     hit_documents,
     print_answer,
@@ -25,13 +26,14 @@ from tui.documents import (
     print_plain,
 )
 from tui.exports import ENDINGS, check_output, open_rows
-from tui.options import Options, as_json, asset_options, quiet
+from tui.options import Options, as_json, asset_options, check_second, quiet
 from tui.pace import print_message, print_notes, progress_line, run_steps
+from tui.text import visible
 
 if TYPE_CHECKING:
     from core.answers import Answer
     from core.explorer import Explorer
-    from core.opening import Opened
+    from core.opened import Opened
 
 _READ_BYTES = 1 << 16
 _MOST_TOGETHER = 512  # queries that are encoded together
@@ -79,9 +81,7 @@ def search(
         output = check_output(output, endings=ENDINGS, used=options.find_assets().files)
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
-    opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
-    if method != "infersent":
-        run_steps(opened.open_methods(), quiet=quiet)
+    opened = _open(options, method, quiet=quiet)
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
@@ -119,6 +119,19 @@ def search(
     elif not asked:
         print_message("no queries on standard input", quiet=quiet)
     context.exit(0 if found else 1)
+
+
+def _open(options: Options, method: Choice, *, quiet: bool) -> Opened:
+    """Open the corpus with its calibration, and what a method needs."""
+    check_second(options, [method])
+    opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
+    if method != "infersent":
+        run_steps(opened.open_methods(), quiet=quiet)
+    if method == AGAINST:
+        from core.opening import open_against
+
+        run_steps(open_against(opened), quiet=quiet)
+    return opened
 
 
 def _print_json(opened: Opened, answer: Answer) -> None:
@@ -167,12 +180,12 @@ def _refuse_contradictions(method: Choice, within: float | None, formats: list[b
 
 
 @click.command()
-@click.argument("text", nargs=-1, required=True)
+@click.argument("text", nargs=-1)
 @click.option("-k", default=10, type=click.IntRange(1), show_default=True, help="Number of hits of each method.")
 @click.option(
     "--method",
     "methods",
-    type=click.Choice(METHODS),
+    type=click.Choice((*METHODS, AGAINST)),
     multiple=True,
     help="Compare only this method; repeat the option for others.",
 )
@@ -183,8 +196,17 @@ def _refuse_contradictions(method: Choice, within: float | None, formats: list[b
 def compare(
     context: click.Context, text: tuple[str, ...], k: int, methods: tuple[Method, ...], as_json: bool, quiet: bool
 ) -> None:
-    """Print the captions that each method finds for TEXT, with their ranks by the other methods."""
-    opened = run_steps(Options.of(context).open_corpus("methods"), quiet=quiet)
+    """Print the captions that each method finds for TEXT, with their ranks by the other methods.
+
+    Without TEXT, and with --against, print how many of the nearest captions of a thousand captions both encoders agree
+    on, and the captions on which they agree least.
+    """
+    options = Options.of(context)
+    check_second(options, methods)
+    if not text:
+        _compare_encoders(options, k, as_json=as_json, quiet=quiet)
+        return
+    opened = run_steps(options.open_corpus("methods"), quiet=quiet)
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
@@ -192,7 +214,7 @@ def compare(
 
     explorer = Explorer(opened)
     query = explorer.queries.of_text(" ".join(text))
-    comparison = explorer.compare(query, methods=methods or METHODS, k=max(k, LEADING))
+    comparison = explorer.compare(query, methods=methods or None, k=max(k, LEADING))
     if not comparison.lists:
         raise click.UsageError("TEXT is a sum, which only infersent can rank; put it in quotes to make it plain text")
     if as_json:
@@ -200,3 +222,34 @@ def compare(
     else:
         print_comparison(opened, comparison, k)
     context.exit(0 if any(comparison.lists.values()) else 1)
+
+
+def _compare_encoders(options: Options, k: int, *, as_json: bool, quiet: bool) -> None:
+    """Print the captions on whose nearest captions both encoders agree least."""
+    if options.against is None:
+        raise click.UsageError("TEXT is missing; two encoders are compared without it: --against MODEL")
+
+    from core.opening import open_against
+    from core.ranking.graph import agree_on_nearest
+
+    opened = run_steps(options.open_corpus(), quiet=quiet)
+    run_steps(open_against(opened), quiet=quiet)
+    print_notes(opened, quiet=quiet)
+    assert opened.against is not None
+    steps = agree_on_nearest(opened.matrix, opened.against.matrix, device=opened.setup.device)
+    agreed = run_steps(steps, quiet=quiet)
+    least = [
+        caption_document(opened.captions, int(row)) | {"overlap_at_10": int(first), "overlap_at_100": int(leading)}
+        for row, first, leading in zip(*(values[:k] for values in agreed), strict=True)
+    ]
+    means = {"overlap_at_10": float(agreed.first.mean()), "overlap_at_100": float(agreed.leading.mean())}
+    if as_json:
+        click.echo(json.dumps({"captions": len(agreed.rows)} | means | {"least": least}, indent=1))
+        return
+    one, other = opened.name_of("infersent"), opened.name_of(AGAINST)
+    click.echo(
+        f"{len(agreed.rows):,} captions: {one} and {other} agree on {means['overlap_at_10']:.1f} of the ten nearest, "
+        f"{means['overlap_at_100']:.0f} of the hundred nearest; least on those of"
+    )
+    for each in least:
+        click.echo(f"{each['overlap_at_10']:4} {each['overlap_at_100']:4}  {visible(each['caption'])}")

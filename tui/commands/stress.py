@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.ranking.methods import METHODS
-from tui.options import Options, as_json, asset_options, quiet
+from core.ranking.methods import AGAINST, Method
+from tui.options import Options, as_json, asset_options, check_second, quiet
 from tui.pace import print_message, print_notes, run_steps
 from tui.text import counted, short_number, visible
 
 if TYPE_CHECKING:
-    from core.opening import Opened
+    from core.opened import Opened
     from core.trust.stress import Stressed
 
 _FEW_KINDS = 8
@@ -22,17 +22,25 @@ _FEW_KINDS = 8
 
 @click.command()
 @click.argument("text", nargs=-1)
+@click.option(
+    "--method",
+    type=click.Choice(("infersent", AGAINST)),
+    default="infersent",
+    show_default=True,
+    help="The encoder that is asked TEXT.",
+)
 @as_json
 @quiet
 @asset_options
 @click.pass_context
-def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def stress(context: click.Context, text: tuple[str, ...], method: Method, as_json: bool, quiet: bool) -> None:
     """Print how far changes of TEXT move it in the embedding space (several words are joined).
 
     The changes are of harmless kinds, of order, of meaning, and omissions. One is unseen if it moves TEXT no farther
     than 95 of 100 other articles and contractions move captions. Rules for English make them, where these surely fit.
     Without TEXT, 300 captions are changed, and the figures of each kind are printed, by every method.
     """
+    from core.opening import open_against
     from core.ranking.arithmetic import parse, unquoted
     from core.trust.variations import MOST_WORDS
 
@@ -42,21 +50,26 @@ def stress(context: click.Context, text: tuple[str, ...], as_json: bool, quiet: 
     if len(query.split()) > MOST_WORDS:
         raise click.UsageError(f"TEXT has more than {MOST_WORDS} words: give a sentence")
     options.setup().encoder_files()  # an error if there is none
+    check_second(options, [method])
     opened = run_steps(options.open_corpus("matrix" if text else "methods"), quiet=quiet)
+    if method == AGAINST:
+        run_steps(open_against(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
     if text:
-        _stress_text(context, opened, unquoted(query), as_json=as_json, quiet=quiet)
+        _stress_text(context, opened, unquoted(query), method, as_json=as_json, quiet=quiet)
     else:
         _stress_corpus(opened, as_json=as_json, quiet=quiet)
 
 
-def _stress_text(context: click.Context, opened: Opened, query: str, *, as_json: bool, quiet: bool) -> None:
+def _stress_text(
+    context: click.Context, opened: Opened, query: str, method: Method, *, as_json: bool, quiet: bool
+) -> None:
     from core.explorer import Explorer
 
-    if len(opened.text_encoder.vocabulary.look_up(query).ids) <= 2:
+    if len(opened.encoder_of(method).text_encoder.vocabulary.look_up(query).ids) <= 2:
         print_message("no word of TEXT is known, so nothing can move it", quiet=quiet)
         context.exit(1)
-    stressed = run_steps(Explorer(opened).stress(query), quiet=quiet)
+    stressed = run_steps(Explorer(opened).stress(query, method=method), quiet=quiet)
     if as_json:
         click.echo(json.dumps(_document(stressed)))
     else:
@@ -82,7 +95,7 @@ def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps({"captions": table.captions, "threshold": table.threshold, "kinds": kinds}, indent=1))
         return
     click.echo(f"{table.captions:,} captions; of each kind: share unseen, median distance, hits kept of 10")
-    click.echo(f"{'':12} captions" + "".join(f"  {opened.name_of(method):^16}" for method in METHODS))
+    click.echo(f"{'':12} captions" + "".join(f"  {opened.name_of(method):^16}" for method in opened.methods))
     for kind, by_method in table.figures.items():
         cells = [
             f"  {_share(each.unseen):>5} {_number(each.median_distance):>5} {each.overlap_at_10:4.1f}"

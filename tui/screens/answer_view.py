@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.answers import Answer
-    from core.opening import Opened
+    from core.opened import Opened
     from core.ranking.folds import Folding
     from core.ranking.ranking import Ranking
     from core.trust.calibration import Calibration

@@ -150,8 +150,8 @@ class AskingScreen(Screen[None]):
 
     def action_next_method(self, steps: int = 1) -> None:
         """Rank the captions by another method from now on."""
-        if self.are_methods_open():
-            self.session.switch_method(steps)
+        if self.are_methods_open() and self.explorer is not None:
+            self.session.switch_method(steps, self.explorer.opened.choices)
             self.show_lines()
             if self.view.answer is not None and self.view.answer.query.terms:
                 self.notify("only infersent can rank a sum: this list is by infersent")

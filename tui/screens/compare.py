@@ -15,13 +15,13 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from core.ranking.methods import METHODS, Method
+from core.ranking.methods import AGAINST, Method
 from tui.hit_line import split_shared
 from tui.text import drawable
 from tui.widgets.compare_table import CompareTable
 
 if TYPE_CHECKING:
-    from core.opening import Opened
+    from core.opened import Opened
     from core.query import Query
     from core.ranking.comparison import Comparison
 
@@ -54,7 +54,8 @@ class CompareScreen(ModalScreen[int | None]):
         self.query_panel = Static(drawable(query.text), id="compared-query", classes="panel", markup=False)
         self.full_caption = Static("", id="compared", classes="panel", markup=False)
         self._opened = opened
-        self._order: list[Method] = [first, *(method for method in METHODS if method != first)]
+        others = [method for method in opened.methods if method != first]
+        self._order: list[Method] = [first, *sorted(others, key=lambda method: method != AGAINST)]
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""

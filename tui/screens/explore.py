@@ -237,8 +237,6 @@ class ExploreScreen(LookingScreen):
 
     def _pin_line(self) -> Content | None:
         """Describe the pinned query and its distance to the one that is shown."""
-        from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
-
         pin, answer = self.session.pin, self.view.answer
         if pin is None or pin.embedding is None or answer is None:
             return None
@@ -246,6 +244,8 @@ class ExploreScreen(LookingScreen):
             return pin_line(pin.text, f"{self.key_of('pin')} takes it away", width=self.size.width - 2)
         if answer.query.embedding is None:
             return pin_line(pin.text, "no distance: no known word", width=self.size.width - 2)
+        from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
+
         distance = cosine_distance(pin.embedding, answer.query.embedding)
         closer = self.view.closer_than(distance)
         told = nearness(distance, is_score=False, closer=None if closer is None else float(closer))

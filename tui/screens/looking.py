@@ -61,9 +61,10 @@ class LookingScreen(OpeningScreen):
         if why_not := self._why_not_varied(answer.query):
             self.notify(why_not)
         else:
-            text = answer.query.literal
-            screen = VariationsScreen(text, explorer.opened.captions.texts)
-            self._open(screen, VariationsRequest(text), self._follow_variation)
+            text, method, opened = answer.query.literal, self.session.method, explorer.opened
+            name = opened.name_of(method if opened.encoder_of(method) is opened.against else "infersent")
+            screen = VariationsScreen(text, opened.captions.texts, name)
+            self._open(screen, VariationsRequest(text, method), self._follow_variation)
 
     def _why_not_varied(self, query: Query) -> str:
         """Say why a query has no variations; empty if it may have some."""

@@ -32,6 +32,7 @@ class VariationsScreen(ModalScreen[str | None]):
     Args:
         text: The text.
         texts: All captions.
+        encoder: Name of the encoder that moves the variations.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,8 +49,9 @@ class VariationsScreen(ModalScreen[str | None]):
     stressed: reactive[Stressed | None] = reactive(None)
     """None while they are asked."""
 
-    def __init__(self, text: str, texts: Sequence[str]) -> None:
+    def __init__(self, text: str, texts: Sequence[str], encoder: str) -> None:
         super().__init__()
+        self._encoder = encoder
         self.asked = text
         self._texts = texts
         self.query_panel = Static(drawable(text), id="varied", classes="panel", markup=False)
@@ -58,7 +60,7 @@ class VariationsScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
-        self.query_panel.border_title = "variations, by infersent"
+        self.query_panel.border_title = f"variations, by {self._encoder}"
         yield self.query_panel
         yield self.lines
         with Horizontal(id="varied-hits"):

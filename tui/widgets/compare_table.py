@@ -20,7 +20,7 @@ from tui.hit_line import POINTER, split_shared
 from tui.text import drawable, fit
 
 if TYPE_CHECKING:
-    from core.opening import Opened
+    from core.opened import Opened
     from core.ranking.comparison import ComparedHit, Comparison
 
 _LINES = 2  # screen lines per hit

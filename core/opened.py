@@ -1,0 +1,233 @@
+"""Opened: an opened corpus with its encoder, and what is opened or measured of it later."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from core.assets import AssetError
+from core.corpus.captions import Captions
+from core.corpus.images import Images
+from core.encoding.matrix import BuildReport, EmbeddingMatrix
+from core.encoding.text_encoder import TextEncoder
+from core.encoding.weights import first_names
+from core.ranking.folds import Folds
+from core.ranking.lexical import Lexical
+from core.ranking.methods import AGAINST, CHOICES, METHODS, Choice, Method, shown_name
+from core.ranking.rankers import Beside, Rankers
+from core.ranking.search import MatrixSearcher
+from core.setup import Setup
+from core.store.cache import Cache
+from core.store.progress import Steps
+from core.trust.calibration import Calibration
+from core.trust.figures import calibrate_and_measure
+from core.trust.probing import MIN_CAPTIONS, probe
+from core.trust.signals import SignalMeter
+from core.trust.verdict import Judge
+
+_SHORT_NAME = 4  # cells of the name of a second encoder in narrow columns
+
+
+class Opened:
+    """An opened corpus with its encoder: N captions and their matrix (N, D); `report` tells how the matrix was opened.
+
+    `second` is the name of the matrix of the second encoder, empty where there is none. Several corpora may be open at
+    once, and several threads may use one.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        cache: Cache,
+        *,
+        captions: Captions,
+        text_encoder: TextEncoder,
+        matrix: EmbeddingMatrix,
+        report: BuildReport,
+        second: str = "",
+    ) -> None:
+        self._second = second
+        self.setup, self.cache, self.report = setup, cache, report
+        self.captions, self.text_encoder, self.matrix = captions, text_encoder, matrix
+        self.searcher = MatrixSearcher(matrix, device=setup.device)
+        self.folds = Folds(captions)
+        self.rankers: Rankers | None = None
+        """All methods; None before `open_methods`."""
+        self.against: Opened | None = None
+        """The same captions by a second encoder; None before `opening.open_against`, and where there is none."""
+        self.judge: Judge | None = None
+        """Judges answers by a calibration; None before one is loaded or measured."""
+        self._lock = threading.Lock()
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How far answers can be trusted; None before it is loaded or measured."""
+        return None if self.judge is None else self.judge.calibration
+
+    @property
+    def captions_name(self) -> str:
+        """Display name of the corpus."""
+        return captions_name_of(self.setup, self.captions)
+
+    def open_methods(self) -> Steps[Rankers]:
+        """Open the methods other than `infersent`; index the words of the captions unless the cache holds the index.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        folder, sentences = self.matrix.folder / "lexical", self.matrix.sentences
+        vectors = self.text_encoder.vocabulary.vectors
+        if self.rankers is None:
+            yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=vectors)
+        with self._lock:
+            if self.rankers is None:
+                lexical = Lexical(folder, sentences=sentences, vectors=vectors)
+                self.rankers = Rankers(self.matrix, self.searcher, lexical)
+                self._put_beside()
+            return self.rankers
+
+    def take_beside(self, second: Opened) -> None:
+        """Take the same captions by a second encoder as one more method."""
+        with self._lock:
+            self.against = second
+            self._put_beside()
+
+    def encoder_of(self, method: Choice) -> Opened:
+        """Return the second encoder for its own method, and the first for every other."""
+        return self.against if method == AGAINST and self.against is not None else self
+
+    def _put_beside(self) -> None:
+        if self.rankers is not None and self.against is not None:
+            second = self.against
+            self.rankers.beside = Beside(second.matrix, second.searcher, second.text_encoder)
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods that can rank these captions, with the second encoder once it is open."""
+        return METHODS if self.against is None else (*METHODS, AGAINST)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What a user may choose to rank these captions by."""
+        return (*self.methods, "auto")
+
+    def open_calibration(self) -> Steps[None]:
+        """Load the calibration that an earlier `calibrate` saved, if there is one, and judge by it from now on.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        if self.saved_calibration is not None:
+            rankers = yield from self.open_methods()
+            self.judge = Judge(self.saved_calibration, self._meter(rankers), self.matrix.sentences, self.name_of)
+
+    def calibrate(self, *, again: bool = False) -> Steps[None]:
+        """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
+
+        A corpus that cannot be measured is left as it is.
+
+        Raises:
+            AssetError: The cache cannot be written, or the device has too little memory for even one query.
+        """
+        if not again:
+            yield from self.open_calibration()
+        against = "" if self.against is None else self._second
+        is_measured = self.calibration is not None and against in ("", self.calibration.against)
+        if (is_measured and not again) or self.why_unmeasured:
+            return
+        rankers = yield from self.open_methods()
+        meter = self._meter(rankers)
+        measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
+        calibration = replace((yield from calibrate_and_measure(measured)), against=against)
+        self.judge = Judge(calibration, meter, self.matrix.sentences, self.name_of)
+        try:
+            calibration.save(self._calibration_file)
+        except AssetError as error:  # the calibration stays in use until the program ends
+            self.cache.problems.append(f"the calibration could not be saved: {error.found}")
+
+    @cached_property
+    def saved_calibration(self) -> Calibration | None:
+        """The calibration that an earlier `calibrate` saved; None where there is none."""
+        saved = Calibration.load(self._calibration_file)
+        return saved if saved is None or saved.against == self._second else saved.without(AGAINST)
+
+    @cached_property
+    def why_unmeasured(self) -> str:
+        """Why there can be no calibration: no encoder, or fewer than `MIN_CAPTIONS` captions with known words."""
+        if not self.text_encoder.can_encode:
+            return "without an encoder"
+        few = len(self.matrix) - len(self.matrix.sentences.wordless()) < MIN_CAPTIONS
+        return "on so few captions" if few else ""
+
+    def name_of(self, choice: Choice, *, short: bool = False) -> str:
+        """Return the name of a method that people read, where `short` for narrow columns."""
+        if choice == AGAINST and self.setup.against is not None:
+            second = self.setup.against.model_name
+            named = second if second not in {*CHOICES, self.setup.model_name} else choice
+            return named[:_SHORT_NAME] if short else named
+        return shown_name(choice, given=not self.text_encoder.can_encode, short=short)
+
+    def lacks(self, method: Method) -> str:
+        """Say what a method lacks, without which it finds nothing for texts that are no captions; empty if nothing."""
+        if method == "words" and self.setup.assets.vectors is None:
+            return "words needs word vectors: start with --vectors FILE"
+        if method == AGAINST:
+            return f"no word of the query is known to {self.name_of(AGAINST)}"
+        if method in ("infersent", "context") and not self.text_encoder.can_encode:
+            return "these embeddings came without their encoder, so only captions can be queries; bm25 takes any text"
+        return ""
+
+    @cached_property
+    def images(self) -> Images | None:
+        """Image groups of the captions; None where too few images have several captions."""
+        if self.captions.groups is None:
+            return None
+        sentences = self.matrix.sentences
+        images = Images(self.captions.groups, leave_out=sentences.wordless(), texts=sentences.texts)
+        return images if images.suffice else None
+
+    def problems(self) -> list[str]:
+        """List what the user should know about the opened files, one sentence each."""
+        problems, vectors, assets = self.problems_of_asking(), self.text_encoder.vocabulary.vectors, self.setup.assets
+        name = "" if assets.vectors is None else assets.vectors.name
+        if vectors.broken_lines:
+            lines = "line of" if vectors.broken_lines == 1 else "lines of"
+            problems.append(f"{vectors.broken_lines:,} broken {lines} {name} skipped")
+        if vectors.missing_lines:
+            problems.append(
+                f"{name} is cut off: {vectors.missing_lines:,} words that its first line announces are "
+                "missing; copy or download it again"
+            )
+        if wordless := len(self.matrix.sentences.wordless()) - self.captions.empty:
+            have = "caption has" if wordless == 1 else "captions have"
+            problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
+        if self.text_encoder.is_loaded and (others := self.text_encoder.sentence_encoder.passed_over):
+            weights, _ = self.setup.encoder_files()
+            problems.append(f"{weights.name} also holds {first_names(others)}, which is no part of the encoder")
+        if self.report.started_over:
+            problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
+        return problems
+
+    def problems_of_asking(self) -> list[str]:
+        """List those of `problems` that can arise while queries are answered."""
+        problems, device = list(self.cache.problems), self.setup.device
+        if device != "cpu" and (self.searcher.device == "cpu" or self.text_encoder.ran_out_of_memory):
+            problems.append(f"{device} has too little free memory: queries are answered on the CPU, more slowly")
+        return problems
+
+    @cached_property
+    def _calibration_file(self) -> Path:
+        """Its name depends on the image groups, since its folder, that of the matrix, does not."""
+        groups = b"" if self.images is None else self.images.of.tobytes()
+        return self.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
+
+    def _meter(self, rankers: Rankers) -> SignalMeter:
+        return SignalMeter(self.matrix.rows, bm25=rankers.lexical.bm25, images=self.images)
+
+
+def captions_name_of(setup: Setup, captions: Captions) -> str:
+    """Return the display name of a corpus."""
+    return "demo captions" if setup.assets.is_demo_captions else captions.name

@@ -1,0 +1,199 @@
+"""A second encoder beside the first: one more method, with a matrix of its own, measured like the others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Files, write_vectors, write_weights
+from scipy.spatial.distance import cdist
+
+from core.assets import RANDOM, AssetError
+from core.corpus.tokenizer import Tokenizer
+from core.encoding.encoder import SentenceEncoder
+from core.encoding.matrix import unfinished_rows
+from core.encoding.weights import KEYS, read_weights, untrained
+from core.explorer import Explorer
+from core.opening import locate, open_, open_against
+from core.ranking.graph import agree_on_nearest
+from core.ranking.methods import AGAINST, METHODS
+from core.setup import Setup
+from core.store.cache import Cache
+from core.store.progress import finish
+from core.trust.stress import stress_corpus
+from tui.options import Options
+
+
+def beside(files: Files, weights=None, vectors=None) -> Setup:
+    weights = weights or write_weights(files.folder / "other.pkl", hidden=8, seed=5)
+    return files.setup().beside(weights, vectors)
+
+
+def opened_with(files: Files, setup: Setup) -> Explorer:
+    return Explorer(finish(open_(setup, Cache(files.cache), need="methods")))
+
+
+def test_the_second_encoder_ranks_as_it_would_alone(files: Files):
+    setup = beside(files)
+    both = opened_with(files, setup)
+    alone = Explorer(finish(open_(setup.against, Cache(files.cache))))
+    assert both.opened.against.matrix.dim == 16
+    assert both.opened.matrix.dim == 32
+    for text in ("a dog runs on the beach", "two men near a bus", both.opened.captions.texts[7]):
+        one, other = both.ask(text, method=AGAINST).hits, alone.ask(text).hits
+        assert one.rows.tolist() == other.rows.tolist()
+        assert one.distances.tolist() == other.distances.tolist()
+    one, other = both.neighbours(3, method=AGAINST).hits, alone.neighbours(3).hits
+    assert one.rows.tolist() == other.rows.tolist()
+
+
+def test_all_methods_stand_beside_each_other_in_a_comparison(files: Files):
+    explorer = opened_with(files, beside(files))
+    comparison = explorer.compare(explorer.queries.of_text("a dog runs on the beach"))
+    assert list(comparison.lists) == [*METHODS, AGAINST]
+    assert explorer.opened.name_of(AGAINST) == "other"
+    assert explorer.opened.choices == (*METHODS, AGAINST, "auto")
+
+
+def test_a_query_that_only_the_second_encoder_lacks_has_no_list_by_it(files: Files):
+    marks = Tokenizer(2).marks
+    vectors = write_vectors(files.folder / "few.vec", [*marks, "cat", "sofa"], seed=3)
+    explorer = opened_with(files, beside(files, vectors=vectors))
+    answer = explorer.ask("a dog", method=AGAINST)
+    assert answer.found is None
+    assert answer.verdict.reasons == ("− no word of the query is known to other",)
+    assert explorer.ask("a dog").found is not None
+
+
+def test_untrained_weights_have_the_shapes_of_the_first_encoders_and_are_always_the_same(files: Files):
+    path = write_weights(files.folder / "trained.pkl", seed=3)
+    weights = read_weights(path)
+    one, other = untrained(weights), untrained(weights)
+    for key in KEYS:
+        assert one.tensors[key].shape == weights.tensors[key].shape
+        assert (one.tensors[key] == other.tensors[key]).all()
+        assert not (one.tensors[key] == weights.tensors[key]).any()
+    explorer = opened_with(files, files.setup(weights=path).beside(RANDOM, None))
+    opened = explorer.opened.against
+    assert explorer.opened.name_of(AGAINST) == RANDOM
+    text = "a dog runs on the beach"
+    ids = opened.text_encoder.vocabulary.look_up(text).ids
+    words = np.asarray(opened.text_encoder.vocabulary.vectors.rows[ids])
+    expected = SentenceEncoder(one.tensors).encode(words).embedding
+    distances = cdist([expected], opened.matrix.rows.astype(float), "cosine")[0]
+    hits = explorer.ask(text, method=AGAINST, k=5).hits
+    assert hits.distances == pytest.approx(np.sort(distances)[:5], abs=2e-4)
+
+
+def test_both_matrices_are_cached_and_an_interrupted_second_one_is_continued(files: Files):
+    setup, cache = beside(files), Cache(files.cache)
+    first = finish(open_(setup, cache))
+    places = finish(locate(setup, cache)).against
+    steps = open_against(first)
+    for step in steps:
+        if step.stage == "encoding captions" and step.done:
+            break
+    steps.close()
+    assert unfinished_rows(places.matrix) is not None
+    again = opened_with(files, setup).opened
+    assert again.report.reused
+    assert not again.against.report.reused
+    assert opened_with(files, setup).opened.against.report.reused
+
+
+def test_the_first_encoder_again_is_refused(files: Files):
+    setup = beside(files, weights=files.weights)
+    with pytest.raises(AssetError, match="is the first encoder, and also the second"):
+        finish(open_(setup, Cache(files.cache)))
+
+
+def test_vectors_of_another_width_are_refused_before_anything_is_encoded(files: Files):
+    vectors = write_vectors(files.folder / "wide.vec", [*Tokenizer(2).marks, "dog"], dim=20)
+    setup = beside(files, vectors=vectors)
+    with pytest.raises(AssetError) as error:
+        finish(open_(setup, Cache(files.cache)))
+    assert "20 numbers" in error.value.found
+    assert error.value.advice == "name the vectors that the weights were trained with: --against-vectors"
+    assert not list(files.cache.glob("matrix/*"))
+
+
+def test_random_needs_the_weights_whose_shapes_it_has(files: Files):
+    embeddings = files.folder / "given.npy"
+    np.save(embeddings, np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32))
+    with pytest.raises(AssetError, match="without the encoder"):
+        files.setup(embeddings=embeddings).beside(RANDOM, None)
+
+
+def test_given_embeddings_can_be_compared_with_an_encoder(files: Files):
+    embeddings = files.folder / "given.npy"
+    np.save(embeddings, np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32))
+    setup = files.setup(embeddings=embeddings).beside(files.weights, files.vectors)
+    explorer = opened_with(files, setup)
+    assert explorer.ask("a dog runs on the beach").found is None
+    assert len(explorer.ask("a dog runs on the beach", method=AGAINST).hits) == 100
+
+
+def test_agreement_counts_the_nearest_captions_that_both_find(files: Files):
+    explorer = opened_with(files, beside(files))
+    opened = explorer.opened
+    agreed = finish(agree_on_nearest(opened.matrix, opened.against.matrix, device="cpu"))
+    assert (np.diff(agreed.first) >= 0).all()
+    for row, count in list(zip(agreed.rows.tolist(), agreed.first.tolist(), strict=True))[:: len(agreed.rows) // 7]:
+        copies = opened.matrix.sentences.copies([row])[0]
+        lists = []
+        for each in (opened, opened.against):
+            distances = cdist(each.matrix.rows[[row]].astype(float), each.matrix.rows.astype(float), "cosine")[0]
+            distances[copies] = np.inf
+            lists.append(set(np.argsort(distances, kind="stable")[:10].tolist()))
+        assert count == pytest.approx(len(lists[0] & lists[1]), abs=1)
+    same = finish(agree_on_nearest(opened.matrix, opened.matrix, device="cpu"))
+    assert set(same.first.tolist()) == {10}
+
+
+def test_the_calibration_measures_the_second_encoder_and_keeps_it_apart_from_another(files: Files, monkeypatch):
+    setup = beside(files)
+    opened = opened_with(files, setup).opened
+    finish(opened.calibrate())
+    assert opened.calibration.measures(AGAINST)
+    alone = opened_with(files, files.setup()).opened
+    finish(alone.calibrate())
+    assert not alone.calibration.measures(AGAINST), "it is of no encoder that is open"
+    first = [cell.by_method["infersent"] for cell in alone.calibration.curve]
+    assert [cell.by_method["infersent"] for cell in opened.calibration.curve] == first
+    other = opened_with(files, files.setup().beside(RANDOM, None))
+    finish(other.opened.open_calibration())
+    assert not other.opened.calibration.measures(AGAINST), "it is of another second encoder"
+    reasons = other.ask("a dog runs on the beach", method=AGAINST).verdict.reasons
+    assert "· how far random can be trusted is not measured yet" in reasons
+    finish(other.opened.calibrate())
+    assert other.opened.calibration.measures(AGAINST)
+    said = other.ask("a dog runs on the beach", method=AGAINST).verdict.reasons[-1]
+    assert "by random" in said
+    again = opened_with(files, files.setup().beside(RANDOM, None)).opened
+    monkeypatch.setattr("core.opened.probe", lambda *parts, **more: pytest.fail("measured again"))
+    finish(again.calibrate())
+
+
+def test_stress_asks_the_second_encoder_too(files: Files):
+    opened = opened_with(files, beside(files)).opened
+    table = finish(
+        stress_corpus(opened.matrix, opened.captions.texts, opened.rankers, opened.text_encoder, device="cpu")
+    )
+    assert list(table.figures["blank"]) == [*METHODS, AGAINST]
+    assert table.figures["blank"][AGAINST].median_distance == pytest.approx(0, abs=1e-6)
+    assert table.figures["noun"][AGAINST].median_distance > 0
+
+
+def test_a_second_encoder_named_like_a_method_or_the_first_is_called_against(files: Files):
+    for name in ("words.pkl", "weights.pkl"):
+        folder = files.folder / "sub"
+        folder.mkdir(exist_ok=True)
+        weights = write_weights(folder / name, hidden=8, seed=5)
+        assert opened_with(files, beside(files, weights)).opened.name_of(AGAINST) == "against"
+
+
+def test_a_run_remembers_its_second_encoder(files: Files):
+    document = Options(against=files.weights, against_vectors=files.vectors).document()
+    assert Options().filled(document).against == files.weights
+    assert Options(against=files.weights).document()["against"] == str(files.weights.resolve())
+    assert Options().filled({"against": RANDOM}).against == Path(RANDOM)
+    assert Options(against=Path(RANDOM)).document()["against"] == RANDOM
