@@ -30,7 +30,21 @@ class Explanation:
     marks_importance: float = 0.0
     """Share of the features whose maximum falls on the two sentence marks, 0..1."""
     agreement: Agreement | None = None
-    """Cosine split by pairs of words; None for sums, where the cosine is not clearly positive, without an encoder."""
+    """Cosine split by pairs of words; None for sums and features, where the cosine is not clearly positive, and without
+    an encoder."""
+    falls_on: str | None = None
+    """The word on which the asked feature falls, empty for a sentence mark; None for other queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWinners:
+    """What a feature of the embeddings responds to in a corpus."""
+
+    number: int
+    hits: Ranking
+    """The captions in whose unit embeddings it is greatest."""
+    words: tuple[str, ...]
+    """The word of each hit on which it falls; empty for a sentence mark."""
 
 
 def _no_words(text: str) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.answers import Answer, Explanation, Stopwatch
+from core.answers import Answer, Explanation, FeatureWinners, Stopwatch
 from core.assets import AssetError
 from core.encoding.encoder import not_cancelled
 from core.opened import Opened
@@ -23,6 +24,7 @@ from core.store.progress import Cancelled, Steps
 from core.trust.stress import Stressed, measure_threshold, stress
 from core.trust.verdict import (
     Verdict,
+    describe_feature,
     describe_no_sum,
     describe_nothing,
     describe_unmeasured,
@@ -137,7 +139,7 @@ class Explorer:
         Equal texts count once, so that copies neither fill the lists nor raise the overlap.
 
         Args:
-            query: The query; for a sum, which only `infersent` can rank, the comparison has no lists.
+            query: The query; for a sum or a feature, which only `infersent` can rank, the comparison has no lists.
             methods: The methods, in the order of the lists; None for all.
             k: Number of leading hits per method.
             cancelled: Polled before each method.
@@ -149,7 +151,7 @@ class Explorer:
         if rankers is None:
             raise RuntimeError("open_methods comes first")
         rankings: dict[Method, Ranking] = {}
-        for method in () if query.terms else methods or self.opened.methods:
+        for method in methods or self.opened.methods if query.is_text else ():
             if cancelled():
                 raise Cancelled
             found = rankers.find(method, query, k=k)
@@ -169,15 +171,35 @@ class Explorer:
         if not opened.text_encoder.can_encode:
             return Explanation(row)
         encoded = self.queries.encode(ids, cancelled=cancelled)
-        agreement = None
-        if query.embedding is not None and not query.terms:
+        agreement, falls_on = None, None
+        if query.feature is not None:
+            falls_on = self._word_of(ids, int(encoded.winners[query.feature]))
+        elif query.embedding is not None and query.is_text:
             winners = self.queries.encode(query.ids, cancelled=cancelled).winners  # (D,)
             agreement = agree(
                 Side(query.embedding, winners, vocabulary.words(query.ids)),
                 Side(opened.matrix.rows[row], encoded.winners, vocabulary.words(ids)),
             )
         tokens = tokens_of(vocabulary.look_up(opened.captions.texts[row]), encoded)
-        return Explanation(row, tokens, marks_importance(encoded), agreement)
+        return Explanation(row, tokens, marks_importance(encoded), agreement, falls_on)
+
+    def feature(self, number: int) -> Steps[FeatureWinners]:
+        """Find the captions in which a feature is greatest, and the words on which it falls.
+
+        Raises:
+            AssetError: The weights cannot be used, or not even one sentence fits on the device.
+        """
+        query, sentences = self.queries.of_feature(number), self.opened.matrix.sentences
+        assert query.embedding is not None
+        hits = self.opened.searcher.nearest(query.embedding, k=LEADING).leading
+        ids = [sentences[row] for row in hits.rows.tolist()]
+        encoded = yield from self.opened.text_encoder.encode_together(ids)
+        words = (self._word_of(of, int(each.winners[number])) for of, each in zip(ids, encoded, strict=True))
+        return FeatureWinners(number, hits, tuple(words))
+
+    def _word_of(self, ids: NDArray[np.int32], place: int) -> str:
+        """Return the word at a place among token ids, (T,); empty for a sentence mark."""
+        return self.opened.text_encoder.vocabulary.words(ids[place : place + 1])[0] if 0 < place < len(ids) - 1 else ""
 
     def stress(self, text: str, *, method: Choice = "infersent") -> Steps[Stressed]:
         """Ask the variations of a text by the encoder, or by the second one if that is the `method`.
@@ -226,7 +248,7 @@ class Explorer:
 
     def _choose(self, method: Choice, query: Query) -> Method:
         """Resolve `auto` for a query; without a calibration it is `infersent`."""
-        if query.terms:
+        if not query.is_text:
             return "infersent"
         if method != "auto":
             return method
@@ -244,6 +266,8 @@ class Explorer:
 
     def _judge(self, query: Query, found: Found | None, method: Method) -> Verdict | None:
         """Judge by the calibration, or by rules of thumb before there is one."""
+        if query.feature is not None:
+            return describe_feature()
         if query.is_unfinished:
             return None
         if found is None:
@@ -269,7 +293,7 @@ class Explorer:
     ) -> Answer:
         """Make the answer, with what was measured of random captions for distances of the encoder."""
         calibration, closer, within = self.opened.calibration, None, None
-        if calibration is not None and found is not None and method == "infersent" and not query.terms:
+        if calibration is not None and found is not None and method == "infersent" and query.is_text:
             closer = calibration.closer_than(found.leading.distances, query.known)  # (K,)
             within = calibration.relevant_within(query.known)
         return Answer(

@@ -16,7 +16,7 @@ from core.assets import AssetError
 from core.corpus.vocabulary import LookedUp
 from core.encoding.encoder import EncodedSentence, not_cancelled
 from core.query import Query, Term, Token
-from core.ranking.arithmetic import Summand, parse, unquoted, weighted_sum
+from core.ranking.arithmetic import Summand, feature_of, parse, unquoted, weighted_sum
 from core.store.progress import Steps
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ class Queries:
         watch: Stopwatch | None = None,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Query:
-        """Make the query of a typed text, which may be a sum such as `a dog on a beach - a dog + a horse`.
+        """Make the query of a typed text, a sum such as `a dog on a beach - a dog + a horse`, or a feature, `#812`.
 
-        A text that equals a caption becomes the query of that caption and is never read as a sum.
+        A text that equals a caption becomes the query of that caption and is never read as one of these.
 
         Args:
             text: The text.
@@ -64,12 +64,15 @@ class Queries:
         ids = looked_up.ids
         unfinished = not settled and not text[-1:].isspace()
         same = self._opened.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
+        is_caption = any(self._is_text_of(row, looked_up.words) for row in same)
+        if (feature := feature_of(text)) is not None and feature < self._opened.matrix.dim and not is_caption:
+            return self.of_feature(feature)
         if not self._opened.text_encoder.can_encode:
             row = next((row for row in same if self._is_text_of(row, looked_up.words)), None)
             embedding = None if row is None else self._opened.matrix.rows[row]  # (D,)
             tokens = tokens_of(looked_up, None, unfinished=unfinished)
             return Query(text=text, literal=literal, row=row, ids=ids, embedding=embedding, tokens=tokens)
-        if terms and not any(self._is_text_of(row, looked_up.words) for row in same):
+        if terms and not is_caption:
             return self._sum(text, terms, unfinished=unfinished, settled=settled, watch=watch, cancelled=cancelled)
         if len(ids) <= 2:
             tokens = tokens_of(looked_up, None, unfinished=unfinished)
@@ -82,6 +85,12 @@ class Queries:
         return Query(
             text=text, literal=literal, row=row, ids=ids, embedding=embedding, tokens=tokens, marks_importance=marks
         )
+
+    def of_feature(self, number: int) -> Query:
+        """Make the query of a feature, 0 to D - 1: its axis, to which those captions are near in which it is great."""
+        axis = np.zeros(self._opened.matrix.dim, np.float32)  # (D,)
+        axis[number] = 1
+        return Query(text=f"#{number}", ids=self._vocabulary.marks, embedding=axis, feature=number)
 
     def encode_ahead(self, texts: Sequence[str]) -> Steps[None]:
         """Encode the sentences of many texts together, and of the terms of those that are sums, for `of_text`.

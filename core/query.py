@@ -87,11 +87,11 @@ class Query:
     text: str
     """Text as typed, or the caption."""
     literal: str = ""
-    """Text without the quotes that prevent its reading as a sum; empty for a sum."""
+    """Text without the quotes that prevent its reading as a sum or a feature; empty for these."""
     row: int | None = None
     """Row of the caption that equals the query, which then ranks first; None when there is none."""
     ids: NDArray[np.int32]
-    """Token ids between the sentence marks, (T,); the marks alone where no word is known, and for a sum."""
+    """Token ids between the sentence marks, (T,); the marks alone where no word is known, for a sum and a feature."""
     embedding: NDArray[np.floating] | None = None
     """Embedding, (D,), not normalized, never 0; None where no word is known or the terms of a sum cancel out."""
     tokens: tuple[Token, ...] = ()
@@ -100,6 +100,13 @@ class Query:
     """Share of the features whose maximum falls on the two sentence marks, 0..1."""
     terms: tuple[Term, ...] = ()
     """Terms of a sum; empty for other queries."""
+    feature: int | None = None
+    """Number of the feature whose axis the query is, from 0; None for other queries."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a text, which every method can rank, and not a sum or a feature of embeddings."""
+        return not self.terms and self.feature is None
 
     @property
     def known(self) -> int:

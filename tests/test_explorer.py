@@ -397,3 +397,50 @@ def test_auto_is_the_method_that_was_measured_to_be_best_at_the_querys_length(ca
     assert calibrated.ask("a dog", method="auto").method == "bm25"
     assert calibrated.ask("a dog near a window in the snow", method="auto").method == "infersent"
     assert calibrated.ask("a dog", method="words").method == "words"
+
+
+def test_a_feature_is_asked_by_its_number(files):
+    explorer = files.explorer(need="methods")
+    values = explorer.opened.matrix.rows[:, 7].astype(float)
+    for text in ("#7", " #7 "):
+        answer = explorer.ask(text)
+        assert (answer.query.feature, answer.query.is_text, answer.closer_than) == (7, False, None)
+        assert answer.hits.rows[:5].tolist() == np.argsort(-values, kind="stable")[:5].tolist()
+        assert answer.verdict.level is None
+        assert explorer.compare(answer.query).lists == {}
+    assert explorer.ask("#7", method="bm25").method == "infersent"
+    for text in ('"#7"', f"#{explorer.opened.matrix.dim}", "#7 dogs", "#", "# 7"):
+        assert explorer.ask(text).query.feature is None, text
+
+
+def test_a_caption_that_reads_like_a_feature_is_a_caption(files):
+    files.vectors.write_text(files.vectors.read_text() + f"#7 {' '.join(['0.5'] * 12)}\n7 {' '.join(['0.2'] * 12)}\n")
+    write_coco(files.captions, ["#7", "a red dog"])
+    query = files.explorer().queries.of_text("#7")
+    assert (query.row, query.feature) == (0, None)
+
+
+def test_what_a_feature_responds_to_are_the_words_that_win_it_where_it_is_greatest(files):
+    explorer = files.explorer()
+    winners = finish(explorer.feature(3))
+    matrix, vocabulary = explorer.opened.matrix, explorer.opened.text_encoder.vocabulary
+    assert winners.hits.rows.tolist() == explorer.ask("#3").hits.rows.tolist()
+    for row, word in list(zip(winners.hits.rows.tolist(), winners.words, strict=True))[::9]:
+        ids = matrix.sentences[row]
+        encoded = explorer.opened.text_encoder.encode(ids)
+        at = int(encoded.winners[3])
+        assert word == ("" if at in (0, len(ids) - 1) else vocabulary.words(ids)[at])
+        assert explorer.explain(explorer.ask("#3"), row).falls_on == word
+
+
+def test_features_in_common_are_those_that_contribute_most(files):
+    explorer = files.explorer()
+    answer = explorer.ask("a dog is sitting on a red couch")
+    row = int(answer.hits.rows[0])
+    features = explorer.explain(answer, row).agreement.features
+    query = answer.query.embedding.astype(float)
+    products = query / np.linalg.norm(query) * explorer.opened.matrix.rows[row].astype(float)
+    for feature in features:
+        assert feature.share == pytest.approx(products[feature.number] / products.sum(), abs=1e-3)
+    assert [each.share for each in features] == sorted((each.share for each in features), reverse=True)
+    assert all(each.share > 0 for each in features)

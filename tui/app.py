@@ -277,6 +277,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             "method": ("Next method", explore.action_next_method),
             "compare": ("Compare methods", explore.action_compare),
             "variations": ("Variations", explore.action_vary),
+            "features": ("Features", explore.action_features),
             "pin": ("Pin", explore.action_pin),
             "images": ("Fold images", explore.action_fold),
             "why": ("Panels", explore.action_swap_panels),

@@ -15,7 +15,7 @@ from textual.message import Message
 from core.assets import AssetError
 
 if TYPE_CHECKING:
-    from core.answers import Answer, Explanation
+    from core.answers import Answer, Explanation, FeatureWinners
     from core.explorer import Explorer
     from core.query import Query
     from core.ranking.comparison import Comparison
@@ -132,6 +132,23 @@ class VariationsRequest:
             yield Varied(self, None, done.value)
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureRequest:
+    """A request for what a feature of the embeddings responds to."""
+
+    urgency: ClassVar[int] = 1
+    number: int
+
+    def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """Find the captions in which it is greatest, and the words on which it falls."""
+        steps = explorer.feature(self.number)
+        try:
+            while not cancelled():
+                next(steps)
+        except StopIteration as done:
+            yield FeatureFound(self, done.value)
+
+
 @dataclass
 class Progressed(Message):
     """Loading made progress."""
@@ -216,6 +233,14 @@ class Varied(Message):
     request: VariationsRequest
     progress: Progress | None
     stressed: Stressed | None
+
+
+@dataclass
+class FeatureFound(Message):
+    """What a feature responds to is known."""
+
+    request: FeatureRequest
+    winners: FeatureWinners
 
 
 @dataclass

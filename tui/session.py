@@ -28,7 +28,7 @@ class Visit:
     row: int | None
     """The caption that is the query; None for typed text."""
     how: How = "typed"
-    """Followed visits were hits of the visit before."""
+    """Followed visits were hits or variations of the visit before."""
     cursor: int | None = None
     """Place of the cursor when the person went to another query; None before that."""
     came_from: Visit | None = None

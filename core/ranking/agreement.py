@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+FEATURES = 50
+"""Number of features that are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,19 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature that two sentences have in common."""
+
+    number: int
+    """From 0 to D - 1."""
+    query: str
+    """The query token on which its maximum falls."""
+    hit: str
+    share: float
+    """Share of the cosine that it contributes, above 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """The cosine of two sentences, split by pairs of tokens."""
 
@@ -29,6 +45,8 @@ class Agreement:
     """Pairs of words, largest share first; tokens with equal texts are merged."""
     marks: float
     """Share of the cosine from features that a sentence mark won on either side; may be negative."""
+    features: tuple[Feature, ...]
+    """Features that are positive in both and that words won in both, largest share first, at most `FEATURES`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +82,18 @@ def agree(query: Side, hit: Side) -> Agreement | None:
         Pair(names_q[1 + at // words.shape[1]], names_h[1 + at % words.shape[1]], float(words.flat[at]))
         for at in order.tolist()
     )
-    return Agreement(cosine, pairs, float(table[0].sum() + table[1:, 0].sum()))
+    marks = float(table[0].sum() + table[1:, 0].sum())
+    return Agreement(cosine, pairs, marks, tuple(_features(query, hit, products / cosine)))
+
+
+def _features(query: Side, hit: Side, shares: NDArray[np.float64]) -> Iterator[Feature]:
+    """Yield the features that contribute most to the cosine; `shares` are those of all, (D,)."""
+    words = [(side.winners > 0) & (side.winners < len(side.tokens) - 1) for side in (query, hit)]  # (D,) each
+    fit = words[0] & words[1] & (query.embedding > 0) & (hit.embedding > 0)  # (D,)
+    for number in np.argsort(-np.where(fit, shares, 0), kind="stable")[:FEATURES].tolist():
+        if fit[number] and shares[number] > 0:
+            asked, found = (side.tokens[side.winners[number]] for side in (query, hit))
+            yield Feature(number, asked, found, float(shares[number]))
 
 
 def _unit(embedding: NDArray[np.floating]) -> NDArray[np.float64]:

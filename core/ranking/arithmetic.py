@@ -1,4 +1,4 @@
-"""Arithmetic: parse a typed text such as `a dog on a beach - a dog + a horse` as a weighted sum of texts."""
+"""Arithmetic: parse a typed text as a weighted sum, such as `a dog on a beach - a dog + a horse`, or a feature."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 _SIGNS = {"+": 1.0, "-": -1.0}
 _PIECE = re.compile(r'"[^"]*"(?!\S)|\S+')  # a quoted text, or else a run without blanks
 _WEIGHT = re.compile(r"\d{1,6}(\.\d{0,6})?|\.\d{1,6}", re.ASCII)
+_FEATURE = re.compile(r"#(\d{1,6})", re.ASCII)
 _CANCELLED = 1e-3  # relative to the sum of absolute weights; a shorter vector is mostly rounding error
 
 
@@ -44,11 +45,17 @@ def parse(text: str) -> tuple[Summand, ...] | None:
     return tuple(terms) if len(terms) > 1 else None
 
 
+def feature_of(text: str) -> int | None:
+    """Parse a text such as `#812`, which stands for a feature of the embeddings; return None for every other text."""
+    match = _FEATURE.fullmatch(text.strip())
+    return int(match[1]) if match else None
+
+
 def unquoted(text: str) -> str:
-    """Remove the quotes that prevent a whole text from being parsed as a sum; return other texts unchanged."""
+    """Remove the quotes around a whole text that would else be a sum or a feature; return other texts unchanged."""
     match = _PIECE.fullmatch(text.strip())
     inner = _without_quotes(match[0]) if match else text
-    return text if parse(inner) is None else inner
+    return text if parse(inner) is None and feature_of(inner) is None else inner
 
 
 def weighted_sum(weights: Sequence[float], embeddings: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | None:

@@ -268,6 +268,11 @@ def describe_nothing(query: Query, method: Method, lacks: str = "") -> Verdict:
     return Verdict(None, (f"− by {method}, no caption has anything in common with the query",))
 
 
+def describe_feature() -> Verdict:
+    """Explain why a feature has no level."""
+    return Verdict(None, ("· a feature is no sentence: its hits are those that have most of it",))
+
+
 def describe_no_sum(query: Query) -> Verdict:
     """Explain why a sum has no embedding."""
     if unknown := [term.text for term in query.terms if term.is_unknown]:

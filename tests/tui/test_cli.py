@@ -138,7 +138,7 @@ def test_search_takes_a_sum_and_names_its_terms(run, files):
 
 
 def test_search_says_that_a_sum_has_no_list_by_another_method(run, files):
-    said = "a sum has no list by bm25: ranked by infersent"
+    said = "a sum or a feature has no list by bm25: ranked by infersent"
     done = run("search", "a dog - 0.5 * a cat", "--method", "bm25", "--json", *files.flags)
     assert (said in done.err, done.document["method"]) == (True, "infersent")
     for arguments in (["a dog"], ["a dog - a cat", "--quiet"]):

@@ -12,6 +12,7 @@ from core.assets import AssetError
 from core.store.progress import Progress
 from tui.app import ExplorerApp
 from tui.options import Options
+from tui.screens.features import FeaturesScreen
 from tui.screens.variations import VariationsScreen
 
 TEXT = "a dog is sitting on a red couch in front of a white house"
@@ -91,7 +92,8 @@ async def test_a_followed_variation_that_reads_like_a_sum_is_quoted(files):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a dog - a cat", "a sum has no variations"),
+        ("a dog - a cat", "sums and features have no variations"),
+        ("#3", "sums and features have no variations"),
         ("qwertz", "no word of this text is known"),
         ("a dog " * 101, "more than 200 words"),
     ],
@@ -258,3 +260,55 @@ async def test_a_second_encoder_that_does_not_fit_is_an_error_at_the_start(files
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.explore.body.current == "error", what="the error")
         assert "is the first encoder, and also the second" in str(app.explore.error_pane.error)
+
+
+async def looking_at_features(pilot) -> FeaturesScreen:
+    app = pilot.app
+    pane = app.explore.view.caption_pane
+    await until(pilot, lambda: pane.explanation is not None and pane.explanation.agreement, what="the explanation")
+    await pilot.press("w")
+    await until(pilot, lambda: isinstance(app.screen, FeaturesScreen), what="the screen")
+    screen = app.screen
+    await until(pilot, lambda: screen.winners is not None, what="the winners")
+    return screen
+
+
+async def test_the_features_behind_a_hit_show_what_they_respond_to_and_can_be_asked(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog is sitting on a red couch")
+        screen = await looking_at_features(pilot)
+        agreement = app.explore.view.caption_pane.explanation.agreement
+        assert screen.winners.number == agreement.features[0].number
+        await pilot.press("down")
+        number = agreement.features[1].number
+        await until(pilot, lambda: screen.winners.number == number, what="the next feature")
+        assert title(screen.details) == f"#{number}: where it is greatest, it falls on"
+        shown = str(screen.details.render())
+        assert screen.winners.words[0] in shown
+        assert files_texts(app)[screen.winners.hits.rows[0]] in shown
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.explore.search_box.value == f"#{number}"
+        values = app.explore.explorer.opened.matrix.rows[:, number].astype(float)
+        assert app.explore.hit_list.ranking.rows[0] == values.argmax()
+        await until(pilot, lambda: app.explore.view.caption_pane.explanation, what="the explanation")
+        assert app.explore.view.caption_pane.explanation.falls_on is not None
+        for key in ("c", "x", "w"):
+            await pilot.press(key)
+            assert app.screen is app.explore, "a feature is no text"
+        await pilot.press("backspace")
+        await settle(pilot)
+        assert app.explore.search_box.value == "a dog is sitting on a red couch"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (60, 15), (200, 60)])
+async def test_features_survive_every_size(files, size):
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await looking_at_features(pilot)
+        await pilot.resize_terminal(*size)
+        await pilot.press("down", "G", "g", "escape")
+        assert app.screen is app.explore

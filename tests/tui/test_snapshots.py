@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, until
-from test_looking import varied
+from test_looking import looking_at_features, varied
 from textual.widgets import Input
 
 from core.trust.calibration import Recall
@@ -193,6 +193,16 @@ def test_variations(snap_compare, still, size):
         await ask(pilot, "a dog is sitting on a red couch")
         await varied(pilot)
         await pilot.press("down", "down", "down")
+
+    assert snap_compare(still, terminal_size=size, run_before=keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_features_behind_a_hit(snap_compare, still, size):
+    async def keys(pilot):
+        await opened(pilot)
+        await ask(pilot, "a dog is sitting on a red couch")
+        await looking_at_features(pilot)
 
     assert snap_compare(still, terminal_size=size, run_before=keys)
 

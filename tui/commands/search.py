@@ -70,8 +70,9 @@ def search(
 ) -> None:
     """Print the captions nearest to TEXT (several words are joined). With -, each line of standard input is a query.
 
-    TEXT can be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'. The verdict uses
-    the calibration, if there is one; `calibrate` makes it, and so does the explorer in the background.
+    TEXT can be a sum: 'a dog on a beach - a dog + a horse', or with weights '2 * a dog - 0.5 * a cat'; or a feature of
+    the embeddings, by its number: '#362'. The verdict uses the calibration, if there is one; `calibrate` makes it, and
+    so does the explorer in the background.
     """
     options, from_stdin = Options.of(context), text == ("-",)
     _refuse_contradictions(
@@ -86,7 +87,7 @@ def search(
 
     from core.explorer import Explorer
 
-    explorer, asked, found, rows, sums = Explorer(opened), 0, 0, 0, 0
+    explorer, asked, found, rows, no_texts = Explorer(opened), 0, 0, 0, 0
     print_one: Callable[[Opened, Answer], None] = partial(print_answer, one_of_many=from_stdin, quiet=quiet)
     if as_json or jsonl:
         print_one = _print_json
@@ -102,9 +103,9 @@ def search(
             asked += 1
             answer = _answer(explorer, query, method=method, k=k, within=within)
             found += len(answer.hits) > 0
-            sums += bool(answer.query.terms)
-            if sums == 1 and answer.query.terms and method not in (answer.method, "auto"):
-                print_message(f"a sum has no list by {method}: ranked by {answer.method}", quiet=quiet)
+            no_texts += not answer.query.is_text
+            if no_texts == 1 and not answer.query.is_text and method not in (answer.method, "auto"):
+                print_message(f"a sum or a feature has no list by {method}: ranked by {answer.method}", quiet=quiet)
             if write is not None:
                 hits = hit_documents(opened.captions, answer.hits, answer.closer_than)
                 write([{"query_number": asked, "query": query} | hit for hit in hits])
@@ -216,7 +217,8 @@ def compare(
     query = explorer.queries.of_text(" ".join(text))
     comparison = explorer.compare(query, methods=methods or None, k=max(k, LEADING))
     if not comparison.lists:
-        raise click.UsageError("TEXT is a sum, which only infersent can rank; put it in quotes to make it plain text")
+        why = "which only infersent can rank; put it in quotes to make it plain text"
+        raise click.UsageError(f"TEXT is a sum or a feature, {why}")
     if as_json:
         click.echo(json.dumps(comparison_document(opened, comparison, k)))
     else:

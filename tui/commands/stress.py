@@ -41,12 +41,13 @@ def stress(context: click.Context, text: tuple[str, ...], method: Method, as_jso
     Without TEXT, 300 captions are changed, and the figures of each kind are printed, by every method.
     """
     from core.opening import open_against
-    from core.ranking.arithmetic import parse, unquoted
+    from core.ranking.arithmetic import feature_of, parse, unquoted
     from core.trust.variations import MOST_WORDS
 
     options, query = Options.of(context), " ".join(text)
-    if parse(query):
-        raise click.UsageError("TEXT is a sum, which has no variations; put it in quotes to make it plain text")
+    if parse(query) or feature_of(query) is not None:
+        what = "TEXT is a sum or a feature, which have no variations; put it in quotes to make it plain text"
+        raise click.UsageError(what)
     if len(query.split()) > MOST_WORDS:
         raise click.UsageError(f"TEXT has more than {MOST_WORDS} words: give a sentence")
     options.setup().encoder_files()  # an error if there is none

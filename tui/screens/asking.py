@@ -153,8 +153,8 @@ class AskingScreen(Screen[None]):
         if self.are_methods_open() and self.explorer is not None:
             self.session.switch_method(steps, self.explorer.opened.choices)
             self.show_lines()
-            if self.view.answer is not None and self.view.answer.query.terms:
-                self.notify("only infersent can rank a sum: this list is by infersent")
+            if self.view.answer is not None and not self.view.answer.query.is_text:
+                self.notify("only infersent can rank a sum or a feature: this list is by infersent")
             self.ask(self.session.again(self.view.answer, self.search_box.value))
 
     def are_methods_open(self) -> bool:

@@ -54,6 +54,9 @@ dropped before encoding.
 the query and on “sky” in the hit. ×4 means: four captions have this text. +3 means: three more captions of this \
 image are folded into the line.
 
+The features (w) behind such a pair have numbers; for each stand the words on which it falls in the hundred captions \
+where it is greatest. A text such as “#362” asks for the captions that have most of that feature.
+
 Variations are copies of the query, each with one change, made by rules for English. Their bars are the distances from \
 the query. The line across the bars is the distance within which 95% of other articles and contractions, which change \
 no meaning, move captions: a change that moves the query no farther is unseen. Of the two lists, − marks the hits that \

@@ -1,4 +1,4 @@
-"""LookingScreen: what looks closer at a query: the lists of several methods side by side, and its variations."""
+"""LookingScreen: what looks closer at a query: its lists by several methods, its variations, its features."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from tui import messages
-from tui.messages import ComparisonRequest, Request, VariationsRequest
+from tui.messages import ComparisonRequest, FeatureRequest, Request, VariationsRequest
 from tui.screens.compare import CompareScreen
+from tui.screens.features import FeaturesScreen
 from tui.screens.opening import OpeningScreen
 from tui.screens.variations import VariationsScreen
 from tui.session import Visit
@@ -27,6 +28,7 @@ class LookingScreen(OpeningScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare", id="compare"),
         Binding("x", "vary", "variations", show=False, id="variations"),
+        Binding("w", "features", "features", show=False, id="features"),
     ]
 
     def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:
@@ -39,8 +41,8 @@ class LookingScreen(OpeningScreen):
         if not self.are_methods_open() or answer is None or explorer is None:
             return
         query = answer.query
-        if query.terms:
-            self.notify("only infersent can rank a sum: there is nothing to compare")
+        if not query.is_text:
+            self.notify("only infersent can rank a sum or a feature: there is nothing to compare")
         elif query.row is not None or query.tokens:  # other methods may find something
             screen = CompareScreen(query, explorer.opened, first=answer.method, export=self.export_comparison)
             self._open(screen, ComparisonRequest(query), self.go_to_caption)
@@ -72,8 +74,8 @@ class LookingScreen(OpeningScreen):
 
         if self.explorer is not None and not self.explorer.opened.text_encoder.can_encode:
             return "variations need the encoder, and these embeddings came without it"
-        if query.terms:
-            return "a sum has no variations: put it in quotes to make it plain text"
+        if not query.is_text:
+            return "sums and features have no variations: put it in quotes to make it plain text"
         if len(query.ids) <= 2:
             return "no word of this text is known, so nothing can move it"
         return f"more than {MOST_WORDS} words: type a sentence" if len(query.ids) - 2 > MOST_WORDS else ""
@@ -90,6 +92,35 @@ class LookingScreen(OpeningScreen):
         if self.session.is_typing:
             self.submit()
         self.go(Visit(f'"{text}"' if parse(text) else text, None, "followed"))
+
+    def action_features(self) -> None:
+        """Show the features behind the nearness of the hit under the cursor."""
+        explorer, answer, row = self.explorer, self.view.answer, self.hit_list.row
+        if explorer is None or answer is None or row is None or not self.has_hits():
+            return
+        explanation = self.view.caption_pane.explanation
+        if explanation is None:
+            self.notify("this hit is still being explained")
+        elif explanation.agreement is None or not explanation.agreement.features:
+            self.notify("no word of this hit has features in common with the query")
+        else:
+            texts, features = explorer.opened.captions.texts, explanation.agreement.features
+            screen = FeaturesScreen(answer.query.text, texts[row], texts, features, look_at=self._look_at_feature)
+            self._open(screen, FeatureRequest(features[0].number), self._ask_feature)
+
+    def _look_at_feature(self, number: int) -> None:
+        if self._over is not None:
+            self._over = self._over[0], FeatureRequest(number)
+            self.asker.ask(self._over[1])
+
+    @on(messages.FeatureFound)
+    def show_feature(self, message: messages.FeatureFound) -> None:
+        """Show what a feature responds to, unless the cursor is on another one, or the screen was closed."""
+        if isinstance(screen := self._waiting(message.request), FeaturesScreen):
+            screen.winners = message.winners
+
+    def _ask_feature(self, number: int) -> None:
+        self.go(Visit(f"#{number}", None))
 
     def close_over(self, request: Request) -> None:
         """Close the screen that waits for a request, and the help over it."""

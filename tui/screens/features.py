@@ -1,0 +1,112 @@
+"""FeaturesScreen: the features that a query and a hit have in common, and what each responds to in the corpus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.reactive import reactive
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui.hit_line import split_shared
+from tui.text import drawable, short_number
+
+if TYPE_CHECKING:
+    from core.answers import FeatureWinners
+    from core.ranking.agreement import Feature
+
+_KEYS = "⏎ ask the captions by the feature  ? help  esc close"
+_WORDS, _CAPTIONS = 12, 30
+
+
+class FeaturesScreen(ModalScreen[int | None]):
+    """Features in common. The result is the number of the feature to ask the captions by, or None.
+
+    Args:
+        query: The query.
+        hit: The hit.
+        texts: All captions.
+        features: What both have in common.
+        look_at: Called with the number of the feature under the cursor; `winners` answers it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,w,q", "dismiss(None)", "Close"),
+        Binding("question_mark", "app.help", "Help"),
+        Binding("j", "focused.cursor_down", show=False),
+        Binding("k", "focused.cursor_up", show=False),
+        Binding("g", "focused.first", show=False),
+        Binding("G", "focused.last", show=False),
+    ]
+
+    winners: reactive[FeatureWinners | None] = reactive(None)
+    """What a feature responds to; None before the first is known."""
+
+    def __init__(
+        self,
+        query: str,
+        hit: str,
+        texts: Sequence[str],
+        features: Sequence[Feature],
+        *,
+        look_at: Callable[[int], object],
+    ) -> None:
+        super().__init__()
+        self._texts, self._features, self._look_at = texts, features, look_at
+        self.pair = Static(f"{drawable(query)}\n{drawable(hit)}", id="alike", classes="panel", markup=False)
+        lines = [Option(_line(feature)) for feature in features]
+        self.lines = OptionList(*lines, id="features", classes="panel", markup=False)
+        self.details = Static("", id="feature", classes="panel", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Yield the panels."""
+        self.pair.border_title, self.lines.border_title = "query and hit", "features: share of the cosine"
+        yield self.pair
+        with Container(id="features-body"):
+            yield self.lines
+            yield self.details
+        yield Static(_KEYS, id="features-keys", classes="keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Focus the list."""
+        self.set_focus(self.lines)
+
+    @on(OptionList.OptionHighlighted)
+    def look(self, message: OptionList.OptionHighlighted) -> None:
+        """Ask what the feature under the cursor responds to."""
+        number = self._features[message.option_index].number
+        self.details.border_title = f"#{number}"
+        self._look_at(number)
+
+    def watch_winners(self) -> None:
+        """Show the words and captions of the feature under the cursor."""
+        if self.winners is None:
+            return
+        hits, words = self.winners.hits, self.winners.words
+        counts = Counter(word.lower() for word in words).most_common(_WORDS)
+        told = " · ".join(f"{drawable(word) or 'a mark'} {count}" for word, count in counts)
+        lines = [Content.assemble((told, "bold")), Content("")]
+        values = (1 - hits.distances).tolist()
+        for row, value, word in list(zip(hits.rows.tolist(), values, words, strict=True))[:_CAPTIONS]:
+            pieces = split_shared(drawable(self._texts[row]), {word})
+            caption = ((piece, "underline $text-accent" if is_won else "") for piece, is_won in pieces)
+            lines.append(Content.assemble((f"{short_number(value):>4} ", "dim"), *caption))
+        self.details.border_title = f"#{self.winners.number}: where it is greatest, it falls on"
+        self.details.update(Content("\n").join(lines))
+
+    @on(OptionList.OptionSelected)
+    def select(self, message: OptionList.OptionSelected) -> None:
+        """Close the screen, with the feature under the cursor as its result."""
+        self.dismiss(self._features[message.option_index].number)
+
+
+def _line(feature: Feature) -> str:
+    return f"#{feature.number:<5}{feature.share:6.1%}  {drawable(feature.query)} ~ {drawable(feature.hit)}"
