@@ -10,7 +10,7 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale", "methods", "verdict", "wire")
+NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale", "methods", "variations", "verdict", "wire")
 """The benchmarks that `all` runs; `gpu` runs only when it is named."""
 
 

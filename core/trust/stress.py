@@ -194,8 +194,8 @@ class Table:
 
     captions: int
     """Number of captions whose variations were asked."""
-    threshold: float | None
-    """That of `infersent`; None without harmless edits."""
+    thresholds: Mapping[Method, Threshold | None]
+    """How far harmless edits move the captions by each method; None without such edits, and for scores."""
     applies: Mapping[Kind, int]
     """Number of captions that have variations of a kind."""
     figures: Mapping[Kind, Mapping[Method, Figures]]
@@ -227,10 +227,9 @@ def stress_corpus(
     moves = {method: _move(lists, of, method, rankers.lexical.bm25, n) for method in lists.rows}
     thresholds = {method: _threshold(each.distances, kinds) for method, each in moves.items()}
     found = {kind: np.flatnonzero(kinds == kind) for kind in KINDS}
-    threshold = thresholds["infersent"]
     return Table(
         captions=n,
-        threshold=None if threshold is None else threshold.distance,
+        thresholds=thresholds,
         applies={kind: len(np.unique(of[places])) for kind, places in found.items()},
         figures={
             kind: {method: _figures(each, places, thresholds[method]) for method, each in moves.items()}

@@ -108,7 +108,7 @@ def test_the_figures_of_a_corpus_are_those_of_its_captions(files: Files):
     )
     texts = list(dict.fromkeys(opened.captions.texts))
     assert table.captions == len(texts) == 300, "all of them"
-    assert table.threshold == pytest.approx(measured(opened).distance, abs=1e-6)
+    assert table.thresholds["infersent"].distance == pytest.approx(measured(opened).distance, abs=1e-6)
     moved = [
         each for text in texts for each in moves(opened, text, measured(opened)) if each.variation.kind == "colour"
     ]

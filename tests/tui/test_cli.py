@@ -752,6 +752,7 @@ def test_a_data_folder_is_searched_for_the_official_names(run, files):
         "vectors": str(deep / "crawl-300d-2M.vec"),
         "embeddings": None,
         "captions": str(deep / "captions_val2014.json"),
+        "against": None,
         "cache": str(files.cache),
     }
 

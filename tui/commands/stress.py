@@ -15,7 +15,7 @@ from tui.text import counted, short_number, visible
 
 if TYPE_CHECKING:
     from core.opened import Opened
-    from core.trust.stress import Stressed
+    from core.trust.stress import Stressed, Threshold
 
 _FEW_KINDS = 8
 
@@ -93,7 +93,8 @@ def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
             kind: {"applies": count} | {method: asdict(each) for method, each in table.figures.get(kind, {}).items()}
             for kind, count in table.applies.items()
         }
-        click.echo(json.dumps({"captions": table.captions, "threshold": table.threshold, "kinds": kinds}, indent=1))
+        distance = _distance(table.thresholds["infersent"])
+        click.echo(json.dumps({"captions": table.captions, "threshold": distance, "kinds": kinds}, indent=1))
         return
     click.echo(f"{table.captions:,} captions; of each kind: share unseen, median distance, hits kept of 10")
     click.echo(f"{'':12} captions" + "".join(f"  {opened.name_of(method):^16}" for method in opened.methods))
@@ -113,10 +114,14 @@ def _number(distance: float | None) -> str:
     return "" if distance is None else short_number(distance)
 
 
+def _distance(threshold: Threshold | None) -> float | None:
+    return None if threshold is None else threshold.distance
+
+
 def _document(stressed: Stressed) -> dict[str, Any]:
     return {
         "query": stressed.text,
-        "threshold": None if stressed.threshold is None else stressed.threshold.distance,
+        "threshold": _distance(stressed.threshold),
         "variations": [
             {
                 "kind": each.variation.kind,
