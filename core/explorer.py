@@ -66,15 +66,25 @@ class Explorer:
         """
         watch = Stopwatch()
         query = self.queries.of_text(text, settled=settled, watch=watch, cancelled=cancelled)
-        return self.answer(query, method=method, k=k, watch=watch)
+        return self.answer(query, method=method, k=k, watch=watch, cancelled=cancelled)
 
     def answer(
-        self, query: Query, *, method: Choice = "infersent", k: int = LEADING, watch: Stopwatch | None = None
+        self,
+        query: Query,
+        *,
+        method: Choice = "infersent",
+        k: int = LEADING,
+        watch: Stopwatch | None = None,
+        cancelled: Callable[[], bool] = not_cancelled,
     ) -> Answer:
-        """Search for a typed query, or for a caption with its tokens, and judge the hits."""
+        """Search for a typed query, or for a caption with its tokens, and judge the hits.
+
+        Raises:
+            Cancelled: `cancelled` returned True while a second encoder encoded the query.
+        """
         watch = watch or Stopwatch()
         chosen = self._choose(method, query)
-        found = self._find(query, chosen, k=max(k, LEADING))
+        found = self._find(query, chosen, k=max(k, LEADING), cancelled=cancelled)
         watch.lap("search")
         verdict = self._judge(query, found, chosen)
         if found is not None and k < len(found.leading):
@@ -142,7 +152,7 @@ class Explorer:
             query: The query; for a sum or a feature, which only `infersent` can rank, the comparison has no lists.
             methods: The methods, in the order of the lists; None for all.
             k: Number of leading hits per method.
-            cancelled: Polled before each method.
+            cancelled: Polled before each method, and while a second encoder encodes a very long query.
 
         Raises:
             Cancelled: `cancelled` returned True.
@@ -154,7 +164,7 @@ class Explorer:
         for method in methods or self.opened.methods if query.is_text else ():
             if cancelled():
                 raise Cancelled
-            found = rankers.find(method, query, k=k)
+            found = rankers.find(method, query, k=k, cancelled=cancelled)
             leading = Ranking.empty() if found is None else found.leading
             rankings[method] = leading.at(self.opened.folds.fold(leading.rows).texts.places)
         shared = SharedWords(query, self._bm25)
@@ -255,14 +265,16 @@ class Explorer:
         calibration = self.opened.calibration
         return "infersent" if calibration is None else calibration.best_method(self.queries.content_words(query))
 
-    def _find(self, query: Query, method: Method, *, k: int) -> Found | None:
+    def _find(
+        self, query: Query, method: Method, *, k: int, cancelled: Callable[[], bool] = not_cancelled
+    ) -> Found | None:
         if method == "infersent":
             if query.embedding is None:
                 return None
             return self.opened.searcher.nearest(query.embedding, k=k, own_row=query.row)
         if self.opened.rankers is None:
             raise RuntimeError("open_methods comes first")
-        return self.opened.rankers.find(method, query, k=k)
+        return self.opened.rankers.find(method, query, k=k, cancelled=cancelled)
 
     def _judge(self, query: Query, found: Found | None, method: Method) -> Verdict | None:
         """Judge by the calibration, or by rules of thumb before there is one."""

@@ -209,6 +209,8 @@ class Opened:
             problems.append(f"{weights.name} also holds {first_names(others)}, which is no part of the encoder")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
+        if self.against is not None:
+            problems += [problem for problem in self.against.problems() if problem not in problems]
         return problems
 
     def problems_of_asking(self) -> list[str]:

@@ -169,13 +169,15 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self._loader.load_rest()
 
     @on(messages.Warmed)
-    def start_calibrating(self) -> None:
-        """Calibrate while no request is waiting."""
+    def start_calibrating(self, message: messages.Warmed) -> None:
+        """Calibrate while no request is waiting; before a second encoder is there, only load what was measured."""
         self.explore.show_activity(None)
         self.explore.show_lines()  # with the name of a second encoder
         self.explore.hit_list.redraw()  # with the words that hits share with the query, which bm25 finds
-        if self.explore.explorer is not None and self.explore.explorer.opened.rankers is not None:
-            self.explore.asker.calibrate(self.explore.explorer.opened.calibrate())
+        opened = None if self.explore.explorer is None else self.explore.explorer.opened
+        if opened is not None and opened.rankers is not None:
+            self.explore.show_problems(opened.problems())
+            self.explore.asker.calibrate(opened.open_calibration() if message.more_follows else opened.calibrate())
 
     @on(messages.Refused)
     def show_error(self, message: messages.Refused) -> None:

@@ -63,7 +63,7 @@ class Loader:
             self._load("typed queries cannot be answered", _warm_up(opened))
             what = "the other methods could not be opened; the next start tries again"
             self._load(what, opened.open_methods())
-            self._post(Warmed())
+            self._post(Warmed(more_follows=opened.setup.against is not None))
             if opened.setup.against is not None:
                 self._load(f"{opened.setup.against.model_name} cannot be asked", open_against(opened))
                 self._post(Warmed())

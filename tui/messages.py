@@ -60,7 +60,7 @@ class Question:
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Answer, then rank all captions, then store the query in the cache."""
         if self.query is not None:
-            answer = explorer.answer(self.query, method=self.method)
+            answer = explorer.answer(self.query, method=self.method, cancelled=cancelled)
         elif self.row is None:
             answer = explorer.ask(self.text, method=self.method, settled=self.settled, cancelled=cancelled)
         else:
@@ -168,6 +168,9 @@ class CorpusOpened(Message):
 @dataclass
 class Warmed(Message):
     """The encoder and the other methods are loaded, except those that failed to load."""
+
+    more_follows: bool = False
+    """Whether a second encoder is still to come, with which the calibration is measured."""
 
 
 @dataclass

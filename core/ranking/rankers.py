@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.encoding.building import embed_sentences
+from core.encoding.encoder import not_cancelled
 from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
 from core.query import Query
@@ -58,16 +59,33 @@ class Rankers:
         self.beside: Beside | None = None
         """The encoder of the method `against`; None where there is none."""
 
-    def find(self, method: Method, query: Query, *, k: int = LEADING) -> Found | None:
-        """Rank the captions for a query that is not a sum.
+    def find(
+        self,
+        method: Method,
+        query: Query,
+        *,
+        k: int = LEADING,
+        cancelled: Callable[[], bool] = not_cancelled,
+    ) -> Found | None:
+        """Rank the captions for a query that is a text.
+
+        Args:
+            method: The method.
+            query: The query.
+            k: Number of leading hits.
+            cancelled: Polled while `against` encodes a very long query.
 
         Returns:
             None where the method cannot compare the query with any caption: `infersent`, `words` and `context` need a
             word with a vector, `against` one that its own encoder knows; `bm25` needs a word that occurs in a caption;
             `fused` needs a word of either kind.
+
+        Raises:
+            AssetError: The weights of the second encoder cannot be used.
+            Cancelled: `cancelled` returned True.
         """
         if method == AGAINST:
-            return self._find_beside(query, k=k)
+            return self._find_beside(query, k=k, cancelled=cancelled)
         if method in BY_WORDS:
             scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
             return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
@@ -144,7 +162,7 @@ class Rankers:
         rows = {method: rows[method] for method in (*METHODS, AGAINST) if method in rows}
         return Lists(rows, cosines, vectors | {"words": means, "context": mixed}, stems)
 
-    def _find_beside(self, query: Query, *, k: int) -> Found | None:
+    def _find_beside(self, query: Query, *, k: int, cancelled: Callable[[], bool]) -> Found | None:
         """Rank the captions by the second encoder."""
         if self.beside is None:
             raise RuntimeError("there is no second encoder")
@@ -153,7 +171,7 @@ class Rankers:
             known = len(matrix.sentences[query.row]) > 2
             return searcher.nearest(matrix.rows[query.row], k=k, own_row=query.row) if known else None
         ids = text_encoder.vocabulary.look_up(query.literal).ids
-        return searcher.nearest(text_encoder.encode(ids).embedding, k=k) if len(ids) > 2 else None
+        return searcher.nearest(text_encoder.encode(ids, cancelled=cancelled).embedding, k=k) if len(ids) > 2 else None
 
     def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
         """Return the first rows that a method finds, without the query's own row; at most k."""

@@ -1,6 +1,7 @@
 """A closer look at a query: its variations, its distance to a pinned one, and its list by a second encoder."""
 
 import re
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from scipy.spatial.distance import cosine
 from test_app import ask, make_app, ready, settle, title, type_text, until
 
 from core.assets import AssetError
+from core.opened import Opened
 from core.store.progress import Progress
 from tui.app import ExplorerApp
 from tui.options import Options
@@ -312,3 +314,30 @@ async def test_features_survive_every_size(files, size):
         await pilot.resize_terminal(*size)
         await pilot.press("down", "G", "g", "escape")
         assert app.screen is app.explore
+
+
+async def test_nothing_is_measured_before_the_second_encoder_is_there(files, monkeypatch):
+    import core.opening
+
+    release, measured_with = threading.Event(), []
+    open_against, calibrate = core.opening.open_against, Opened.calibrate
+
+    def held(opened):
+        release.wait(20)
+        yield from open_against(opened)
+
+    def noted(opened, **how):
+        measured_with.append(opened.against is not None)
+        yield from calibrate(opened, **how)
+
+    monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("core.opening.open_against", held)
+    monkeypatch.setattr("core.opened.Opened.calibrate", noted)
+    app = make_app_with_two(files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: app.explore.explorer.opened.rankers is not None, what="the methods")
+        await ask(pilot, "a dog runs on the beach")
+        assert not measured_with
+        release.set()
+        await until(pilot, lambda: measured_with == [True], what="the calibration")

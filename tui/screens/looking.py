@@ -72,7 +72,8 @@ class LookingScreen(OpeningScreen):
         """Say why a query has no variations; empty if it may have some."""
         from core.trust.variations import MOST_WORDS  # not loaded before the first frame
 
-        if self.explorer is not None and not self.explorer.opened.text_encoder.can_encode:
+        encoder = None if self.explorer is None else self.explorer.opened.encoder_of(self.session.method)
+        if encoder is not None and not encoder.text_encoder.can_encode:
             return "variations need the encoder, and these embeddings came without it"
         if not query.is_text:
             return "sums and features have no variations: put it in quotes to make it plain text"
