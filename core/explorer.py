@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,6 @@ from core.ranking.lexical import BM25
 from core.ranking.methods import Choice, Method
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.store.progress import Cancelled, Steps
-from core.trust.stress import Stressed, measure_threshold, stress
 from core.trust.verdict import (
     Verdict,
     describe_feature,
@@ -31,6 +31,9 @@ from core.trust.verdict import (
     first_hits,
     judge_by_rules,
 )
+
+if TYPE_CHECKING:
+    from core.trust.stress import Stressed
 
 
 class Explorer:
@@ -219,6 +222,8 @@ class Explorer:
         Raises:
             AssetError: The weights cannot be used, or not even one sentence fits on the device.
         """
+        from core.trust.stress import measure_threshold, stress  # seldom needed, and the first answer should come soon
+
         opened = self.opened.encoder_of(method)
         matrix, text_encoder = opened.matrix, opened.text_encoder
         threshold = yield from measure_threshold(matrix, opened.captions.texts, text_encoder)
