@@ -25,11 +25,10 @@ from core.ranking.methods import AGAINST, Method
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
-from core.trust.stress import Table, stress_corpus
+from core.trust.stress import Table, drawn, stress_corpus
 from core.trust.variations import KINDS, vary
 
 _CAPTIONS = DATA / "coco" / "captions_val2017.json.gz"
-_CAPTIONS_ASKED = 300
 _PEOPLE = DATA / "nli" / "cad_nli.all_combined.dev.tsv"
 _GROUP = 5  # rows of a pair of sentences, in any order: as it was, and four with one of them changed
 
@@ -44,7 +43,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def _measure(captions: Path, cache: Cache) -> dict[str, Any]:
-    setup = Setup.choose(Assets.find(captions=captions)).beside(Path(RANDOM), None)
+    setup = Setup.choose(Assets.find(captions=captions)).with_second(Path(RANDOM), None)
     opened = finish(open_(setup, cache, need="methods"))
     assert opened.rankers is not None
     steps = stress_corpus(opened.matrix, opened.captions.texts, opened.rankers, opened.text_encoder, device="cpu")
@@ -65,12 +64,13 @@ def _measure(captions: Path, cache: Cache) -> dict[str, Any]:
 
 
 def _nearer_than_siblings(opened: Opened) -> dict[str, float]:
-    """Compute how often a variation is nearer to its caption than every other caption of the image, by kind."""
+    """Compute how often a variation is nearer to its caption than every other caption of the image, by kind.
+
+    Captions without others of their image are left out.
+    """
     groups, texts, matrix = opened.captions.groups, opened.captions.texts, opened.matrix
     assert groups is not None
-    siblings = {
-        row: np.flatnonzero((groups == groups[row]) & (np.arange(len(groups)) != row)) for row in _draw(len(matrix))
-    }
+    siblings = {row: np.flatnonzero((groups == groups[row]) & (np.arange(len(groups)) != row)) for row in drawn(matrix)}
     pairs = [(row, each) for row, others in siblings.items() if len(others) for each in vary(texts[row])]
     embeddings = _embed(opened.text_encoder, [each.text for _, each in pairs]).astype(np.float64)  # (P, D)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -80,11 +80,6 @@ def _nearer_than_siblings(opened: Opened) -> dict[str, float]:
         nearest = (matrix.rows[siblings[row]].astype(np.float64) @ own).max()
         counts[each.kind].append(bool(own @ embedding > nearest))
     return {kind: float(np.mean(each)) for kind, each in counts.items() if each}
-
-
-def _draw(n: int) -> list[int]:
-    drawn: list[int] = np.random.default_rng(0).permutation(n)[:_CAPTIONS_ASKED].tolist()
-    return drawn
 
 
 def _by_people(opened: Opened, table: Table) -> dict[str, Any]:

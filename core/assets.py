@@ -37,6 +37,12 @@ DEVICE_NAMES = "auto, cpu, cuda, cuda:N"
 """The device names that `--device` accepts."""
 
 
+def version_of(weights: Path) -> int | None:
+    """Return the version of InferSent that the name of weights tells, by a separate `1` or `2`; None where none is."""
+    digit = re.search(r"(?<!\d)[12](?!\d)", weights.stem)
+    return int(digit[0]) if digit else None
+
+
 def is_device_name(name: str) -> bool:
     """Tell whether a text has the form of a device name; the device may be absent."""
     return re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name) is not None
@@ -59,7 +65,8 @@ class AssetError(Exception):
 
     def about_second(self) -> AssetError:
         """Return the error with the options that name a second encoder in place of those that name the first."""
-        advice = self.advice.replace("--vectors", "--against-vectors").replace("--model", "--against")
+        advice = re.sub(", or the right version with --model-version", "", self.advice)
+        advice = advice.replace("--vectors", "--against-vectors").replace("--model", "--against")
         return AssetError(self.path, self.found, expected=self.expected, advice=advice)
 
     @classmethod
@@ -145,8 +152,7 @@ class Assets:
         if weights is None and found:
             weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
         if version is None:
-            digit = re.search(r"(?<!\d)[12](?!\d)", weights.stem) if weights is not None else None
-            version = int(digit[0]) if digit else 2
+            version = (version_of(weights) if weights is not None else None) or 2
         if vectors is None and found and weights is not None:
             vectors = found.first(*_VECTORS_NAMES[version])
         if found and weights is None and captions is None:

@@ -17,9 +17,10 @@ from core.opened import Opened
 from core.queries import Queries, marks_importance, tokens_of
 from core.query import Query
 from core.ranking.agreement import Side, agree
+from core.ranking.arithmetic import quoted
 from core.ranking.comparison import Comparison, SharedWords, compare
 from core.ranking.lexical import BM25
-from core.ranking.methods import Choice, Method
+from core.ranking.methods import AGAINST, Choice, Method
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
 from core.store.progress import Cancelled, Steps
 from core.trust.verdict import (
@@ -45,6 +46,7 @@ class Explorer:
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self.queries = Queries(opened)
+        self._by_second: Explorer | None = None
 
     def ask(
         self,
@@ -176,9 +178,15 @@ class Explorer:
     def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = not_cancelled) -> Explanation:
         """Compute which words shaped a hit's embedding and which it shares with the query of an answer.
 
+        For a list by the second encoder, its embeddings are explained.
+
         Raises:
             Cancelled: `cancelled` returned True.
         """
+        if answer.method == AGAINST:
+            second = self._second()
+            query = second.queries.of_text(quoted(answer.query.literal), cancelled=cancelled)
+            return second.explain(replace(answer, query=query, method="infersent"), row, cancelled=cancelled)
         opened, query = self.opened, answer.query
         vocabulary, ids = opened.text_encoder.vocabulary, opened.matrix.sentences[row]
         if not opened.text_encoder.can_encode:
@@ -196,12 +204,18 @@ class Explorer:
         tokens = tokens_of(vocabulary.look_up(opened.captions.texts[row]), encoded)
         return Explanation(row, tokens, marks_importance(encoded), agreement, falls_on)
 
-    def feature(self, number: int) -> Steps[FeatureWinners]:
+    def feature(self, number: int, *, method: Method = "infersent") -> Steps[FeatureWinners]:
         """Find the captions in which a feature is greatest, and the words on which it falls.
+
+        Args:
+            number: Its number, 0 to D - 1.
+            method: `against` for a feature of the second encoder.
 
         Raises:
             AssetError: The weights cannot be used, or not even one sentence fits on the device.
         """
+        if method == AGAINST:
+            return (yield from self._second().feature(number))
         query, sentences = self.queries.of_feature(number), self.opened.matrix.sentences
         assert query.embedding is not None
         hits = self.opened.searcher.nearest(query.embedding, k=LEADING).leading
@@ -210,6 +224,12 @@ class Explorer:
         words = (self._word_of(of, int(each.winners[number])) for of, each in zip(ids, encoded, strict=True))
         return FeatureWinners(number, hits, tuple(words))
 
+    def _second(self) -> Explorer:
+        """Return an explorer of the second encoder."""
+        if self._by_second is None:
+            self._by_second = Explorer(self.opened.encoder_of(AGAINST))
+        return self._by_second
+
     def _word_of(self, ids: NDArray[np.int32], place: int) -> str:
         """Return the word at a place among token ids, (T,); empty for a sentence mark."""
         return self.opened.text_encoder.vocabulary.words(ids[place : place + 1])[0] if 0 < place < len(ids) - 1 else ""
@@ -217,7 +237,7 @@ class Explorer:
     def stress(self, text: str, *, method: Choice = "infersent") -> Steps[Stressed]:
         """Ask the variations of a text by the encoder, or by the second one if that is the `method`.
 
-        The text has a known word; it is never read as a sum.
+        The text has a word that this encoder knows; it is read literally.
 
         Raises:
             AssetError: The weights cannot be used, or not even one sentence fits on the device.
@@ -284,7 +304,7 @@ class Explorer:
     def _judge(self, query: Query, found: Found | None, method: Method) -> Verdict | None:
         """Judge by the calibration, or by rules of thumb before there is one."""
         if query.feature is not None:
-            return describe_feature()
+            return describe_feature(query, self.opened.matrix.dim)
         if query.is_unfinished:
             return None
         if found is None:

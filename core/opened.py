@@ -17,7 +17,7 @@ from core.encoding.weights import first_names
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.methods import AGAINST, CHOICES, METHODS, Choice, Method, shown_name
-from core.ranking.rankers import Beside, Rankers
+from core.ranking.rankers import Rankers, SecondEncoder
 from core.ranking.search import MatrixSearcher
 from core.setup import Setup
 from core.store.cache import Cache
@@ -34,8 +34,8 @@ _SHORT_NAME = 4  # cells of the name of a second encoder in narrow columns
 class Opened:
     """An opened corpus with its encoder: N captions and their matrix (N, D); `report` tells how the matrix was opened.
 
-    `second` is the name of the matrix of the second encoder, empty where there is none. Several corpora may be open at
-    once, and several threads may use one.
+    `second_matrix` is the name of the matrix of the second encoder, empty where there is none. Several corpora may be
+    open at once, and several threads may use one.
     """
 
     def __init__(
@@ -47,17 +47,17 @@ class Opened:
         text_encoder: TextEncoder,
         matrix: EmbeddingMatrix,
         report: BuildReport,
-        second: str = "",
+        second_matrix: str = "",
     ) -> None:
-        self._second = second
+        self._second_matrix = second_matrix
         self.setup, self.cache, self.report = setup, cache, report
         self.captions, self.text_encoder, self.matrix = captions, text_encoder, matrix
         self.searcher = MatrixSearcher(matrix, device=setup.device)
         self.folds = Folds(captions)
         self.rankers: Rankers | None = None
         """All methods; None before `open_methods`."""
-        self.against: Opened | None = None
-        """The same captions by a second encoder; None before `opening.open_against`, and where there is none."""
+        self.second: Opened | None = None
+        """The same captions by a second encoder; None before `opening.open_second`, and where there is none."""
         self.judge: Judge | None = None
         """Judges answers by a calibration; None before one is loaded or measured."""
         self._lock = threading.Lock()
@@ -86,28 +86,28 @@ class Opened:
             if self.rankers is None:
                 lexical = Lexical(folder, sentences=sentences, vectors=vectors)
                 self.rankers = Rankers(self.matrix, self.searcher, lexical)
-                self._put_beside()
+                self._set_second()
             return self.rankers
 
-    def take_beside(self, second: Opened) -> None:
+    def take_second(self, second: Opened) -> None:
         """Take the same captions by a second encoder as one more method."""
         with self._lock:
-            self.against = second
-            self._put_beside()
+            self.second = second
+            self._set_second()
 
     def encoder_of(self, method: Choice) -> Opened:
         """Return the second encoder for its own method, and the first for every other."""
-        return self.against if method == AGAINST and self.against is not None else self
+        return self.second if method == AGAINST and self.second is not None else self
 
-    def _put_beside(self) -> None:
-        if self.rankers is not None and self.against is not None:
-            second = self.against
-            self.rankers.beside = Beside(second.matrix, second.searcher, second.text_encoder)
+    def _set_second(self) -> None:
+        if self.rankers is not None and self.second is not None:
+            second = self.second
+            self.rankers.second = SecondEncoder(second.matrix, second.searcher, second.text_encoder)
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """The methods that can rank these captions, with the second encoder once it is open."""
-        return METHODS if self.against is None else (*METHODS, AGAINST)
+        return METHODS if self.second is None else (*METHODS, AGAINST)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -134,14 +134,14 @@ class Opened:
         """
         if not again:
             yield from self.open_calibration()
-        against = "" if self.against is None else self._second
-        is_measured = self.calibration is not None and against in ("", self.calibration.against)
+        second = "" if self.second is None else self._second_matrix
+        is_measured = self.calibration is not None and second in ("", self.calibration.second)
         if (is_measured and not again) or self.why_unmeasured:
             return
         rankers = yield from self.open_methods()
         meter = self._meter(rankers)
         measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
-        calibration = replace((yield from calibrate_and_measure(measured)), against=against)
+        calibration = replace((yield from calibrate_and_measure(measured)), second=second)
         self.judge = Judge(calibration, meter, self.matrix.sentences, self.name_of)
         try:
             calibration.save(self._calibration_file)
@@ -152,7 +152,7 @@ class Opened:
     def saved_calibration(self) -> Calibration | None:
         """The calibration that an earlier `calibrate` saved; None where there is none."""
         saved = Calibration.load(self._calibration_file)
-        return saved if saved is None or saved.against == self._second else saved.without(AGAINST)
+        return saved if saved is None or saved.second == self._second_matrix else saved.without(AGAINST)
 
     @cached_property
     def why_unmeasured(self) -> str:
@@ -164,10 +164,11 @@ class Opened:
 
     def name_of(self, choice: Choice, *, short: bool = False) -> str:
         """Return the name of a method that people read, where `short` for narrow columns."""
-        if choice == AGAINST and self.setup.against is not None:
-            second = self.setup.against.model_name
-            named = second if second not in {*CHOICES, self.setup.model_name} else choice
-            return named[:_SHORT_NAME] if short else named
+        if choice == AGAINST and self.setup.second is not None:
+            second = self.setup.second.model_name
+            if second not in {*CHOICES, self.setup.model_name}:
+                named = "".join(char for char in second if char.isprintable())
+                return named[:_SHORT_NAME] if short else named
         return shown_name(choice, given=not self.text_encoder.can_encode, short=short)
 
     def lacks(self, method: Method) -> str:
@@ -209,8 +210,9 @@ class Opened:
             problems.append(f"{weights.name} also holds {first_names(others)}, which is no part of the encoder")
         if self.report.started_over:
             problems.append(f"an unfinished matrix could not be continued ({self.report.started_over}): started over")
-        if self.against is not None:
-            problems += [problem for problem in self.against.problems() if problem not in problems]
+        if self.second is not None:
+            name = self.name_of(AGAINST)
+            problems += [f"{name}: {problem}" for problem in self.second.problems() if problem not in problems]
         return problems
 
     def problems_of_asking(self) -> list[str]:

@@ -44,7 +44,7 @@ class Places:
     """Folder of the converted word vectors, or of the words of the captions."""
     matrix: Path
     """Folder of the matrix."""
-    against: Places | None
+    second: Places | None
     """The places of a second encoder over the same captions."""
 
 
@@ -77,21 +77,19 @@ def locate(setup: Setup, cache: Cache, *, captions: Captions | None = None) -> S
         vocab_size=0 if vec_file is None else setup.vocab_size or 0,
         dtype=setup.dtype if assets.embeddings is None else "given",
     )
-    against = None if setup.against is None else (yield from _locate_second(setup.against, cache, captions, recipe))
+    second = None if setup.second is None else (yield from _locate_second(setup.second, cache, captions, recipe))
     matrix = cache.folder("matrix", recipe.key)
-    return Places(captions=captions, recipe=recipe, vec_file=vec_file, vectors=folder, matrix=matrix, against=against)
+    return Places(captions=captions, recipe=recipe, vec_file=vec_file, vectors=folder, matrix=matrix, second=second)
 
 
 def _locate_second(setup: Setup, cache: Cache, captions: Captions, first: Recipe) -> Steps[Places]:
-    """Locate a second encoder, and check that it is another one than the first, and fits its vectors."""
+    """Locate a second encoder, and check that it is another one than the first."""
     weights, _ = setup.encoder_files()
     try:
         places = yield from locate(setup, cache, captions=captions)
         if places.recipe == first:
             advice = f"name other weights with --against, or {RANDOM} for untrained ones"
             raise AssetError(weights, "is the first encoder, and also the second", advice=advice)
-        if places.vec_file is not None and not is_whole(places.matrix, places.recipe.origin()):
-            setup.load_encoder(places.vec_file.read_dim())
     except AssetError as error:
         raise error.about_second() from error
     return places
@@ -151,30 +149,43 @@ def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]
         AssetError: A file cannot be used, two files do not match, or the cache cannot be written.
     """
     places = yield from locate(setup, cache)
+    if setup.second is not None and places.second is not None:
+        _check_widths(setup.second, places.second)
     opened = yield from _open(setup, cache, places)
     if need == "methods":
         yield from opened.open_methods()
-        yield from open_against(opened)
+        yield from open_second(opened)
     if need == "calibration":
         yield from opened.open_calibration()
     return opened
 
 
-def open_against(opened: Opened) -> Steps[None]:
+def _check_widths(setup: Setup, places: Places) -> None:
+    """Check that the vectors of a second encoder have its width, before the captions are encoded by the first."""
+    if places.vec_file is None or is_whole(places.matrix, places.recipe.origin()):
+        return
+    weights, _ = setup.encoder_files()
+    try:
+        setup.check_width(places.vec_file.read_dim(), read_weights(weights).word_dim)
+    except AssetError as error:
+        raise error.about_second() from error
+
+
+def open_second(opened: Opened) -> Steps[None]:
     """Open the second encoder beside an opened corpus, if there is one; encode the captions by it unless that is done.
 
     Raises:
         AssetError: A file cannot be used, two files do not match, or the cache cannot be written.
     """
-    setup = opened.setup.against
-    if setup is None or opened.against is not None:
+    setup = opened.setup.second
+    if setup is None or opened.second is not None:
         return
     try:
         places = yield from locate(setup, opened.cache, captions=opened.captions)
         second = yield from _open(setup, opened.cache, places)
     except AssetError as error:
         raise error.about_second() from error
-    opened.take_beside(second)
+    opened.take_second(second)
 
 
 def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
@@ -211,7 +222,13 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
         except AssetError as error:  # a full or read-only disk: search then reads the float16 rows
             cache.problems.append(f"search is slower, since its index could not be saved: {error.found}")
     report = replace(report, seconds=time.perf_counter() - start)
-    second = "" if places.against is None else places.against.matrix.name
+    second_matrix = "" if places.second is None else places.second.matrix.name
     return Opened(
-        setup, cache, captions=captions, text_encoder=text_encoder, matrix=matrix, report=report, second=second
+        setup,
+        cache,
+        captions=captions,
+        text_encoder=text_encoder,
+        matrix=matrix,
+        report=report,
+        second_matrix=second_matrix,
     )

@@ -65,7 +65,7 @@ class Queries:
         unfinished = not settled and not text[-1:].isspace()
         same = self._opened.matrix.sentences.find(ids).tolist() if len(ids) > 2 else []
         is_caption = any(self._is_text_of(row, looked_up.words) for row in same)
-        if (feature := feature_of(text)) is not None and feature < self._opened.matrix.dim and not is_caption:
+        if (feature := feature_of(text)) is not None and not is_caption:
             return self.of_feature(feature)
         if not self._opened.text_encoder.can_encode:
             row = next((row for row in same if self._is_text_of(row, looked_up.words)), None)
@@ -87,9 +87,14 @@ class Queries:
         )
 
     def of_feature(self, number: int) -> Query:
-        """Make the query of a feature, 0 to D - 1: its axis, to which those captions are near in which it is great."""
-        axis = np.zeros(self._opened.matrix.dim, np.float32)  # (D,)
-        axis[number] = 1
+        """Make the query of a feature: its axis, to which those captions are near in which it is great.
+
+        A number that is not one of 0 to D - 1 has no axis, and the query no embedding.
+        """
+        axis = None
+        if number < self._opened.matrix.dim:
+            axis = np.zeros(self._opened.matrix.dim, np.float32)  # (D,)
+            axis[number] = 1
         return Query(text=f"#{number}", ids=self._vocabulary.marks, embedding=axis, feature=number)
 
     def encode_ahead(self, texts: Sequence[str]) -> Steps[None]:

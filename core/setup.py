@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.assets import RANDOM, AssetError, Assets
+from core.assets import RANDOM, AssetError, Assets, version_of
 from core.corpus.table import ReadOptions
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.weights import choose_device, choose_dtype
@@ -26,7 +26,7 @@ class Setup:
     """What the user says about the captions file."""
     untrained: bool = False
     """Whether the encoder has untrained weights of the shapes of these weights in their place."""
-    against: Setup | None = None
+    second: Setup | None = None
     """A second encoder over the same captions; None for one encoder alone."""
 
     @classmethod
@@ -48,11 +48,12 @@ class Setup:
         dtype = choose_dtype(dtype, device)
         return cls(assets=assets, device=device, dtype=dtype, vocab_size=vocab_size, reading=reading or ReadOptions())
 
-    def beside(self, weights: Path, vectors: Path | None) -> Setup:
+    def with_second(self, weights: Path, vectors: Path | None) -> Setup:
         """Return this setup with a second encoder.
 
         Args:
-            weights: Its weights; `RANDOM` for untrained ones of the shapes of the first encoder's.
+            weights: Its weights; `RANDOM` for untrained ones of the shapes of the first encoder's. Its version is that
+                of the first, unless the name tells another one.
             vectors: Its word vectors; None for those of the first encoder.
 
         Raises:
@@ -60,10 +61,12 @@ class Setup:
         """
         untrained = str(weights) == RANDOM
         own, shared = self.encoder_files() if untrained else (weights, self.assets.vectors)
-        assets = Assets.find(weights=own, vectors=vectors or shared, captions=self.assets.captions)
-        if untrained:
-            assets = replace(assets, version=self.assets.version)
-        return replace(self, against=replace(self, assets=assets, untrained=untrained))
+        version = self.assets.version if untrained else version_of(own) or self.assets.version
+        try:
+            assets = Assets.find(weights=own, vectors=vectors or shared, captions=self.assets.captions, version=version)
+        except AssetError as error:
+            raise error.about_second() from error
+        return replace(self, second=replace(self, assets=assets, untrained=untrained))
 
     @property
     def model_name(self) -> str:
@@ -90,13 +93,22 @@ class Setup:
         Raises:
             AssetError: The weights cannot be used, or were trained with vectors of another width.
         """
-        weights, vectors = self.encoder_files()
+        weights, _ = self.encoder_files()
         encoder = SentenceEncoder.load(weights, device=self.device, dtype=self.dtype, is_trained=not self.untrained)
-        if word_dim != encoder.word_dim:
+        self.check_width(word_dim, encoder.word_dim)
+        return encoder
+
+    def check_width(self, word_dim: int, expected: int) -> None:
+        """Check that the word vectors have the width that the weights expect.
+
+        Raises:
+            AssetError: They have another one.
+        """
+        weights, vectors = self.encoder_files()
+        if word_dim != expected:
             raise AssetError(
                 vectors,
                 f"its vectors have {word_dim} numbers",
-                expected=f"{encoder.word_dim}, as {weights} says",
+                expected=f"{expected}, as {weights} says",
                 advice="name the vectors that the weights were trained with: --vectors",
             )
-        return encoder

@@ -409,7 +409,10 @@ def test_a_feature_is_asked_by_its_number(files):
         assert answer.verdict.level is None
         assert explorer.compare(answer.query).lists == {}
     assert explorer.ask("#7", method="bm25").method == "infersent"
-    for text in ('"#7"', f"#{explorer.opened.matrix.dim}", "#7 dogs", "#", "# 7"):
+    dim = explorer.opened.matrix.dim
+    none = explorer.ask(f"#{dim}")
+    assert (none.found, none.verdict.reasons) == (None, (f"− there is no #{dim}: features go from #0 to #{dim - 1}",))
+    for text in ('"#7"', "#7 dogs", "#", "# 7"):
         assert explorer.ask(text).query.feature is None, text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tui.settings import config_path, read_settings
 
 if TYPE_CHECKING:
     from core.corpus.vec_file import VecFile
+    from core.encoding.encoder import SentenceEncoder
     from core.opening import Places
     from core.setup import Setup
     from core.store.cache import Cache
@@ -32,8 +34,15 @@ def examine(options: Options) -> dict[str, Any]:
     cache = options.open_cache()
     document: dict[str, Any] = {"ok": True, "problems": []}
     try:
-        setup = options.setup()
-        document |= _describe(setup, cache)
+        try:
+            setup = options.setup()
+            document |= _describe(setup, cache)
+        except AssetError as error:
+            if options.against is None:
+                raise
+            document |= {"ok": False, "problems": str(error).splitlines()}
+            setup = replace(options, against=None, against_vectors=None).setup()
+            document |= _describe(setup, cache)
         if "self_check" in document and not document["self_check"]["least_cosine"] > _LEAST_COSINE:
             document["ok"] = False
             document["problems"].append(f"{setup.device} computes wrong embeddings: use --device cpu")
@@ -70,14 +79,14 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         if places.vec_file is not None:
             document["vectors"] = _describe_vectors(setup, places, places.vec_file)
     else:
-        document = _describe_encoder(setup, places)
+        document, encoder = _describe_encoder(setup, places)
         if setup.device.startswith("cuda"):
             weights, _ = setup.encoder_files()
-            cosine = least_cosine(setup.load_encoder(document["model"]["word_dim"]), weights)
+            cosine = least_cosine(encoder, weights)
             document["self_check"] = {"beside": "float32 on the CPU", "least_cosine": cosine}
-    if setup.against is not None and places.against is not None:
-        second = _describe_encoder(setup.against, places.against)
-        document["against"] = second | {"matrix": _describe_matrix(places.against)}
+    if setup.second is not None and places.second is not None:
+        second, _ = _describe_encoder(setup.second, places.second)
+        document["against"] = second | {"matrix": _describe_matrix(places.second)}
     return document | {
         "captions": {
             "name": captions.name,
@@ -91,15 +100,16 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
     }
 
 
-def _describe_encoder(setup: Setup, places: Places) -> dict[str, Any]:
+def _describe_encoder(setup: Setup, places: Places) -> tuple[dict[str, Any], SentenceEncoder]:
     weights, _ = setup.encoder_files()
     assert places.vec_file is not None
     vectors = _describe_vectors(setup, places, places.vec_file)
     encoder = setup.load_encoder(vectors["dim"])
-    return {
+    document = {
         "model": {
             "name": setup.model_name,
             "path": str(weights),
+            "trained": not setup.untrained,
             "version": setup.assets.version,
             "word_dim": encoder.word_dim,
             "dim": encoder.dim,
@@ -107,6 +117,7 @@ def _describe_encoder(setup: Setup, places: Places) -> dict[str, Any]:
         },
         "vectors": vectors,
     }
+    return document, encoder
 
 
 def _describe_matrix(places: Places) -> dict[str, str]:

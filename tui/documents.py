@@ -33,11 +33,12 @@ def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
         "query": query.text,
         "method": answer.method,
         "tokens": _tokens(query.tokens),
+        "feature": query.feature,
         "terms": [{"weight": term.weight, "text": term.text, "tokens": _tokens(term.tokens)} for term in query.terms],
         "verdict": verdict and asdict(verdict),
         "hits": hit_documents(opened.captions, answer.hits, answer.closer_than),
         "timings_ms": answer.timings_ms,
-        "model": opened.setup.model_name,
+        "model": opened.encoder_of(answer.method).setup.model_name,
         "captions": opened.captions_name,
         "corpus": corpus_document(opened.captions),
     }
@@ -91,7 +92,8 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
     if one_of_many:
         click.echo(f"> {visible(query.text)}")
     elif not quiet:
-        source = f"{opened.setup.model_name} · {opened.captions_name} ({len(captions):,} captions)"
+        model = opened.encoder_of(answer.method).setup.model_name
+        source = f"{model} · {opened.captions_name} ({len(captions):,} captions)"
         click.echo(visible(f"{query.text}   [{source}]"), err=True)
         for term in query.terms:
             click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)

@@ -15,7 +15,7 @@ COMMANDS = {
     "method": ("tab", "rank by the next method (shift+tab: the previous one)"),
     "compare": ("c", "show the lists of several methods side by side"),
     "variations": ("x", "change the query, and see which changes the encoder does not see"),
-    "features": ("w", "the features behind the hit under the cursor, and the words that win them"),
+    "features": ("w", "features that make the hit near, and the words on which they fall"),
     "pin": ("p", "pin the query: its distance to each later one is shown"),
     "images": ("s", "show each image once, or all captions again"),
     "why": ("v", "show the panels whole, or a line of each"),

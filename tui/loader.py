@@ -56,16 +56,15 @@ class Loader:
             with _without_garbage_collection():
                 steps = self._open_corpus()
                 from core.explorer import Explorer
-                from core.opening import open_against
             opened = finish(steps, self._show)
             self._post(CorpusOpened(Explorer(opened)))
             self._answered.wait()
             self._load("typed queries cannot be answered", _warm_up(opened))
             what = "the other methods could not be opened; the next start tries again"
             self._load(what, opened.open_methods())
-            self._post(Warmed(more_follows=opened.setup.against is not None))
-            if opened.setup.against is not None:
-                self._load(f"{opened.setup.against.model_name} cannot be asked", open_against(opened))
+            self._post(Warmed(more_follows=opened.setup.second is not None))
+            if opened.setup.second is not None:
+                self._load(f"{opened.setup.second.model_name} cannot be asked", _open_second(opened))
                 self._post(Warmed())
         except Cancelled:
             return
@@ -102,6 +101,14 @@ def _warm_up(opened: Opened) -> Steps[None]:
         yield Progress("loading the encoder", 0, 0, "")
     with _without_garbage_collection():
         opened.text_encoder.warm_up()
+
+
+def _open_second(opened: Opened) -> Steps[None]:
+    from core.opening import open_second
+
+    yield from open_second(opened)
+    if opened.second is not None:
+        yield from _warm_up(opened.second)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from textual.message import Message
 
 from core.assets import AssetError
+from core.store.progress import Cancelled
 
 if TYPE_CHECKING:
     from core.answers import Answer, Explanation, FeatureWinners
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from core.query import Query
     from core.ranking.comparison import Comparison
     from core.ranking.folds import Folding
-    from core.ranking.methods import Choice
+    from core.ranking.methods import Choice, Method
     from core.ranking.ranking import Ranking
     from core.store.progress import Progress
     from core.trust.stress import Stressed
@@ -138,13 +139,17 @@ class FeatureRequest:
 
     urgency: ClassVar[int] = 1
     number: int
+    method: Method = "infersent"
+    """`against` for a feature of the second encoder."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Find the captions in which it is greatest, and the words on which it falls."""
-        steps = explorer.feature(self.number)
+        steps = explorer.feature(self.number, method=self.method)
         try:
-            while not cancelled():
+            while True:
                 next(steps)
+                if cancelled():
+                    raise Cancelled
         except StopIteration as done:
             yield FeatureFound(self, done.value)
 

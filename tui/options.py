@@ -88,6 +88,8 @@ class Options:
         values: dict[str, Any] = {}
         if any(getattr(self, name) is not None for name in ("data_dir", "model", "embeddings")):
             document = {name: value for name, value in document.items() if name not in _ENCODERS}
+        if self.against is not None:
+            document = {name: value for name, value in document.items() if name != "against_vectors"}
         for name in (*_FILES, *_READING):
             value = document.get(name)
             if getattr(self, name) is not None:
@@ -166,7 +168,7 @@ class Options:
         )
         if self.against is None and self.against_vectors is not None:
             raise AssetError(self.against_vectors, "are vectors of no encoder", advice="name it too, with --against")
-        return setup if self.against is None else setup.beside(self.against, self.against_vectors)
+        return setup if self.against is None else setup.with_second(self.against, self.against_vectors)
 
     def open_corpus(self, need: Need = "matrix") -> Steps[Opened]:
         """Start to open the corpus; raise `AssetError` if a named file or device is missing."""

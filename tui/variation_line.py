@@ -16,7 +16,8 @@ def claim(threshold: Threshold | None) -> str:
         return "these captions allow too few harmless changes, so none of these is called unseen"
     if not threshold.holds:
         return f"only {threshold.control:.0%} of other nouns are seen, so no change is called unseen"
-    return f"unseen: within {short_number(threshold.distance)}, like 95% of other articles and contractions"
+    reach = f"{threshold.distance:.4f}".lstrip("0")
+    return f"unseen: within {reach}, like 95% of other articles and contractions"
 
 
 def variation_line(moved: Moved, stressed: Stressed, *, width: int | None = None) -> Content:

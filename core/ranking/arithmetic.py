@@ -58,6 +58,11 @@ def unquoted(text: str) -> str:
     return text if parse(inner) is None and feature_of(inner) is None else inner
 
 
+def quoted(text: str) -> str:
+    """Put a text that would be read as a sum or a feature in quotes; return other texts unchanged."""
+    return text if parse(text) is None and feature_of(text) is None else f'"{text}"'
+
+
 def weighted_sum(weights: Sequence[float], embeddings: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | None:
     """Add weighted unit embeddings and return (D,), or None when they cancel out.
 

@@ -37,12 +37,13 @@ class Lists(NamedTuple):
     cosines: NDArray[np.float32]
     """Cosines of the `infersent` hits, (Q, up to LEADING)."""
     vectors: dict[Method, NDArray[np.float32]]
-    """What the methods with distances compare with the captions: unit rows by method, (Q, D) or (Q, E)."""
+    """What the methods with distances compare with the captions: unit rows by method, (Q, D) or (Q, E); nan for texts
+    of which the second encoder knows no word."""
     stems: list[list[str]]
     """Word stems of each query."""
 
 
-class Beside(NamedTuple):
+class SecondEncoder(NamedTuple):
     """A second encoder with its embeddings of the same captions."""
 
     matrix: EmbeddingMatrix
@@ -56,7 +57,7 @@ class Rankers:
     def __init__(self, matrix: EmbeddingMatrix, searcher: Searcher, lexical: Lexical) -> None:
         self._matrix, self._searcher, self.lexical = matrix, searcher, lexical
         self._word_searcher = MatrixSearcher(lexical.words)
-        self.beside: Beside | None = None
+        self.second: SecondEncoder | None = None
         """The encoder of the method `against`; None where there is none."""
 
     def find(
@@ -85,7 +86,7 @@ class Rankers:
             Cancelled: `cancelled` returned True.
         """
         if method == AGAINST:
-            return self._find_beside(query, k=k, cancelled=cancelled)
+            return self._find_by_second(query, k=k, cancelled=cancelled)
         if method in BY_WORDS:
             scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
             return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
@@ -127,12 +128,13 @@ class Rankers:
         asked = (leave_out, device, among)
         rows["infersent"], cosines = yield from self._nearest(f"{doing}: infersent", embeddings, self._matrix, *asked)
         vectors: dict[Method, NDArray[np.float32]] = {"infersent": embeddings}
-        if self.beside is not None:
-            vectors[AGAINST], known = yield from _embed_beside(queries, self.beside, doing)  # (Q, D'), (Q,)
+        if self.second is not None:
+            vectors[AGAINST], known = yield from _embed_by_second(queries, self.second, doing)  # (Q, D'), (Q,)
             rows[AGAINST], _ = yield from self._nearest(
-                f"{doing}: against", vectors[AGAINST], self.beside.matrix, *asked
+                f"{doing}: against", vectors[AGAINST], self.second.matrix, *asked
             )
             rows[AGAINST][~known] = -1
+            vectors[AGAINST][~known] = np.nan
         means = np.stack([self.lexical.words.embed(query.ids) for query in queries])  # (Q, E)
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-30)  # (Q, E)
         rows["words"], _ = yield from self._nearest(f"{doing}: words", means, self.lexical.words, *asked)
@@ -162,15 +164,16 @@ class Rankers:
         rows = {method: rows[method] for method in (*METHODS, AGAINST) if method in rows}
         return Lists(rows, cosines, vectors | {"words": means, "context": mixed}, stems)
 
-    def _find_beside(self, query: Query, *, k: int, cancelled: Callable[[], bool]) -> Found | None:
+    def _find_by_second(self, query: Query, *, k: int, cancelled: Callable[[], bool]) -> Found | None:
         """Rank the captions by the second encoder."""
-        if self.beside is None:
+        if self.second is None:
             raise RuntimeError("there is no second encoder")
-        matrix, searcher, text_encoder = self.beside
-        if query.row is not None:
-            known = len(matrix.sentences[query.row]) > 2
-            return searcher.nearest(matrix.rows[query.row], k=k, own_row=query.row) if known else None
+        matrix, searcher, text_encoder = self.second
         ids = text_encoder.vocabulary.look_up(query.literal).ids
+        same = matrix.sentences.find(ids).tolist() if len(ids) > 2 else []  # its vocabulary may know other words
+        if same:
+            row = query.row if query.row in same else same[0]
+            return searcher.nearest(matrix.rows[row], k=k, own_row=row)
         return searcher.nearest(text_encoder.encode(ids, cancelled=cancelled).embedding, k=k) if len(ids) > 2 else None
 
     def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
@@ -231,15 +234,15 @@ class Rankers:
         return found, nearest.cosines
 
 
-def _embed_beside(
-    queries: Sequence[Query], beside: Beside, doing: str
+def _embed_by_second(
+    queries: Sequence[Query], second: SecondEncoder, doing: str
 ) -> Steps[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     """Encode Q queries by a second encoder; return unit embeddings, (Q, D), and which queries it has words of, (Q,)."""
-    vocabulary, encoder = beside.text_encoder.vocabulary, beside.text_encoder.sentence_encoder
+    vocabulary, encoder = second.text_encoder.vocabulary, second.text_encoder.sentence_encoder
     sentences = yield from vocabulary.sentences([query.literal for query in queries])
     embeddings = np.empty((len(queries), encoder.dim), np.float32)  # (Q, D)
     yield from embed_sentences(
-        *(sentences, vocabulary.vectors, encoder, embeddings), stage=f"{doing}: encoding by the other", unit="queries"
+        *(sentences, vocabulary.vectors, encoder, embeddings), stage=f"{doing}: encoding by the second", unit="queries"
     )
     known = np.ones(len(queries), bool)  # (Q,)
     known[sentences.wordless()] = False

@@ -21,7 +21,7 @@ from core.trust.predictor import Predictor
 from core.trust.probes import length_key
 from core.trust.signals import NAMES
 
-FORMAT = 7
+FORMAT = 8
 """Version of the file layout and of the measurement."""
 TAIL = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 60), 1 - np.geomspace(0.5, 1e-4, 60)[1:], [1.0]])
 """Probabilities of the stored quantiles of random distances, dense near 0 and 1; (121,)."""
@@ -161,7 +161,7 @@ class Calibration:
     """Captions that far more captions than usual have among their first ten hits, ascending."""
     figures: Figures
     """How good the verdict is."""
-    against: str
+    second: str
     """Name of the matrix of the second encoder whose success is measured, too; empty for none."""
 
     def recall(self, content: int, method: Method = "infersent") -> float:
@@ -180,7 +180,7 @@ class Calibration:
             replace(cell, by_method={name: rate for name, rate in cell.by_method.items() if name != method})
             for cell in self.curve
         )
-        return replace(self, curve=curve, against="")
+        return replace(self, curve=curve, second="")
 
     @property
     def whole_recall(self) -> float:

@@ -159,6 +159,13 @@ PRONOUNS = frozenset("it there he she that who".split())
 """Words that `'s` may follow in place of `is`."""
 PARTS_OF_NAMES = frozenset("wine rice tea board belt sox dog dogs air tub bull beans pepper peppers".split())
 """Words that make a name with a colour or `hot` before them."""
+UNBOUNDED = frozenset(
+    "air area areas country field fields land market ocean plain plains range road sea sky space".split()
+)
+"""Nouns that can be open and never closed."""
+WORN = frozenset("hat helmet jacket shirt tie".split())
+RELATIONS = frozenset("back close edge front middle next side top".split())
+"""Words that name a relation together with `of` or `to`, and nothing by themselves."""
 GROUPS = frozenset("group crowd herd flock pile bunch body piece room area hair variety amount".split())
 """Nouns, not all of them countable, that a size may stand before."""
 BEFORE_A = frozenset("such what quite half many not once twice".split())

@@ -67,7 +67,7 @@ def calibrate(
         domains=learned.domains,
         hubs=measured.hubs,
         figures=figures,
-        against="",
+        second="",
     )
 
 

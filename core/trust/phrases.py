@@ -45,6 +45,7 @@ class Phrases:
         self.text = text
         self.words = [_Word(match[0].lower(), *match.span()) for match in _WORD.finditer(text)]
         self.content = [i for i, word in enumerate(self.words) if Token(word.text, True, 0.0).is_content]
+        self.content = [i for i in self.content if not self._names_relation(i)]
         self.phrases = list(self._find())
         self._by_place = {phrase.first: phrase for phrase in self.phrases}
 
@@ -108,6 +109,10 @@ class Phrases:
         """Tell whether only blanks are between a word and the one before it."""
         return 0 < place < len(self.words) and self.text[self.words[place - 1].end : self.words[place].start].isspace()
 
+    def _names_relation(self, place: int) -> bool:
+        """Tell whether a word is one like the second of `in front of`."""
+        return self.at(place) in english.RELATIONS and self.next(place) in ("of", "to")
+
     def _find(self) -> Iterator[Phrase]:
         place = 0
         while place < len(self.words):
@@ -124,6 +129,8 @@ class Phrases:
             head += 1  # a fire truck
         noun, behind = self.at(head), self.next(head)
         if not self._is_joined(head) or not is_noun(noun):
+            return None
+        if self.at(head - 1) == "hot" and noun in english.PARTS_OF_NAMES:
             return None
         if behind and not (behind in english.FOLLOWERS or behind.endswith(("ing", "ed", "s"))):
             return None  # perhaps the first part of a longer name

@@ -93,7 +93,7 @@ def measure_threshold(
     path = matrix.folder / "variations.json"
     if (known := _read(path)) is not None:
         return known
-    asked = [texts[row] for row in _draw(matrix)]
+    asked = [texts[row] for row in drawn(matrix)]
     pairs = [(i, each) for i, text in enumerate(asked) for each in vary(text) if each.kind in (*_HARMLESS, CONTROL)]
     ids = _look_up(text_encoder, [*asked, *(variation.text for _, variation in pairs)])
     embeddings = yield from _embed(text_encoder, ids)
@@ -128,6 +128,10 @@ def stress(
     """
     variations = vary(text)
     ids = _look_up(text_encoder, [text, *(variation.text for variation in variations)])
+    kept = [  # without omissions of words that are unknown, and left out anyway
+        i for i, each in enumerate(variations, 1) if each.kind != "omission" or not np.array_equal(ids[i], ids[0])
+    ]
+    variations, ids = [variations[i - 1] for i in kept], [ids[0], *(ids[i] for i in kept)]
     embeddings = yield from _embed(text_encoder, ids)
     same = sentences.find(ids[0])  # (n,)
 
@@ -147,12 +151,12 @@ def stress(
     return Stressed(text, threshold, hits, tuple(moved))
 
 
-def _draw(matrix: EmbeddingMatrix) -> list[int]:
+def drawn(matrix: EmbeddingMatrix) -> list[int]:
     """Draw the captions whose variations are asked: different texts with a known word, always the same."""
     firsts = np.unique(matrix.sentences.texts, return_index=True)[1]  # (texts,)
     rows = np.setdiff1d(firsts, matrix.sentences.wordless())  # (n,)
-    drawn: list[int] = np.random.default_rng(0).permutation(rows)[:_CAPTIONS].tolist()
-    return drawn
+    found: list[int] = np.random.default_rng(0).permutation(rows)[:_CAPTIONS].tolist()
+    return found
 
 
 def _look_up(text_encoder: TextEncoder, texts: Sequence[str]) -> list[NDArray[np.int32]]:
@@ -209,7 +213,7 @@ def stress_corpus(
     Raises:
         AssetError: The weights cannot be used, or not even one sentence or query fits on the device.
     """
-    rows = _draw(matrix)
+    rows = drawn(matrix)
     n = len(rows)
     pairs = [(i, each) for i, row in enumerate(rows) for each in vary(texts[row])]
     changed = _look_up(text_encoder, [variation.text for _, variation in pairs])
@@ -266,8 +270,11 @@ def _move(lists: Lists, of: NDArray[np.int64], method: Method, bm25: BM25, n: in
 
 
 def _threshold(distances: NDArray[np.float64] | None, kinds: NDArray[np.str_]) -> Threshold | None:
-    harmless, others = np.isin(kinds, _HARMLESS), kinds == CONTROL  # (M,), (M,)
-    if distances is None or not harmless.any() or not others.any():
+    if distances is None:
+        return None
+    known = np.isfinite(distances)  # (M,)
+    harmless, others = np.isin(kinds, _HARMLESS) & known, (kinds == CONTROL) & known  # (M,), (M,)
+    if not harmless.any() or not others.any():
         return None
     distance = float(np.percentile(distances[harmless], _PERCENTILE))
     return Threshold(distance, float((distances[others] > distance).mean()))
@@ -278,6 +285,9 @@ def _figures(moves: _Moves, places: NDArray[np.int64], threshold: Threshold | No
     if moves.distances is None:
         return Figures(None if moves.same is None else float(moves.same[places].mean()), None, overlap)
     distances = moves.distances[places]  # (m,)
+    distances = distances[np.isfinite(distances)]
+    if not len(distances):
+        return Figures(None, None, overlap)
     holds = threshold is not None and threshold.holds
     unseen = float((distances <= threshold.distance).mean()) if threshold is not None and holds else None
     return Figures(unseen, float(np.median(distances)), overlap)

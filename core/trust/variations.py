@@ -69,13 +69,15 @@ class Variation:
 def vary(text: str) -> list[Variation]:
     """Make the variations of a text: at most one of each kind, but omissions of each content word and of each end.
 
+    No two of them are the same text.
     A rule applies only where it surely fits, so that a text may have few variations or none. Equal texts have equal
     variations.
     """
     read, variations = Phrases(text), list[Variation]()
     for kind, rule in _RULES.items():
         made = [_edited(kind, text, edits) for edits in rule(read)]
-        differ = {each.text: each for each in made if each.text.strip() and each.text != text}
+        others = {text, *(each.text for each in variations)}
+        differ = {each.text: each for each in made if each.text.strip() and each.text not in others}
         variations += list(differ.values())[: None if kind == "omission" else 1]
     return variations
 
@@ -146,6 +148,8 @@ def _swap(read: Phrases) -> Iterator[Edits]:
     joined = all(read.before(i) for i in range(one.head + 1, other.first + 1))
     if one.noun == other.noun or one.is_plural != other.is_plural or not between or not joined:
         return
+    if (english.OWNED | {"of"}) & set(between) or (between[-1] == "in" and other.noun in english.WORN):
+        return  # another noun is between them, or they are no pair
     exists = "there" in (read.at(i) for i in range(one.first)) and read.at(other.first) == "the"
     if not english.SYMMETRIC & set(between) and not exists:
         first, second = read.written(one.first, one.head), read.written(other.first, other.head)
@@ -266,7 +270,9 @@ def _antonym(read: Phrases) -> Iterator[Edits]:
         elif word == "full" and following == "of":
             yield read.exchanged(i, "empty")
         elif word in english.ANTONYMS and word != "old" and read.is_adjective(i) and before != "to":
-            yield [] if following in english.PARTS_OF_NAMES else read.exchanged(i, english.ANTONYMS[word])
+            unbounded = word == "open" and english.UNBOUNDED & {following, read.next(i + 1)}
+            named = following in english.PARTS_OF_NAMES
+            yield [] if named or unbounded else read.exchanged(i, english.ANTONYMS[word])
         elif word in english.OPPOSITES and before not in english.DETERMINERS and i > 0:
             lives = word not in english.POSTURES or _nearest_kind(read, i) in ("person", "animal")
             yield read.exchanged(i, english.OPPOSITES[word]) if lives else []

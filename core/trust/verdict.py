@@ -268,8 +268,10 @@ def describe_nothing(query: Query, method: Method, lacks: str = "") -> Verdict:
     return Verdict(None, (f"− by {method}, no caption has anything in common with the query",))
 
 
-def describe_feature() -> Verdict:
-    """Explain why a feature has no level."""
+def describe_feature(query: Query, dim: int) -> Verdict:
+    """Explain why a feature has no level, or that there is none of this number among `dim`."""
+    if query.embedding is None:
+        return Verdict(None, (f"− there is no {query.text}: features go from #0 to #{dim - 1}",))
     return Verdict(None, ("· a feature is no sentence: its hits are those that have most of it",))
 
 

@@ -87,6 +87,12 @@ def test_a_variation_without_a_known_word_has_no_distance(opened):
     assert [each.distance for each in moved if each.variation.text == "qwertz"] == [None]
 
 
+def test_an_unknown_word_that_is_left_out_is_no_variation(opened):
+    texts = [each.variation.text for each in moves(opened, "a dog qwertz on a couch", None)]
+    assert "a dog on a couch" not in texts
+    assert "a qwertz on a couch" in texts
+
+
 def test_another_order_moves_nothing_by_bm25_and_by_mean_word_vectors(files: Files):
     explorer = files.explorer(need="methods")
     words = explorer.opened.rankers.lexical.words

@@ -39,6 +39,13 @@ def texts_of(text: str, kind: str) -> list[str]:
         ("swap", "A small dog chases two big red cats", None),
         ("swap", "A small dog chases a big red cat.", "A big red cat chases a small dog."),
         ("swap", "a man and a dog", None),
+        ("swap", "a man riding a wave on a surfboard", None),
+        ("swap", "a girl brushing her hair in front of a mirror", None),
+        ("swap", "a boy in a shirt throws a ball", None),
+        ("swap", "a bowl of soup on a stove", None),
+        ("noun", "a hot dog on some paper", None),
+        ("antonym", "zebras in a large open field", None),
+        ("antonym", "a cat near an open door", "a cat near a closed door"),
         ("swap", "a cat next to a dog", None),
         ("negation", "a dog is sitting on a couch", "a dog is not sitting on a couch"),
         ("negation", "There are two dogs here", "There are no dogs here"),
@@ -98,6 +105,13 @@ def test_a_replaced_word_gets_its_article():
 def test_each_content_word_and_each_end_is_left_out():
     assert texts_of("a dog runs fast", "omission") == ["a runs fast", "a dog fast", "a dog runs", "a", "a dog"]
     assert texts_of("dog", "omission") == []
+    assert "a dog in of a car" not in texts_of("a dog in front of a car", "omission")
+
+
+def test_the_same_text_is_made_once():
+    kinds = {each.text: each.kind for each in vary("a man bites a dog")}
+    assert len(kinds) == len(vary("a man bites a dog"))
+    assert kinds["a dog bites a man"] == "swap"
 
 
 def test_a_long_text_has_no_more_variations_than_a_sentence():

@@ -346,7 +346,7 @@ def calibration_of(
         "domains": DOMAINS,
         "hubs": np.empty(0, np.int32),
         "figures": Figures({}, 0.1, 0.7, 0.01, 0.03, 0.9, 0.05, 0.01, {}, (), {}),
-        "against": "",
+        "second": "",
     }
     return Calibration(**parts | changes)
 

@@ -151,7 +151,19 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     assert done.code == 0
     document = done.document
     assert set(document) == {
-        *("query", "method", "tokens", "terms", "verdict", "hits", "timings_ms", "model", "captions", "corpus"),
+        *(
+            "query",
+            "method",
+            "tokens",
+            "feature",
+            "terms",
+            "verdict",
+            "hits",
+            "timings_ms",
+            "model",
+            "captions",
+            "corpus",
+        ),
     }
     assert document["query"] == QUERY
     assert document["method"] == "infersent"
@@ -1258,3 +1270,20 @@ def test_prune_keeps_what_both_encoders_need(run, files: Files):
 def test_what_is_missing_is_named(run, files: Files, flags, said):
     result = run(*files.flags, *(flag.format(vectors=files.vectors) for flag in flags))
     assert refused(result, said)
+
+
+def test_stress_by_the_second_encoder_needs_no_first(run, files):
+    embeddings = files.folder / "given.npy"
+    np.save(embeddings, np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32))
+    captions = ("--captions", files.captions, "--embeddings", embeddings, "--cache-dir", files.cache)
+    second = ("--against", files.weights, "--against-vectors", files.vectors)
+    asked = ("stress", "a dog is sitting on a red couch", "--json")
+    assert run(*asked, "--method", "against", *captions, *second).document["variations"]
+    assert refused(run(*asked, *captions, *second), "without the encoder")
+
+
+def test_encoders_that_know_no_common_caption_are_not_compared(run, files):
+    vectors = write_vectors(files.folder / "few.vec", ["<p>", "</p>", "qwertz"], seed=3)
+    other = write_weights(files.folder / "other.pkl", hidden=8, seed=5)
+    outcome = run("compare", *files.flags, "--against", other, "--against-vectors", vectors, "--json")
+    assert refused(outcome, "knows no caption that the first encoder knows")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import Files
 from test_app import ask, compared, explained, make_app, ready, settle, type_text, until
-from test_looking import looking_at_features, varied
+from test_overlays import looking_at_features, varied
 from textual.widgets import Input
 
 from core.trust.calibration import Recall

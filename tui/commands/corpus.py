@@ -15,6 +15,7 @@ from tui.exports import check_output, write_corpus
 from tui.options import Options, as_json, asset_options, captions_file, quiet
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
+from tui.text import visible
 
 if TYPE_CHECKING:
     from core.opened import Opened
@@ -27,24 +28,25 @@ if TYPE_CHECKING:
 @click.pass_context
 def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
     """Encode all captions, also by the encoder of --against. An interrupted run is continued."""
-    from core.opening import open_against
+    from core.opening import open_second
 
     opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
-    run_steps(open_against(opened), quiet=quiet)
+    run_steps(open_second(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
     document = _encoded(opened) | {"corpus": corpus_document(opened.captions)}
-    if opened.against is not None:
-        document["against"] = _encoded(opened.against)
+    if opened.second is not None:
+        document["against"] = _encoded(opened.second)
     if as_json:
         click.echo(json.dumps(document))
         return
-    for each in filter(None, (opened, opened.against)):
+    for each in filter(None, (opened, opened.second)):
         report, folder = each.report, each.matrix.folder
+        name = f"{visible(each.setup.model_name)}: " if opened.second is not None else ""
         if report.reused:
-            click.echo(f"{report.rows:,} captions were encoded before: {folder}")
+            click.echo(f"{name}{report.rows:,} captions were encoded before: {folder}")
         else:
             resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
-            click.echo(f"{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
+            click.echo(f"{name}{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
 
 
 def _encoded(opened: Opened) -> dict[str, Any]:

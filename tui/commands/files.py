@@ -99,7 +99,7 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     from core.opening import locate
 
     places = run_steps(locate(setup, opened_cache), quiet=False)
-    keep = {path for each in (places, places.against) if each is not None for path in (each.vectors, each.matrix)}
+    keep = {path for each in (places, places.second) if each is not None for path in (each.vectors, each.matrix)}
     unused = [entry for entry in opened_cache.entries() if entry.path not in keep]
     for entry in unused:
         click.echo(_line(entry))

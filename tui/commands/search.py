@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from core.assets import AssetError
 from core.ranking.methods import AGAINST, BY_WORDS, CHOICES, METHODS, Choice, Method
 from core.store.progress import Progress, finish
 from tui.documents import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from core.explorer import Explorer
     from core.opened import Opened
 
+_METHOD_HELP = "Method of ranking; `against` is the encoder of --against."
 _READ_BYTES = 1 << 16
 _MOST_TOGETHER = 512  # queries that are encoded together
 
@@ -49,7 +51,7 @@ _MOST_TOGETHER = 512  # queries that are encoded together
     type=click.Path(path_type=Path),
     help="Write the hits to this file: .csv, .jsonl, .parquet or .md.",
 )
-@click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help="Method of ranking.")
+@click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help=_METHOD_HELP)
 @as_json
 @click.option("--jsonl", is_flag=True, help="Print one JSON document per query, each on one line.")
 @click.option("--plain", is_flag=True, help="Print one hit per line: rank, distance or score, row, image id, caption.")
@@ -129,9 +131,9 @@ def _open(options: Options, method: Choice, *, quiet: bool) -> Opened:
     if method != "infersent":
         run_steps(opened.open_methods(), quiet=quiet)
     if method == AGAINST:
-        from core.opening import open_against
+        from core.opening import open_second
 
-        run_steps(open_against(opened), quiet=quiet)
+        run_steps(open_second(opened), quiet=quiet)
     return opened
 
 
@@ -231,15 +233,18 @@ def _compare_encoders(options: Options, k: int, *, as_json: bool, quiet: bool) -
     if options.against is None:
         raise click.UsageError("TEXT is missing; two encoders are compared without it: --against MODEL")
 
-    from core.opening import open_against
+    from core.opening import open_second
     from core.ranking.graph import agree_on_nearest
 
     opened = run_steps(options.open_corpus(), quiet=quiet)
-    run_steps(open_against(opened), quiet=quiet)
+    run_steps(open_second(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
-    assert opened.against is not None
-    steps = agree_on_nearest(opened.matrix, opened.against.matrix, device=opened.setup.device)
+    assert opened.second is not None
+    steps = agree_on_nearest(opened.matrix, opened.second.matrix, device=opened.setup.device)
     agreed = run_steps(steps, quiet=quiet)
+    if not len(agreed.rows):
+        found = "knows no caption that the first encoder knows"
+        raise AssetError(options.against, found, advice="name the vectors of its own: --against-vectors")
     least = [
         caption_document(opened.captions, int(row)) | {"overlap_at_10": int(first), "overlap_at_100": int(leading)}
         for row, first, leading in zip(*(values[:k] for values in agreed), strict=True)
@@ -249,9 +254,8 @@ def _compare_encoders(options: Options, k: int, *, as_json: bool, quiet: bool) -
         click.echo(json.dumps({"captions": len(agreed.rows)} | means | {"least": least}, indent=1))
         return
     one, other = opened.name_of("infersent"), opened.name_of(AGAINST)
-    click.echo(
-        f"{len(agreed.rows):,} captions: {one} and {other} agree on {means['overlap_at_10']:.1f} of the ten nearest, "
-        f"{means['overlap_at_100']:.0f} of the hundred nearest; least on those of"
-    )
+    click.echo(f"{len(agreed.rows):,} of {len(opened.captions):,} captions: {one} and {other} agree on")
+    click.echo(f"{means['overlap_at_10']:.1f} of the ten nearest, {means['overlap_at_100']:.0f} of the hundred nearest")
+    click.echo("least, of ten and of a hundred:")
     for each in least:
         click.echo(f"{each['overlap_at_10']:4} {each['overlap_at_100']:4}  {visible(each['caption'])}")

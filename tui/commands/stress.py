@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +13,14 @@ import click
 from core.ranking.methods import AGAINST, Method
 from tui.options import Options, as_json, asset_options, check_second, quiet
 from tui.pace import print_message, print_notes, run_steps
-from tui.text import counted, short_number, visible
+from tui.text import counted, fit, short_number, visible
 
 if TYPE_CHECKING:
     from core.opened import Opened
     from core.trust.stress import Stressed, Threshold
 
 _FEW_KINDS = 8
+_KIND_CELLS, _METHOD_CELLS = 21, 18
 
 
 @click.command()
@@ -40,21 +43,24 @@ def stress(context: click.Context, text: tuple[str, ...], method: Method, as_jso
     than 95 of 100 other articles and contractions move captions. Rules for English make them, where these surely fit.
     Without TEXT, 300 captions are changed, and the figures of each kind are printed, by every method.
     """
-    from core.opening import open_against
+    from core.opening import open_second
     from core.ranking.arithmetic import feature_of, parse, unquoted
     from core.trust.variations import MOST_WORDS
 
     options, query = Options.of(context), " ".join(text)
+    if text and not query.strip():
+        raise click.UsageError("TEXT is empty")
     if parse(query) or feature_of(query) is not None:
         what = "TEXT is a sum or a feature, which have no variations; put it in quotes to make it plain text"
         raise click.UsageError(what)
     if len(query.split()) > MOST_WORDS:
         raise click.UsageError(f"TEXT has more than {MOST_WORDS} words: give a sentence")
-    options.setup().encoder_files()  # an error if there is none
     check_second(options, [method])
+    setup = options.setup()
+    (setup.second or setup if method == AGAINST else setup).encoder_files()  # an error if there is none
     opened = run_steps(options.open_corpus("matrix" if text else "methods"), quiet=quiet)
     if method == AGAINST:
-        run_steps(open_against(opened), quiet=quiet)
+        run_steps(open_second(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
     if text:
         _stress_text(context, opened, unquoted(query), method, as_json=as_json, quiet=quiet)
@@ -74,7 +80,7 @@ def _stress_text(
     if as_json:
         click.echo(json.dumps(_document(stressed)))
     else:
-        _print(stressed)
+        _print(stressed, opened.name_of(method))
     kinds = len({each.variation.kind for each in stressed.moved})
     if kinds < _FEW_KINDS:
         few = f"only {counted(kinds, 'kind')} of changes fit this text: a longer English sentence has more"
@@ -97,13 +103,18 @@ def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
         click.echo(json.dumps({"captions": table.captions, "threshold": distance, "kinds": kinds}, indent=1))
         return
     click.echo(f"{table.captions:,} captions; of each kind: share unseen, median distance, hits kept of 10")
-    click.echo(f"{'':12} captions" + "".join(f"  {opened.name_of(method):^16}" for method in opened.methods))
-    for kind, by_method in table.figures.items():
-        cells = [
-            f"  {_share(each.unseen):>5} {_number(each.median_distance):>5} {each.overlap_at_10:4.1f}"
-            for each in by_method.values()
-        ]
-        click.echo(f"{kind:12}{table.applies[kind]:9}{''.join(cells)}")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
+    together = max(1, (width - _KIND_CELLS) // _METHOD_CELLS)
+    for start in range(0, len(opened.methods), together):
+        methods = opened.methods[start : start + together]
+        click.echo(f"{'':12} captions" + "".join(f"  {fit(opened.name_of(method), 16)}" for method in methods).rstrip())
+        for kind, by_method in table.figures.items():
+            figures = [by_method[method] for method in methods]
+            cells = [
+                f"  {_share(each.unseen):>5} {_number(each.median_distance):>5} {each.overlap_at_10:4.1f}"
+                for each in figures
+            ]
+            click.echo(f"{kind:12}{table.applies[kind]:9}{''.join(cells)}")
 
 
 def _share(share: float | None) -> str:
@@ -135,10 +146,10 @@ def _document(stressed: Stressed) -> dict[str, Any]:
     }
 
 
-def _print(stressed: Stressed) -> None:
+def _print(stressed: Stressed, encoder: str) -> None:
     from tui.variation_line import claim, variation_line
 
-    click.echo(visible(stressed.text))
+    click.echo(visible(f"{stressed.text}   [by {encoder}]"))
     click.echo(claim(stressed.threshold))
     click.echo("kind        distance          kept, of the first ten hits")
     for moved in stressed.moved:

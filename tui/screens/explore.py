@@ -20,7 +20,7 @@ from tui import messages
 from tui.lines import header, nearness, pin_line, query_title, timings_line
 from tui.messages import ExplanationRequest, Question
 from tui.screens.answer_view import HIGH_CELLS
-from tui.screens.looking import LookingScreen
+from tui.screens.overlays import OverlaysScreen
 from tui.text import drawable, message_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
-class ExploreScreen(LookingScreen):
+class ExploreScreen(OverlaysScreen):
     """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""
@@ -144,7 +144,7 @@ class ExploreScreen(LookingScreen):
             if self.session.is_current(request):
                 self.show_error(error)
             return
-        self.close_over(request)
+        self.close_overlay(request)
         self.show_problems([f"a part of the answer is missing: {message_line(error)}"])
 
     def show_problems(self, problems: list[str]) -> None:
@@ -241,14 +241,15 @@ class ExploreScreen(LookingScreen):
         if pin is None or pin.embedding is None or answer is None:
             return None
         if answer.query.text == pin.text:
-            return pin_line(pin.text, f"{self.key_of('pin')} takes it away", width=self.size.width - 2)
+            return pin_line(pin.text, f"{self.key_of('pin')} removes the pin", width=self.size.width - 2)
         if answer.query.embedding is None:
-            return pin_line(pin.text, "no distance: no known word", width=self.size.width - 2)
+            return pin_line(pin.text, "no distance: this query has no embedding", width=self.size.width - 2)
         from core.ranking.ranking import cosine_distance  # numpy is not loaded before the first frame
 
         distance = cosine_distance(pin.embedding, answer.query.embedding)
-        closer = self.view.closer_than(distance)
+        closer = self.view.closer_than(distance) if pin.is_text else None
         told = nearness(distance, is_score=False, closer=None if closer is None else float(closer))
+        told += "" if answer.method == "infersent" else ", by infersent"
         return pin_line(pin.text, told, width=self.size.width - 2)
 
     def _show_status(self) -> None:

@@ -35,6 +35,7 @@ class FeaturesScreen(ModalScreen[int | None]):
         hit: The hit.
         texts: All captions.
         features: What both have in common.
+        encoder: Name of the encoder whose features they are.
         look_at: Called with the number of the feature under the cursor; `winners` answers it.
     """
 
@@ -57,10 +58,12 @@ class FeaturesScreen(ModalScreen[int | None]):
         texts: Sequence[str],
         features: Sequence[Feature],
         *,
+        encoder: str,
         look_at: Callable[[int], object],
     ) -> None:
         super().__init__()
         self._texts, self._features, self._look_at = texts, features, look_at
+        self._encoder = encoder
         self.pair = Static(f"{drawable(query)}\n{drawable(hit)}", id="alike", classes="panel", markup=False)
         lines = [Option(_line(feature)) for feature in features]
         self.lines = OptionList(*lines, id="features", classes="panel", markup=False)
@@ -68,7 +71,8 @@ class FeaturesScreen(ModalScreen[int | None]):
 
     def compose(self) -> ComposeResult:
         """Yield the panels."""
-        self.pair.border_title, self.lines.border_title = "query and hit", "features: share of the cosine"
+        self.pair.border_title = Content(f"query and hit, by {drawable(self._encoder)}")
+        self.lines.border_title = "features: share of the cosine"
         yield self.pair
         with Container(id="features-body"):
             yield self.lines
@@ -83,7 +87,8 @@ class FeaturesScreen(ModalScreen[int | None]):
     def look(self, message: OptionList.OptionHighlighted) -> None:
         """Ask what the feature under the cursor responds to."""
         number = self._features[message.option_index].number
-        self.details.border_title = f"#{number}"
+        if self.winners is None or self.winners.number != number:
+            self.details.border_title = f"#{number} ..."
         self._look_at(number)
 
     def watch_winners(self) -> None:
@@ -92,14 +97,14 @@ class FeaturesScreen(ModalScreen[int | None]):
             return
         hits, words = self.winners.hits, self.winners.words
         counts = Counter(word.lower() for word in words).most_common(_WORDS)
-        told = " · ".join(f"{drawable(word) or 'a mark'} {count}" for word, count in counts)
+        told = " · ".join(f"{drawable(word) or '(start or end)'} {count}" for word, count in counts)
         lines = [Content.assemble((told, "bold")), Content("")]
         values = (1 - hits.distances).tolist()
         for row, value, word in list(zip(hits.rows.tolist(), values, words, strict=True))[:_CAPTIONS]:
             pieces = split_shared(drawable(self._texts[row]), {word})
             caption = ((piece, "underline $text-accent" if is_won else "") for piece, is_won in pieces)
             lines.append(Content.assemble((f"{short_number(value):>4} ", "dim"), *caption))
-        self.details.border_title = f"#{self.winners.number}: where it is greatest, it falls on"
+        self.details.border_title = f"#{self.winners.number} falls on, in the captions that have most of it"
         self.details.update(Content("\n").join(lines))
 
     @on(OptionList.OptionSelected)

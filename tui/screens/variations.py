@@ -60,7 +60,7 @@ class VariationsScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Yield the lines from top to bottom."""
-        self.query_panel.border_title = f"variations, by {self._encoder}"
+        self.query_panel.border_title = Content(f"variations, by {drawable(self._encoder)}")
         yield self.query_panel
         yield self.lines
         with Horizontal(id="varied-hits"):
@@ -75,7 +75,7 @@ class VariationsScreen(ModalScreen[str | None]):
         """Show what is being done in place of the lines."""
         if self.progress is not None and self.stressed is None:
             share = f" {self.progress.done / self.progress.total:.0%}" if self.progress.total else ""
-            self.lines.border_title = f"{self.progress.stage}{share}"
+            self.lines.border_title = Content(f"{self.progress.stage}{share}")
 
     @on(Resize)
     def watch_stressed(self) -> None:
@@ -95,7 +95,7 @@ class VariationsScreen(ModalScreen[str | None]):
             for i, each in moved:
                 self.lines.add_option(Option(variation_line(each, stressed, width=width), id=str(i)))
         self.lines.highlighted = at or 1
-        self.lines.border_title = claim(stressed.threshold)
+        self.lines.border_title = Content(claim(stressed.threshold))
         if not stressed.moved:
             self.lines.add_option(Option("no rule fits this text: the rules are for English sentences", disabled=True))
 
@@ -108,7 +108,7 @@ class VariationsScreen(ModalScreen[str | None]):
         names = "query", f"{moved.variation.kind}: {drawable(moved.variation.text)}"
         rankings = self.stressed.hits, moved.hits
         for pane, name, own, other, sign in zip(self.hits, names, rankings, rankings[::-1], "−+", strict=True):
-            pane.border_title = name
+            pane.border_title = Content(name)
             pane.update(self._listed(own, other, sign, width=pane.content_size.width))
 
     def _listed(self, own: Ranking, other: Ranking, sign: str, *, width: int) -> Content:

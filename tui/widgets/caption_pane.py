@@ -46,7 +46,7 @@ class CaptionPane(Panel):
         if self.brief:
             pairs = "  ".join(" ".join(each) for each in _pairs(agreement))
             falls_on = self.explanation.falls_on if self.explanation else None
-            falls = f"falls on {falls_on or 'a mark'}" if falls_on is not None else ""
+            falls = f"falls on {falls_on or 'start or end'}" if falls_on is not None else ""
             about = " · ".join(filter(None, [self.nearness, falls, pairs, *self.about.splitlines()[:2]]))
             return Content.assemble(caption, "  ", (drawable(about), "$foreground-muted"))
         lines = [
@@ -60,7 +60,7 @@ class CaptionPane(Panel):
             lines += [Content(f"{fit(words, cells)} {share:>4}") for words, share in _pairs(agreement)]
             lines.append(Content.styled(f"start and end marks {agreement.marks:.0%}", "$foreground-muted"))
         if self.explanation and self.explanation.falls_on is not None:
-            falls_on = drawable(self.explanation.falls_on) or "a mark of start or end"
+            falls_on = drawable(self.explanation.falls_on) or "the start or the end"
             lines += [Content(""), Content.assemble("the feature falls on ", (falls_on, "bold $text-accent"))]
         if self.explanation and self.most_words > 0:
             lines += [Content(""), Content.styled("importance of its words", "bold")]

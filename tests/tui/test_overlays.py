@@ -5,11 +5,13 @@ import threading
 from dataclasses import replace
 
 import pytest
-from conftest import write_weights
+from conftest import write_vectors, write_weights
 from scipy.spatial.distance import cosine
 from test_app import ask, make_app, ready, settle, title, type_text, until
 
 from core.assets import AssetError
+from core.corpus.tokenizer import Tokenizer
+from core.explorer import Explorer
 from core.opened import Opened
 from core.store.progress import Progress
 from tui.app import ExplorerApp
@@ -91,6 +93,16 @@ async def test_a_followed_variation_that_reads_like_a_sum_is_quoted(files):
         assert not app.explore.view.answer.query.terms
 
 
+@pytest.mark.parametrize("text", ["a dog [/b] runs on a beach", "a [b]dog[/b] on a beach", "a [@click=app.quit]dog[/]"])
+async def test_markup_in_a_text_is_text(files, text):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, text)
+        screen = await varied(pilot)
+        assert title(screen.hits[1]).endswith(screen.stressed.moved[0].variation.text)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -170,7 +182,7 @@ async def test_the_distance_to_the_pinned_query_is_shown_with_each_answer(files)
         assert not app.explore.pin_line.display
         await pilot.press("p")
         pinned = app.explore.view.answer.query.embedding
-        assert "takes it away" in str(app.explore.pinned)
+        assert "removes the pin" in str(app.explore.pinned)
         await pilot.press("slash")
         await type_text(pilot, "a dog bites a man")
         await settle(pilot)
@@ -180,6 +192,20 @@ async def test_the_distance_to_the_pinned_query_is_shown_with_each_answer(files)
         await pilot.press("enter", "tab")
         await settle(pilot)
         assert shown[0] in str(app.explore.pinned), "it is the encoder's, whatever the method"
+
+
+async def test_a_pinned_feature_is_not_compared_with_random_captions(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: app.explore.explorer.opened.calibration is not None, what="the calibration")
+        for text, is_text in (("#3", False), ("a man bites a dog", True)):
+            await ask(pilot, text)
+            await pilot.press("p")
+            await ask(pilot, "a dog bites a man")
+            await until(pilot, lambda: app.explore.view.answer.closer_than is not None, what="the measured answer")
+            app.explore.show_lines()
+            assert ("random captions" in str(app.explore.pinned)) == is_text
 
 
 async def test_another_pin_replaces_the_first_and_the_same_key_takes_it_away(files):
@@ -230,16 +256,36 @@ async def test_the_second_encoder_is_a_tab_once_it_is_open(files):
         await settle(pilot)
         assert "[other]" in str(app.explore.heading)
         assert title(app.explore.hit_list) == "neighbours by other"
-        alone = app.explore.explorer.opened.against
+        alone = app.explore.explorer.opened.second
         query = app.explore.explorer.queries.of_text("a dog runs on the beach")
         ids = alone.text_encoder.vocabulary.look_up(query.literal).ids
         nearest = alone.searcher.nearest(alone.text_encoder.encode(ids).embedding).leading
         assert app.explore.hit_list.ranking.rows[:100].tolist() == nearest.rows.tolist()
         screen = await varied(pilot)
         assert title(screen.query_panel) == "variations, by other"
-        await pilot.press("escape", "c")
+        await pilot.press("escape")
+        features = await looking_at_features(pilot)
+        assert title(features.pair) == "query and hit, by other"
+        assert features.winners.hits.rows[0] == alone.matrix.rows[:, features.winners.number].argmax()
+        await pilot.press("enter")
+        assert app.explore.session.here.text == "a dog runs on the beach", "only the first encoder's can be asked"
+        await pilot.press("c")
         await until(pilot, lambda: getattr(app.screen, "comparison", None) is not None, what="the lists")
         assert title(app.screen.query_panel).startswith("query overlap@10 other/infersent")
+
+
+async def test_variations_are_judged_by_the_words_that_the_asked_encoder_knows(files):
+    vectors = write_vectors(files.folder / "few.vec", [*Tokenizer(2).marks, "cat", "sofa"], seed=3)
+    app = make_app_with_two(files, against_vectors=vectors)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: " other " in str(app.explore.heading), what="the second encoder")
+        await ask(pilot, "a dog runs on the beach")
+        await pilot.press("shift+tab", "shift+tab")
+        await pilot.press("x")
+        await pilot.pause()
+        assert app.screen is app.explore
+        assert any("no word of this text is known" in notice.message for notice in app._notifications)
 
 
 async def test_the_list_stays_usable_where_the_second_encoder_cannot_be_opened(files, monkeypatch):
@@ -247,7 +293,7 @@ async def test_the_list_stays_usable_where_the_second_encoder_cannot_be_opened(f
         yield Progress("encoding captions", 0, 300, "captions")
         raise AssetError(files.cache, "no space left on device")
 
-    monkeypatch.setattr("core.opening.open_against", full)
+    monkeypatch.setattr("core.opening.open_second", full)
     app = make_app_with_two(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -258,10 +304,16 @@ async def test_the_list_stays_usable_where_the_second_encoder_cannot_be_opened(f
 
 
 async def test_a_second_encoder_that_does_not_fit_is_an_error_at_the_start(files):
-    app = make_app_with_two(files, against=files.weights)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.explore.body.current == "error", what="the error")
-        assert "is the first encoder, and also the second" in str(app.explore.error_pane.error)
+    wide = write_vectors(files.folder / "wide.vec", [*Tokenizer(2).marks, "dog"], dim=20)
+    wrong = {
+        "is the first encoder, and also the second": {"against": files.weights},
+        "20 numbers": {"against_vectors": wide},
+    }
+    for said, changes in wrong.items():
+        app = make_app_with_two(files, **changes)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda app=app: app.explore.body.current == "error", what="the error")
+            assert said in str(app.explore.error_pane.error)
 
 
 async def looking_at_features(pilot) -> FeaturesScreen:
@@ -275,7 +327,14 @@ async def looking_at_features(pilot) -> FeaturesScreen:
     return screen
 
 
-async def test_the_features_behind_a_hit_show_what_they_respond_to_and_can_be_asked(files):
+async def test_the_features_behind_a_hit_show_what_they_respond_to_and_can_be_asked(files, monkeypatch):
+    find, asked = Explorer.feature, []
+
+    def noted(explorer, number, **how):
+        asked.append(number)
+        return (yield from find(explorer, number, **how))
+
+    monkeypatch.setattr(Explorer, "feature", noted)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
@@ -283,10 +342,11 @@ async def test_the_features_behind_a_hit_show_what_they_respond_to_and_can_be_as
         screen = await looking_at_features(pilot)
         agreement = app.explore.view.caption_pane.explanation.agreement
         assert screen.winners.number == agreement.features[0].number
+        assert asked == [screen.winners.number], "once"
         await pilot.press("down")
         number = agreement.features[1].number
         await until(pilot, lambda: screen.winners.number == number, what="the next feature")
-        assert title(screen.details) == f"#{number}: where it is greatest, it falls on"
+        assert title(screen.details) == f"#{number} falls on, in the captions that have most of it"
         shown = str(screen.details.render())
         assert screen.winners.words[0] in shown
         assert files_texts(app)[screen.winners.hits.rows[0]] in shown
@@ -320,18 +380,18 @@ async def test_nothing_is_measured_before_the_second_encoder_is_there(files, mon
     import core.opening
 
     release, measured_with = threading.Event(), []
-    open_against, calibrate = core.opening.open_against, Opened.calibrate
+    open_second, calibrate = core.opening.open_second, Opened.calibrate
 
     def held(opened):
         release.wait(20)
-        yield from open_against(opened)
+        yield from open_second(opened)
 
     def noted(opened, **how):
-        measured_with.append(opened.against is not None)
+        measured_with.append(opened.second is not None)
         yield from calibrate(opened, **how)
 
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
-    monkeypatch.setattr("core.opening.open_against", held)
+    monkeypatch.setattr("core.opening.open_second", held)
     monkeypatch.setattr("core.opened.Opened.calibrate", noted)
     app = make_app_with_two(files)
     async with app.run_test(size=(120, 36)) as pilot:

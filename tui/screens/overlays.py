@@ -1,14 +1,16 @@
-"""LookingScreen: what looks closer at a query: its lists by several methods, its variations, its features."""
+"""OverlaysScreen: what looks closer at a query: its lists by several methods, its variations, its features."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from core.ranking.methods import AGAINST, Method
 from tui import messages
 from tui.messages import ComparisonRequest, FeatureRequest, Request, VariationsRequest
 from tui.screens.compare import CompareScreen
@@ -19,10 +21,11 @@ from tui.session import Visit
 from tui.trail import Run, TrailWriter
 
 if TYPE_CHECKING:
+    from core.encoding.text_encoder import TextEncoder
     from core.query import Query
 
 
-class LookingScreen(OpeningScreen):
+class OverlaysScreen(OpeningScreen):
     """A screen that opens others over it, whose content a request computes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,7 +36,7 @@ class LookingScreen(OpeningScreen):
 
     def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:
         super().__init__(trail, resumed, id=id)
-        self._over: tuple[ModalScreen[Any], Request] | None = None  # such a screen, and what it waits for
+        self._overlay: tuple[ModalScreen[Any], Request] | None = None  # such a screen, and what it waits for
 
     def action_compare(self) -> None:
         """Show the lists of all methods for the current query side by side."""
@@ -60,26 +63,14 @@ class LookingScreen(OpeningScreen):
         answer, explorer = self.view.answer, self.explorer
         if answer is None or explorer is None:
             return
-        if why_not := self._why_not_varied(answer.query):
+        text, opened = answer.query.literal, explorer.opened
+        asked = opened.encoder_of(self.session.method)
+        if why_not := _why_not_varied(answer.query, asked.text_encoder):
             self.notify(why_not)
         else:
-            text, method, opened = answer.query.literal, self.session.method, explorer.opened
-            name = opened.name_of(method if opened.encoder_of(method) is opened.against else "infersent")
-            screen = VariationsScreen(text, opened.captions.texts, name)
+            method: Method = "infersent" if asked is opened else AGAINST
+            screen = VariationsScreen(text, opened.captions.texts, opened.name_of(method))
             self._open(screen, VariationsRequest(text, method), self._follow_variation)
-
-    def _why_not_varied(self, query: Query) -> str:
-        """Say why a query has no variations; empty if it may have some."""
-        from core.trust.variations import MOST_WORDS  # not loaded before the first frame
-
-        encoder = None if self.explorer is None else self.explorer.opened.encoder_of(self.session.method)
-        if encoder is not None and not encoder.text_encoder.can_encode:
-            return "variations need the encoder, and these embeddings came without it"
-        if not query.is_text:
-            return "sums and features have no variations: put it in quotes to make it plain text"
-        if len(query.ids) <= 2:
-            return "no word of this text is known, so nothing can move it"
-        return f"more than {MOST_WORDS} words: type a sentence" if len(query.ids) - 2 > MOST_WORDS else ""
 
     @on(messages.Varied)
     def show_variations(self, message: messages.Varied) -> None:
@@ -88,11 +79,11 @@ class LookingScreen(OpeningScreen):
             screen.progress, screen.stressed = message.progress, message.stressed
 
     def _follow_variation(self, text: str) -> None:
-        from core.ranking.arithmetic import parse
+        from core.ranking.arithmetic import quoted  # numpy is not loaded before the first frame
 
         if self.session.is_typing:
             self.submit()
-        self.go(Visit(f'"{text}"' if parse(text) else text, None, "followed"))
+        self.go(Visit(quoted(text), None, "followed"))
 
     def action_features(self) -> None:
         """Show the features behind the nearness of the hit under the cursor."""
@@ -102,17 +93,25 @@ class LookingScreen(OpeningScreen):
         explanation = self.view.caption_pane.explanation
         if explanation is None:
             self.notify("this hit is still being explained")
+        elif not answer.query.is_text:
+            self.notify("a sum or a feature has no words, so it has no features in common with a hit")
+        elif not explorer.opened.encoder_of(answer.method).text_encoder.can_encode:
+            self.notify("features need the encoder, and these embeddings came without it")
         elif explanation.agreement is None or not explanation.agreement.features:
-            self.notify("no word of this hit has features in common with the query")
+            self.notify("the words of this hit and of the query have no features in common")
         else:
             texts, features = explorer.opened.captions.texts, explanation.agreement.features
-            screen = FeaturesScreen(answer.query.text, texts[row], texts, features, look_at=self._look_at_feature)
-            self._open(screen, FeatureRequest(features[0].number), self._ask_feature)
+            method: Method = AGAINST if answer.method == AGAINST else "infersent"
+            name, look_at = explorer.opened.name_of(method), partial(self._look_at_feature, method)
+            screen = FeaturesScreen(answer.query.text, texts[row], texts, features, encoder=name, look_at=look_at)
+            follow = partial(self._ask_feature, method)
+            self._open(screen, FeatureRequest(features[0].number, method), follow)
 
-    def _look_at_feature(self, number: int) -> None:
-        if self._over is not None:
-            self._over = self._over[0], FeatureRequest(number)
-            self.asker.ask(self._over[1])
+    def _look_at_feature(self, method: Method, number: int) -> None:
+        request = FeatureRequest(number, method)
+        if self._overlay is not None and self._overlay[1] != request:
+            self._overlay = self._overlay[0], request
+            self.asker.ask(request)
 
     @on(messages.FeatureFound)
     def show_feature(self, message: messages.FeatureFound) -> None:
@@ -120,10 +119,13 @@ class LookingScreen(OpeningScreen):
         if isinstance(screen := self._waiting(message.request), FeaturesScreen):
             screen.winners = message.winners
 
-    def _ask_feature(self, number: int) -> None:
-        self.go(Visit(f"#{number}", None))
+    def _ask_feature(self, method: Method, number: int) -> None:
+        if method == AGAINST:
+            self.notify("only features of the first encoder can be asked")
+        else:
+            self.go(Visit(f"#{number}", None))
 
-    def close_over(self, request: Request) -> None:
+    def close_overlay(self, request: Request) -> None:
         """Close the screen that waits for a request, and the help over it."""
         screen = self._waiting(request)
         while screen in self.app.screen_stack:
@@ -134,14 +136,30 @@ class LookingScreen(OpeningScreen):
 
         def close(result: Any) -> None:
             self.asker.withdraw(type(request))
-            self._over = None
+            self._overlay = None
             if result is not None:
                 follow(result)
 
-        self._over = screen, request
+        self._overlay = screen, request
         self.app.push_screen(screen, close)
         self.asker.ask(request)
 
     def _waiting(self, request: Request) -> ModalScreen[Any] | None:
         """Return the screen that waits for a request; None once it is closed."""
-        return self._over[0] if self._over is not None and self._over[1] is request else None
+        return self._overlay[0] if self._overlay is not None and self._overlay[1] is request else None
+
+
+def _why_not_varied(query: Query, text_encoder: TextEncoder) -> str:
+    """Say why a query has no variations by an encoder; empty if it may have some."""
+    from core.trust.variations import MOST_WORDS  # not loaded before the first frame
+
+    if not query.text.strip():
+        return "there is no query yet"
+    if not query.is_text:
+        return "sums and features have no variations: put it in quotes to make it plain text"
+    if not text_encoder.can_encode:
+        return "variations need the encoder, and these embeddings came without it"
+    if len(query.literal.split()) > MOST_WORDS:
+        return f"more than {MOST_WORDS} words: type a sentence"
+    known = len(text_encoder.vocabulary.look_up(query.literal).ids) > 2
+    return "" if known else "no word of this text is known, so nothing can move it"
