@@ -185,7 +185,7 @@ class Explorer:
         """
         if answer.method == AGAINST:
             second = self._second()
-            query = second.queries.of_text(quoted(answer.query.literal), cancelled=cancelled)
+            query = second.queries.of_text(quoted(answer.query.literal), settled=False, cancelled=cancelled)
             return second.explain(replace(answer, query=query, method="infersent"), row, cancelled=cancelled)
         opened, query = self.opened, answer.query
         vocabulary, ids = opened.text_encoder.vocabulary, opened.matrix.sentences[row]
