@@ -148,7 +148,10 @@ def _swap(read: Phrases) -> Iterator[Edits]:
     joined = all(read.before(i) for i in range(one.head + 1, other.first + 1))
     if one.noun == other.noun or one.is_plural != other.is_plural or not between or not joined:
         return
-    if (english.OWNED | {"of"}) & set(between) or (between[-1] == "in" and other.noun in english.WORN):
+    pairs = zip(["", *between], between, strict=False)
+    parts = any(word == "of" and before not in english.RELATIONS for before, word in pairs)  # unlike `in front of`
+    parts = parts or read.next(other.head) == "of"  # a box of pizza
+    if parts or english.OWNED & set(between) or (between[-1] == "in" and other.noun in english.WORN):
         return  # another noun is between them, or they are no pair
     exists = "there" in (read.at(i) for i in range(one.first)) and read.at(other.first) == "the"
     if not english.SYMMETRIC & set(between) and not exists:

@@ -43,6 +43,8 @@ def texts_of(text: str, kind: str) -> list[str]:
         ("swap", "a girl brushing her hair in front of a mirror", None),
         ("swap", "a boy in a shirt throws a ball", None),
         ("swap", "a bowl of soup on a stove", None),
+        ("swap", "a man holding a box of pizza", None),
+        ("swap", "a car is parked in front of a house", "a house is parked in front of a car"),
         ("noun", "a hot dog on some paper", None),
         ("antonym", "zebras in a large open field", None),
         ("antonym", "a cat near an open door", "a cat near a closed door"),
