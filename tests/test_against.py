@@ -89,6 +89,19 @@ def test_the_version_of_the_second_encoder_is_in_its_name_or_that_of_the_first(f
         assert first.with_second(write_weights(files.folder / name, seed=5), None).second.assets.version == version
 
 
+def test_version_1_stands_beside_version_2(files: Files):
+    words = {word for text in files_texts(files) for word in Tokenizer(1).tokenize(text)}
+    vectors = write_vectors(files.folder / "glove.vec", [*Tokenizer(1).marks, *sorted(words)], seed=6)
+    weights = write_weights(files.folder / "infersent1.pkl", hidden=8, seed=5)
+    setup = files.setup().with_second(weights, vectors)
+    both, alone = opened_with(files, setup), Explorer(finish(open_(setup.second, Cache(files.cache))))
+    assert (setup.assets.version, setup.second.assets.version) == (2, 1)
+    one, other = (
+        each.ask("a man doesn't ride", method=method) for each, method in ((both, AGAINST), (alone, "infersent"))
+    )
+    assert one.hits.rows.tolist() == other.hits.rows.tolist()
+
+
 def test_untrained_weights_have_the_shapes_of_the_first_encoders_and_are_always_the_same(files: Files):
     path = write_weights(files.folder / "trained.pkl", seed=3)
     weights = read_weights(path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from textual.content import Content
 
 from core.trust.stress import Moved, Stressed, Threshold
-from tui.text import bar_to_mark, drawable, short_number
+from tui.text import bar_to_mark, counted, drawable, short_number
 
 _BAR_CELLS = 10
+_FEW_KINDS = 8
 
 
 def claim(threshold: Threshold | None) -> str:
@@ -18,6 +19,14 @@ def claim(threshold: Threshold | None) -> str:
         return f"only {threshold.control:.0%} of other nouns are seen, so no change is called unseen"
     reach = f"{threshold.distance:.4f}".lstrip("0")
     return f"unseen: within {reach}, like 95% of other articles and contractions"
+
+
+def few_kinds(stressed: Stressed) -> str:
+    """Say that few kinds of changes fit a text; empty where many do."""
+    kinds = len({each.variation.kind for each in stressed.moved})
+    if kinds >= _FEW_KINDS:
+        return ""
+    return f"only {counted(kinds, 'kind')} of changes fit this text: a longer English sentence has more"
 
 
 def variation_line(moved: Moved, stressed: Stressed, *, width: int | None = None) -> Content:

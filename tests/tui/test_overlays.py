@@ -124,7 +124,7 @@ async def test_what_has_no_variations_says_so(files, text, why):
         assert why in next(iter(app._notifications)).message
 
 
-async def test_a_text_that_no_rule_fits_says_so(files):
+async def test_a_text_that_few_rules_fit_says_so(files):
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
@@ -133,6 +133,7 @@ async def test_a_text_that_no_rule_fits_says_so(files):
         app.explore.action_vary()
         await until(pilot, lambda: isinstance(app.screen, VariationsScreen), what="the screen")
         await until(pilot, lambda: app.screen.stressed is not None, what="the variations")
+        assert "of changes fit this text" in title(app.screen.query_panel)
         await pilot.press("down", "enter", "escape")
         assert app.screen is app.explore
 

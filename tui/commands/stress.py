@@ -13,13 +13,12 @@ import click
 from core.ranking.methods import AGAINST, Method
 from tui.options import Options, as_json, asset_options, check_second, quiet
 from tui.pace import print_message, print_notes, run_steps
-from tui.text import counted, fit, short_number, visible
+from tui.text import fit, short_number, visible
 
 if TYPE_CHECKING:
     from core.opened import Opened
     from core.trust.stress import Stressed, Threshold
 
-_FEW_KINDS = 8
 _KIND_CELLS, _METHOD_CELLS = 21, 18
 
 
@@ -72,6 +71,7 @@ def _stress_text(
     context: click.Context, opened: Opened, query: str, method: Method, *, as_json: bool, quiet: bool
 ) -> None:
     from core.explorer import Explorer
+    from tui.variation_line import few_kinds
 
     if len(opened.encoder_of(method).text_encoder.vocabulary.look_up(query).ids) <= 2:
         print_message("no word of TEXT is known, so nothing can move it", quiet=quiet)
@@ -81,9 +81,7 @@ def _stress_text(
         click.echo(json.dumps(_document(stressed)))
     else:
         _print(stressed, opened.name_of(method))
-    kinds = len({each.variation.kind for each in stressed.moved})
-    if kinds < _FEW_KINDS:
-        few = f"only {counted(kinds, 'kind')} of changes fit this text: a longer English sentence has more"
+    if few := few_kinds(stressed):
         print_message(few, quiet=quiet)
 
 

@@ -81,7 +81,7 @@ class VariationsScreen(ModalScreen[str | None]):
     def watch_stressed(self) -> None:
         """Draw the variations in their groups."""
         from core.trust.variations import GROUPS  # not loaded before the first frame
-        from tui.variation_line import claim, variation_line
+        from tui.variation_line import claim, few_kinds, variation_line
 
         stressed = self.stressed
         if stressed is None:
@@ -96,6 +96,8 @@ class VariationsScreen(ModalScreen[str | None]):
                 self.lines.add_option(Option(variation_line(each, stressed, width=width), id=str(i)))
         self.lines.highlighted = at or 1
         self.lines.border_title = Content(claim(stressed.threshold))
+        title = " · ".join(filter(None, (f"variations, by {drawable(self._encoder)}", few_kinds(stressed))))
+        self.query_panel.border_title = Content(title)
         if not stressed.moved:
             self.lines.add_option(Option("no rule fits this text: the rules are for English sentences", disabled=True))
 
