@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from textual.message import Message
 
 from core.assets import AssetError
-from core.store.progress import Cancelled
+from core.store.progress import Cancelled, finish
 
 if TYPE_CHECKING:
     from core.answers import Answer, Explanation, FeatureWinners
@@ -144,14 +144,12 @@ class FeatureRequest:
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Find the captions in which it is greatest, and the words on which it falls."""
-        steps = explorer.feature(self.number, method=self.method)
-        try:
-            while True:
-                next(steps)
-                if cancelled():
-                    raise Cancelled
-        except StopIteration as done:
-            yield FeatureFound(self, done.value)
+
+        def check(progress: Progress) -> None:
+            if cancelled():
+                raise Cancelled
+
+        yield FeatureFound(self, finish(explorer.feature(self.number, method=self.method), check))
 
 
 @dataclass

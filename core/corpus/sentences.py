@@ -37,6 +37,11 @@ class Sentences:
         """Return the rows without a known word, which contain only the two marks, ascending."""
         return np.flatnonzero(np.diff(self.starts) <= 2)
 
+    def distinct(self) -> NDArray[np.int64]:
+        """Return the first row of each text that has a known word, ascending."""
+        firsts = np.unique(self.texts, return_index=True)[1]  # (texts,)
+        return np.setdiff1d(firsts, self.wordless())
+
     def count(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
         """Count how often each id occurs in all sentences; same shape."""
         counts = self._counts

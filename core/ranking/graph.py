@@ -78,8 +78,7 @@ def agree_on_nearest(one: EmbeddingMatrix, other: EmbeddingMatrix, *, device: st
     Raises:
         AssetError: Not even one query fits on the device.
     """
-    firsts = np.unique(one.sentences.texts, return_index=True)[1]  # (texts,)
-    known = np.setdiff1d(firsts, np.union1d(one.sentences.wordless(), other.sentences.wordless()))
+    known = np.setdiff1d(one.sentences.distinct(), other.sentences.wordless())
     asked = np.random.default_rng(0).permutation(known)[:_ASKED]  # (n,)
     pairs = pairs_of(one.sentences.copies(asked.tolist()))  # (P, 2)
     found = list[NDArray[np.int64]]()

@@ -153,9 +153,7 @@ def stress(
 
 def drawn(matrix: EmbeddingMatrix) -> list[int]:
     """Draw the captions whose variations are asked: different texts with a known word, always the same."""
-    firsts = np.unique(matrix.sentences.texts, return_index=True)[1]  # (texts,)
-    rows = np.setdiff1d(firsts, matrix.sentences.wordless())  # (n,)
-    found: list[int] = np.random.default_rng(0).permutation(rows)[:_CAPTIONS].tolist()
+    found: list[int] = np.random.default_rng(0).permutation(matrix.sentences.distinct())[:_CAPTIONS].tolist()
     return found
 
 

@@ -29,7 +29,8 @@ from tui.widgets.hit_list import HitList
 from tui.widgets.verdict_pane import VerdictPane
 
 
-def make_app(files) -> ExplorerApp:
+def make_app(files, **changes) -> ExplorerApp:
+    """An app over files, with other options in place of some."""
     options = Options(
         model=files.weights,
         vectors=files.vectors,
@@ -39,7 +40,7 @@ def make_app(files) -> ExplorerApp:
         dtype="float32",
         device="cpu",
     )
-    return ExplorerApp(options.open_corpus)
+    return ExplorerApp(replace(options, **changes).open_corpus)
 
 
 async def until(pilot, holds, *, what: str) -> None:

@@ -18,6 +18,8 @@ from tui.messages import (
     Explained,
     ExplanationRequest,
     Failed,
+    FeatureFound,
+    FeatureRequest,
     Measured,
     Ordered,
     Question,
@@ -251,3 +253,24 @@ def test_a_comparison_and_an_explanation_come_after_the_question_in_that_order(a
     log.wait_for(lambda names: (Explained, 1) in names)
     assert [kind for kind, _ in log.names] == [Answered, Ordered, Compared, Explained]
     assert log.events[-1].request.row == 6
+
+
+def test_a_feature_that_a_question_interrupts_is_found_afterwards(asker, explorer, log, monkeypatch):
+    begun, find, held, release = [], explorer.feature, threading.Event(), threading.Event()
+
+    def slow(number, **how):
+        begun.append(number)
+        if len(begun) == 1:
+            held.set()
+            release.wait(10)
+        return find(number, **how)
+
+    monkeypatch.setattr(explorer, "feature", slow)
+    asker.ask(FeatureRequest(3))
+    assert held.wait(10)
+    asker.ask(Question(1, "a cat"))
+    release.set()
+    log.wait_for(lambda names: (FeatureFound, None) in names)
+    assert log.names == [(Answered, 1), (Ordered, 1), (FeatureFound, None)]
+    assert begun == [3, 3]
+    assert log.events[-1].winners.number == 3

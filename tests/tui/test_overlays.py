@@ -2,7 +2,6 @@
 
 import re
 import threading
-from dataclasses import replace
 
 import pytest
 from conftest import write_vectors, write_weights
@@ -15,7 +14,6 @@ from core.explorer import Explorer
 from core.opened import Opened
 from core.store.progress import Progress
 from tui.app import ExplorerApp
-from tui.options import Options
 from tui.screens.features import FeaturesScreen
 from tui.screens.variations import VariationsScreen
 
@@ -234,17 +232,8 @@ async def test_a_query_without_an_embedding_has_no_distance_and_is_not_pinned(fi
 
 
 def make_app_with_two(files, **changes) -> ExplorerApp:
-    options = Options(
-        model=files.weights,
-        vectors=files.vectors,
-        captions=files.captions,
-        cache_dir=files.cache,
-        model_version="2",
-        dtype="float32",
-        device="cpu",
-        against=write_weights(files.folder / "other.pkl", hidden=8, seed=5),
-    )
-    return ExplorerApp(replace(options, **changes).open_corpus)
+    other = write_weights(files.folder / "other.pkl", hidden=8, seed=5)
+    return make_app(files, **{"against": other} | changes)
 
 
 async def test_the_second_encoder_is_a_tab_once_it_is_open(files):

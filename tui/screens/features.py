@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.bindings import OPTION_KEYS
 from tui.hit_line import split_shared
 from tui.text import drawable, short_number
 
@@ -41,11 +42,7 @@ class FeaturesScreen(ModalScreen[int | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,w,q", "dismiss(None)", "Close"),
-        Binding("question_mark", "app.help", "Help"),
-        Binding("j", "focused.cursor_down", show=False),
-        Binding("k", "focused.cursor_up", show=False),
-        Binding("g", "focused.first", show=False),
-        Binding("G", "focused.last", show=False),
+        *OPTION_KEYS,
     ]
 
     winners: reactive[FeatureWinners | None] = reactive(None)

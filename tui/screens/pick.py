@@ -13,6 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from tui.bindings import OPTION_KEYS
+
 
 class Picked(NamedTuple):
     """What the person picked."""
@@ -35,11 +37,7 @@ class PickScreen(ModalScreen[Picked | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close"),
-        Binding("question_mark", "app.help", "Help"),
-        Binding("j", "focused.cursor_down", show=False),
-        Binding("k", "focused.cursor_up", show=False),
-        Binding("g", "focused.first", show=False),
-        Binding("G", "focused.last", show=False),
+        *OPTION_KEYS,
         Binding("d", "pick('d')", show=False),
         Binding("e", "pick('e')", show=False),
     ]

@@ -17,6 +17,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from core.store.progress import Progress
+from tui.bindings import OPTION_KEYS
 from tui.text import drawable, fit, short_number
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ class VariationsScreen(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,x,q", "dismiss(None)", "Close"),
-        Binding("question_mark", "app.help", "Help"),
-        Binding("j", "focused.cursor_down", show=False),
-        Binding("k", "focused.cursor_up", show=False),
-        Binding("g", "focused.first", show=False),
-        Binding("G", "focused.last", show=False),
+        *OPTION_KEYS,
     ]
 
     progress: reactive[Progress | None] = reactive(None)
