@@ -92,6 +92,8 @@ class _LargestTensor(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        if func is torch.from_numpy:
+            return result  # an array in CPU memory
         if isinstance(result, torch.Tensor) and not _shares_memory(result, [*args, *kwargs.values()]):
             self.bytes = max(self.bytes, result.nbytes)
             if self.limit is not None and result.nbytes > self.limit:

@@ -21,9 +21,9 @@ from core.assets import Assets
 from core.corpus.sentences import Sentences
 from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
-from core.encoding.building import distinct_chunks, embed_sentences
+from core.encoding.building import CHUNK, distinct_chunks, embed_sentences
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.prefixes import plan
+from core.encoding.prefixes import PrefixPlan, plan
 from core.store.progress import finish
 
 _SAMPLE = 1024  # captions for the usual method, so that its rounds take about as long as ours
@@ -114,24 +114,27 @@ def demo_fidelity(count: int) -> dict[str, Any]:
 
 def _summary(timings: dict[str, Timing], work: dict[str, int], corpus: Corpus) -> dict[str, Any]:
     rates = {name: {"per_second": timing.rate(work[name]), "seconds": timing} for name, timing in timings.items()}
-    chunks, copies = distinct_chunks(corpus.sentences)
-    nodes = sum(plan([corpus.sentences[copies[i][0]] for i in chunk]).nodes for chunk in chunks)
     return {
         "rates": rates,
         "best_usual": max(rate["per_second"] for name, rate in rates.items() if not name.startswith("ours")),
-        "nodes_per_token": nodes / len(corpus.sentences.ids),
+        "nodes_per_token": nodes_per_token(corpus.sentences),
     }
 
 
-def product_rows(sentences: Sentences) -> int:
+def plans(sentences: Sentences, size: int = CHUNK) -> list[PrefixPlan]:
+    """Plan the chunks of a corpus, both directions of each."""
+    parts = [sentences.take(chunk.rows[chunk.begins]) for chunk in distinct_chunks(sentences, size)]
+    return [plan(part, backward=backward) for part in parts for backward in (False, True)]
+
+
+def nodes_per_token(sentences: Sentences) -> float:
+    """Divide the LSTM steps of the forward direction by the number of tokens."""
+    return sum(each.nodes for each in plans(sentences)[::2]) / len(sentences.ids)
+
+
+def product_rows(sentences: Sentences, size: int = CHUNK) -> int:
     """Count the rows of the recurrent matrix products of both directions."""
-    chunks, copies = distinct_chunks(sentences)
-    rows = 0
-    for chunk in chunks:
-        part = [sentences[copies[i][0]] for i in chunk]
-        for direction in (part, [ids[::-1] for ids in part]):
-            rows += sum(len(level.inner) for level in plan(direction).levels)
-    return rows
+    return sum(len(each.columns.inner) for each in plans(sentences, size))
 
 
 def even_sample(sentences: Sentences, count: int) -> list[int]:

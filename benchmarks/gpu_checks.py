@@ -21,6 +21,7 @@ from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from core.answers import Answer
 from core.assets import AssetError
 from core.corpus.captions import Captions
+from core.encoding.cuda_stepper import cuda_steps_work
 from core.encoding.text_encoder import TextEncoder
 from core.explorer import Explorer
 from core.opening import open_, open_text_encoder
@@ -70,6 +71,7 @@ def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None
         for dtype in ("float32", "bfloat16")
     }
     checks |= {
+        "own_kernel": _own_kernel,
         "typed_query": _typed_query,
         "interrupted_matrix": _interrupted_matrix,
         "first_hundred": _first_hundred,
@@ -106,6 +108,14 @@ def _embeddings(setting: Setting, *, version: int, dtype: str) -> Check:
     return Check(value[figure] <= limit, value)
 
 
+def _own_kernel(setting: Setting) -> Check:
+    """Check that captions are encoded by this project's kernel and not, more slowly, by torch's operators."""
+    if setting.device == "cpu":
+        return Check(None, {"skipped": "there is none for CPUs"})
+    device = str(torch.device(setting.device))
+    return Check(cuda_steps_work(device), {"torch": torch.__version__})
+
+
 def _typed_query(setting: Setting) -> Check:
     """Compare sentences, each encoded as a typed query, with float64. On a CPU, queries use weights in float16.
 
@@ -124,7 +134,7 @@ def _typed_query(setting: Setting) -> Check:
 
 def _interrupted_matrix(setting: Setting) -> Check:
     """Interrupt the making of a matrix and resume it; every bit must equal that of a run without interruption."""
-    captions = setting.first(9_000 if setting.quick else 14_000)
+    captions = setting.first(9_000 if setting.quick else 50_000)  # several chunks
     setup = setting.setup(captions, dtype="auto")
     complete = finish(open_(setup, setting.cache("whole")))
     steps = open_(setup, setting.cache("interrupted"))

@@ -44,7 +44,7 @@ class Setting:
         return SUBSET if SUBSET.exists() else DEMO_DIR / "captions.json"
 
     def first(self, count: int, *, of: Path | None = None) -> Path:
-        """Write the first captions of a file in COCO's layout; if there are too few, append joined pairs of them."""
+        """Write the first captions of a file in COCO's layout; the missing ones are made of two halves."""
         source = of or self.captions
         target = self.folder / f"{source.name.split('.')[0]}-{count}.json"
         if not target.exists():
@@ -52,8 +52,8 @@ class Setting:
             document: dict[str, Any] = json.loads(gzip.decompress(data) if source.suffix == ".gz" else data)
             captions = document["annotations"]
             pairs = zip(itertools.cycle(captions), itertools.cycle(captions[7:]), strict=False)  # lengths differ
-            joined = ({**one, "caption": f"{one['caption']} {other['caption']}"} for one, other in pairs)
-            missing = itertools.islice(enumerate(joined, start=10_000_000), max(0, count - len(captions)))
+            composed = ({**one, "caption": _compose(one["caption"], other["caption"])} for one, other in pairs)
+            missing = itertools.islice(enumerate(composed, start=10_000_000), max(0, count - len(captions)))
             document["annotations"] = captions[:count] + [caption | {"id": number} for number, caption in missing]
             target.write_text(json.dumps(document), encoding="utf-8")
         return target
@@ -71,3 +71,9 @@ class Setting:
         captions = self.first(150, of=DEMO_DIR / "captions.json") if self.quick else None
         setup = Setup.choose(Assets.find(captions=captions), device=device or self.device, dtype=dtype)
         return Explorer(finish(open_(setup, self.cache(cache))))
+
+
+def _compose(one: str, other: str) -> str:
+    """Join the first half of a caption and the second half of another."""
+    first, second = one.split(), other.split()
+    return " ".join(first[: (len(first) + 1) // 2] + second[len(second) // 2 :])

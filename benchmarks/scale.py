@@ -9,13 +9,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks.encode import encode
+from benchmarks.encode import encode, nodes_per_token
 from benchmarks.material import Corpus, random_weights, rows_that_share_a_mean
 from benchmarks.measure import interleave
-from core.encoding.building import distinct_chunks
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.prefixes import plan
 from core.ranking.search import MatrixSearcher
 
 _PLOT = Path(__file__).parent / "scale.png"
@@ -33,9 +31,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         corpus = Corpus(whole.name, whole.texts[:size])
         task = {"encode": lambda corpus=corpus: encode(corpus.sentences, corpus.vectors, encoder)}
         encoding.append(1e6 * interleave(task, rounds=1, warm_up=size <= 3_000)["encode"].median / size)
-        chunks, copies = distinct_chunks(corpus.sentences)
-        total = sum(plan([corpus.sentences[copies[i][0]] for i in chunk]).nodes for chunk in chunks)
-        nodes.append(total / len(corpus.sentences.ids))
+        nodes.append(nodes_per_token(corpus.sentences))
     searching = []
     for size in searched:
         matrix = rows_that_share_a_mean(size, 1024)

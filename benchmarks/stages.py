@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
-from core.encoding import building, prefixes
+from core.encoding import building, pooling, prefixes
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.matrix import EmbeddingMatrix
 
@@ -60,8 +60,8 @@ STAGES: dict[CodeType, str] = {
     for stage, functions in {
         "reading": (Captions.read,),
         "tokenizing": (Sentences.of,),
-        "planning": (prefixes.plan, prefixes._levels, building.distinct_chunks),
-        "computing": (SentenceEncoder.encode_together, SentenceEncoder._pool, _wait),
+        "planning": (prefixes.plan, building.distinct_chunks),
+        "computing": (SentenceEncoder.encode_together, pooling.pool, _wait),
         "copying": (_copy,),
         "writing": (EmbeddingMatrix.build, building.encode_sentences),
     }.items()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
@@ -65,11 +66,9 @@ class Files:
         """Encode N texts with the sentence encoder; unit rows, (N, D)."""
         distinct: dict[tuple[int, ...], int] = {}
         index = [distinct.setdefault(tuple(self._rows(text, marks=True)), len(distinct)) for text in texts]  # N numbers
-        sequences = [np.array(ids, dtype=np.int32) for ids in distinct]
-        parts = []
-        for start in range(0, len(sequences), _BATCH):
-            parts.append(finish(self.encoder.encode_together(sequences[start : start + _BATCH], self.vectors)))
-        return _unit(np.concatenate(parts))[index]  # (N, D)
+        sentences = Sentences.joined([np.array(ids, dtype=np.int32) for ids in distinct])
+        steps = self.encoder.encode_together(sentences, self.vectors, batch_size=_BATCH)
+        return _unit(finish(steps).embeddings.cpu().numpy())[index]  # (N, D)
 
     def words(self, texts: list[str]) -> NDArray[np.float32]:
         """Encode N texts as the mean of their word vectors; unit rows, (N, E), zero for a text without a known word."""

@@ -33,6 +33,33 @@ class Sentences:
     def __getitem__(self, row: int) -> NDArray[np.int32]:
         return self.ids[self.starts[row] : self.starts[row + 1]]
 
+    def take(self, rows: NDArray[np.int64]) -> Sentences:
+        """Return some sentences, in the order of `rows`, (R,)."""
+        lengths = np.diff(self.starts)[rows]  # (R,)
+        starts = np.concatenate([[0], np.cumsum(lengths)])  # (R + 1,)
+        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)  # (tokens,)
+        return Sentences(self.ids[places], starts)
+
+    def part(self, start: int, stop: int) -> Sentences:
+        """Return the sentences start..stop-1."""
+        first, last = self.starts[start], self.starts[stop]
+        return Sentences(self.ids[first:last], self.starts[start : stop + 1] - first)
+
+    def reversed(self) -> Sentences:
+        """Return the sentences with the tokens of each in reverse."""
+        lengths = np.diff(self.starts)  # (N,)
+        ends = np.repeat(self.starts[:-1] + self.starts[1:] - 1, lengths)  # (tokens,), first and last place, added
+        return Sentences(self.ids[ends - np.arange(len(self.ids))], self.starts)
+
+    def by_distinct_id(self) -> tuple[NDArray[np.int32], Sentences]:
+        """Return the distinct ids, ascending, (U,), and the sentences as places in them."""
+        present = np.zeros(self.ids.max(initial=0) + 1, bool)  # (highest id + 1,)
+        present[self.ids] = True
+        ids = np.flatnonzero(present).astype(np.int32)  # (U,)
+        places = np.empty(len(present), np.int32)  # (highest id + 1,)
+        places[ids] = np.arange(len(ids))
+        return ids, Sentences(places[self.ids], self.starts)
+
     def wordless(self) -> NDArray[np.int64]:
         """Return the rows without a known word, which contain only the two marks, ascending."""
         return np.flatnonzero(np.diff(self.starts) <= 2)
@@ -91,15 +118,22 @@ class Sentences:
             vectors: The word vectors that the ids index; they include the marks.
         """
         indices: dict[str, int] = {}  # index of each distinct token
-        token_lists = []
+        tokens: list[int] = []
+        counts = []
         for i, text in enumerate(texts):
-            token_lists.append([indices.setdefault(token, len(indices)) for token in tokenizer.tokenize(text)])
+            before = len(tokens)
+            tokens += [indices.setdefault(token, len(indices)) for token in tokenizer.tokenize(text)]
+            counts.append(len(tokens) - before)
             if i % _TEXTS_PER_STEP == 0:
                 yield Progress("tokenizing captions", i, len(texts), "captions")
         known = vectors.find(list(indices), always=tokenizer.marks)  # (distinct tokens,), -1 if unknown
         first, last = vectors.find(tokenizer.marks, always=tokenizer.marks)
-        sequences = []
-        for tokens in token_lists:
-            ids = known[tokens] if tokens else known[:0]
-            sequences.append(np.concatenate([[first], ids[ids >= 0], [last]]).astype(np.int32))  # (T,)
-        return cls.joined(sequences)
+        ids = known[np.array(tokens, np.int64)]  # (all tokens,)
+        text_of = np.repeat(np.arange(len(texts)), counts)[ids >= 0]  # (known tokens,)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(text_of, minlength=len(texts)) + 2)])  # (N + 1,)
+        between_marks = np.ones(starts[-1], bool)
+        between_marks[starts[:-1]] = between_marks[starts[1:] - 1] = False
+        joined = np.full(starts[-1], first, np.int32)
+        joined[starts[1:] - 1] = last
+        joined[between_marks] = ids[ids >= 0]
+        return cls(joined, starts)

@@ -13,10 +13,11 @@ from typing import Any
 MARKS: dict[int, tuple[str, str]] = {1: ("<s>", "</s>"), 2: ("<p>", "</p>")}
 """The first and last token of every sentence, by InferSent version."""
 
-# A text of plain words with at most one full stop, at its end, is split here without NLTK, which would also split it at
-# blanks and before the stop, with any punkt data. Texts with a word that NLTK divides are the exception.
-_PLAIN = re.compile(r"(?!.*--)[A-Za-z0-9 -]*[A-Za-z0-9-] *\.?", re.ASCII)
-_DIVIDED_WORDS = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
+# A text of plain words and commas with at most one full stop, at its end, is split here without NLTK, which would also
+# split it at blanks, before a comma with a blank after it, and before the stop, with any punkt data. Texts with a word
+# that NLTK divides are the exception.
+_PLAIN = re.compile(r"(?!.*--)(?:[A-Za-z0-9 -]|,(?= ))*[A-Za-z0-9-] *\.? *", re.ASCII)
+_DIVIDED_WORDS = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
 
 
 class Tokenizer:
@@ -36,10 +37,8 @@ class Tokenizer:
         """Split a text into tokens, without the two sentence marks."""
         if not text.strip():
             return []
-        if _PLAIN.fullmatch(text) and not _DIVIDED_WORDS.search(text):
-            if text.endswith("."):
-                return [*text[:-1].split(), "."]
-            return text.split()
+        if _PLAIN.fullmatch(text) and not _has_divided_words(text):
+            return text.replace(",", " , ").replace(".", " . ").split()
         words = [word for sentence in self._sentences.tokenize(text) for word in self._words.tokenize(sentence)]
         if self.version == 2 and "n't" in words:
             words = " ".join(words).replace(" n't ", "n 't ").split()
@@ -79,6 +78,11 @@ class Tokenizer:
         from nltk.tokenize import NLTKWordTokenizer
 
         return NLTKWordTokenizer()
+
+
+def _has_divided_words(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in _DIVIDED_WORDS)  # also inside other words, which costs only time
 
 
 def data_folders() -> list[Path]:

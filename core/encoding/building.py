@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder, WordRows
 from core.encoding.halving import PartStep
+from core.encoding.prefixes import distinct
 from core.store.progress import Progress, Steps, follow
 
 CHUNK = 4096
-"""Number of distinct sentences in a chunk."""
+"""Number of distinct sentences in a chunk; the unit in which interrupted work is resumed."""
+CUDA_CHUNK = 16_384
+"""The same on a GPU, which is fastest with many sentences together."""
 
 
 class EncodedChunk(NamedTuple):
@@ -22,8 +26,8 @@ class EncodedChunk(NamedTuple):
 
     number: int
     """The chunk's number, from 0."""
-    embeddings: NDArray[np.float32]
-    """(B, D), not normalized."""
+    embeddings: torch.Tensor
+    """(B, D), not normalized, usually on the encoder's device, which may still be computing them."""
     rows: NDArray[np.int64]
     """All rows whose sentence is in the chunk, (R,)."""
     source: NDArray[np.int64]
@@ -32,6 +36,11 @@ class EncodedChunk(NamedTuple):
     """Number of sentences that fit on the device together."""
     rows_done: int
     """Number of rows in this chunk and those before it."""
+
+
+def chunk_size(device: torch.device) -> int:
+    """Return the number of distinct sentences in a chunk on a device."""
+    return CUDA_CHUNK if device.type == "cuda" else CHUNK
 
 
 def encode_sentences(
@@ -43,7 +52,7 @@ def encode_sentences(
     stage: str = "encoding captions",
     unit: str = "captions",
     skip: int = 0,
-    batch_size: int = CHUNK,
+    batch_size: int | None = None,
 ) -> Steps[None]:
     """Encode sentences in chunks, each distinct sentence once.
 
@@ -57,28 +66,27 @@ def encode_sentences(
         stage: The activity to report in `Progress`.
         unit: What is counted in `Progress`.
         skip: Number of chunks that an earlier run finished.
-        batch_size: Number of sentences known to fit on the device together.
+        batch_size: Number of sentences known to fit on the device together; None for a whole chunk.
 
     Raises:
         AssetError: Not even one sentence fits on the device.
     """
-    n, done = len(sentences), 0
-    chunks, copies = distinct_chunks(sentences)
-    for number, chunk in enumerate(chunks):
-        sizes = [len(copies[i]) for i in chunk]
-        start, done = done, done + sum(sizes)
+    n, done, size = len(sentences), 0, chunk_size(encoder.device)
+    fits = batch_size or size
+    for number, rows, begins in distinct_chunks(sentences, size):
+        start, done = done, done + len(rows)
         if number < skip:
             continue
-        part = [sentences[copies[i][0]] for i in chunk]
+        part = sentences.take(rows[begins])
 
-        def describe(step: PartStep, start: int = start, rows_each: float = sum(sizes) / len(part)) -> Progress:
-            nonlocal batch_size
-            batch_size = min(batch_size, step.batch_size)
+        def describe(step: PartStep, start: int = start, rows_each: float = len(rows) / len(part)) -> Progress:
+            nonlocal fits
+            fits = min(fits, step.batch_size)
             return Progress(stage, start + step.done * rows_each, n, unit)
 
-        embeddings = yield from follow(encoder.encode_together(part, vectors, batch_size=batch_size), describe)
-        rows, source = np.concatenate([copies[i] for i in chunk]), np.repeat(np.arange(len(part)), sizes)  # (R,), (R,)
-        keep(EncodedChunk(number, embeddings, rows, source, batch_size, done))
+        pooled = yield from follow(encoder.encode_together(part, vectors, batch_size=fits), describe)
+        source = np.repeat(np.arange(len(part)), np.diff(begins, append=len(rows)))  # (R,)
+        keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))
         yield Progress(stage, done, n, unit)
 
 
@@ -98,20 +106,26 @@ def embed_sentences(
     """
 
     def keep(chunk: EncodedChunk) -> None:
-        out[chunk.rows] = chunk.embeddings[chunk.source]  # (R, D)
+        out[chunk.rows] = chunk.embeddings.cpu().numpy()[chunk.source]  # (R, D)
 
     yield from encode_sentences(sentences, vectors, encoder, keep, stage=stage, unit=unit)
 
 
-def distinct_chunks(sentences: Sentences) -> tuple[list[range], list[NDArray[np.int64]]]:
-    """Sort the distinct sentences and divide them into chunks.
+class DistinctChunk(NamedTuple):
+    """A chunk of distinct sentences."""
 
-    Returns:
-        The chunks, as ranges over the distinct sentences; and the rows that hold each distinct sentence, ascending.
-    """
-    keys = [sentences[row].astype(">i4").tobytes() for row in range(len(sentences))]
-    rows_of: dict[bytes, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key, []).append(row)
-    copies = [np.array(rows_of[key]) for key in sorted(rows_of)]  # each (number of copies,)
-    return [range(start, min(start + CHUNK, len(copies))) for start in range(0, len(copies), CHUNK)], copies
+    number: int
+    """The chunk's number, from 0."""
+    rows: NDArray[np.int64]
+    """All rows whose sentence is in the chunk, copies of a sentence one after the other, (R,)."""
+    begins: NDArray[np.int64]
+    """Where in `rows` each sentence begins, (B,)."""
+
+
+def distinct_chunks(sentences: Sentences, size: int = CHUNK) -> Iterator[DistinctChunk]:
+    """Sort the distinct sentences and divide them into chunks of some size."""
+    rows, begins = distinct(sentences)  # (N,), (distinct sentences,)
+    for number, first in enumerate(range(0, len(begins), size)):
+        part = begins[first : first + size]  # (B,)
+        end = begins[first + size] if first + size < len(begins) else len(rows)
+        yield DistinctChunk(number, rows[part[0] : end], part - part[0])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,18 +14,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
+from core.encoding.cuda_stepper import CudaStepper, cuda_steps_work
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
-from core.encoding.prefixes import PrefixPlan, plan
+from core.encoding.pooling import Direction, OperatorStepper, Stepper, pool
+from core.encoding.prefixes import plan
 from core.encoding.threads import run_in_parallel
 from core.encoding.weights import KEYS, read_weights, untrained
 from core.store.progress import Cancelled
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PLAN = 2
+PLAN = 3
 """Version of the algorithm that encodes corpora; another version may round differently."""
 _TOKENS_PER_STEP = 64  # tokens of one sentence between two checks of `cancelled`
-_PARENTS_PER_STEP = 1024  # rows of a matrix product: enough for full speed, few enough to stop within a second
-_TILE_BYTES = 2 << 20  # gates computed together on a CPU: they fit its cache
 
 
 def not_cancelled() -> bool:
@@ -57,27 +59,6 @@ class EncodedSentence:
         return (np.bincount(self.winners, minlength=self.length) / len(self.winners)).astype(np.float32)
 
 
-class _Direction(NamedTuple):
-    """The weights of one direction in torch's layout, with gates in the order i, f, g, o."""
-
-    inputs: torch.Tensor
-    """(4H, E)."""
-    recurrent: torch.Tensor
-    """(4H, H)."""
-    bias: torch.Tensor
-    """(4H,)."""
-
-    @classmethod
-    def read(cls, weights: dict[str, torch.Tensor], suffix: str, device: torch.device) -> _Direction:
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        inputs, recurrent, *biases = (weights[f"enc_lstm.{kind}_l0{suffix}"].to(device).float() for kind in kinds)
-        return cls(inputs, recurrent, biases[0] + biases[1])
-
-    def project(self, words: torch.Tensor) -> torch.Tensor:
-        """Compute the gates' input part, (n, 4H), from word vectors (n, E)."""
-        return torch.addmm(self.bias, words, self.inputs.T)
-
-
 class _States(NamedTuple):
     """The LSTM states of one direction after each word of a sentence."""
 
@@ -92,6 +73,15 @@ class _States(NamedTuple):
         """Count the leading words that another sentence (T', E) shares with this one."""
         n = min(len(inputs), len(self.inputs))
         return int((inputs[:n] == self.inputs[:n]).all(dim=1).cumprod(dim=0).sum())
+
+
+class Pooled(NamedTuple):
+    """The embeddings of many sentences, usually on the encoder's device."""
+
+    embeddings: torch.Tensor
+    """(B, D), not normalized."""
+    winners: torch.Tensor
+    """Index of the token at which each feature has its maximum, (B, D); empty unless wanted."""
 
 
 class SentenceEncoder:
@@ -113,7 +103,7 @@ class SentenceEncoder:
         """D, the width of an embedding."""
         self.passed_over: tuple[str, ...] = ()
         """What the file of the weights holds beside the encoder, by name."""
-        self._directions = [_Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
+        self._directions = [Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
         self._step_weights = [self._for_steps(direction.recurrent) for direction in self._directions]  # (4H, H)
         self._previous: _States | None = None
         self._cpu_encoder: SentenceEncoder | None = None
@@ -169,7 +159,7 @@ class SentenceEncoder:
     def _copy_to_cpu(self) -> SentenceEncoder:
         encoder = copy.copy(self)
         encoder.device = torch.device("cpu")
-        encoder._directions = [_Direction(*(tensor.cpu() for tensor in direction)) for direction in self._directions]
+        encoder._directions = [Direction(*(tensor.cpu() for tensor in direction)) for direction in self._directions]
         encoder._step_weights = [encoder._for_steps(direction.recurrent) for direction in encoder._directions]
         encoder._previous = None
         return encoder
@@ -221,103 +211,61 @@ class SentenceEncoder:
 
     def encode_together(
         self,
-        sentences: Sequence[NDArray[np.int32]],
+        sentences: Sentences,
         vectors: WordRows,
         *,
         batch_size: int | None = None,
         dtype: str | None = None,
-        winners: NDArray[np.int32] | None = None,
-    ) -> Generator[PartStep, None, NDArray[np.float32]]:
+        winners: bool = False,
+    ) -> Generator[PartStep, None, Pooled]:
         """Encode distinct sentences without padding, computing shared beginnings and endings once.
 
+        On a GPU the work may still run when this returns; whoever reads the embeddings waits for it.
+
         Args:
-            sentences: B distinct sequences of word-vector rows, the sentence marks included.
-            vectors: The word vectors that the sequences index.
+            sentences: B distinct sentences, as rows of the word vectors, the sentence marks included.
+            vectors: The word vectors that the sentences index.
             batch_size: Number of sentences in one plan, halved when a GPU runs out of memory; None for all.
             dtype: Precision; None for the encoder's.
-            winners: Where to write the index of the token at which each feature has its maximum, (B, D); None to save
-                the work.
+            winners: Whether the tokens that the maxima come from are wanted.
 
         Yields:
             A step, several times a second. The caller may stop after any step.
 
-        Returns:
-            Embeddings in the order of `sentences`, (B, D), not normalized.
-
         Raises:
             AssetError: Not even one sentence fits on the device.
         """
-        embeddings = np.empty((len(sentences), self.dim), np.float32)  # (B, D)
+        b = len(sentences)
+        embeddings = self._new(b, np.float32)  # (B, D)
+        won = self._new(b if winners else 0, np.int32)  # (B, D)
 
+        @torch.inference_mode()
         def encode(part: slice) -> Iterator[float]:
+            words, local = sentences.part(part.start, part.stop).by_distinct_id()  # (U,)
+            inputs = torch.from_numpy(np.asarray(vectors.rows[words])).to(self.device)  # (U, E)
             for half, direction in enumerate(self._directions):
-                steps = plan(sentences[part] if half == 0 else [ids[::-1] for ids in sentences[part]])
+                steps = plan(local, backward=half == 1)
                 features = slice(half * self.dim // 2, (half + 1) * self.dim // 2)
-                won = None if winners is None else winners[part, features]  # (b, H)
-                out = embeddings[part, features]  # (b, H)
-                for share in self._pool(steps, vectors, direction, _DTYPES[dtype or self.dtype], out, won):
+                stepper = self._stepper(direction, inputs, _DTYPES[dtype or self.dtype])
+                into = (embeddings[part, features], won[part, features] if winners else None)  # (b, H) each
+                for share in pool(steps, stepper, device=self.device, out=into[0], winners=into[1]):
                     yield (half + share) / 2
-                if won is not None and half:  # counted from the end
-                    won[:] = np.array([[len(ids) - 1] for ids in sentences[part]]) - won
+            if winners:  # those of the second direction are counted from the end
+                last = torch.from_numpy(np.diff(local.starts) - 1).to(won)[:, None]  # (b, 1)
+                won[part, self.dim // 2 :] = last - won[part, self.dim // 2 :]
 
-        yield from in_parts_that_fit(len(sentences), encode, device=self.device, batch_size=batch_size)
-        return embeddings
+        yield from in_parts_that_fit(b, encode, device=self.device, batch_size=batch_size)
+        return Pooled(embeddings, won)
 
-    @torch.inference_mode()
-    def _pool(
-        self,
-        steps: PrefixPlan,
-        vectors: WordRows,
-        direction: _Direction,
-        dtype: torch.dtype,
-        out: NDArray[np.float32],
-        won: NDArray[np.int32] | None,
-    ) -> Generator[float, None, None]:
-        """Run one direction along a plan, and yield the finished share, 0..1.
+    def _new(self, rows: int, dtype: type[np.generic]) -> torch.Tensor:
+        """Make an uninitialized tensor, (rows, D), on the device, or in CPU memory if it does not fit there."""
+        in_cpu_memory = torch.from_numpy(np.empty((rows, self.dim), dtype))  # takes none before it is written
+        if self.device.type == "cuda":
+            with suppress(torch.OutOfMemoryError):
+                return torch.empty_like(in_cpu_memory, device=self.device)
+        return in_cpu_memory
 
-        The maxima (B, H) are written into `out`, and the index of the token that each comes from into `won`.
-        """
-        hidden = self.dim // 2
-        inputs = torch.from_numpy(np.asarray(vectors.rows[steps.words])).to(self.device)  # (U, E)
-        table = direction.project(inputs)  # (U, 4H), float32
-        weight = direction.recurrent.T.to(dtype)  # (H, 4H)
-        # The previous level's nodes with children; the parent of the first level is the empty prefix.
-        state = torch.zeros((1, hidden), dtype=dtype, device=self.device)  # (k, H)
-        cell = torch.zeros((1, hidden), device=self.device)  # (k, H)
-        maxima = torch.full((1, hidden), -torch.inf, device=self.device)  # (k, H)
-        winners = torch.zeros((1, hidden), dtype=torch.int32, device=self.device)  # (k, H)
-        tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if self.device.type == "cpu" else _PARENTS_PER_STEP
-        done = 0
-        for depth, level in enumerate(steps.levels):
-            n = len(level.words)
-            words = torch.from_numpy(level.words).to(self.device)  # (n,)
-            parents = torch.from_numpy(level.parents).to(self.device)  # (n,)
-            new_state, new_cell, new_maxima = (torch.empty((n, hidden), device=self.device) for _ in range(3))  # (n, H)
-            new_winners = winners.new_empty((0 if won is None else n, hidden))  # (n, H)
-            blocks = range(0, len(state), _PARENTS_PER_STEP)
-            starts = np.searchsorted(level.parents, blocks).tolist()  # children are sorted by parent
-            for first, start, end in zip(blocks, starts, [*starts[1:], n], strict=True):
-                projected = torch.mm(state[first : first + _PARENTS_PER_STEP], weight)  # (p, 4H), once for all children
-                for at in range(start, end, tile):
-                    part = slice(at, min(at + tile, end))
-                    above = parents[part]  # (b,)
-                    gates = table[words[part]]  # (b, 4H)
-                    gates += projected[above - first]  # (b, 4H)
-                    i, f, g, o = gates.chunk(4, dim=1)  # (b, H) each
-                    torch.mul(i.sigmoid_(), g.tanh_(), out=new_cell[part])
-                    new_cell[part].addcmul_(f.sigmoid_(), cell[above])
-                    torch.mul(o.sigmoid_(), new_cell[part].tanh(), out=new_state[part])
-                    if won is not None:
-                        new_winners[part] = winners[above].masked_fill_(new_state[part] > maxima[above], depth)
-                    torch.maximum(maxima[above], new_state[part], out=new_maxima[part])
-                done += end - start
-                yield done / steps.nodes
-            if len(level.rows):
-                ending = torch.from_numpy(level.ending).to(self.device)  # (e,)
-                out[level.rows] = new_maxima[ending].cpu().numpy()
-                if won is not None:
-                    won[level.rows] = new_winners[ending].cpu().numpy()
-            inner = torch.from_numpy(level.inner).to(self.device)  # (k,)
-            state, cell, maxima = new_state[inner].to(dtype), new_cell[inner], new_maxima[inner]  # (k, H)
-            if won is not None:
-                winners = new_winners[inner]  # (k, H)
+    def _stepper(self, direction: Direction, inputs: torch.Tensor, dtype: torch.dtype) -> Stepper:
+        if self.device.type == "cuda" and cuda_steps_work(str(self.device)):
+            return CudaStepper(direction, inputs, dtype)
+        return OperatorStepper(direction, inputs, dtype)

@@ -6,20 +6,23 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
-from core.encoding.building import CHUNK, EncodedChunk, encode_sentences
+from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences
 from core.encoding.codes import RowCodes
 from core.encoding.encoder import PLAN, SentenceEncoder
+from core.encoding.unit_rows import UnitRows
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, is_whole, new_array, only_one, seal, unseal, write_json
 
@@ -153,20 +156,13 @@ class EmbeddingMatrix:
             progress, started_over = _read_progress(folder, _environment(encoder), n, dim)
             if not progress["chunks"]:
                 _write_empty(folder, recipe, sentences, dim, about, progress)
-            arrays = _arrays(folder)
             resumed = progress["rows"]
-
-            def keep(chunk: EncodedChunk) -> None:
-                unit: list[NDArray[Any]] = [*_unit_rows(chunk.embeddings)]
-                for array, values in zip(arrays, unit, strict=True):
-                    array[chunk.rows] = values[chunk.source]  # (R, D) or (R,)
-                    array.flush()
-                progress.update({"chunks": chunk.number + 1, "batch_size": chunk.batch_size, "rows": chunk.rows_done})
-                write_json(folder / _PROGRESS, progress)
-
-            yield from encode_sentences(
-                sentences, vectors, encoder, keep, skip=progress["chunks"], batch_size=progress["batch_size"]
-            )
+            with _ChunkWriter(folder, progress) as writer:
+                yield from encode_sentences(
+                    *(sentences, vectors, encoder, writer.write),
+                    skip=progress["chunks"],
+                    batch_size=progress["batch_size"],
+                )
             seal(folder, recipe.origin(about), files=_FILES)
             (folder / _PROGRESS).unlink()
         return BuildReport(n, resumed, False, started_over)
@@ -195,14 +191,11 @@ class EmbeddingMatrix:
                 yield Progress("checking embeddings", start + len(lengths), n, "captions")
             unseal(folder)
             _write_empty(folder, recipe, sentences, given.shape[1], about, {"rows": 0})
-            arrays = _arrays(folder)
             for start in range(0, n, CHUNK):
-                rows = np.asarray(given[start : start + CHUNK], np.float64)  # (B, D)
-                for array, values in zip(arrays, _unit_rows(rows), strict=True):
-                    array[start : start + CHUNK] = values  # (B, D) or (B,)
+                rows = np.array(given[start : start + CHUNK], np.float64)  # (B, D)
+                values = UnitRows.of(torch.from_numpy(rows)).start_fetching()()  # (B, D), (B,), (B,)
+                _write_rows(folder, slice(start, start + len(rows)), values)
                 yield Progress("taking over embeddings", start + len(rows), n, "captions")
-            for array in arrays:
-                array.flush()
             seal(folder, recipe.origin(about), files=_FILES)
             (folder / _PROGRESS).unlink()
         return BuildReport(n, 0, False, "")
@@ -210,13 +203,11 @@ class EmbeddingMatrix:
 
 def _environment(encoder: SentenceEncoder) -> dict[str, Any]:
     """Describe what may change the last bits without changing the recipe."""
-    import torch
-
     if encoder.device.type == "cuda":
         processor = torch.cuda.get_device_name(encoder.device)
     else:
         processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
-    return {"plan": PLAN, "chunk": CHUNK, "processor": processor, "torch": torch.__version__}
+    return {"plan": PLAN, "chunk": chunk_size(encoder.device), "processor": processor, "torch": torch.__version__}
 
 
 def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
@@ -225,7 +216,7 @@ def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> t
     Returns:
         The progress, which is that of an empty matrix if none can be resumed; and why an existing one cannot be.
     """
-    empty = {"how": current, "chunks": 0, "batch_size": CHUNK, "rows": 0}
+    empty = {"how": current, "chunks": 0, "batch_size": current["chunk"], "rows": 0}
     if not (folder / "recipe.json").exists():
         return empty, ""
     try:
@@ -263,21 +254,53 @@ def _arrays(folder: Path) -> list[np.memmap[Any, Any]]:
     return [np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _ARRAYS]
 
 
-class _UnitRows(NamedTuple):
-    rows: NDArray[np.float16]
-    """(B, D), as stored."""
-    norms: NDArray[np.float32]
-    """(B,), lengths before normalizing."""
-    row_norms: NDArray[np.float32]
-    """(B,), lengths of `rows`, near 1."""
+class _ChunkWriter:
+    """Writes encoded chunks in a thread, one at a time, while the next one is encoded.
+
+    Use it in a `with` block, whose end waits until the last chunk is on disk.
+    """
+
+    def __init__(self, folder: Path, progress: dict[str, Any]) -> None:
+        self._folder, self._progress = folder, progress
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> _ChunkWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+        self._wait()
+
+    def write(self, chunk: EncodedChunk) -> None:
+        """Start to write a chunk, after the one before it.
+
+        Raises:
+            OSError: The chunk before it could not be written.
+        """
+        unit = UnitRows.of(chunk.embeddings).start_fetching()
+        self._wait()
+        self._last = self._thread.submit(self._write, chunk._replace(embeddings=torch.empty(0)), unit)
+
+    def _wait(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+
+    def _write(self, chunk: EncodedChunk, unit: Callable[[], list[NDArray[Any]]]) -> None:
+        has_copies = len(chunk.source) > chunk.source[-1] + 1
+        values = [each[chunk.source] if has_copies else each for each in unit()]  # (R, D), (R,), (R,)
+        _write_rows(self._folder, chunk.rows, values)
+        done = {"chunks": chunk.number + 1, "batch_size": chunk.batch_size, "rows": chunk.rows_done}
+        self._progress.update(done)
+        write_json(self._folder / _PROGRESS, self._progress)
 
 
-def _unit_rows(embeddings: NDArray[np.floating]) -> _UnitRows:
-    wide = embeddings.astype(np.float64)  # (B, D)
-    norms = np.linalg.norm(wide, axis=1)  # (B,)
-    rows = (wide / np.maximum(norms, np.finfo(np.float32).tiny)[:, None]).astype(np.float16)  # (B, D)
-    row_norms = np.linalg.norm(rows.astype(np.float64), axis=1)  # (B,)
-    return _UnitRows(rows, norms.astype(np.float32), row_norms.astype(np.float32))
+def _write_rows(folder: Path, rows: NDArray[np.int64] | slice, values: Sequence[NDArray[Any]]) -> None:
+    """Write some rows of each array, (R, D) or (R,), and wait until they are on disk."""
+    for array, part in zip(_arrays(folder), values, strict=True):  # opened anew: closing it frees the pages in memory
+        array[rows] = part
+        array.flush()
 
 
 def unfinished_rows(folder: Path) -> int | None:

@@ -6,26 +6,34 @@ token ids. Each node is one step of the LSTM; the nodes are computed level by le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """The distinct prefixes of one length: the nodes at one depth of the tree."""
 
-    words: NDArray[np.int64]
-    """Index of each node's last token in the plan's `words`, (n,)."""
-    parents: NDArray[np.int64]
-    """Index of each node's parent in the previous level's `inner`, (n,), ascending; all 0 (the root) in the first."""
-    inner: NDArray[np.int64]
+class Level(NamedTuple):
+    """The distinct prefixes of one length: the nodes at one depth of the tree, n of them."""
+
+    words: torch.Tensor
+    """Each node's last token, (n,)."""
+    parents: torch.Tensor
+    """Index of each node's parent in the previous level, (n,), ascending; all 0 (the root) in the first level."""
+    branches: torch.Tensor
+    """Index of each node's parent in the previous level's `inner`, (n,), ascending; all 0 in the first level."""
+    inner: torch.Tensor
     """Nodes that have children, (k,), ascending."""
-    ending: NDArray[np.int64]
+    slots: torch.Tensor
+    """Index of each node in `inner`, (n,); -1 for nodes without children."""
+    ending: torch.Tensor
     """Nodes at which a sentence ends, (e,)."""
-    rows: NDArray[np.int64]
+    rows: torch.Tensor
     """Index of the sentence that ends at each node of `ending`, (e,), in the order passed to `plan`."""
 
 
@@ -33,56 +41,112 @@ class Level:
 class PrefixPlan:
     """All steps of one direction over a set of distinct sentences."""
 
-    words: NDArray[np.int32]
-    """The distinct token ids, ascending, (U,)."""
     nodes: int
     """Number of LSTM steps; without sharing it would be the number of tokens."""
-    levels: Iterator[Level]
-    """One level per prefix length, shortest first; computed on demand, so they can be read only once."""
+    columns: Level
+    """The levels, one after the other, in one array each."""
+    sizes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+    """Number of nodes, of inner nodes and of endings of each level, (T,) each."""
+
+    def levels(self, device: torch.device) -> Iterator[Level]:
+        """Return one level per prefix length, shortest first, on a device."""
+        nodes, inner, ends = (sizes.tolist() for sizes in self.sizes)
+        parts = [
+            torch.split(column.to(device, non_blocking=True), sizes)
+            for column, sizes in zip(self.columns, (nodes, nodes, nodes, inner, nodes, ends, ends), strict=True)
+        ]
+        return map(Level._make, zip(*parts, strict=True))
 
 
-def plan(sentences: Sequence[NDArray[np.int32]]) -> PrefixPlan:
-    """Plan the steps of an LSTM that reads each sentence from its first token to its last.
+def plan(sentences: Sentences, *, backward: bool = False) -> PrefixPlan:
+    """Plan the steps of an LSTM that reads each sentence from its first token to its last, or `backward`.
 
     Args:
-        sentences: B distinct, non-empty id sequences in any order. Pass them reversed for the backward direction.
+        sentences: B distinct, non-empty sentences in any order.
+        backward: Whether the sentences are read from their last token to their first.
     """
-    # Big-endian bytes of non-negative ids sort like the ids themselves.
-    order = sorted(range(len(sentences)), key=lambda row: sentences[row].astype(">i4").tobytes())
-    lengths = np.array([len(sentences[row]) for row in order])  # (B,)
-    ids = np.full((len(order), lengths.max()), -1, np.int32)  # (B, T)
-    for i, row in enumerate(order):
-        ids[i, : lengths[i]] = sentences[row]
-    words, index = np.unique(ids[ids >= 0], return_inverse=True)  # (U,), (number of tokens,)
-    columns = np.full(ids.shape, -1, np.int64)  # (B, T), ids as indices into words
-    columns[ids >= 0] = index
-    shared = longest_shared_prefix(ids)  # (B,)
-    return PrefixPlan(words, int((lengths - shared).sum()), _levels(columns, lengths, shared, np.array(order)))
+    if backward:
+        sentences = sentences.reversed()
+    order = lexicographic_order(sentences)  # (B,)
+    sentences = sentences.take(order)
+    ids, lengths, starts = sentences.ids, np.diff(sentences.starts), sentences.starts[:-1]
+    row = np.repeat(np.arange(len(lengths)), lengths)  # (M,), the sentence of each of the M tokens
+    depth = np.arange(len(ids)) - starts[row]  # (M,)
+    is_node = depth >= longest_shared_prefix(sentences)[row]  # (M,), the others share the node of a sentence before
+    if depth.max() < 1 << 16:
+        depth = depth.astype(np.uint16)  # which numpy sorts faster
+    by_depth = np.argsort(depth, kind="stable")  # (M,), tokens by level, then by sentence
+    begins = is_node[by_depth]  # (M,)
+    node = np.empty(len(ids), np.int64)  # (M,), the number of each token's node, counted through all levels
+    node[by_depth] = np.cumsum(begins) - 1
+    nodes = by_depth[begins]  # (n of all levels,), the first token at each node
+    level = depth[nodes].astype(np.int64)  # (n of all levels,), ascending
+    in_level = np.bincount(level)  # (T,)
+    below = slice(in_level[0], None)  # the nodes that have a parent other than the root
+    above = node[nodes[below] - 1]  # parents, counted through all levels
+    has_children = np.zeros(len(nodes), bool)  # (n of all levels,)
+    has_children[above] = True
+    inner_in_level = np.bincount(level[has_children], minlength=len(in_level))  # (T,)
+    offsets = _before(in_level)  # (T,)
+    slots = np.cumsum(has_children) - 1 - _before(inner_in_level)[level]  # (n of all levels,)
+    parents, branches = np.zeros((2, len(nodes)), np.int64)  # (n of all levels,) each
+    parents[below], branches[below] = above - offsets[level[below] - 1], slots[above]
+    inner = np.flatnonzero(has_children)
+    by_length = np.argsort(lengths, kind="stable")  # (B,)
+    last = starts[by_length] + lengths[by_length] - 1  # (B,), each sentence's last token
+    columns = (
+        *(ids[nodes], parents, branches, inner - offsets[level[inner]], np.where(has_children, slots, -1)),
+        *(node[last] - offsets[lengths[by_length] - 1], order[by_length]),
+    )
+    sizes = (in_level, inner_in_level, np.bincount(lengths - 1))
+    return PrefixPlan(len(nodes), Level(*(torch.from_numpy(each.astype(np.int64)) for each in columns)), sizes)
 
 
-def _levels(
-    columns: NDArray[np.int64], lengths: NDArray[np.int64], shared: NDArray[np.int64], rows: NDArray[np.int64]
-) -> Iterator[Level]:
-    """Generate the levels. The nodes of a level that have children are known from the level below."""
-    parents = np.zeros(int((shared == 0).sum()), np.int64)  # (n,)
-    for depth in range(columns.shape[1]):
-        starts = (lengths > depth) & (shared <= depth)  # (B,), rows that begin a node
-        nodes = np.cumsum(starts) - 1  # (B,), each row's node
-        ends = lengths == depth + 1  # (B,)
-        below = (lengths > depth + 1) & (shared <= depth + 1)  # (B,), rows that begin a node of the level below
-        inner, parents_below = np.unique(nodes[below], return_inverse=True)  # (k,), (nodes below,)
-        yield Level(columns[starts, depth], parents, inner, nodes[ends], rows[ends])
-        parents = parents_below.astype(np.int64)
+def _before(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum the sizes of all earlier levels, (T,)."""
+    return np.cumsum(sizes) - sizes
 
 
-def longest_shared_prefix(ids: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Count how many leading tokens each row shares with the row above it.
+def lexicographic_order(sentences: Sentences) -> NDArray[np.int64]:
+    """Sort sentences by their first token, then by their second and so on, (B,); equal ones stay in their order."""
+    return np.array(_sorted(sentences)[0], np.int64)
 
-    Args:
-        ids: Token ids, (B, T), rows in lexicographic order, padded with -1.
+
+def distinct(sentences: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort sentences and find equal ones.
 
     Returns:
-        Shared lengths, (B,); the first is 0. Padding never counts as shared.
+        All rows, sorted by sentence, equal sentences by row, (N,); and where in them each distinct sentence begins,
+        (distinct sentences,).
     """
-    same = (ids[1:] == ids[:-1]) & (ids[1:] >= 0)  # (B-1, T)
-    return np.concatenate([[0], np.logical_and.accumulate(same, axis=1).sum(axis=1)])  # (B,)
+    order, keys = _sorted(sentences)
+    keys = [keys[row] for row in order]
+    begins = [True, *(one != other for one, other in pairwise(keys))] if keys else []
+    return np.array(order, np.int64), np.flatnonzero(begins)
+
+
+def _sorted(sentences: Sentences) -> tuple[list[int], list[bytes]]:
+    """Return the rows in lexicographic order, and a key for each row by which they are sorted."""
+    data = sentences.ids.astype(">i4").tobytes()  # the big-endian bytes of non-negative ids sort like the ids
+    starts = (4 * sentences.starts).tolist()
+    keys = [data[start:end] for start, end in pairwise(starts)]
+    return sorted(range(len(keys)), key=keys.__getitem__), keys
+
+
+def longest_shared_prefix(sentences: Sentences) -> NDArray[np.int64]:
+    """Count how many leading tokens each sentence shares with the one before it, (B,); the first is 0.
+
+    Args:
+        sentences: B non-empty sentences in lexicographic order.
+    """
+    lengths, starts = np.diff(sentences.starts), sentences.starts[:-1]
+    row = np.repeat(np.arange(1, len(lengths)), lengths[1:])  # (m,), the tokens of all sentences but the first
+    token = np.arange(lengths[0], len(sentences.ids))  # (m,)
+    depth = token - starts[row]  # (m,)
+    inside = depth < lengths[row - 1]  # (m,), where the sentence before is long enough
+    before = np.where(inside, starts[row - 1] + depth, 0)  # (m,)
+    same = inside & (sentences.ids[token] == sentences.ids[before])  # (m,)
+    shared = np.zeros(len(lengths), np.int64)  # (B,)
+    if len(row):
+        shared[1:] = np.minimum.reduceat(np.where(same, lengths[row], depth), starts[1:] - lengths[0])
+    return shared

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder
 from core.store.progress import finish
 
@@ -34,6 +35,8 @@ def least_cosine(encoder: SentenceEncoder, weights: Path, *, sentences: int = 20
         0.3 * random.normal(size=(500, exact.word_dim)).astype(np.float32)
     )  # scale of real word vectors
     ids = [random.integers(0, 500, size=length).astype(np.int32) for length in random.integers(3, 25, sentences)]
-    tested, expected = (finish(each.encode_together(ids, words)) for each in (encoder, exact))  # (n, D) each
+    distinct = Sentences.joined(list({each.tobytes(): each for each in ids}.values()))
+    embeddings = [finish(each.encode_together(distinct, words)).embeddings for each in (encoder, exact)]
+    tested, expected = (each.cpu().numpy() for each in embeddings)  # (n, D) each
     norms = np.linalg.norm(tested, axis=1) * np.linalg.norm(expected, axis=1)  # (n,)
     return float(((tested * expected).sum(axis=1) / norms).min())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.corpus.sentences import Sentences
 from core.corpus.vocabulary import Vocabulary
 from core.encoding.building import embed_sentences
 from core.encoding.encoder import EncodedSentence, SentenceEncoder, not_cancelled
@@ -86,11 +87,12 @@ class TextEncoder:
             return []
         distinct = {ids.tobytes(): ids for ids in sentences}
         encoder, n = self.sentence_encoder, len(distinct)
-        winners = np.empty((n, encoder.dim), np.int32)  # (n, D)
-        embeddings = yield from follow(
-            encoder.encode_together(list(distinct.values()), self.vocabulary.vectors, dtype="float32", winners=winners),
+        together = Sentences.joined(list(distinct.values()))
+        pooled = yield from follow(
+            encoder.encode_together(together, self.vocabulary.vectors, dtype="float32", winners=True),
             lambda step: Progress("encoding queries", step.done, n, "queries"),
         )
+        embeddings, winners = pooled.embeddings.cpu().numpy(), pooled.winners.cpu().numpy()  # (n, D) each
         places = {key: i for i, key in enumerate(distinct)}
         found = ((places[ids.tobytes()], len(ids)) for ids in sentences)
         return [EncodedSentence(embeddings[i], winners[i], length) for i, length in found]

@@ -59,23 +59,18 @@ class Found:
         return ranking.at(np.arange(start, min(stop, len(ranking)), dtype=np.int32))
 
     @classmethod
-    def by_distance(cls, leading: Ranking, similarities: Callable[[], NDArray[np.float32]]) -> Found:
+    def by_distance(cls, leading: Ranking, rest: Callable[[], tuple[NDArray[np.int32], NDArray[np.float32]]]) -> Found:
         """Make the result of a search by distance.
 
-        `similarities` computes the cosine to every row, (N,), with -inf for rows that are never ranked.
+        `rest` returns all other rows that may be ranked and their distances, (R,) each, ascending by distance.
         """
 
         def order() -> Ranking:
-            cosines = similarities()  # (N,)
-            rest = np.isfinite(cosines)  # (N,)
-            rest[leading.rows] = False
-            rows = np.flatnonzero(rest).astype(np.int32)  # (R,)
-            distances = 1 - cosines[rows]  # (R,)
-            ascending = np.argsort(distances, kind="stable")  # (R,)
+            rows, distances = rest()
             floor = leading.distances[-1] if len(leading) else 0
             return Ranking(
-                np.concatenate([leading.rows, rows[ascending]]),
-                np.concatenate([leading.distances, np.maximum(distances[ascending], floor)]).astype(np.float32),
+                np.concatenate([leading.rows, rows]),
+                np.concatenate([leading.distances, np.maximum(distances, floor)]).astype(np.float32),
             )
 
         return cls(leading, order)
@@ -121,6 +116,34 @@ class Searcher(Protocol):
             own_row: The caption that equals the query; it leads, at distance exactly 0, even where not allowed.
             allowed: Which captions may be found, (N,); None for all. Captions without known words are never found.
         """
+
+
+def in_order(cosines: NDArray[np.float32], leading: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Sort all other rows than the leading ones by distance, equal distances by row.
+
+    Args:
+        cosines: The cosine to every row, (N,), with -inf for rows that are never ranked.
+        leading: The rows to leave out.
+
+    Returns:
+        The rows and their distances, (R,) each.
+    """
+    kept = np.isfinite(cosines)  # (N,)
+    kept[leading] = False
+    rows = np.flatnonzero(kept).astype(np.int32)  # (R,)
+    distances = 1 - cosines[rows]  # (R,)
+    ascending = np.argsort(distances, kind="stable")  # (R,)
+    return rows[ascending], distances[ascending]
+
+
+def cosine_error(dim: int, dtype: type[np.floating]) -> float:
+    """Bound the error of a cosine of D products in float32 or float64: that of the sum, and five other roundings.
+
+    For D products of unit vectors, in any order, the sum errs by at most D u / (1 - D u), where u is the unit roundoff
+    (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1).
+    """
+    unit = float(np.finfo(dtype).eps) / 2
+    return dim * unit / (1 - dim * unit) + 5 * unit
 
 
 def cosine_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:

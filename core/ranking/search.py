@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import suppress
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -15,12 +15,13 @@ from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.threads import in_slices
-from core.ranking.ranking import LEADING, Found, Ranking
+from core.ranking.device_rows import DeviceRows
+from core.ranking.ranking import LEADING, Found, Ranking, cosine_error, in_order
 
-_FLOAT32_UNIT = 2.0**-24  # unit roundoff
 _BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once; they fit in the processor's cache
-_SPARE_CUDA_BYTES = 2 << 30  # GPU memory that must stay free
 _ROWS_PER_STEP = 768  # few, so that a user's question can run soon
+
+_Rest: TypeAlias = Callable[[NDArray[np.int32]], tuple[NDArray[np.int32], NDArray[np.float32]]]
 
 
 class Rows(Protocol):
@@ -47,16 +48,12 @@ class MatrixSearcher:
         self._ranked = np.ones(len(matrix.rows), bool)  # (N,)
         self._ranked[matrix.sentences.wordless()] = False
         self._rows = torch.from_numpy(matrix.rows)  # (N, D)
-        if device.startswith("cuda") and self._rows.nbytes + _SPARE_CUDA_BYTES < torch.cuda.mem_get_info(device)[0]:
-            # If another process takes the memory before the copy, the rows stay on the CPU.
-            with suppress(torch.OutOfMemoryError):
-                self._rows = self._rows.to(device)
-        self._codes = self._usable_codes()
+        self._on_gpu = DeviceRows.copy(matrix.rows, matrix.row_norms, device) if device.startswith("cuda") else None
 
     @property
     def device(self) -> str:
         """Device that holds the matrix; it becomes `cpu` when the GPU runs out of memory."""
-        return str(self._rows.device)
+        return "cpu" if self._on_gpu is None else str(self._on_gpu.rows.device)
 
     def nearest(
         self,
@@ -70,31 +67,17 @@ class MatrixSearcher:
 
         The search narrows the candidates in three steps; each keeps every row that its proven error bound cannot
         exclude from the first k. The 8-bit codes, half the size of the matrix, leave some thousands of rows
-        (`RowCodes`). For these, or for all rows where there are no codes, cosines are accumulated in float32, whose
-        error for D products of unit vectors is at most D u / (1 - D u) (Higham 2002, Accuracy and Stability of
-        Numerical Algorithms, section 3.1). The rows that remain are ranked in float64 by scipy's `cdist`.
-        `Searcher.nearest` describes the arguments.
+        (`RowCodes`). For these, or for all rows where there are no codes, cosines are accumulated in float32
+        (`cosine_error`). The rows that remain are ranked in float64 by scipy's `cdist`. A GPU that holds the rows does
+        the first two steps by itself (`DeviceRows`). `Searcher.nearest` describes the arguments.
         """
         ranked = self._ranked if allowed is None else self._ranked & allowed  # (N,)
         wide = query.astype(np.float64)  # (D,)
         unit = wide / np.linalg.norm(wide)  # (D,)
-        n = len(self._matrix.rows)
         k = min(k, int(ranked.sum()))
         if k <= 0:
-            nothing = np.full(n, -np.inf, np.float32)  # (N,)
-            return Found.by_distance(Ranking.empty(), lambda: nothing)
-        if self._codes is None:
-            candidates, cosines = np.arange(n), self._similarities(unit, ranked)  # (N,), (N,)
-        else:
-            coarse, errors = self._codes.scan(unit)  # (N,), (N,)
-            coarse[~ranked] = -np.inf
-            seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
-            # at least k rows have a true cosine of `floor` or more
-            floor = self._similarities(unit, ranked, seeds).min() - _error_bound(len(unit))
-            candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
-            cosines = self._similarities(unit, ranked, candidates)  # (C,)
-        kth = np.partition(cosines, -k)[-k]
-        candidates = candidates[cosines >= kth - 2 * _error_bound(len(unit))]  # (C,), ascending
+            return Found.by_distance(Ranking.empty(), lambda: (np.empty(0, np.int32), np.empty(0, np.float32)))
+        candidates, rest = self._candidates(unit, ranked, k)  # (C,), ascending
         if own_row is not None and own_row not in candidates:
             candidates = np.union1d(candidates, [own_row])  # (C,), ascending
         distances = cosine_distances(wide, self._matrix.rows, candidates)  # (C,)
@@ -102,53 +85,85 @@ class MatrixSearcher:
             distances[candidates == own_row] = -1  # ranks first; becomes 0 below
         best = np.argsort(distances, kind="stable")[:k]  # (k,)
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
-        complete = cosines if self._codes is None else None  # (N,)
-        return Found.by_distance(leading, lambda: self._similarities(unit, ranked) if complete is None else complete)
+        return Found.by_distance(leading, lambda: rest(leading.rows))
+
+    def _candidates(
+        self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], k: int
+    ) -> tuple[NDArray[np.int64], _Rest]:
+        """Return the rows that can be among the k nearest, ascending, and what orders all rows but the leading ones."""
+        if self._on_gpu is not None:
+            try:
+                gpu, on_gpu = self._on_gpu, self._on_gpu.cosines(unit, ranked)  # (N,)
+                return gpu.candidates(on_gpu, unit, k), partial(self._rest_on_gpu, gpu, on_gpu, unit, ranked)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._leave_gpu()  # outside `except`, whose traceback keeps the tensors alive
+        codes = self._matrix.codes if RowCodes.supported() else None
+        if codes is None:
+            candidates, cosines = np.arange(len(ranked)), self._similarities(unit, ranked)  # (N,), (N,)
+        else:
+            coarse, errors = codes.scan(unit)  # (N,), (N,)
+            coarse[~ranked] = -np.inf
+            seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
+            # at least k rows have a true cosine of `floor` or more
+            floor = self._similarities(unit, ranked, seeds).min() - cosine_error(len(unit), np.float32)
+            candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
+            cosines = self._similarities(unit, ranked, candidates)  # (C,)
+        kth = np.partition(cosines, -k)[-k]
+        near = candidates[cosines >= kth - 2 * cosine_error(len(unit), np.float32)]  # (C,), ascending
+        complete = cosines if codes is None else None  # (N,)
+        return near, lambda leading: in_order(
+            self._similarities(unit, ranked) if complete is None else complete, leading
+        )
+
+    def _rest_on_gpu(
+        self,
+        gpu: DeviceRows,
+        cosines: torch.Tensor,
+        unit: NDArray[np.float64],
+        ranked: NDArray[np.bool_],
+        leading: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        try:
+            return gpu.in_order(cosines, leading)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        self._leave_gpu()
+        return in_order(self._similarities(unit, ranked), leading)
+
+    def _leave_gpu(self) -> None:
+        """Search on the CPU from now on."""
+        self._on_gpu = None
+        torch.cuda.empty_cache()
 
     def _similarities(
         self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], which: NDArray[np.int64] | None = None
     ) -> NDArray[np.float32]:
         """Compute the cosines of a unit query (D,) to some rows, None for all; -inf for rows that are not ranked."""
         everything = slice(None) if which is None else which
-        cosines = self._products(unit, which)  # (n,)
+        cosines = self._multiply(unit, which)  # (n,)
         cosines /= self._matrix.row_norms[everything]
         cosines[~ranked[everything]] = -np.inf
         return cosines
 
-    def _products(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        """Multiply rows with a query; when the GPU runs out of memory, move the matrix to the CPU and retry."""
-        try:
-            return self._multiply(unit, which)
-        except RuntimeError as error:
-            if self.device == "cpu" or not is_out_of_memory(error):
-                raise
-        self._rows = torch.from_numpy(self._matrix.rows)  # outside `except`, whose traceback keeps the tensors alive
-        self._codes = self._usable_codes()
-        torch.cuda.empty_cache()
-        return self._multiply(unit, which)
-
-    def _usable_codes(self) -> RowCodes | None:
-        return self._matrix.codes if self.device == "cpu" and RowCodes.supported() else None
-
     @torch.inference_mode()
     def _multiply(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        vector = torch.from_numpy(unit.astype(np.float32)).to(self._rows.device)  # (D,)
-        out = torch.empty(len(self._rows) if which is None else len(which), device=self._rows.device)  # (n,)
+        vector = torch.from_numpy(unit.astype(np.float32))  # (D,)
+        out = torch.empty(len(self._rows) if which is None else len(which))  # (n,)
         chosen = None if which is None else torch.from_numpy(which)
-        size = max(1, _BLOCK_BYTES // (4 * len(unit))) if self.device == "cpu" else 1 << 16
+        size = max(1, _BLOCK_BYTES // (4 * len(unit)))
 
         def multiply(start: int, end: int) -> None:
-            block = torch.empty((min(size, end - start), len(unit)), device=self._rows.device)  # (b, D)
+            block = torch.empty((min(size, end - start), len(unit)))  # (b, D)
             for at in range(start, end, size):
                 part = slice(at, min(at + size, end))
                 rows = self._rows[part if chosen is None else chosen[part]]  # (b, D)
                 torch.mv(block[: len(rows)].copy_(rows), vector, out=out[part])  # (b,)
 
-        if self.device == "cpu":
-            in_slices(multiply, len(out))
-        else:
-            multiply(0, len(out))
-        products: NDArray[np.float32] = out.cpu().numpy()  # (n,)
+        in_slices(multiply, len(out))
+        products: NDArray[np.float32] = out.numpy()  # (n,)
         return products
 
 
@@ -164,12 +179,6 @@ def cosine_distances(
         part = which[at : at + 4096]
         distances[at : at + 4096] = cdist(query[None], rows[part].astype(np.float64), "cosine")[0]
     return np.where(np.isnan(distances), 1, np.maximum(distances, 0))
-
-
-def _error_bound(dim: int) -> float:
-    """Bound the error of a float32 cosine of D products: that of the sum, and five roundings of norms and query."""
-    products = dim * _FLOAT32_UNIT
-    return products / (1 - products) + 5 * _FLOAT32_UNIT
 
 
 class Nearest(NamedTuple):
@@ -215,7 +224,7 @@ def nearest_together(
         best = torch.empty((len(wanted), 0), device=device)  # (q, up to K)
         which = torch.empty((len(wanted), 0), dtype=torch.int64, device=device)  # (q, up to K)
         for start in range(0, len(rows), _ROWS_PER_STEP):
-            block = torch.from_numpy(rows[start : start + _ROWS_PER_STEP].astype(np.float32)).to(device)  # (b, D)
+            block = torch.from_numpy(rows[start : start + _ROWS_PER_STEP]).to(device).float()  # (b, D)
             hidden = excluded[(excluded >= start) & (excluded < start + len(block))] - start  # (x,)
             with torch.inference_mode():
                 cosines = wanted @ block.T  # (q, b)

@@ -30,7 +30,7 @@ texts = st.one_of(
     st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(GAPS)), max_size=12).map(
         lambda parts: "".join(word + gap for word, gap in parts)
     ),
-    st.text("abAB .-'09", max_size=30),
+    st.text("abAB .,-'09", max_size=30),
     st.text(max_size=30),
 )
 
@@ -58,6 +58,9 @@ def punkt_data(monkeypatch):
 @example("a dog -.", 2)
 @example("a. b.", 2)
 @example("A man. ", 2)
+@example("a dog, a cat , and 1,000 birds,", 2)
+@example("a, , b, .", 2)
+@example("I cannot, ever.", 1)
 @example("a --- b", 1)
 def test_every_text_gets_the_tokens_of_word_tokenize(text, version):
     tokenizer = Tokenizer(version)

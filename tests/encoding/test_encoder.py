@@ -14,15 +14,21 @@ from reference import encode_slowly, winners_slowly
 from safetensors.torch import save_file
 
 from core.assets import AssetError
+from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import Tokenizer
 from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.encoding.encoder import SentenceEncoder
+from core.encoding.pooling import pool
 from core.encoding.weights import choose_device, choose_dtype
 from core.store.progress import Cancelled, finish
 
 WORDS = 30
 ALONE = 2e-4  # how far a sentence encoded alone may be: its recurrent weights are read in half precision
+
+
+def joined(sentences):
+    return Sentences.joined([np.array(ids, np.int32) for ids in sentences])
 
 
 class Setup:
@@ -40,9 +46,7 @@ class Setup:
         return encode_slowly(self.weights, [np.array(self.vectors.rows[list(ids)]) for ids in sentences])
 
     def together(self, sentences, **options):
-        return finish(
-            self.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], self.vectors, **options)
-        )
+        return finish(self.encoder.encode_together(joined(sentences), self.vectors, **options)).embeddings.numpy()
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +62,8 @@ sentences_strategy = st.lists(
 @given(sentences_strategy, st.integers(1, 30))
 @settings(deadline=None, max_examples=60)
 def test_together_each_feature_has_the_token_of_its_maximum(setup, sentences, batch_size):
-    winners = np.full((len(sentences), setup.encoder.dim), -1, np.int32)
-    embeddings = setup.together(sentences, batch_size=batch_size, winners=winners)
+    steps = setup.encoder.encode_together(joined(sentences), setup.vectors, batch_size=batch_size, winners=True)
+    embeddings, winners = (each.numpy() for each in finish(steps))
     assert embeddings == pytest.approx(setup.together(sentences), abs=1e-6)
     vectors = [np.array(setup.vectors.rows[list(ids)]) for ids in sentences]
     for found, (expected, margin) in zip(winners, winners_slowly(setup.weights, vectors), strict=True):
@@ -140,8 +144,8 @@ def test_a_sentence_given_up_leaves_the_next_one_right(setup):
 
 
 def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
-    monkeypatch.setattr("core.encoding.encoder._PARENTS_PER_STEP", 3)
-    monkeypatch.setattr("core.encoding.encoder._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
+    monkeypatch.setattr("core.encoding.pooling._PARENTS_PER_STEP", 3)
+    monkeypatch.setattr("core.encoding.pooling._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
     sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
 
@@ -154,7 +158,7 @@ def test_a_very_long_sentence_costs_the_short_ones_nothing(setup):
 def test_bfloat16_points_the_same_way(setup):
     sentences = [(i, (i * 7) % WORDS, (i * 3) % WORDS, 2) for i in range(WORDS)]
     encoder = SentenceEncoder.load(setup.path, dtype="bfloat16")
-    coarse = finish(encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors))
+    coarse = finish(encoder.encode_together(joined(sentences), setup.vectors)).embeddings.numpy()
     exact = setup.slowly(sentences)
     cosines = (coarse * exact).sum(axis=1) / np.linalg.norm(coarse, axis=1) / np.linalg.norm(exact, axis=1)
     assert cosines.min() > 0.9999
@@ -163,30 +167,29 @@ def test_bfloat16_points_the_same_way(setup):
 
 def test_work_that_does_not_fit_the_device_is_halved_and_stays_exact(setup, monkeypatch):
     sentences = [(i, (i * 7) % WORDS) for i in range(20)]
-    whole = SentenceEncoder._pool
 
-    def tight(self, steps, vectors, direction, dtype, out, won):
+    def tight(plan, stepper, *, out, **options):
         if len(out) > 6:
             raise torch.OutOfMemoryError("no room for more than 6 sentences")
-        return whole(self, steps, vectors, direction, dtype, out, won)
+        return pool(plan, stepper, out=out, **options)
 
-    monkeypatch.setattr(SentenceEncoder, "_pool", tight)
+    monkeypatch.setattr("core.encoding.encoder.pool", tight)
     np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
-    steps = setup.encoder.encode_together([np.array(ids, np.int32) for ids in sentences], setup.vectors)
+    steps = setup.encoder.encode_together(joined(sentences), setup.vectors)
     assert {step.batch_size for step in steps} == {5}
 
 
 def test_a_single_sentence_that_does_not_fit_is_an_error(setup, monkeypatch):
-    def full(self, *args):
+    def full(*args, **options):
         raise torch.OutOfMemoryError("no room at all")
 
-    monkeypatch.setattr(SentenceEncoder, "_pool", full)
+    monkeypatch.setattr("core.encoding.encoder.pool", full)
     with pytest.raises(AssetError, match="--device cpu"):
         setup.together([(1, 2), (3, 4)])
 
 
 def test_encoding_can_be_left_between_any_two_steps(setup):
-    steps = setup.encoder.encode_together([np.array((i, 1), np.int32) for i in range(20)], setup.vectors)
+    steps = setup.encoder.encode_together(joined([(i, 1) for i in range(20)]), setup.vectors)
     seen = [next(steps).done for _ in range(3)]
     steps.close()
     assert seen == sorted(seen)
@@ -439,13 +442,13 @@ def test_a_query_is_encoded_on_the_processor_when_the_memory_of_the_gpu_runs_out
 
 
 def test_another_error_than_too_little_memory_is_not_hidden(setup, monkeypatch):
-    def broken(*args):
+    def broken(*args, **options):
         raise RuntimeError("a bug")
 
     encoder = SentenceEncoder.load(setup.path)
     encoder.device = torch.device("cuda")
     monkeypatch.setattr(SentenceEncoder, "_encode", broken)
-    monkeypatch.setattr(SentenceEncoder, "_pool", broken)
+    monkeypatch.setattr("core.encoding.encoder.pool", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         encoder.encode(np.array(setup.vectors.rows[:3]))
     with pytest.raises(RuntimeError, match="a bug"):

@@ -15,7 +15,8 @@ from reference import rank_slowly
 
 from core.corpus.sentences import Sentences
 from core.encoding.codes import RowCodes
-from core.encoding.matrix import _unit_rows
+from core.encoding.unit_rows import UnitRows
+from core.ranking.device_rows import DeviceRows
 from core.ranking.ranking import Found
 from core.ranking.search import MatrixSearcher
 
@@ -31,11 +32,12 @@ class Matrix:
 
 
 def matrix(embeddings: NDArray[np.float32], wordless: tuple[int, ...] = (), *, coded: bool = True) -> Matrix:
-    unit = _unit_rows(embeddings)
+    unit = UnitRows.of(torch.from_numpy(embeddings))
+    rows, _, row_norms = unit.start_fetching()()
     lengths = np.full(len(embeddings), 3)
     lengths[list(wordless)] = 2
     sentences = Sentences(np.zeros(lengths.sum(), np.int32), np.concatenate([[0], np.cumsum(lengths)]))
-    return Matrix(unit.rows, unit.row_norms, sentences, RowCodes.of(unit.rows) if coded else None)
+    return Matrix(rows, row_norms, sentences, RowCodes.of(rows) if coded else None)
 
 
 def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) -> NDArray[np.float32]:
@@ -48,24 +50,40 @@ def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) 
     return rows.astype(np.float32)
 
 
-def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(monkeypatch):
+def as_on_a_gpu(m):
+    """A searcher that does what it does on a GPU, on the processor."""
+    searcher = MatrixSearcher(m)
+    searcher._on_gpu = DeviceRows.copy(m.rows, m.row_norms, "cpu")
+    return searcher
+
+
+@pytest.mark.parametrize("step", ["cosines", "candidates", "in_order"])
+def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(monkeypatch, step):
+    def full(*args):
+        raise torch.OutOfMemoryError("no room")
+
     m = matrix(rows_that_share_a_mean(600, 64))
-    searcher, whole = MatrixSearcher(m), MatrixSearcher._multiply
-    searcher._rows = torch.empty(m.rows.shape, dtype=torch.float16, device="meta")  # a device that is not the processor
-    searcher._codes = None
-
-    def full(self, unit, which):
-        if self.device != "cpu":
-            raise torch.OutOfMemoryError("no room")
-        return whole(self, unit, which)
-
-    monkeypatch.setattr(MatrixSearcher, "_multiply", full)
+    searcher = as_on_a_gpu(m)
+    monkeypatch.setattr(DeviceRows, step, full)
     query = m.rows[5].astype(np.float32)
     found, expected = searcher.nearest(query, own_row=5), MatrixSearcher(m).nearest(query, own_row=5)
-    assert searcher.device == "cpu"
     np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
     np.testing.assert_array_equal(found.order().rows, expected.order().rows)
-    assert searcher._codes is m.codes or not RowCodes.supported()
+    assert searcher._on_gpu is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_rows_on_a_device_are_ranked_like_those_on_the_processor(monkeypatch, dtype):
+    monkeypatch.setattr("core.ranking.device_rows._ROWS_PER_COPY", 1000)
+    m = matrix(rows_that_share_a_mean(6000, 512), wordless=(3, 77))
+    searcher = as_on_a_gpu(m)
+    searcher._on_gpu = searcher._on_gpu._replace(rows=searcher._on_gpu.rows.to(dtype))
+    for query, own_row in ((m.rows[5] + np.float32(0.01), None), (m.rows[9], 9), (-m.rows[1], None)):
+        found, expected = (each.nearest(query, own_row=own_row) for each in (searcher, MatrixSearcher(m)))
+        np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
+        np.testing.assert_array_equal(found.leading.distances, expected.leading.distances)
+        np.testing.assert_allclose(found.order().distances, expected.order().distances, atol=1e-6)
+        assert sorted(found.order().rows.tolist()) == sorted(expected.order().rows.tolist())
 
 
 @pytest.mark.parametrize("coded", [True, False], ids=["codes", "no codes"])
@@ -101,15 +119,15 @@ def few_distinct(rng, n, dim):
 @given(
     st.sampled_from([whole_numbers, nearly_equal, opposites, few_distinct]),
     *(st.integers(1, 60), st.integers(1, 12), st.integers(1, 50), st.integers(0, 3), st.integers(0, 2**32 - 1)),
-    *(st.booleans(), st.booleans(), st.sampled_from([None, 0.1, 0.5, 1.0])),
+    *(st.booleans(), st.sampled_from(["codes", "no codes", "as on a GPU"]), st.sampled_from([None, 0.1, 0.5, 1.0])),
 )
 @settings(deadline=None, max_examples=400)
 def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
-    kind, n, dim, k, n_wordless, seed, is_row, coded, share
+    kind, n, dim, k, n_wordless, seed, is_row, place, share
 ):
     rng = np.random.default_rng(seed)
     wordless = tuple(rng.choice(n, min(n_wordless, n - 1), replace=False).tolist())
-    m = matrix(kind(rng, n, dim).astype(np.float32), wordless, coded=coded)
+    m = matrix(kind(rng, n, dim).astype(np.float32), wordless, coded=place == "codes")
     ranked = np.setdiff1d(np.arange(n), wordless)
     allowed = None
     if share is not None:
@@ -124,7 +142,8 @@ def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
         at = rows.tolist().index(own_row)
         rows = np.concatenate([[own_row], np.delete(rows, at)])
         distances = np.concatenate([[0], np.delete(distances, at)])
-    found = MatrixSearcher(m).nearest(query, k=k, own_row=own_row, allowed=allowed)
+    searcher = as_on_a_gpu(m) if place == "as on a GPU" else MatrixSearcher(m)
+    found = searcher.nearest(query, k=k, own_row=own_row, allowed=allowed)
     np.testing.assert_array_equal(found.leading.rows, rows[:k])
     np.testing.assert_array_equal(found.leading.distances, distances[:k])
     assert sorted(found.order().rows.tolist()) == ranked.tolist()
