@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from core.corpus.sentences import Sentences
 from core.encoding.encoder import SentenceEncoder, WordRows
 from core.encoding.halving import PartStep
-from core.encoding.prefixes import distinct
+from core.encoding.prefixes import PlannedBatch, distinct
+from core.encoding.threads import computed_ahead
 from core.store.progress import Progress, Steps, follow
 
 CHUNK = 4096
 """Number of distinct sentences in a chunk; the unit in which interrupted work is resumed."""
 CUDA_CHUNK = 16_384
 """The same on a GPU, which is fastest with many sentences together."""
+_PLANNED_AHEAD = 2  # chunks whose plans are made while another one is encoded
 
 
 class EncodedChunk(NamedTuple):
@@ -71,20 +73,24 @@ def encode_sentences(
     Raises:
         AssetError: Not even one sentence fits on the device.
     """
-    n, done, size = len(sentences), 0, chunk_size(encoder.device)
+    n, size = len(sentences), chunk_size(encoder.device)
     fits = batch_size or size
-    for number, rows, begins in distinct_chunks(sentences, size):
+    chunks = list(distinct_chunks(sentences, size))
+    done = sum(len(chunk.rows) for chunk in chunks[:skip])
+
+    def prepare(chunk: DistinctChunk) -> tuple[Sentences, PlannedBatch]:
+        part = sentences.take(chunk.rows[chunk.begins])
+        return part, PlannedBatch.of(part)
+
+    for (number, rows, begins), (part, planned) in computed_ahead(prepare, chunks[skip:], ahead=_PLANNED_AHEAD):
         start, done = done, done + len(rows)
-        if number < skip:
-            continue
-        part = sentences.take(rows[begins])
 
         def describe(step: PartStep, start: int = start, rows_each: float = len(rows) / len(part)) -> Progress:
             nonlocal fits
             fits = min(fits, step.batch_size)
             return Progress(stage, start + step.done * rows_each, n, unit)
 
-        pooled = yield from follow(encoder.encode_together(part, vectors, batch_size=fits), describe)
+        pooled = yield from follow(encoder.encode_together(part, vectors, planned=planned, batch_size=fits), describe)
         source = np.repeat(np.arange(len(part)), np.diff(begins, append=len(rows)))  # (R,)
         keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))
         yield Progress(stage, done, n, unit)

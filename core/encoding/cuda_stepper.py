@@ -57,12 +57,12 @@ __device__ void keep_halves(unsigned short* hidden, long long row, int size, int
 #define STEP(NAME, PRODUCT, KEEP) \\
 extern "C" __global__ void NAME( \\
     const float* table, const PRODUCT* products, const float* product_scale, const float* cell_above, \\
-    const float* maxima_above, const int* winners_above, const long long* words, const long long* parents, \\
-    const long long* branches, const long long* slots, unsigned short* hidden, float* cell, float* maxima, \\
+    const float* maxima_above, const int* winners_above, const int* words, const int* parents, const int* branches, \\
+    const int* slots, unsigned short* hidden, float* cell, float* maxima, \\
     int* winners, int size, int depth, int with_winners) { \\
   long long node = blockIdx.x, parent = parents[node], slot = slots[node]; \\
-  const float* gates = table + words[node] * 4 * size; \\
-  const PRODUCT* product = products + branches[node] * 4 * size; \\
+  const float* gates = table + (long long)words[node] * 4 * size; \\
+  const PRODUCT* product = products + (long long)branches[node] * 4 * size; \\
   float scale = *product_scale; \\
   for (int k = threadIdx.x; k < size; k += blockDim.x) { \\
     float i = sigmoid(gates[k] + scale * read(product + k)); \\

@@ -18,7 +18,7 @@ from core.corpus.sentences import Sentences
 from core.encoding.cuda_stepper import CudaStepper, cuda_steps_work
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.encoding.pooling import Direction, OperatorStepper, Stepper, pool
-from core.encoding.prefixes import plan
+from core.encoding.prefixes import PlannedBatch
 from core.encoding.threads import run_in_parallel
 from core.encoding.weights import KEYS, read_weights, untrained
 from core.store.progress import Cancelled
@@ -214,6 +214,7 @@ class SentenceEncoder:
         sentences: Sentences,
         vectors: WordRows,
         *,
+        planned: PlannedBatch | None = None,
         batch_size: int | None = None,
         dtype: str | None = None,
         winners: bool = False,
@@ -225,6 +226,7 @@ class SentenceEncoder:
         Args:
             sentences: B distinct sentences, as rows of the word vectors, the sentence marks included.
             vectors: The word vectors that the sentences index.
+            planned: The sentences' plans; None to make them when needed.
             batch_size: Number of sentences in one plan, halved when a GPU runs out of memory; None for all.
             dtype: Precision; None for the encoder's.
             winners: Whether the tokens that the maxima come from are wanted.
@@ -241,17 +243,18 @@ class SentenceEncoder:
 
         @torch.inference_mode()
         def encode(part: slice) -> Iterator[float]:
-            words, local = sentences.part(part.start, part.stop).by_distinct_id()  # (U,)
-            inputs = torch.from_numpy(np.asarray(vectors.rows[words])).to(self.device)  # (U, E)
-            for half, direction in enumerate(self._directions):
-                steps = plan(local, backward=half == 1)
+            batch = planned
+            if batch is None or len(batch.lengths) != part.stop - part.start:
+                batch = PlannedBatch.of(sentences.part(part.start, part.stop))
+            inputs = torch.from_numpy(np.asarray(vectors.rows[batch.words])).to(self.device)  # (U, E)
+            for half, (direction, steps) in enumerate(zip(self._directions, batch.directions, strict=True)):
                 features = slice(half * self.dim // 2, (half + 1) * self.dim // 2)
                 stepper = self._stepper(direction, inputs, _DTYPES[dtype or self.dtype])
                 into = (embeddings[part, features], won[part, features] if winners else None)  # (b, H) each
                 for share in pool(steps, stepper, device=self.device, out=into[0], winners=into[1]):
                     yield (half + share) / 2
             if winners:  # those of the second direction are counted from the end
-                last = torch.from_numpy(np.diff(local.starts) - 1).to(won)[:, None]  # (b, 1)
+                last = torch.from_numpy(batch.lengths - 1).to(won)[:, None]  # (b, 1)
                 won[part, self.dim // 2 :] = last - won[part, self.dim // 2 :]
 
         yield from in_parts_that_fit(b, encode, device=self.device, batch_size=batch_size)

@@ -115,7 +115,7 @@ class OperatorStepper:
         state, cell, maxima = (above.cell.new_empty((n, hidden)) for _ in range(3))  # (n, H)
         winners = above.winners.new_empty((n if len(above.winners) else 0, hidden))  # (n, H)
         tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if cell.device.type == "cpu" else _PARENTS_PER_STEP
-        blocks = torch.arange(0, len(above.hidden), _PARENTS_PER_STEP, device=cell.device)
+        blocks = torch.arange(0, len(above.hidden), _PARENTS_PER_STEP).to(level.branches)
         bounds = [*torch.searchsorted(level.branches, blocks).tolist(), n]  # children are sorted by parent
         for block, (start, end) in enumerate(pairwise(bounds)):
             first = block * _PARENTS_PER_STEP

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
+
+_KEY_TOKENS = 16  # leading tokens by which numpy sorts; most captions have fewer
 
 
 class Level(NamedTuple):
@@ -58,6 +59,23 @@ class PrefixPlan:
         return map(Level._make, zip(*parts, strict=True))
 
 
+class PlannedBatch(NamedTuple):
+    """What has to be known of B distinct sentences before they are encoded together."""
+
+    words: NDArray[np.int32]
+    """Their distinct token ids, ascending, (U,); the plans count in these."""
+    lengths: NDArray[np.int64]
+    """Number of tokens of each sentence, (B,)."""
+    directions: tuple[PrefixPlan, PrefixPlan]
+    """The plans for reading forward and backward."""
+
+    @classmethod
+    def of(cls, sentences: Sentences) -> PlannedBatch:
+        """Plan both directions of distinct, non-empty sentences."""
+        words, local = sentences.by_distinct_id()
+        return cls(words, np.diff(local.starts), (plan(local), plan(local, backward=True)))
+
+
 def plan(sentences: Sentences, *, backward: bool = False) -> PrefixPlan:
     """Plan the steps of an LSTM that reads each sentence from its first token to its last, or `backward`.
 
@@ -69,47 +87,41 @@ def plan(sentences: Sentences, *, backward: bool = False) -> PrefixPlan:
         sentences = sentences.reversed()
     order = lexicographic_order(sentences)  # (B,)
     sentences = sentences.take(order)
-    ids, lengths, starts = sentences.ids, np.diff(sentences.starts), sentences.starts[:-1]
-    row = np.repeat(np.arange(len(lengths)), lengths)  # (M,), the sentence of each of the M tokens
-    depth = np.arange(len(ids)) - starts[row]  # (M,)
-    is_node = depth >= longest_shared_prefix(sentences)[row]  # (M,), the others share the node of a sentence before
-    if depth.max() < 1 << 16:
-        depth = depth.astype(np.uint16)  # which numpy sorts faster
-    by_depth = np.argsort(depth, kind="stable")  # (M,), tokens by level, then by sentence
+    ids, starts = sentences.ids, sentences.starts[:-1].astype(np.int32)
+    lengths = np.diff(sentences.starts).astype(np.int32)  # (B,)
+    shared = longest_shared_prefix(sentences)  # (B,)
+    depth = np.arange(len(ids), dtype=np.int32) - np.repeat(starts, lengths)  # (M,), of each of the M tokens
+    is_node = depth >= np.repeat(shared, lengths)  # (M,), the others share the node of a sentence before
+    deepest = int(depth.max())
+    # Tokens by level, then by sentence; numpy sorts numbers of 16 bits fastest.
+    by_depth = np.argsort(depth.astype(np.uint16) if deepest < 1 << 16 else depth, kind="stable")  # (M,)
     begins = is_node[by_depth]  # (M,)
-    node = np.empty(len(ids), np.int64)  # (M,), the number of each token's node, counted through all levels
-    node[by_depth] = np.cumsum(begins) - 1
+    node = np.empty(len(ids), np.int32)  # (M,), the number of each token's node, counted through all levels
+    node[by_depth] = np.cumsum(begins, dtype=np.int32) - 1
     nodes = by_depth[begins]  # (n of all levels,), the first token at each node
-    level = depth[nodes].astype(np.int64)  # (n of all levels,), ascending
-    in_level = np.bincount(level)  # (T,)
+    in_level = np.bincount(depth[is_node], minlength=deepest + 1)  # (T,)
     below = slice(in_level[0], None)  # the nodes that have a parent other than the root
     above = node[nodes[below] - 1]  # parents, counted through all levels
     has_children = np.zeros(len(nodes), bool)  # (n of all levels,)
     has_children[above] = True
-    inner_in_level = np.bincount(level[has_children], minlength=len(in_level))  # (T,)
-    offsets = _before(in_level)  # (T,)
-    slots = np.cumsum(has_children) - 1 - _before(inner_in_level)[level]  # (n of all levels,)
-    parents, branches = np.zeros((2, len(nodes)), np.int64)  # (n of all levels,) each
-    parents[below], branches[below] = above - offsets[level[below] - 1], slots[above]
-    inner = np.flatnonzero(has_children)
+    offsets = np.cumsum(in_level) - in_level  # (T,)
+    inner_in_level = np.add.reduceat(has_children, offsets, dtype=np.int64)  # (T,)
+    inner_offsets = np.cumsum(inner_in_level) - inner_in_level  # (T,)
+    slots = np.cumsum(has_children, dtype=np.int32) - np.repeat(inner_offsets + 1, in_level).astype(np.int32)
+    parents, branches = np.zeros((2, len(nodes)), np.int32)  # (n of all levels,) each
+    parents[below] = above - np.repeat(offsets[:-1], in_level[1:]).astype(np.int32)
+    branches[below] = slots[above]
+    inner = np.flatnonzero(has_children) - np.repeat(offsets, inner_in_level)
     by_length = np.argsort(lengths, kind="stable")  # (B,)
-    last = starts[by_length] + lengths[by_length] - 1  # (B,), each sentence's last token
-    columns = (
-        *(ids[nodes], parents, branches, inner - offsets[level[inner]], np.where(has_children, slots, -1)),
-        *(node[last] - offsets[lengths[by_length] - 1], order[by_length]),
-    )
+    ending = node[starts[by_length] + lengths[by_length] - 1] - offsets[lengths[by_length] - 1]  # (B,)
+    columns = (ids[nodes], parents, branches, inner, np.where(has_children, slots, -1), ending, order[by_length])
     sizes = (in_level, inner_in_level, np.bincount(lengths - 1))
-    return PrefixPlan(len(nodes), Level(*(torch.from_numpy(each.astype(np.int64)) for each in columns)), sizes)
-
-
-def _before(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum the sizes of all earlier levels, (T,)."""
-    return np.cumsum(sizes) - sizes
+    return PrefixPlan(len(nodes), Level(*(torch.from_numpy(each.astype(np.int32)) for each in columns)), sizes)
 
 
 def lexicographic_order(sentences: Sentences) -> NDArray[np.int64]:
     """Sort sentences by their first token, then by their second and so on, (B,); equal ones stay in their order."""
-    return np.array(_sorted(sentences)[0], np.int64)
+    return _sorted(sentences)[0]
 
 
 def distinct(sentences: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -119,34 +131,52 @@ def distinct(sentences: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]
         All rows, sorted by sentence, equal sentences by row, (N,); and where in them each distinct sentence begins,
         (distinct sentences,).
     """
-    order, keys = _sorted(sentences)
-    keys = [keys[row] for row in order]
-    begins = [True, *(one != other for one, other in pairwise(keys))] if keys else []
-    return np.array(order, np.int64), np.flatnonzero(begins)
+    order, begins_alike = _sorted(sentences)
+    is_copy = begins_alike.copy()  # (N,)
+    for at in np.flatnonzero(begins_alike):
+        is_copy[at] = np.array_equal(sentences[order[at]], sentences[order[at - 1]])
+    return order, np.flatnonzero(~is_copy)
 
 
-def _sorted(sentences: Sentences) -> tuple[list[int], list[bytes]]:
-    """Return the rows in lexicographic order, and a key for each row by which they are sorted."""
-    data = sentences.ids.astype(">i4").tobytes()  # the big-endian bytes of non-negative ids sort like the ids
-    starts = (4 * sentences.starts).tolist()
-    keys = [data[start:end] for start, end in pairwise(starts)]
-    return sorted(range(len(keys)), key=keys.__getitem__), keys
+def _sorted(sentences: Sentences) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Sort sentences.
+
+    Returns:
+        The rows in lexicographic order, (N,); and which of them begin like the one before, with as many equal tokens
+        as a key has, (N,).
+    """
+    lengths = np.diff(sentences.starts)  # (N,)
+    depth = np.arange(len(sentences.ids)) - np.repeat(sentences.starts[:-1], lengths)  # (tokens,)
+    first = depth < _KEY_TOKENS  # (tokens,)
+    keys = np.zeros((len(lengths), _KEY_TOKENS), ">u4")  # 0 where a sentence has ended
+    keys[np.repeat(np.arange(len(lengths)), np.minimum(lengths, _KEY_TOKENS)), depth[first]] = sentences.ids[first] + 1
+    packed = keys.view(f"S{keys.itemsize * _KEY_TOKENS}")[:, 0]  # (N,), big-endian bytes sort like the numbers
+    order = np.argsort(packed, kind="stable")  # (N,)
+    alike = np.zeros(len(order), bool)  # (N,)
+    alike[1:] = packed[order[1:]] == packed[order[:-1]]
+    bounds = np.append(np.flatnonzero(~alike), len(order))  # (groups of alike ones + 1,)
+    longest = np.maximum.reduceat(lengths[order], bounds[:-1]) if len(order) else lengths  # (groups,)
+    for group in np.flatnonzero((longest > _KEY_TOKENS) & (np.diff(bounds) > 1)):
+        part = slice(bounds[group], bounds[group + 1])
+        order[part] = sorted(order[part].tolist(), key=lambda row: sentences[row].tolist())
+    return order, alike
 
 
-def longest_shared_prefix(sentences: Sentences) -> NDArray[np.int64]:
+def longest_shared_prefix(sentences: Sentences) -> NDArray[np.int32]:
     """Count how many leading tokens each sentence shares with the one before it, (B,); the first is 0.
 
     Args:
         sentences: B non-empty sentences in lexicographic order.
     """
     lengths, starts = np.diff(sentences.starts), sentences.starts[:-1]
-    row = np.repeat(np.arange(1, len(lengths)), lengths[1:])  # (m,), the tokens of all sentences but the first
-    token = np.arange(lengths[0], len(sentences.ids))  # (m,)
-    depth = token - starts[row]  # (m,)
-    inside = depth < lengths[row - 1]  # (m,), where the sentence before is long enough
-    before = np.where(inside, starts[row - 1] + depth, 0)  # (m,)
-    same = inside & (sentences.ids[token] == sentences.ids[before])  # (m,)
-    shared = np.zeros(len(lengths), np.int64)  # (B,)
-    if len(row):
-        shared[1:] = np.minimum.reduceat(np.where(same, lengths[row], depth), starts[1:] - lengths[0])
+    shared = np.zeros(len(lengths), np.int32)  # (B,)
+    if len(lengths) == 1:
+        return shared
+    token = np.arange(lengths[0], len(sentences.ids), dtype=np.int32)  # (m,), those of all sentences but the first
+    depth = token - np.repeat(starts[1:].astype(np.int32), lengths[1:])  # (m,)
+    inside = depth < np.repeat(lengths[:-1].astype(np.int32), lengths[1:])  # (m,), the sentence before is long enough
+    before = token - np.repeat(lengths[:-1].astype(np.int32), lengths[1:])  # (m,), the token at that depth in it
+    differs = ~inside | (sentences.ids[token] != sentences.ids[before])  # (m,)
+    ends = np.where(differs, depth, np.iinfo(np.int32).max)  # (m,)
+    shared[1:] = np.minimum(np.minimum.reduceat(ends, starts[1:] - lengths[0]), lengths[1:])
     return shared

@@ -83,8 +83,12 @@ def test_read_backward_a_plan_is_that_of_the_reversed_sentences(sentences):
     assert (spelled, ends) == (expected, expected_ends)
 
 
-@given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=3).map(tuple), min_size=1, max_size=40))
-def test_equal_sentences_are_found_and_stay_in_their_order(sentences):
+@given(
+    st.sampled_from([(), tuple(range(14)), tuple(range(15)), (0,) * 40]),
+    st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=3).map(tuple), min_size=1, max_size=40),
+)
+def test_equal_sentences_are_found_and_stay_in_their_order(beginning, sentences):
+    sentences = [(*beginning, *sentence) for sentence in sentences]
     rows, begins = distinct(joined(sentences))
     assert [group.tolist() for group in np.split(rows, begins[1:])] == [
         [row for row, other in enumerate(sentences) if other == sentence] for sentence in sorted(set(sentences))
