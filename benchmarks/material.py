@@ -16,7 +16,6 @@ from core.assets import DEMO_DIR
 from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
 from core.corpus.tokenizer import MARKS, Tokenizer
-from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 
 DATA = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -123,7 +122,6 @@ class Matrix:
     rows: NDArray[np.float16]  # (N, D)
     row_norms: NDArray[np.float32]  # (N,)
     sentences: Sentences
-    codes: RowCodes | None = None
 
 
 def rows_that_share_a_mean(n: int, dim: int, *, device: str = "cpu") -> Matrix:

@@ -10,11 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.material import random_weights, temporary_folder
-from core.encoding.codes import RowCodes
-from core.store.progress import finish
 
 _ENCODE = """
 import json, sys
@@ -36,7 +33,6 @@ _BROWSE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.corpus.sentences import Sentences
 from core.ranking.search import MatrixSearcher
@@ -50,7 +46,6 @@ encoder = SentenceEncoder.load(folder / "weights.pkl")
 loaded = anonymous_mb()
 class Matrix:
     rows = np.load(folder / "rows.npy", mmap_mode="c")
-    codes = RowCodes.open(folder / "codes")
     row_norms = np.ones(len(rows), np.float32)
     sentences = Sentences(np.zeros(3 * len(rows), np.int32), np.arange(0, 3 * len(rows) + 1, 3))
 searcher = MatrixSearcher(Matrix)
@@ -69,7 +64,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     with temporary_folder() as name:
         folder = Path(name)
         torch.save(random_weights(), folder / "weights.pkl", _use_new_zipfile_serialization=False)
-        finish(RowCodes.make(folder / "codes", _write_rows(folder / "rows.npy", rows)))
+        _write_rows(folder / "rows.npy", rows)
         encoding, browsing = (_run(script, folder, captions) for script in (_ENCODE, _BROWSE))
     return {
         "question": "megabytes of memory at the official size",
@@ -81,13 +76,12 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     }
 
 
-def _write_rows(path: Path, rows: int) -> NDArray[np.float16]:
+def _write_rows(path: Path, rows: int) -> None:
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(rows, 4096))  # (N, D)
     rng = np.random.default_rng(0)
     for start in range(0, rows, 4096):
         array[start : start + 4096] = rng.standard_normal((min(4096, rows - start), 4096), dtype=np.float32) / 64
     array.flush()
-    return np.load(path, mmap_mode="c")
 
 
 def _run(script: str, folder: Path, captions: int) -> dict[str, float]:

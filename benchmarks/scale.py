@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from benchmarks.encode import encode, nodes_per_token
 from benchmarks.material import Corpus, random_weights, rows_that_share_a_mean
 from benchmarks.measure import interleave
-from core.encoding.codes import RowCodes
 from core.encoding.encoder import SentenceEncoder
 from core.ranking.search import MatrixSearcher
 
@@ -35,7 +33,6 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     searching = []
     for size in searched:
         matrix = rows_that_share_a_mean(size, 1024)
-        matrix = replace(matrix, codes=RowCodes.of(matrix.rows))
         searcher, query = MatrixSearcher(matrix), matrix.rows[0].astype(np.float32)
         task = {"search": lambda searcher=searcher, query=query: searcher.nearest(query)}
         searching.append(1000 * interleave(task, rounds=5)["search"].median)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import faiss
@@ -13,7 +12,6 @@ from usearch.index import MetricKind, search
 
 from benchmarks.material import rows_that_share_a_mean
 from benchmarks.measure import interleave, read_rate
-from core.encoding.codes import RowCodes
 from core.ranking.search import MatrixSearcher
 
 
@@ -22,7 +20,6 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     n, dim = (20_000, 4096) if quick else (202_654, 4096)
     rounds = 3 if quick else 5
     matrix = rows_that_share_a_mean(n, dim)
-    matrix = replace(matrix, codes=RowCodes.of(matrix.rows))
     searcher = MatrixSearcher(matrix)
     query = matrix.rows[n // 2].astype(np.float32)  # (D,)
     query += np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003

@@ -15,7 +15,6 @@ from core.corpus.vec_file import VecFile
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
 from core.corpus.vocabulary import Vocabulary
-from core.encoding.codes import RowCodes
 from core.encoding.given import read_embeddings
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.encoding.text_encoder import TextEncoder
@@ -216,11 +215,6 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
                 folder, recipe, sentences=sentences, vectors=vocabulary.vectors, encoder=encoder, about=about
             )
     matrix = EmbeddingMatrix(folder)
-    if setup.device == "cpu" and RowCodes.supported():
-        try:
-            yield from matrix.open_codes()
-        except AssetError as error:  # a full or read-only disk: search then reads the float16 rows
-            cache.problems.append(f"search is slower, since its index could not be saved: {error.found}")
     report = replace(report, seconds=time.perf_counter() - start)
     second_matrix = "" if places.second is None else places.second.matrix.name
     return Opened(

@@ -67,6 +67,7 @@ def _version(package: str) -> str:
 
 
 def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
+    from core.encoding.cuda_stepper import cuda_steps_work
     from core.encoding.given import read_embeddings
     from core.encoding.self_check import least_cosine
     from core.opening import locate
@@ -83,7 +84,11 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         if setup.device.startswith("cuda"):
             weights, _ = setup.encoder_files()
             cosine = least_cosine(encoder, weights)
-            document["self_check"] = {"beside": "float32 on the CPU", "least_cosine": cosine}
+            document["self_check"] = {
+                "beside": "float32 on the CPU",
+                "least_cosine": cosine,
+                "own_kernel": cuda_steps_work(setup.device),
+            }
     if setup.second is not None and places.second is not None:
         second, _ = _describe_encoder(setup.second, places.second)
         document["against"] = second | {"matrix": _describe_matrix(places.second)}

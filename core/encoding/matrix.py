@@ -20,7 +20,6 @@ from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences
-from core.encoding.codes import RowCodes
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.unit_rows import UnitRows
 from core.store.progress import Progress, Steps
@@ -99,8 +98,6 @@ class EmbeddingMatrix:
         self.sentences = Sentences(
             np.load(folder / "ids.npy", mmap_mode="r"), np.load(folder / "starts.npy", mmap_mode="r")
         )
-        self.codes: RowCodes | None = None
-        """The rows in 8 bits per feature; None before `open_codes` and where they cannot be used."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -109,15 +106,6 @@ class EmbeddingMatrix:
     def dim(self) -> int:
         """D, the width of an embedding."""
         return int(self.rows.shape[1])
-
-    def open_codes(self) -> Steps[None]:
-        """Open the rows' codes, making them first if they do not exist.
-
-        Raises:
-            AssetError: The codes cannot be written.
-        """
-        yield from RowCodes.make(self.folder / "codes", self.rows)
-        self.codes = RowCodes.open(self.folder / "codes")
 
     @classmethod
     def build(

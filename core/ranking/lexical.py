@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
-from core.encoding.codes import RowCodes
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, make_folder, new_array
 
@@ -117,7 +116,6 @@ class MeanWordVectors:
         self.rows: NDArray[np.float16] = np.load(folder / "means.npy", mmap_mode="c")  # (N, E)
         self.row_norms: NDArray[np.float32] = np.load(folder / "mean_norms.npy")  # (N,), near 1
         self.sentences = sentences
-        self.codes: RowCodes | None = None
         self._vectors = vectors
         # Ids that occur in captions, ascending, and their idf. The last entry serves all other ids, as if each occurred
         # in one caption.

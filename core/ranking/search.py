@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from core.corpus.sentences import Sentences
-from core.encoding.codes import RowCodes
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
-from core.encoding.threads import in_slices
 from core.ranking.device_rows import DeviceRows
-from core.ranking.ranking import LEADING, Found, Ranking, cosine_error, in_order
+from core.ranking.ranking import LEADING, Found, Ranking, in_order
+from core.ranking.scan import scan, scan_error
 
-_BLOCK_BYTES = 2 << 20  # float32 rows multiplied at once; they fit in the processor's cache
 _ROWS_PER_STEP = 768  # few, so that a user's question can run soon
 
 _Rest: TypeAlias = Callable[[NDArray[np.int32]], tuple[NDArray[np.int32], NDArray[np.float32]]]
@@ -33,8 +31,6 @@ class Rows(Protocol):
     """Norms of the rows, near 1, (N,)."""
     sentences: Sentences
     """Token ids of the captions; captions without known words are never found."""
-    codes: RowCodes | None
-    """The rows in 8 bits per feature; None where they are not used."""
 
 
 class MatrixSearcher:
@@ -47,7 +43,6 @@ class MatrixSearcher:
         self._matrix = matrix
         self._ranked = np.ones(len(matrix.rows), bool)  # (N,)
         self._ranked[matrix.sentences.wordless()] = False
-        self._rows = torch.from_numpy(matrix.rows)  # (N, D)
         self._on_gpu = DeviceRows.copy(matrix.rows, matrix.row_norms, device) if device.startswith("cuda") else None
 
     @property
@@ -65,11 +60,9 @@ class MatrixSearcher:
     ) -> Found:
         """Rank the k nearest rows exactly.
 
-        The search narrows the candidates in three steps; each keeps every row that its proven error bound cannot
-        exclude from the first k. The 8-bit codes, half the size of the matrix, leave some thousands of rows
-        (`RowCodes`). For these, or for all rows where there are no codes, cosines are accumulated in float32
-        (`cosine_error`). The rows that remain are ranked in float64 by scipy's `cdist`. A GPU that holds the rows does
-        the first two steps by itself (`DeviceRows`). `Searcher.nearest` describes the arguments.
+        One scan of the rows gives cosines with a proven error bound (`scan_error`). The rows that the bound does not
+        exclude from the first k are ranked in float64 by scipy's `cdist`. A GPU that holds the rows does the scan
+        (`DeviceRows`). `Searcher.nearest` describes the arguments.
         """
         ranked = self._ranked if allowed is None else self._ranked & allowed  # (N,)
         wide = query.astype(np.float64)  # (D,)
@@ -99,23 +92,9 @@ class MatrixSearcher:
                 if not is_out_of_memory(error):
                     raise
             self._leave_gpu()  # outside `except`, whose traceback keeps the tensors alive
-        codes = self._matrix.codes if RowCodes.supported() else None
-        if codes is None:
-            candidates, cosines = np.arange(len(ranked)), self._similarities(unit, ranked)  # (N,), (N,)
-        else:
-            coarse, errors = codes.scan(unit)  # (N,), (N,)
-            coarse[~ranked] = -np.inf
-            seeds = np.argpartition(coarse, -k)[-k:]  # (k,)
-            # at least k rows have a true cosine of `floor` or more
-            floor = self._similarities(unit, ranked, seeds).min() - cosine_error(len(unit), np.float32)
-            candidates = np.flatnonzero(coarse + errors >= floor)  # (C,), ascending
-            cosines = self._similarities(unit, ranked, candidates)  # (C,)
-        kth = np.partition(cosines, -k)[-k]
-        near = candidates[cosines >= kth - 2 * cosine_error(len(unit), np.float32)]  # (C,), ascending
-        complete = cosines if codes is None else None  # (N,)
-        return near, lambda leading: in_order(
-            self._similarities(unit, ranked) if complete is None else complete, leading
-        )
+        cosines = self._cosines(unit, ranked)  # (N,)
+        floor = np.partition(cosines, -k)[-k] - 2 * scan_error(len(unit))
+        return np.flatnonzero(cosines >= floor), lambda leading: in_order(cosines, leading)
 
     def _rest_on_gpu(
         self,
@@ -131,40 +110,19 @@ class MatrixSearcher:
             if not is_out_of_memory(error):
                 raise
         self._leave_gpu()
-        return in_order(self._similarities(unit, ranked), leading)
+        return in_order(self._cosines(unit, ranked), leading)
 
     def _leave_gpu(self) -> None:
         """Search on the CPU from now on."""
         self._on_gpu = None
         torch.cuda.empty_cache()
 
-    def _similarities(
-        self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], which: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float32]:
-        """Compute the cosines of a unit query (D,) to some rows, None for all; -inf for rows that are not ranked."""
-        everything = slice(None) if which is None else which
-        cosines = self._multiply(unit, which)  # (n,)
-        cosines /= self._matrix.row_norms[everything]
-        cosines[~ranked[everything]] = -np.inf
+    def _cosines(self, unit: NDArray[np.float64], ranked: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Compute the cosines of a unit query (D,) to all rows, (N,); -inf for rows that are not ranked."""
+        cosines = scan(self._matrix.rows, unit)  # (N,)
+        cosines /= self._matrix.row_norms
+        cosines[~ranked] = -np.inf
         return cosines
-
-    @torch.inference_mode()
-    def _multiply(self, unit: NDArray[np.float64], which: NDArray[np.int64] | None) -> NDArray[np.float32]:
-        vector = torch.from_numpy(unit.astype(np.float32))  # (D,)
-        out = torch.empty(len(self._rows) if which is None else len(which))  # (n,)
-        chosen = None if which is None else torch.from_numpy(which)
-        size = max(1, _BLOCK_BYTES // (4 * len(unit)))
-
-        def multiply(start: int, end: int) -> None:
-            block = torch.empty((min(size, end - start), len(unit)))  # (b, D)
-            for at in range(start, end, size):
-                part = slice(at, min(at + size, end))
-                rows = self._rows[part if chosen is None else chosen[part]]  # (b, D)
-                torch.mv(block[: len(rows)].copy_(rows), vector, out=out[part])  # (b,)
-
-        in_slices(multiply, len(out))
-        products: NDArray[np.float32] = out.numpy()  # (n,)
-        return products
 
 
 def cosine_distances(

@@ -1,7 +1,6 @@
 """The matrix on disk: right, resumable, one writer, never half-read."""
 
 import json
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -16,7 +15,6 @@ from reference import encode_slowly
 
 from core.assets import AssetError
 from core.corpus.sentences import Sentences
-from core.encoding.codes import RowCodes
 from core.encoding.matrix import EmbeddingMatrix, Recipe, unfinished_rows
 from core.opening import locate, open_, open_text_encoder
 from core.store.cache import Cache
@@ -224,30 +222,8 @@ def test_a_cache_that_cannot_be_written_is_named(files):
 
 def test_what_was_made_of_a_damaged_matrix_goes_with_it(files):
     folder = files.explorer().opened.matrix.folder
-    (folder / "codes" / "planted").parent.mkdir(exist_ok=True)
-    (folder / "codes" / "planted").touch()
+    (folder / "lexical" / "planted").parent.mkdir(exist_ok=True)
+    (folder / "lexical" / "planted").touch()
     (folder / "embeddings.npy").write_bytes(b"noise")
     files.explorer()
-    assert not (folder / "codes" / "planted").exists()
-
-
-def test_a_matrix_has_the_codes_of_its_rows_and_gets_them_back_without_encoding(files):
-    first = files.explorer().opened.matrix
-    if not RowCodes.supported():
-        assert first.codes is None
-        return
-    np.testing.assert_array_equal(first.codes.codes, RowCodes.of(first.rows).codes)
-    shutil.rmtree(first.folder / "codes")
-    again = files.explorer()
-    assert again.opened.report.reused
-    np.testing.assert_array_equal(again.opened.matrix.codes.codes, first.codes.codes)
-
-
-def test_codes_that_cannot_be_written_only_make_search_slower(files):
-    folder = files.explorer().opened.matrix.folder
-    shutil.rmtree(folder / "codes", ignore_errors=True)
-    (folder / "codes").write_text("a file in the way of the folder")
-    explorer = files.explorer()
-    assert explorer.opened.matrix.codes is None
-    assert len(explorer.ask("a dog near the window").hits) == 100
-    assert ["search is slower" in problem for problem in explorer.opened.problems()] == [True] * RowCodes.supported()
+    assert not (folder / "lexical" / "planted").exists()

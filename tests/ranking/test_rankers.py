@@ -350,7 +350,6 @@ def alone(explorer, rows: np.ndarray) -> Rankers:
     """Rankers over a corpus of some rows, with the word statistics of all."""
     opened, lexical = explorer.opened, explorer.opened.rankers.lexical
     matrix = Part(opened.matrix, rows)
-    matrix.codes = None
     words = SimpleNamespace(words=Part(lexical.words, rows), bm25=Part(lexical.bm25, rows))
     return Rankers(matrix, MatrixSearcher(matrix), words)
 

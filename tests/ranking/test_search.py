@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from reference import rank_slowly
 
 from core.corpus.sentences import Sentences
-from core.encoding.codes import RowCodes
 from core.encoding.unit_rows import UnitRows
 from core.ranking.device_rows import DeviceRows
 from core.ranking.ranking import Found
@@ -28,16 +27,15 @@ class Matrix:
     rows: NDArray[np.float16]
     row_norms: NDArray[np.float32]
     sentences: Sentences
-    codes: RowCodes | None
 
 
-def matrix(embeddings: NDArray[np.float32], wordless: tuple[int, ...] = (), *, coded: bool = True) -> Matrix:
+def matrix(embeddings: NDArray[np.float32], wordless: tuple[int, ...] = ()) -> Matrix:
     unit = UnitRows.of(torch.from_numpy(embeddings))
     rows, _, row_norms = unit.start_fetching()()
     lengths = np.full(len(embeddings), 3)
     lengths[list(wordless)] = 2
     sentences = Sentences(np.zeros(lengths.sum(), np.int32), np.concatenate([[0], np.cumsum(lengths)]))
-    return Matrix(rows, row_norms, sentences, RowCodes.of(rows) if coded else None)
+    return Matrix(rows, row_norms, sentences)
 
 
 def rows_that_share_a_mean(n: int, dim: int, seed: int = 0, share: float = 0.8) -> NDArray[np.float32]:
@@ -86,10 +84,9 @@ def test_rows_on_a_device_are_ranked_like_those_on_the_processor(monkeypatch, dt
         assert sorted(found.order().rows.tolist()) == sorted(expected.order().rows.tolist())
 
 
-@pytest.mark.parametrize("coded", [True, False], ids=["codes", "no codes"])
 @pytest.mark.parametrize("share", [0.7, 0.8, 0.95])
-def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_mean(share, coded):
-    m = matrix(rows_that_share_a_mean(6000, 512, share=share), coded=coded)
+def test_the_first_hundred_equal_the_full_float64_ranking_on_rows_that_share_a_mean(share):
+    m = matrix(rows_that_share_a_mean(6000, 512, share=share))
     searcher = MatrixSearcher(m)
     rng = np.random.default_rng(1)
     for i in range(12):
@@ -119,15 +116,15 @@ def few_distinct(rng, n, dim):
 @given(
     st.sampled_from([whole_numbers, nearly_equal, opposites, few_distinct]),
     *(st.integers(1, 60), st.integers(1, 12), st.integers(1, 50), st.integers(0, 3), st.integers(0, 2**32 - 1)),
-    *(st.booleans(), st.sampled_from(["codes", "no codes", "as on a GPU"]), st.sampled_from([None, 0.1, 0.5, 1.0])),
+    *(st.booleans(), st.sampled_from([MatrixSearcher, as_on_a_gpu]), st.sampled_from([None, 0.1, 0.5, 1.0])),
 )
 @settings(deadline=None, max_examples=400)
 def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
-    kind, n, dim, k, n_wordless, seed, is_row, place, share
+    kind, n, dim, k, n_wordless, seed, is_row, make_searcher, share
 ):
     rng = np.random.default_rng(seed)
     wordless = tuple(rng.choice(n, min(n_wordless, n - 1), replace=False).tolist())
-    m = matrix(kind(rng, n, dim).astype(np.float32), wordless, coded=place == "codes")
+    m = matrix(kind(rng, n, dim).astype(np.float32), wordless)
     ranked = np.setdiff1d(np.arange(n), wordless)
     allowed = None
     if share is not None:
@@ -142,8 +139,7 @@ def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
         at = rows.tolist().index(own_row)
         rows = np.concatenate([[own_row], np.delete(rows, at)])
         distances = np.concatenate([[0], np.delete(distances, at)])
-    searcher = as_on_a_gpu(m) if place == "as on a GPU" else MatrixSearcher(m)
-    found = searcher.nearest(query, k=k, own_row=own_row, allowed=allowed)
+    found = make_searcher(m).nearest(query, k=k, own_row=own_row, allowed=allowed)
     np.testing.assert_array_equal(found.leading.rows, rows[:k])
     np.testing.assert_array_equal(found.leading.distances, distances[:k])
     assert sorted(found.order().rows.tolist()) == ranked.tolist()
@@ -161,20 +157,6 @@ def test_a_search_split_over_cores_gives_the_same():
         torch.set_num_threads(1)
     np.testing.assert_array_equal(alone.leading.distances, split.leading.distances)
     np.testing.assert_array_equal(alone.order().rows, split_order.rows)
-
-
-def test_the_codes_leave_few_rows_to_read_whole(monkeypatch):
-    read = []
-    whole = MatrixSearcher._similarities
-
-    def count(self, unit, ranked, which=None):
-        read.append(len(self._rows) if which is None else len(which))
-        return whole(self, unit, ranked, which)
-
-    monkeypatch.setattr(MatrixSearcher, "_similarities", count)
-    m = matrix(rows_that_share_a_mean(6000, 512))
-    MatrixSearcher(m).nearest(m.rows[5].astype(np.float32))
-    assert sum(read) < 2000 if RowCodes.supported() else sum(read) == 6000
 
 
 def test_the_whole_order_holds_every_row_once_and_starts_with_the_leading_hits():
@@ -222,14 +204,13 @@ def test_a_corpus_of_captions_without_known_words_has_no_hits():
     assert len(found.order()) == 0
 
 
-@pytest.mark.parametrize("coded", [True, False], ids=["codes", "no codes"])
-def test_allowed_rows_are_ranked_as_if_there_were_no_others(coded):
+def test_allowed_rows_are_ranked_as_if_there_were_no_others():
     embeddings = rows_that_share_a_mean(3000, 64)
     query = embeddings[5] + np.float32(0.01)
     products = embeddings @ query
     allowed = (products > np.median(products)) & (np.random.default_rng(2).random(3000) < 0.5)  # most of them near
     rows = np.flatnonzero(allowed)
-    searcher = MatrixSearcher(matrix(embeddings, coded=coded))
+    searcher = MatrixSearcher(matrix(embeddings))
     some, alone = searcher.nearest(query, allowed=allowed), MatrixSearcher(matrix(embeddings[rows])).nearest(query)
     np.testing.assert_array_equal(some.leading.rows, rows[alone.leading.rows])
     np.testing.assert_array_equal(some.leading.distances, alone.leading.distances)
