@@ -10,7 +10,10 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-NAMES = ("encode", "search", "live", "vectors", "start", "memory", "scale", "methods", "variations", "verdict", "wire")
+NAMES = (
+    *("notebook", "encode", "search", "live", "vectors", "start", "memory", "scale"),
+    *("methods", "variations", "verdict", "wire"),
+)
 """The benchmarks that `all` runs; `gpu` runs only when it is named."""
 
 

@@ -25,13 +25,21 @@ def test_the_gpu_benchmark_completes_on_a_cpu_without_coco_captions(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads((tmp_path / "new" / "gpu.json").read_text(encoding="utf-8"))
     checks = document["checks"]
-    assert {name for name, check in checks.items() if check["ok"] is None} == {"named_device", "out_of_memory_answers"}
+    skipped = {name for name, check in checks.items() if check["ok"] is None}
+    assert skipped == {"own_kernel", "named_device", "out_of_memory_answers"}
     assert all(check["ok"] is not False for check in checks.values()), checks
     assert all(check["value"].get("refused", 1) for name, check in checks.items())
     assert not [name for name, figure in document["figures"].items() if "error" in figure]
     *_, last = done.stdout.splitlines()
     assert last == "nothing failed"
     assert all(f"{name}: " in done.stdout for name in checks)
+
+
+def test_the_notebook_and_the_explorer_rank_alike():
+    done = run("notebook", "--quick", "--json")
+    assert done.returncode == 0, done.stderr
+    rankings = json.loads(done.stdout)["rankings"]
+    assert [(each["ranked"] > 100, each["same_first_ten"]) for each in rankings.values()] == [(True, True)] * 2
 
 
 def test_a_failed_check_or_figure_is_named_on_the_last_line_after_all_results():
