@@ -41,3 +41,27 @@ def test_copies_equal_a_search_for_each_row(rows, data):
     for row, copies in zip(asked, found, strict=True):
         assert copies.tolist() == [other for other, ids in enumerate(rows) if ids == rows[row]]
         assert copies.dtype == np.int64
+
+
+rows_strategy = st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=5), min_size=1, max_size=12)
+
+
+def spelled(texts: Sentences) -> list[list[int]]:
+    return [texts[row].tolist() for row in range(len(texts))]
+
+
+@given(rows_strategy, st.data())
+def test_some_sentences_can_be_taken_in_any_order(rows, data):
+    texts = Sentences.joined([np.array(row, np.int32) for row in rows])
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=15))
+    assert spelled(texts.take(np.array(chosen, np.int64))) == [rows[i] for i in chosen]
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(rows))] * 2)))
+    assert spelled(texts.part(start, stop)) == rows[start:stop]
+    assert spelled(texts.part(start, stop).reversed()) == [row[::-1] for row in rows[start:stop]]
+
+
+@given(rows_strategy)
+def test_distinct_ids_stand_for_the_ids_of_the_sentences(rows):
+    ids, places = Sentences.joined([np.array(row, np.int32) for row in rows]).by_distinct_id()
+    assert ids.tolist() == sorted({word for row in rows for word in row})
+    assert [[int(ids[place]) for place in row] for row in spelled(places)] == rows

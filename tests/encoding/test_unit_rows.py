@@ -1,0 +1,25 @@
+"""Embeddings are divided by their lengths, on whatever device has the memory."""
+
+import numpy as np
+import torch
+
+from core.encoding import unit_rows
+from core.encoding.unit_rows import UnitRows
+
+
+def test_rows_have_length_one_and_keep_their_lengths(monkeypatch):
+    monkeypatch.setattr(unit_rows, "_ROWS_PER_STEP", 3)
+    embeddings = np.random.default_rng(0).normal(size=(10, 40)).astype(np.float32)
+    rows, norms, row_norms = UnitRows.of(torch.from_numpy(embeddings)).start_fetching()()
+    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    np.testing.assert_allclose(rows, embeddings / lengths[:, None], atol=2**-11)
+    np.testing.assert_allclose(norms, lengths, rtol=1e-6)
+    np.testing.assert_allclose(row_norms, np.linalg.norm(rows.astype(np.float64), axis=1), rtol=1e-6)
+    assert rows.dtype == np.float16
+
+
+def test_an_embedding_of_zeros_stays_one():
+    rows, norms, row_norms = UnitRows.of(torch.zeros(2, 4)).start_fetching()()
+    assert not rows.any()
+    assert not norms.any()
+    assert not row_norms.any()
