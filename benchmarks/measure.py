@@ -95,12 +95,6 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def read_rate() -> float:
-    """Measure the bytes/s at which a sum reads memory: the upper limit of search."""
-    array = torch.ones(1 << 28, dtype=torch.float32)  # 1 GiB
-    return array.nbytes / interleave({"read": array.sum}, rounds=5)["read"].median
-
-
 def peak_process_mb() -> float:
     """Read this process's peak memory in MB; not from getrusage, which includes the parent's memory at the fork."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

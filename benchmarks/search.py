@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import faiss
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from usearch.index import MetricKind, search
 
 from benchmarks.material import rows_that_share_a_mean
-from benchmarks.measure import interleave, read_rate
+from benchmarks.measure import interleave
 from core.ranking.search import MatrixSearcher
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
     """Measure the first hundred hits and the whole order, and check that the first hundred equal those of float64."""
     n, dim = (20_000, 4096) if quick else (202_654, 4096)
-    rounds = 3 if quick else 5
+    rounds = 3 if quick else 9
     matrix = rows_that_share_a_mean(n, dim)
     searcher = MatrixSearcher(matrix)
     query = matrix.rows[n // 2].astype(np.float32)  # (D,)
@@ -38,7 +40,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     rows_i8 = np.empty((n, dim), np.int8)  # (N, D)
     for start in range(0, n, 4096):
         rows_i8[start : start + 4096] = rows_f32[start : start + 4096] * scale
-    tasks = {
+    eight_bytes = torch.from_numpy(matrix.rows.view(np.int64))  # (N, D / 4)
+    tasks: dict[str, Callable[[], object]] = {
+        "reading the float16 rows once": eight_bytes.sum,
         "ours, first hundred": lambda: searcher.nearest(query),
         "ours, whole order": lambda: searcher.nearest(query).order(),
         "numpy float32, whole order": numpy_float32,
@@ -50,7 +54,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     timings |= interleave({"cdist + argsort": notebook}, rounds=1 if quick else 3, warm_up=False)
     order = notebook()
     found = searcher.nearest(query)
-    reading = matrix.rows.nbytes / read_rate()
+    reading = timings["reading the float16 rows once"].median
     notebook_seconds = timings["cdist + argsort"].median
     return {
         "question": "milliseconds to rank all captions for one query",
@@ -61,6 +65,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "speedup_over_cdist": notebook_seconds / timings["ours, first hundred"].median,
         "speedup_of_whole_order": notebook_seconds / timings["ours, whole order"].median,
         "first_hundred_equals_float64": found.leading.rows.tolist() == order[:100].tolist(),
-        "seconds_to_read_the_float16_matrix": reading,
-        "times_the_reading": timings["ours, first hundred"].median / reading,
+        "times_the_reading": {
+            name: timings[f"ours, {name}"].median / reading for name in ("first hundred", "whole order")
+        },
     }
