@@ -108,9 +108,9 @@ class Session:
         self.is_typing = True
         return self._question(text, settled=False)
 
-    def settle(self, text: str) -> Question:
-        """Ask a typed text again after the typing has paused."""
-        return self._question(text)
+    def settle(self, typed: Question) -> Question | None:
+        """Ask a typed text again after the typing has paused; None if something else was asked meanwhile."""
+        return self._question(typed.text) if self.is_current(typed) else None
 
     def go(self, visit: Visit, *, cursor: int) -> Question:
         """Go to a new visit and ask it; `cursor` is the place of the cursor in the list shown so far."""

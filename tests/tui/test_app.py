@@ -922,6 +922,24 @@ async def test_typing_the_same_text_again_leaves_backspace_to_the_query_before(f
         await until(pilot, lambda: app.explore.view.answer.query.text == first, what="the query before")
 
 
+@pytest.mark.parametrize("keys", [["s"], ["enter", "backspace"], ["ctrl+r"]])
+async def test_a_pause_in_typing_that_is_noticed_late_leaves_the_list_to_what_was_asked_since(files, keys):
+    app = make_app(files)
+    set_timer, paused = app.explore.set_timer, []
+    app.explore.set_timer = lambda seconds, callback: paused.append(callback) or set_timer(1e6, callback)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("slash")
+        await type_text(pilot, "a dog")
+        await settle(pilot)
+        late = paused[-1]
+        await pilot.press(*keys)
+        app.explore.call_next(late)  # as a timer does when the screen is slower than the keys
+        await pilot.pause()
+        await settle(pilot)
+        assert app.explore.view.answer.query.text == app.explore.search_box.value
+
+
 async def explained(pilot) -> None:
     """Wait until the hit under the cursor has its explanation, and until that is painted."""
     app = pilot.app

@@ -22,7 +22,8 @@ def test_only_the_latest_question_is_current():
     assert not session.is_current(first)
     assert session.is_current(second)
     assert not second.settled
-    assert session.settle("a do").settled
+    assert session.settle(first) is None
+    assert session.settle(second).settled
 
 
 def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_them():

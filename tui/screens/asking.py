@@ -9,7 +9,6 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.reactive import Reactive
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
@@ -61,7 +60,6 @@ class AskingScreen(Screen[None]):
         self.asker = Asker(self.post_message)
         self.explorer: Explorer | None = None
         self.key_of: Callable[[str], str] = first_key
-        self._settling: Timer | None = None
 
     def use_keys(self, keymap: Mapping[str, str]) -> None:
         """Name the keys of `keymap` in the hints."""
@@ -82,9 +80,7 @@ class AskingScreen(Screen[None]):
         raise NotImplementedError
 
     def ask(self, question: Question | None) -> None:
-        """Ask a question in place of the one before; None asks nothing more."""
-        if self._settling is not None:
-            self._settling.stop()
+        """Ask a question in place of the one before; None asks nothing."""
         if question is not None:
             self.asker.ask(question)
 
@@ -107,8 +103,10 @@ class AskingScreen(Screen[None]):
     @on(Input.Changed, "#search")
     def ask_while_typing(self, message: Input.Changed) -> None:
         """Ask at every keystroke, and again when the typing pauses."""
-        self.ask(self.session.type(message.value, cursor=self.hit_list.place or 0))
-        self._settling = self.set_timer(_SETTLED_SECONDS, lambda: self.ask(self.session.settle(message.value)))
+        question = self.session.type(message.value, cursor=self.hit_list.place or 0)
+        self.ask(question)
+        # Not stopped by the next question: Textual queues the call, so that it may come after a stop.
+        self.set_timer(_SETTLED_SECONDS, lambda: self.ask(self.session.settle(question)))
 
     def submit(self) -> None:
         """Make the typed text a visit."""
