@@ -77,17 +77,14 @@ class DeviceRows(NamedTuple):
             rows = rows[exact >= exact.topk(k).values[-1] - 4 * cosine_error(dim, np.float64)]
         return rows.cpu().numpy()
 
-    @torch.inference_mode()
-    def in_order(
-        self, cosines: torch.Tensor, leading: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Sort all other rows than the leading ones by distance, equal distances by row.
 
-        Returns:
-            The rows and their distances, (R,) each.
-        """
-        distances = 1 - cosines  # (N,)
-        distances[torch.from_numpy(leading).to(distances.device)] = torch.inf
-        ascending, rows = distances.sort(stable=True)
-        count = int(torch.isfinite(ascending).sum())
-        return rows[:count].int().cpu().numpy(), ascending[:count].cpu().numpy()
+@torch.inference_mode()
+def in_order_on_device(
+    cosines: torch.Tensor, leading: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Do what `in_order` does, with cosines on a device."""
+    distances = 1 - cosines  # (N,)
+    distances[torch.from_numpy(leading).to(distances.device)] = torch.inf
+    ascending, rows = distances.sort(stable=True)
+    count = int(torch.isfinite(ascending).sum())
+    return rows[:count].int().cpu().numpy(), ascending[:count].cpu().numpy()

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from core.corpus.sentences import Sentences
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
-from core.ranking.device_rows import DeviceRows
+from core.ranking.device_rows import DeviceRows, in_order_on_device
 from core.ranking.ranking import LEADING, Found, Ranking, in_order
 from core.ranking.scan import scan, scan_error
 
@@ -84,28 +84,25 @@ class MatrixSearcher:
         self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], k: int
     ) -> tuple[NDArray[np.int64], _Rest]:
         """Return the rows that can be among the k nearest, ascending, and what orders all rows but the leading ones."""
-        if self._on_gpu is not None:
+        gpu = self._on_gpu
+        if gpu is not None:
             try:
-                gpu, on_gpu = self._on_gpu, self._on_gpu.cosines(unit, ranked)  # (N,)
-                return gpu.candidates(on_gpu, unit, k), partial(self._rest_on_gpu, gpu, on_gpu, unit, ranked)
+                on_gpu = gpu.cosines(unit, ranked)  # (N,)
+                return gpu.candidates(on_gpu, unit, k), partial(self._rest_on_gpu, on_gpu, unit, ranked)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
+            del gpu
             self._leave_gpu()  # outside `except`, whose traceback keeps the tensors alive
         cosines = self._cosines(unit, ranked)  # (N,)
         floor = np.partition(cosines, -k)[-k] - 2 * scan_error(len(unit))
         return np.flatnonzero(cosines >= floor), lambda leading: in_order(cosines, leading)
 
     def _rest_on_gpu(
-        self,
-        gpu: DeviceRows,
-        cosines: torch.Tensor,
-        unit: NDArray[np.float64],
-        ranked: NDArray[np.bool_],
-        leading: NDArray[np.int32],
+        self, cosines: torch.Tensor, unit: NDArray[np.float64], ranked: NDArray[np.bool_], leading: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         try:
-            return gpu.in_order(cosines, leading)
+            return in_order_on_device(cosines, leading)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
