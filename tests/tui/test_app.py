@@ -856,9 +856,9 @@ def notices(app) -> str:
 
 
 async def ask(pilot, text: str) -> None:
-    """Type a text, submit it and wait for its answer."""
+    """Paste a text, submit it and wait for its answer."""
     await pilot.press("slash")
-    pilot.app.explore.search_box.value = text
+    pilot.app.post_message(Paste(text))  # a value set here could be noticed after the next key; a paste is not
     await pilot.press("enter")
     await until(pilot, lambda: pilot.app.explore.session.here.text == text, what="the text to be asked")
     await settle(pilot)
