@@ -36,6 +36,8 @@ from core.trust.verdict import (
 if TYPE_CHECKING:
     from core.trust.stress import Stressed
 
+_FLOAT32_ERROR = 1e-3  # more than the distances of a complete order err
+
 
 class Explorer:
     """Turns queries into `Answer`s; methods other than `infersent` need `Opened.open_methods`.
@@ -114,13 +116,13 @@ class Explorer:
             raise ValueError("the method has scores, not distances")
         ranking = found.leading
         if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
-            ranking = found.order()
-        limit = ranking.distances.dtype.type(distance)  # of all captions the distances are float32
-        count = int(ranking.distances.searchsorted(limit, "right"))
+            near = int(found.order().distances.searchsorted(distance + _FLOAT32_ERROR, "right"))
+            exact = self._find(query, answer.method, k=near if most is None else min(near, most))
+            ranking = found.leading if exact is None else exact.leading
+        count = int(ranking.distances.searchsorted(distance, "right"))
         places = np.arange(count if most is None else min(count, most), dtype=np.int32)  # (K,)
         found = replace(found, leading=ranking.at(places))
-        verdict, timings = answer.verdict, answer.timings_ms
-        return self._answer(query, found, answer.method, verdict=verdict, timings=timings)
+        return self._answer(query, found, answer.method, verdict=answer.verdict, timings=answer.timings_ms)
 
     def neighbours(self, row: int, *, method: Choice = "infersent") -> Answer:
         """Find the neighbours of a caption; `complete` adds tokens and verdict later, since these need the encoder."""

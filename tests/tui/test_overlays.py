@@ -193,7 +193,7 @@ async def test_the_distance_to_the_pinned_query_is_shown_with_each_answer(files)
         assert shown[0] in str(app.explore.pinned), "it is the encoder's, whatever the method"
 
 
-async def test_a_pinned_feature_is_not_compared_with_random_captions(files):
+async def test_a_pinned_feature_is_not_compared_with_random_captions(files, few_sources):
     app = make_app(files)
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(pilot)
