@@ -251,8 +251,16 @@ class Session:
         return wanted if place == self._cursor_meanwhile else None
 
     def _save_cursor(self, cursor: int) -> None:
-        if self.here is not None and not self.is_typing and self.is_shown:  # else it is the cursor of another list
-            self.here.cursor = cursor
+        here, shown = self.here, self.shown
+        if here is None or shown is None or self.is_typing:
+            return
+        # Not `is_shown`: the query may have been asked again, as at the end of a calibration.
+        if (shown.text, shown.row, shown.method) == (
+            here.text,
+            here.row,
+            self.method,
+        ):  # else it is that of another list
+            here.cursor = cursor
 
     def _question(
         self, text: str, *, row: int | None = None, settled: bool = True, query: Query | None = None

@@ -26,6 +26,17 @@ def test_only_the_latest_question_is_current():
     assert session.settle(second).settled
 
 
+def test_the_cursor_is_kept_also_while_the_same_query_is_asked_again():
+    session = Session()
+    answer = shown(session, session.go(Visit("a caption", 7), cursor=0))
+    session.again(answer, "")  # not answered yet
+    session.go(Visit("a hit", 9), cursor=5)
+    session.back(cursor=0)
+    assert session.cursor_wanted == 5
+    session.back(cursor=3)  # the list shown is still that of the caption, asked for the second time
+    assert session.visits[1].cursor is None, "the hit's own list was never shown"
+
+
 def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_them():
     session = Session()
     shown(session, session.go(Visit("a caption", 7), cursor=0))
