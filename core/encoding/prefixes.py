@@ -50,13 +50,13 @@ class PrefixPlan:
     """Number of nodes, of inner nodes and of endings of each level, (T,) each."""
 
     def levels(self, device: torch.device) -> Iterator[Level]:
-        """Return one level per prefix length, shortest first, on a device."""
-        nodes, inner, ends = (sizes.tolist() for sizes in self.sizes)
-        parts = [
-            torch.split(column.to(device, non_blocking=True), sizes)
-            for column, sizes in zip(self.columns, (nodes, nodes, nodes, inner, nodes, ends, ends), strict=True)
-        ]
-        return map(Level._make, zip(*parts, strict=True))
+        """Return one level per prefix length, shortest first, on a device; each is made when it is needed."""
+        columns = [column.to(device, non_blocking=True) for column in self.columns]
+        nodes, inner, ends = (np.concatenate([[0], np.cumsum(sizes)]).tolist() for sizes in self.sizes)  # (T + 1,)
+        bounds = (nodes, nodes, nodes, inner, nodes, ends, ends)
+        for depth in range(len(self.sizes[0])):
+            parts = (slice(each[depth], each[depth + 1]) for each in bounds)
+            yield Level(*(column[part] for column, part in zip(columns, parts, strict=True)))
 
 
 class PlannedBatch(NamedTuple):
