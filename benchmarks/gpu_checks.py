@@ -21,7 +21,7 @@ from benchmarks.material import rows_that_share_a_mean, torch_lstm
 from core.answers import Answer
 from core.assets import AssetError
 from core.corpus.captions import Captions
-from core.encoding.cuda_stepper import cuda_steps_work
+from core.encoding.steppers import compiled_steps_work
 from core.encoding.text_encoder import TextEncoder
 from core.explorer import Explorer
 from core.opening import open_, open_text_encoder
@@ -71,7 +71,7 @@ def run(setting: Setting, *, report: Callable[[str, dict[str, Any] | None], None
         for dtype in ("float32", "bfloat16")
     }
     checks |= {
-        "own_kernel": _own_kernel,
+        "compiled_steps": _compiled_steps,
         "typed_query": _typed_query,
         "interrupted_matrix": _interrupted_matrix,
         "first_hundred": _first_hundred,
@@ -108,12 +108,11 @@ def _embeddings(setting: Setting, *, version: int, dtype: str) -> Check:
     return Check(value[figure] <= limit, value)
 
 
-def _own_kernel(setting: Setting) -> Check:
-    """Check that captions are encoded by this project's kernel and not, more slowly, by torch's operators."""
-    if setting.device == "cpu":
-        return Check(None, {"skipped": "there is none for CPUs"})
+def _compiled_steps(setting: Setting) -> Check:
+    """Check that captions are encoded by code compiled for the device and not, more slowly, by torch's operators."""
     device = str(torch.device(setting.device))
-    return Check(cuda_steps_work(device), {"torch": torch.__version__})
+    works = {str(dtype): compiled_steps_work(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    return Check(all(works.values()), works | {"torch": torch.__version__})
 
 
 def _typed_query(setting: Setting) -> Check:

@@ -67,7 +67,6 @@ def _version(package: str) -> str:
 
 
 def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
-    from core.encoding.cuda_stepper import cuda_steps_work
     from core.encoding.given import read_embeddings
     from core.encoding.self_check import least_cosine
     from core.opening import locate
@@ -87,7 +86,7 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
             document["self_check"] = {
                 "beside": "float32 on the CPU",
                 "least_cosine": cosine,
-                "own_kernel": cuda_steps_work(setup.device),
+                "compiled_steps": encoder.has_compiled_steps,
             }
     if setup.second is not None and places.second is not None:
         second, _ = _describe_encoder(setup.second, places.second)

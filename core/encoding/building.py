@@ -20,6 +20,7 @@ CHUNK = 4096
 """Number of distinct sentences in a chunk; the unit in which interrupted work is resumed."""
 CUDA_CHUNK = 16_384
 """The same on a GPU, which is fastest with many sentences together."""
+_WORTH_COMPILING = 100_000_000  # tokens times features, for which steps that wait for a compiler win a second
 _PLANNED_AHEAD = 2  # chunks whose plans are made while another one is encoded
 
 
@@ -75,6 +76,7 @@ def encode_sentences(
     """
     n, size = len(sentences), chunk_size(encoder.device)
     fits = batch_size or size
+    is_large = len(sentences.ids) * encoder.dim >= _WORTH_COMPILING
     chunks = list(distinct_chunks(sentences, size))
     done = sum(len(chunk.rows) for chunk in chunks[:skip])
 
@@ -90,7 +92,8 @@ def encode_sentences(
             fits = min(fits, step.batch_size)
             return Progress(stage, start + step.done * rows_each, n, unit)
 
-        pooled = yield from follow(encoder.encode_together(part, vectors, planned=planned, batch_size=fits), describe)
+        steps = encoder.encode_together(part, vectors, planned=planned, batch_size=fits, is_large=is_large)
+        pooled = yield from follow(steps, describe)
         source = np.repeat(np.arange(len(part)), np.diff(begins, append=len(rows)))  # (R,)
         keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))
         yield Progress(stage, done, n, unit)

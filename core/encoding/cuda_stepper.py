@@ -10,14 +10,10 @@ from collections.abc import Generator
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from core.corpus.sentences import Sentences
-from core.encoding.halving import is_out_of_memory
-from core.encoding.pooling import Direction, Nodes, OperatorStepper, pool, root_nodes
-from core.encoding.prefixes import Level, plan
-from core.store.progress import finish
+from core.encoding.pooling import Direction, Nodes, root_nodes
+from core.encoding.prefixes import Level
 
 _THREADS = 256  # of a block, which computes one node
 _LARGEST = 10  # states and weights are scaled to at most 2^10, so that float16 numbers keep their last digits
@@ -157,33 +153,3 @@ def _compiled(device: str) -> dict[torch.dtype, Any]:
         compile_kernel = torch.cuda._compile_kernel
         names = {torch.bfloat16: "step_bfloat16", torch.float32: "step_float32"}
         return {dtype: compile_kernel(_SOURCE, name) for dtype, name in names.items()}
-
-
-@cache
-def cuda_steps_work(device: str) -> bool:
-    """Tell whether `CudaStepper` works on a GPU: whether it computes the same as torch's operators there.
-
-    It does not where torch cannot compile the kernel, which it does by a function that later versions may change.
-    """
-    draw = np.random.default_rng(0)
-    sentences = Sentences.joined([draw.integers(0, 9, size=length).astype(np.int32) for length in range(1, 30)])
-    hidden, dim = 48, 8
-    shapes = ((4 * hidden, dim), (4 * hidden, hidden), (4 * hidden,), (9, dim))
-    *weights, inputs = (torch.from_numpy(draw.normal(0, 0.3, shape)).float().to(device) for shape in shapes)
-    try:
-        for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 1e-2)):
-            maxima = torch.empty((2, len(sentences), hidden), device=device)
-            winners = torch.empty((2, len(sentences), hidden), dtype=torch.int32, device=device)
-            steppers = (each(Direction(*weights), inputs, dtype) for each in (OperatorStepper, CudaStepper))
-            for out, won, stepper in zip(maxima, winners, steppers, strict=True):
-                finish(pool(plan(sentences), stepper, device=inputs.device, out=out, winners=won))
-            near = (maxima[0] - maxima[1]).abs() < tolerance  # (29, H)
-            if not near.all() or (winners[0] != winners[1]).float().mean() > 0.05:  # maxima may nearly tie
-                return False
-    except RuntimeError as error:
-        if is_out_of_memory(error):
-            raise
-        return False
-    except Exception:
-        return False
-    return True

@@ -15,16 +15,16 @@ import torch
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
-from core.encoding.cuda_stepper import CudaStepper, cuda_steps_work
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
-from core.encoding.pooling import Direction, OperatorStepper, Stepper, pool
+from core.encoding.pooling import Direction, pool
 from core.encoding.prefixes import PlannedBatch
+from core.encoding.steppers import compiled_steps_work, stepper_for
 from core.encoding.threads import run_in_parallel
 from core.encoding.weights import KEYS, read_weights, untrained
 from core.store.progress import Cancelled
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PLAN = 3
+PLAN = 4
 """Version of the algorithm that encodes corpora; another version may round differently."""
 _TOKENS_PER_STEP = 64  # tokens of one sentence between two checks of `cancelled`
 
@@ -152,6 +152,11 @@ class SentenceEncoder:
         return self._cpu_encoder.encode(word_vectors, cancelled=cancelled)
 
     @property
+    def has_compiled_steps(self) -> bool:
+        """Whether corpora are encoded by code compiled for the device; torch's operators are slower."""
+        return compiled_steps_work(str(self.device), _DTYPES[self.dtype])
+
+    @property
     def ran_out_of_memory(self) -> bool:
         """Whether the GPU ran out of memory in `encode`, which has used the CPU since."""
         return self._cpu_encoder is not None
@@ -218,6 +223,7 @@ class SentenceEncoder:
         batch_size: int | None = None,
         dtype: str | None = None,
         winners: bool = False,
+        is_large: bool = False,
     ) -> Generator[PartStep, None, Pooled]:
         """Encode distinct sentences without padding, computing shared beginnings and endings once.
 
@@ -230,6 +236,7 @@ class SentenceEncoder:
             batch_size: Number of sentences in one plan, halved when a GPU runs out of memory; None for all.
             dtype: Precision; None for the encoder's.
             winners: Whether the tokens that the maxima come from are wanted.
+            is_large: Whether these sentences belong to a corpus for which it pays to compile code for a CPU first.
 
         Yields:
             A step, several times a second. The caller may stop after any step.
@@ -249,7 +256,7 @@ class SentenceEncoder:
             inputs = torch.from_numpy(np.asarray(vectors.rows[batch.words])).to(self.device)  # (U, E)
             for half, (direction, steps) in enumerate(zip(self._directions, batch.directions, strict=True)):
                 features = slice(half * self.dim // 2, (half + 1) * self.dim // 2)
-                stepper = self._stepper(direction, inputs, _DTYPES[dtype or self.dtype])
+                stepper = stepper_for(direction, inputs, _DTYPES[dtype or self.dtype], is_large=is_large)
                 into = (embeddings[part, features], won[part, features] if winners else None)  # (b, H) each
                 for share in pool(steps, stepper, device=self.device, out=into[0], winners=into[1]):
                     yield (half + share) / 2
@@ -267,8 +274,3 @@ class SentenceEncoder:
             with suppress(torch.OutOfMemoryError):
                 return torch.empty_like(in_cpu_memory, device=self.device)
         return in_cpu_memory
-
-    def _stepper(self, direction: Direction, inputs: torch.Tensor, dtype: torch.dtype) -> Stepper:
-        if self.device.type == "cuda" and cuda_steps_work(str(self.device)):
-            return CudaStepper(direction, inputs, dtype)
-        return OperatorStepper(direction, inputs, dtype)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -191,11 +192,11 @@ class EmbeddingMatrix:
 
 def _environment(encoder: SentenceEncoder) -> dict[str, Any]:
     """Describe what may change the last bits without changing the recipe."""
+    how = {"plan": PLAN, "chunk": chunk_size(encoder.device), "torch": torch.__version__}
     if encoder.device.type == "cuda":
-        processor = torch.cuda.get_device_name(encoder.device)
-    else:
-        processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
-    return {"plan": PLAN, "chunk": chunk_size(encoder.device), "processor": processor, "torch": torch.__version__}
+        return how | {"processor": torch.cuda.get_device_name(encoder.device)}
+    processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    return how | {"processor": processor, "numba": version("numba")}
 
 
 def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:

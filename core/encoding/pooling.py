@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -115,16 +115,13 @@ class OperatorStepper:
         state, cell, maxima = (above.cell.new_empty((n, hidden)) for _ in range(3))  # (n, H)
         winners = above.winners.new_empty((n if len(above.winners) else 0, hidden))  # (n, H)
         tile = max(1, _TILE_BYTES // (4 * 4 * hidden)) if cell.device.type == "cpu" else _PARENTS_PER_STEP
-        blocks = torch.arange(0, len(above.hidden), _PARENTS_PER_STEP).to(level.branches)
-        bounds = [*torch.searchsorted(level.branches, blocks).tolist(), n]  # children are sorted by parent
-        for block, (start, end) in enumerate(pairwise(bounds)):
-            first = block * _PARENTS_PER_STEP
-            projected = torch.mm(above.hidden[first : first + _PARENTS_PER_STEP], self._weight)  # (p, 4H)
+        for branches, start, end in blocks_of_parents(level, len(above.hidden)):
+            projected = torch.mm(above.hidden[branches], self._weight)  # (p, 4H)
             for at in range(start, end, tile):
                 part = slice(at, min(at + tile, end))
                 parents = level.parents[part]  # (b,)
                 gates = self._table[level.words[part]]  # (b, 4H)
-                gates += projected[level.branches[part] - first]  # (b, 4H)
+                gates += projected[level.branches[part] - branches.start]  # (b, 4H)
                 i, f, g, o = gates.chunk(4, dim=1)  # (b, H) each
                 torch.mul(i.sigmoid_(), g.tanh_(), out=cell[part])
                 cell[part].addcmul_(f.sigmoid_(), above.cell[parents])
@@ -135,6 +132,22 @@ class OperatorStepper:
                 torch.maximum(before, state[part], out=maxima[part])
             yield end
         return Nodes(state[level.inner].to(above.hidden.dtype), cell, maxima, winners)
+
+
+def blocks_of_parents(level: Level, parents: int) -> Iterator[tuple[slice, int, int]]:
+    """Divide a level into blocks that one matrix product serves.
+
+    Args:
+        level: The level.
+        parents: Number of nodes with children in the level above.
+
+    Yields:
+        Some of these parents, the first of their children and the node after the last one.
+    """
+    firsts = torch.arange(0, parents, _PARENTS_PER_STEP).to(level.branches)
+    bounds = [*torch.searchsorted(level.branches, firsts).tolist(), len(level.words)]  # children are sorted by parent
+    for first, (start, end) in zip(firsts.tolist(), pairwise(bounds), strict=True):
+        yield slice(first, first + _PARENTS_PER_STEP), start, end
 
 
 def root_nodes(table: torch.Tensor, state: torch.Tensor, *, winners: bool) -> Nodes:

@@ -59,10 +59,11 @@ sentences_strategy = st.lists(
 )
 
 
-@given(sentences_strategy, st.integers(1, 30))
+@given(sentences_strategy, st.integers(1, 30), st.booleans())
 @settings(deadline=None, max_examples=60)
-def test_together_each_feature_has_the_token_of_its_maximum(setup, sentences, batch_size):
-    steps = setup.encoder.encode_together(joined(sentences), setup.vectors, batch_size=batch_size, winners=True)
+def test_together_each_feature_has_the_token_of_its_maximum(setup, sentences, batch_size, is_large):
+    options = {"batch_size": batch_size, "is_large": is_large}
+    steps = setup.encoder.encode_together(joined(sentences), setup.vectors, winners=True, **options)
     embeddings, winners = (each.numpy() for each in finish(steps))
     assert embeddings == pytest.approx(setup.together(sentences), abs=1e-6)
     vectors = [np.array(setup.vectors.rows[list(ids)]) for ids in sentences]
@@ -71,10 +72,11 @@ def test_together_each_feature_has_the_token_of_its_maximum(setup, sentences, ba
         assert found[clear].tolist() == expected[clear].tolist()
 
 
-@given(sentences_strategy, st.integers(1, 30))
+@given(sentences_strategy, st.integers(1, 30), st.booleans())
 @settings(deadline=None, max_examples=60)
-def test_a_sentence_does_not_depend_on_its_batch(setup, sentences, batch_size):
-    np.testing.assert_allclose(setup.together(sentences, batch_size=batch_size), setup.slowly(sentences), atol=1e-6)
+def test_a_sentence_does_not_depend_on_its_batch(setup, sentences, batch_size, is_large):
+    embeddings = setup.together(sentences, batch_size=batch_size, is_large=is_large)
+    np.testing.assert_allclose(embeddings, setup.slowly(sentences), atol=1e-6)
 
 
 @given(st.lists(st.integers(0, WORDS - 1), min_size=1, max_size=20))
@@ -143,22 +145,26 @@ def test_a_sentence_given_up_leaves_the_next_one_right(setup):
     np.testing.assert_allclose(encoded.embedding, setup.slowly([ids])[0], atol=ALONE)
 
 
-def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch):
+@pytest.mark.parametrize("is_large", [False, True])
+def test_more_sentences_than_fit_one_step_stay_exact(setup, monkeypatch, is_large):
     monkeypatch.setattr("core.encoding.pooling._PARENTS_PER_STEP", 3)
     monkeypatch.setattr("core.encoding.pooling._TILE_BYTES", 2 * 4 * 4 * HIDDEN)
     sentences = [(i, j, (i * j) % WORDS, 7) for i in range(6) for j in range(6)]
-    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-6)
+    np.testing.assert_allclose(setup.together(sentences, is_large=is_large), setup.slowly(sentences), atol=1e-6)
 
 
-def test_a_very_long_sentence_costs_the_short_ones_nothing(setup):
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_very_long_sentence_costs_the_short_ones_nothing(setup, is_large):
     sentences = [tuple(i % WORDS for i in range(3000)), (1, 2), (1,)]
-    np.testing.assert_allclose(setup.together(sentences), setup.slowly(sentences), atol=1e-5)
+    np.testing.assert_allclose(setup.together(sentences, is_large=is_large), setup.slowly(sentences), atol=1e-5)
 
 
-def test_bfloat16_points_the_same_way(setup):
+@pytest.mark.parametrize("is_large", [False, True])
+def test_bfloat16_points_the_same_way(setup, is_large):
     sentences = [(i, (i * 7) % WORDS, (i * 3) % WORDS, 2) for i in range(WORDS)]
     encoder = SentenceEncoder.load(setup.path, dtype="bfloat16")
-    coarse = finish(encoder.encode_together(joined(sentences), setup.vectors)).embeddings.numpy()
+    steps = encoder.encode_together(joined(sentences), setup.vectors, is_large=is_large)
+    coarse = finish(steps).embeddings.numpy()
     exact = setup.slowly(sentences)
     cosines = (coarse * exact).sum(axis=1) / np.linalg.norm(coarse, axis=1) / np.linalg.norm(exact, axis=1)
     assert cosines.min() > 0.9999
@@ -210,6 +216,7 @@ def test_full_size_weights_on_real_captions_equal_the_reference(tmp_path, versio
     reference = setup.slowly(sentences)
     np.testing.assert_allclose(setup.together(sentences), reference, atol=1e-5)
     np.testing.assert_allclose(setup.together(sentences, batch_size=5), reference, atol=1e-5)
+    np.testing.assert_allclose(setup.together(sentences, is_large=True), reference, atol=1e-5)
     alone = [setup.encoder.encode(np.array(setup.vectors.rows[list(ids)])).embedding for ids in sentences[:3]]
     np.testing.assert_allclose(alone, reference[:3], atol=ALONE)
     lengths = np.linalg.norm(alone, axis=1) * np.linalg.norm(reference[:3], axis=1)
