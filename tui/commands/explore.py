@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import termios
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,14 +71,21 @@ def explore(options: Options) -> None:
     if settings.low_bandwidth:  # Textual reads these when it is imported
         os.environ |= {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_FPS": "10"}
 
-    watchdog = Watchdog(sys.stdin.fileno())
-    watchdog.start()
+    terminal = sys.stdin.fileno()
+    try:
+        watchdog = Watchdog(terminal)
+        watchdog.start()
 
-    from tui.app import ExplorerApp
+        from tui.app import ExplorerApp
 
-    trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
-    app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
-    wanted = app.run(mouse=settings.mouse)
+        trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
+        app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
+        wanted = app.run(mouse=settings.mouse)
+    except (OSError, termios.error):
+        if not is_gone(terminal):
+            raise
+    if is_gone(terminal):
+        _exit_immediately(128 + signal.SIGHUP)
     if wanted is not None:
         _start_again(replace(options, theme=app.theme).reopened(wanted))
     _exit_immediately(app.return_code or 0)
