@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import random
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tui.watchdog import Watchdog
 
 _HANDLED_SECONDS = 0.5  # the longest wait for the messages of one key
+_ATTACHED_SECONDS = 0.02  # time between two looks whether their widget is still there
 _EXIT_SECONDS = 0.3  # the longest wait for each thread; killing a thread later loses no data
 
 _HIGH_CONTRAST = Theme(
@@ -247,8 +249,10 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             for node in reversed([each for each in first.ancestors_with_self if isinstance(each, Widget)]):
                 pass_on = partial(node.call_later, pass_on)
             pass_on()
-            with suppress(TimeoutError):  # the widget is being closed
-                await asyncio.wait_for(done.wait(), _HANDLED_SECONDS)
+            until = time.monotonic() + _HANDLED_SECONDS
+            while first.is_attached and not done.is_set() and time.monotonic() < until:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(done.wait(), _ATTACHED_SECONDS)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Give a text to the terminal's clipboard by OSC 52, inside tmux also past it."""
