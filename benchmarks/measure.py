@@ -112,6 +112,7 @@ def machine() -> dict[str, Any]:
             break
     return {
         "processor": name,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "numpy": np.__version__,

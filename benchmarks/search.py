@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import faiss
+import numkong
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from usearch.index import MetricKind, search
 
 from benchmarks.material import rows_that_share_a_mean
 from benchmarks.measure import interleave
+from core.encoding.threads import in_slices
 from core.ranking.search import MatrixSearcher
 
 
@@ -35,6 +37,12 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     def numpy_float32() -> NDArray[np.int64]:
         return np.argsort(-(rows_f32 @ query), kind="stable")
 
+    packed = numkong.dots_pack(query.astype(np.float16)[None], "float16")
+
+    def numkong_float16() -> NDArray[np.int64]:
+        parts = in_slices(lambda start, end: np.asarray(numkong.dots_packed(matrix.rows[start:end], packed)), n)
+        return np.argpartition(-np.concatenate(parts)[:, 0], 100)[:100]
+
     scale = 127 / np.abs(rows_f32).max()
     query_f16, query_i8 = query.astype(np.float16), np.clip(query * scale, -127, 127).astype(np.int8)
     rows_i8 = np.empty((n, dim), np.int8)  # (N, D)
@@ -47,6 +55,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "ours, whole order": lambda: searcher.nearest(query).order(),
         "numpy float32, whole order": numpy_float32,
         "faiss flat float32, first hundred": lambda: faiss.knn(query[None], rows_f32, 100, faiss.METRIC_INNER_PRODUCT),
+        "numkong f16 in our threads, first hundred": numkong_float16,
         "usearch exact f16, first hundred": lambda: search(matrix.rows, query_f16, 100, MetricKind.Cos, exact=True),
         "usearch exact i8, first hundred": lambda: search(rows_i8, query_i8, 100, MetricKind.Cos, exact=True),
     }

@@ -7,21 +7,19 @@ disk; no compiler has to be installed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from functools import partial
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
+from core.encoding.compiling import compiled, inlined
 from core.encoding.pooling import Nodes, OperatorStepper, blocks_of_parents
 from core.encoding.prefixes import Level
 from core.encoding.threads import in_slices
 
-_FAST = {"nsz", "contract", "arcp", "afn"}  # all liberties but those that change what becomes of infinity and NaN
 # A polynomial for 2^x, -0.5 <= x <= 0.5, with a relative error of 1e-7.
 _EXP2 = tuple(Chebyshev.interpolate(np.exp2, 5, domain=[-0.5, 0.5]).convert(kind=Polynomial).coef.astype(np.float32))
 _PER_BIT = np.float32(1 / np.log(2))  # e^x = 2^(x * _PER_BIT)
@@ -29,16 +27,7 @@ _ONE = np.float32(1)
 _TWO = np.float32(2)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function when it is first called; other threads run meanwhile and beside it."""
-    compile_it = partial(njit, fastmath=_FAST, nogil=True, error_model="numpy")
-    try:
-        return compile_it(cache=True)(function)
-    except RuntimeError:  # no folder can be written in which to keep it
-        return compile_it()(function)
-
-
-@njit(fastmath=_FAST, inline="always")
+@inlined
 def _exp2(x: np.float32) -> np.float32:
     """Compute 2^x; x beyond -126..126 counts as that."""
     x = max(min(x, np.float32(126)), np.float32(-126))
@@ -49,23 +38,23 @@ def _exp2(x: np.float32) -> np.float32:
     return np.int32(np.float32(power).view(np.int32) + exponent).view(np.float32)
 
 
-@njit(fastmath=_FAST, inline="always")
+@inlined
 def _sigmoid(x: np.float32) -> np.float32:
     return _ONE / (_ONE + _exp2(-_PER_BIT * x))
 
 
-@njit(fastmath=_FAST, inline="always")
+@inlined
 def _tanh(x: np.float32) -> np.float32:
     return _TWO / (_ONE + _exp2(-_TWO * _PER_BIT * x)) - _ONE
 
 
-@njit(fastmath=_FAST, inline="always")
+@inlined
 def _read(bits: np.unsignedinteger[Any], shift: np.uint32) -> np.float32:
     """Read the bits of a float32 number, or of a bfloat16 number, which are its upper 16."""
     return np.uint32(np.uint32(bits) << shift).view(np.float32)
 
 
-@njit(fastmath=_FAST, inline="always")
+@inlined
 def _write(value: np.float32, shift: np.uint32) -> np.uint32:
     """Return the bits of the nearest float32 or bfloat16 number, of two equally near ones the even one."""
     bits = np.float32(value).view(np.uint32)
@@ -73,8 +62,10 @@ def _write(value: np.float32, shift: np.uint32) -> np.uint32:
     return np.uint32(bits + (shift >> np.uint32(4)) * to_nearest) >> shift
 
 
-@_compiled
+@compiled()
 def _step(
+    start: int,
+    end: int,
     table: NDArray[np.float32],
     products: NDArray[np.unsignedinteger[Any]],
     shift: np.uint32,
@@ -91,12 +82,12 @@ def _step(
     winners: NDArray[np.int32],
     depth: int,
     first: int,
-    start: int,
-    end: int,
 ) -> None:
     """Compute the nodes `start` to `end` of a level.
 
     Args:
+        start: The first node.
+        end: The node after the last one.
         table: Gates' input part of any words, (U, 4H).
         products: The gates' recurrent part for some parents with children, (p, 4H), as bits of `shift`'s type.
         shift: 16 for bfloat16 numbers in `products` and `hidden`, 0 for float32.
@@ -113,8 +104,6 @@ def _step(
         winners: Where to write `Nodes.winners`.
         depth: The level's number, from 0.
         first: The parent that the first row of `products` belongs to, as an index like `branches`.
-        start: The first node.
-        end: The node after the last one.
     """
     size = cells.shape[1]
     unread = np.empty(size, hidden.dtype)  # for the states of nodes without children
@@ -157,7 +146,7 @@ class CpuStepper(OperatorStepper):
             given = (self._table.numpy(), _bits(products), shift, *read, *written, depth, branches.start)
 
             def compute(low: int, high: int, given: tuple[Any, ...] = given, start: int = start) -> None:
-                _step(*given, start + low, start + high)
+                _step(start + low, start + high, *given)
 
             in_slices(compute, end - start)
             yield end
