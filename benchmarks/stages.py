@@ -16,9 +16,8 @@ from torch.overrides import TorchFunctionMode
 
 from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
-from core.encoding import building, pooling, prefixes
+from core.encoding import building, matrix, pooling, threads
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import EmbeddingMatrix
 
 _INTERVAL = 0.002  # seconds between two samples
 
@@ -60,20 +59,22 @@ STAGES: dict[CodeType, str] = {
     for stage, functions in {
         "reading": (Captions.read,),
         "tokenizing": (Sentences.of,),
-        "planning": (prefixes.plan, building.distinct_chunks),
+        "sorting": (building.distinct_chunks,),
+        "waiting for plans": (threads.computed_ahead,),
         "computing": (SentenceEncoder.encode_together, pooling.pool, _wait),
         "copying": (_copy,),
-        "writing": (EmbeddingMatrix.build, building.encode_sentences),
+        "waiting for the disk": (matrix._ChunkWriter._wait,),
+        "other": (matrix.EmbeddingMatrix.build, building.encode_sentences),
     }.items()
     for function in functions
 }
-"""The stage of each function; writing includes the division by the norms."""
+"""The stage of each function. Threads that plan and write are not watched, only the time spent waiting for them."""
 
 
 @contextmanager
 def sampled(device: str) -> Iterator[dict[str, float]]:
     """Sample this thread's stack; yields the seconds by stage, which are complete when the `with` block has ended."""
-    seconds = dict.fromkeys([*STAGES.values(), "other"], 0.0)
+    seconds = dict.fromkeys(STAGES.values(), 0.0)
     watched, ended = threading.get_ident(), threading.Event()
 
     def sample() -> None:

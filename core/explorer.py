@@ -22,6 +22,7 @@ from core.ranking.comparison import Comparison, SharedWords, compare
 from core.ranking.lexical import BM25
 from core.ranking.methods import AGAINST, Choice, Method
 from core.ranking.ranking import FIRST, LEADING, Found, Ranking
+from core.ranking.scan import scan_error
 from core.store.progress import Cancelled, Steps
 from core.trust.verdict import (
     Verdict,
@@ -35,8 +36,6 @@ from core.trust.verdict import (
 
 if TYPE_CHECKING:
     from core.trust.stress import Stressed
-
-_FLOAT32_ERROR = 1e-3  # more than the distances of a complete order err
 
 
 class Explorer:
@@ -116,7 +115,8 @@ class Explorer:
             raise ValueError("the method has scores, not distances")
         ranking = found.leading
         if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
-            near = int(found.order().distances.searchsorted(distance + _FLOAT32_ERROR, "right"))
+            error = scan_error(max(self.opened.matrix.dim, 1 << 14))  # also of methods with narrower embeddings
+            near = int(found.order().distances.searchsorted(distance + error, "right"))
             exact = self._find(query, answer.method, k=near if most is None else min(near, most))
             ranking = found.leading if exact is None else exact.leading
         count = int(ranking.distances.searchsorted(distance, "right"))

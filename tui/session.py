@@ -255,11 +255,7 @@ class Session:
         if here is None or shown is None or self.is_typing:
             return
         # Not `is_shown`: the query may have been asked again, as at the end of a calibration.
-        if (shown.text, shown.row, shown.method) == (
-            here.text,
-            here.row,
-            self.method,
-        ):  # else it is that of another list
+        if (shown.text, shown.method) == (here.text, self.method):  # else it is the cursor of another list
             here.cursor = cursor
 
     def _question(

@@ -16,7 +16,7 @@ MARKS: dict[int, tuple[str, str]] = {1: ("<s>", "</s>"), 2: ("<p>", "</p>")}
 # A text of plain words and commas with at most one full stop, at its end, is split here without NLTK, which would also
 # split it at blanks, before a comma with a blank after it, and before the stop, with any punkt data. Texts with a word
 # that NLTK divides are the exception.
-_PLAIN = re.compile(r"(?!.*--)(?:[A-Za-z0-9 -]|,(?= ))*[A-Za-z0-9-] *\.? *", re.ASCII)
+_PLAIN = re.compile(r"(?!.*--)(?:[A-Za-z0-9 -]|,(?= ))*[A-Za-z0-9-] *(?:\. *)?", re.ASCII)
 _DIVIDED_WORDS = ("cannot", "gimme", "gonna", "gotta", "lemme", "wanna")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ class EncodedChunk(NamedTuple):
     rows: NDArray[np.int64]
     """All rows whose sentence is in the chunk, (R,)."""
     source: NDArray[np.int64]
-    """Index into `embeddings` for each of these rows, (R,)."""
+    """Index into `embeddings` for each of these rows, (R,), ascending."""
     batch_size: int
     """Number of sentences that fit on the device together."""
     rows_done: int
@@ -84,19 +85,21 @@ def encode_sentences(
         part = sentences.take(chunk.rows[chunk.begins])
         return part, PlannedBatch.of(part)
 
-    for (number, rows, begins), (part, planned) in computed_ahead(prepare, chunks[skip:], ahead=_PLANNED_AHEAD):
-        start, done = done, done + len(rows)
+    with closing(computed_ahead(prepare, chunks[skip:], ahead=_PLANNED_AHEAD)) as prepared:
+        for (number, rows, begins), (part, planned) in prepared:
+            start, done = done, done + len(rows)
 
-        def describe(step: PartStep, start: int = start, rows_each: float = len(rows) / len(part)) -> Progress:
-            nonlocal fits
-            fits = min(fits, step.batch_size)
-            return Progress(stage, start + step.done * rows_each, n, unit)
+            def describe(step: PartStep, start: int = start, rows_each: float = len(rows) / len(part)) -> Progress:
+                nonlocal fits
+                fits = min(fits, step.batch_size)
+                return Progress(stage, start + step.done * rows_each, n, unit)
 
-        steps = encoder.encode_together(part, vectors, planned=planned, batch_size=fits, is_large=is_large)
-        pooled = yield from follow(steps, describe)
-        source = np.repeat(np.arange(len(part)), np.diff(begins, append=len(rows)))  # (R,)
-        keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))
-        yield Progress(stage, done, n, unit)
+            steps = encoder.encode_together(part, vectors, planned=planned, batch_size=fits, is_large=is_large)
+            pooled = yield from follow(steps, describe)
+            source = np.repeat(np.arange(len(part)), np.diff(begins, append=len(rows)))  # (R,)
+            keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))
+            del pooled  # while the next chunk is encoded, its memory may be needed
+            yield Progress(stage, done, n, unit)
 
 
 def embed_sentences(

@@ -232,7 +232,7 @@ class SentenceEncoder:
         Args:
             sentences: B distinct sentences, as rows of the word vectors, the sentence marks included.
             vectors: The word vectors that the sentences index.
-            planned: The sentences' plans; None to make them when needed.
+            planned: The plans of all these sentences together; None to make them when needed.
             batch_size: Number of sentences in one plan, halved when a GPU runs out of memory; None for all.
             dtype: Precision; None for the encoder's.
             winners: Whether the tokens that the maxima come from are wanted.
@@ -250,8 +250,8 @@ class SentenceEncoder:
 
         @torch.inference_mode()
         def encode(part: slice) -> Iterator[float]:
-            batch = planned
-            if batch is None or len(batch.lengths) != part.stop - part.start:
+            batch = planned if part == slice(0, b) else None
+            if batch is None:
                 batch = PlannedBatch.of(sentences.part(part.start, part.stop))
             inputs = torch.from_numpy(np.asarray(vectors.rows[batch.words])).to(self.device)  # (U, E)
             for half, (direction, steps) in enumerate(zip(self._directions, batch.directions, strict=True)):

@@ -182,7 +182,7 @@ class EmbeddingMatrix:
             _write_empty(folder, recipe, sentences, given.shape[1], about, {"rows": 0})
             for start in range(0, n, CHUNK):
                 rows = np.array(given[start : start + CHUNK], np.float64)  # (B, D)
-                values = UnitRows.of(torch.from_numpy(rows)).start_fetching()()  # (B, D), (B,), (B,)
+                values = UnitRows.of(torch.from_numpy(rows)).fetch()  # (B, D), (B,), (B,)
                 _write_rows(folder, slice(start, start + len(rows)), values)
                 yield Progress("taking over embeddings", start + len(rows), n, "captions")
             seal(folder, recipe.origin(about), files=_FILES)
@@ -194,7 +194,8 @@ def _environment(encoder: SentenceEncoder) -> dict[str, Any]:
     """Describe what may change the last bits without changing the recipe."""
     how = {"plan": PLAN, "chunk": chunk_size(encoder.device), "torch": torch.__version__}
     if encoder.device.type == "cuda":
-        return how | {"processor": torch.cuda.get_device_name(encoder.device)}
+        name = torch.cuda.get_device_name(encoder.device)
+        return how | {"processor": name, "compiled steps": encoder.has_compiled_steps}
     processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
     return how | {"processor": processor, "numba": version("numba")}
 
@@ -257,9 +258,10 @@ class _ChunkWriter:
     def __enter__(self) -> _ChunkWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._thread.shutdown()
-        self._wait()
+        if kind is None:  # else that exception goes on; what is not on disk will be encoded again
+            self._wait()
 
     def write(self, chunk: EncodedChunk) -> None:
         """Start to write a chunk, after the one before it.

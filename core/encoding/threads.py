@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -40,20 +40,17 @@ def run_in_parallel(tasks: list[Callable[[], T]]) -> list[T]:
     return [future.result() for future in futures]
 
 
-def computed_ahead(work: Callable[[S], T], items: Iterable[S], *, ahead: int) -> Iterator[tuple[S, T]]:
-    """Return each item with `work(item)`, which is computed in threads for some items ahead of the current one."""
+def computed_ahead(work: Callable[[S], T], items: Iterable[S], *, ahead: int) -> Generator[tuple[S, T], None, None]:
+    """Yield each item with `work(item)`, which is computed in threads for some items ahead of the current one."""
     with ThreadPoolExecutor(ahead, thread_name_prefix="ahead") as threads:
         waiting: deque[tuple[S, Future[T]]] = deque()
-        try:
-            for item in items:
-                waiting.append((item, threads.submit(work, item)))
-                if len(waiting) > ahead:
-                    done, result = waiting.popleft()
-                    yield done, result.result()
-            for done, result in waiting:
+        for item in items:
+            waiting.append((item, threads.submit(work, item)))
+            if len(waiting) > ahead:
+                done, result = waiting.popleft()
                 yield done, result.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+        for done, result in waiting:
+            yield done, result.result()
 
 
 @torch.inference_mode()  # its effect is limited to the current thread

@@ -19,13 +19,16 @@ class UnitRows(NamedTuple):
     norms: torch.Tensor
     """Lengths before the division, (B,), float32."""
     row_norms: torch.Tensor
-    """Lengths of `rows`, near 1, (B,), float32."""
+    """Lengths of `rows`, near 1, (B,), float32; 1 for an embedding of zeros, which then has the cosine 0 to all."""
 
     @classmethod
     def of(cls, embeddings: torch.Tensor) -> UnitRows:
         """Divide embeddings, (B, D), by their lengths in float64; an embedding of zeros stays one.
 
         A GPU with too little memory leaves it to the CPU.
+
+        Raises:
+            torch.OutOfMemoryError: The CPU has too little memory, too.
         """
         try:
             return _unit_rows(embeddings)
@@ -54,6 +57,10 @@ class UnitRows(NamedTuple):
 
         return wait
 
+    def fetch(self) -> list[NDArray[Any]]:
+        """Return the three as arrays."""
+        return self.start_fetching()()
+
 
 def _unit_rows(embeddings: torch.Tensor) -> UnitRows:
     unit = UnitRows(
@@ -65,6 +72,7 @@ def _unit_rows(embeddings: torch.Tensor) -> UnitRows:
         wide = embeddings[part].double()  # (b, D)
         norms = torch.linalg.vector_norm(wide, dim=1)  # (b,)
         unit.norms[part] = norms.float()
-        unit.rows[part] = wide.div_(norms.clamp_(min=torch.finfo(torch.float32).tiny)[:, None]).half()
-        unit.row_norms[part] = torch.linalg.vector_norm(unit.rows[part].double(), dim=1).float()
+        unit.rows[part] = (wide / norms.clamp_(min=torch.finfo(torch.float32).tiny)[:, None]).half()
+        row_norms = torch.linalg.vector_norm(unit.rows[part].double(), dim=1).float()  # (b,)
+        unit.row_norms[part] = row_norms.masked_fill_(row_norms == 0, 1)
     return unit

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.ranking.ranking import cosine_error
 
 _SPARE_BYTES = 2 << 30  # GPU memory that must stay free
-_ROWS_PER_COPY = 1 << 16
+_ROWS_PER_STEP = 1 << 16  # rows copied or multiplied together; more than 2^31 numbers are too many for some products
 _MOST_REFINED = 1 << 14  # rows whose cosines are computed again in float64
 
 
@@ -27,7 +27,7 @@ class DeviceRows(NamedTuple):
     def copy(cls, rows: NDArray[np.float16], norms: NDArray[np.float32], device: str) -> DeviceRows | None:
         """Copy rows, (N, D), and their norms, (N,), to a device; None if they do not fit there.
 
-        Rows in float32 take twice the memory, and are searched in half the time.
+        Rows in float32 take twice the memory, and are searched in half the time. A CPU is given any number of rows.
         """
         free = torch.cuda.mem_get_info(device)[0] - _SPARE_BYTES if device.startswith("cuda") else 2 * rows.nbytes
         for dtype, needed in ((torch.float32, 2 * rows.nbytes), (torch.float16, rows.nbytes)):
@@ -35,8 +35,8 @@ class DeviceRows(NamedTuple):
                 continue
             try:
                 copied = torch.empty(rows.shape, dtype=dtype, device=device)  # (N, D)
-                for start in range(0, len(rows), _ROWS_PER_COPY):
-                    part = slice(start, start + _ROWS_PER_COPY)
+                for start in range(0, len(rows), _ROWS_PER_STEP):
+                    part = slice(start, start + _ROWS_PER_STEP)
                     copied[part] = torch.from_numpy(rows[part]).to(device)
                 return cls(copied, torch.from_numpy(norms).to(device))
             except torch.OutOfMemoryError:  # another process took the memory
@@ -51,9 +51,8 @@ class DeviceRows(NamedTuple):
         """
         vector = torch.from_numpy(unit.astype(np.float32)).to(self.rows.device)  # (D,)
         cosines = self.norms.new_empty(len(self.rows))  # (N,)
-        size = len(self.rows) if self.rows.dtype == torch.float32 else _ROWS_PER_COPY
-        for start in range(0, len(self.rows), size):
-            part = slice(start, start + size)
+        for start in range(0, len(self.rows), _ROWS_PER_STEP):
+            part = slice(start, start + _ROWS_PER_STEP)
             torch.mv(self.rows[part].float(), vector, out=cosines[part])
         cosines /= self.norms
         return cosines.masked_fill_(~torch.from_numpy(ranked).to(cosines.device), -torch.inf)
@@ -71,10 +70,12 @@ class DeviceRows(NamedTuple):
         floor = cosines.topk(k).values[-1] - 2 * cosine_error(dim, np.float32)
         rows = torch.nonzero(cosines >= floor)[:, 0]  # (C,)
         if k < len(rows) <= _MOST_REFINED:
-            exact = self.rows[rows].double() @ torch.from_numpy(unit).to(self.rows.device)  # (C,)
-            exact /= torch.linalg.vector_norm(self.rows[rows].double(), dim=1).clamp_(min=1e-30)
-            # Twice: the distances by which they are ranked, computed elsewhere, have such errors, too.
-            rows = rows[exact >= exact.topk(k).values[-1] - 4 * cosine_error(dim, np.float64)]
+            wide = self.rows[rows].double()  # (C, D)
+            exact = wide @ torch.from_numpy(unit).to(wide.device)  # (C,)
+            exact /= torch.linalg.vector_norm(wide, dim=1).clamp_(min=1e-30)
+            # 2 for both rows that are compared, times 2 since the distances by which they are ranked, computed
+            # elsewhere, have such errors, too, and 2 more for the norms.
+            rows = rows[exact >= exact.topk(k).values[-1] - 6 * cosine_error(dim, np.float64)]
         return rows.cpu().numpy()
 
 

@@ -48,8 +48,8 @@ class Found:
     leading: Ranking
     """The best hits; by distance they equal those of a complete float64 ranking."""
     order: Callable[[], Ranking] | None
-    """Ranks all captions, leading hits first; by distance it reads the whole matrix. None where there are too many
-    captions."""
+    """Ranks all captions, leading hits first, the others by float32 distances, in which equal captions may differ in
+    the last digits. None where there are too many captions."""
 
     def page(self, start: int, stop: int) -> Ranking:
         """Return the hits at places start..stop-1, counted from 0; fewer where the ranking ends."""

@@ -125,6 +125,10 @@ def test_plain_texts_need_no_nltk():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_many_blanks_inside_a_text_end():
+    assert Tokenizer(2).tokenize("a" + " " * 100_000 + "!") == ["a", "!"]
+
+
 def test_without_punkt_data_the_name_says_untrained(no_punkt_data):
     assert Tokenizer(2).name == f"word_tokenize (untrained punkt, nltk {nltk.__version__})"
 

@@ -1,9 +1,11 @@
 """The matrix on disk: right, resumable, one writer, never half-read."""
 
+import errno
 import json
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from reference import encode_slowly
 
 from core.assets import AssetError
 from core.corpus.sentences import Sentences
-from core.encoding.matrix import EmbeddingMatrix, Recipe, unfinished_rows
+from core.encoding.building import distinct_chunks
+from core.encoding.matrix import EmbeddingMatrix, Recipe, _write_rows, unfinished_rows
 from core.opening import locate, open_, open_text_encoder
 from core.store.cache import Cache
 from core.store.progress import finish
@@ -67,6 +70,45 @@ def test_an_interrupted_matrix_equals_an_uninterrupted_one_bit_by_bit(files, sma
     assert other.report.resumed_rows == 0
     for name in ("embeddings.npy", "norms.npy", "row_norms.npy", "ids.npy", "starts.npy"):
         assert (folder / name).read_bytes() == (other.matrix.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("failing", ["a chunk", "the last chunk"])
+def test_a_disk_that_fills_up_while_encoding_is_named_and_what_is_on_it_counts(
+    files, small_chunks, monkeypatch, tmp_path, failing
+):
+    chunks = len(list(distinct_chunks(replace(files, cache=tmp_path / "other").explorer().opened.matrix.sentences, 40)))
+    fails_at, written = {"a chunk": 3, "the last chunk": chunks}[failing], []
+
+    def write(*arguments):
+        written.append(0)
+        if len(written) == fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        _write_rows(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.encoding.matrix._write_rows", write)
+        with pytest.raises(AssetError, match="No space left"):
+            files.explorer()
+    folder = folder_of(files)
+    assert not is_whole(folder)
+    assert json.loads((folder / "progress.json").read_text())["chunks"] == fails_at - 1
+    assert not [each for each in threading.enumerate() if each.name.startswith(("ahead", "writer"))]
+    assert files.explorer().opened.report.resumed_rows > 0
+    other = finish(locate(files.setup(), Cache(tmp_path / "other"))).matrix
+    assert (folder / "embeddings.npy").read_bytes() == (other / "embeddings.npy").read_bytes()
+
+
+def test_leaving_while_the_disk_is_full_is_leaving(files, small_chunks, monkeypatch):
+    def write(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("core.encoding.matrix._write_rows", write)
+    steps = open_(files.setup(), Cache(files.cache))
+    for step in steps:
+        if step.stage == "encoding captions" and step.done >= 40:
+            break
+    with pytest.raises(KeyboardInterrupt):
+        steps.throw(KeyboardInterrupt())
 
 
 def test_a_second_start_encodes_nothing_and_loads_no_weights(files):

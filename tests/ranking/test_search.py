@@ -31,7 +31,7 @@ class Matrix:
 
 def matrix(embeddings: NDArray[np.float32], wordless: tuple[int, ...] = ()) -> Matrix:
     unit = UnitRows.of(torch.from_numpy(embeddings))
-    rows, _, row_norms = unit.start_fetching()()
+    rows, _, row_norms = unit.fetch()
     lengths = np.full(len(embeddings), 3)
     lengths[list(wordless)] = 2
     sentences = Sentences(np.zeros(lengths.sum(), np.int32), np.concatenate([[0], np.cumsum(lengths)]))
@@ -79,7 +79,7 @@ def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(m
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_rows_on_a_device_are_ranked_like_those_on_the_processor(monkeypatch, dtype):
-    monkeypatch.setattr("core.ranking.device_rows._ROWS_PER_COPY", 1000)
+    monkeypatch.setattr("core.ranking.device_rows._ROWS_PER_STEP", 1000)
     m = matrix(rows_that_share_a_mean(6000, 512), wordless=(3, 77))
     searcher = as_on_a_gpu(m)
     searcher._on_gpu = searcher._on_gpu._replace(rows=searcher._on_gpu.rows.to(dtype))

@@ -49,6 +49,17 @@ def test_keystrokes_are_not_in_the_trail_and_back_returns_to_the_query_before_th
     assert not session.is_typing
 
 
+def test_the_cursor_is_kept_in_the_list_of_a_caption_whose_text_was_typed_again():
+    session = Session()
+    shown(session, session.go(Visit("a dog", 7), cursor=0))
+    question = session.type("a dog", cursor=0)
+    session.is_typing = False  # `enter` on the text that is there already
+    shown(session, question)
+    session.go(Visit("a hit", 9), cursor=5)
+    session.back(cursor=0)
+    assert session.cursor_wanted == 5
+
+
 def test_back_returns_to_each_query_with_its_cursor_and_ends_at_the_first():
     session = Session()
     shown(session, session.go(Visit("one", 1), cursor=0))
