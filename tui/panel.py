@@ -9,7 +9,8 @@ from typing import ClassVar
 from textual import on
 from textual.content import Content, Span
 from textual.events import Resize
-from textual.geometry import Region
+from textual.geometry import Region, Size
+from textual.reactive import Reactive
 from textual.widget import Widget
 
 
@@ -24,6 +25,7 @@ class Panel(Widget):
     """Draws the text of `render`, which reads the reactives that `DRAWS` names. They repaint nothing by themselves."""
 
     DRAWS: ClassVar[tuple[str, ...]] = ()
+    virtual_size = Reactive(Size(0, 0))  # Textual's own would lay the screen out once more after each layout
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

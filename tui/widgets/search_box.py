@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
 
 class SearchBox(Input):
     """A one-line input in which every printable key types. The screen binds the keys that leave it."""
+
+    virtual_size = Reactive(Size(0, 0))  # Textual's own would lay the whole screen out again at each key
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="/ or just type a sentence")
