@@ -38,6 +38,17 @@ class Level(NamedTuple):
     """Index of the sentence that ends at each node of `ending`, (e,), in the order passed to `plan`."""
 
 
+class Counts(NamedTuple):
+    """How many there are in each of T levels, (T,) each."""
+
+    nodes: NDArray[np.int64]
+    """Nodes."""
+    inner: NDArray[np.int64]
+    """Nodes that have children."""
+    endings: NDArray[np.int64]
+    """Sentences that end."""
+
+
 @dataclass(frozen=True, slots=True)
 class PrefixPlan:
     """All steps of one direction over a set of distinct sentences."""
@@ -45,16 +56,16 @@ class PrefixPlan:
     nodes: int
     """Number of LSTM steps; without sharing it would be the number of tokens."""
     columns: Level
-    """The levels, one after the other, in one array each."""
-    sizes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-    """Number of nodes, of inner nodes and of endings of each level, (T,) each."""
+    """The fields of all levels, those of one level after those of the level before."""
+    counts: Counts
+    """Where in the columns each level begins and ends."""
 
     def levels(self, device: torch.device) -> Iterator[Level]:
-        """Return one level per prefix length, shortest first, on a device; each is made when it is needed."""
-        columns = [column.to(device, non_blocking=True) for column in self.columns]
-        nodes, inner, ends = (np.concatenate([[0], np.cumsum(sizes)]).tolist() for sizes in self.sizes)  # (T + 1,)
+        """Yield one level per prefix length, shortest first, on a device."""
+        columns = [column.to(device) for column in self.columns]
+        nodes, inner, ends = (np.concatenate([[0], np.cumsum(count)]).tolist() for count in self.counts)  # (T + 1,)
         bounds = (nodes, nodes, nodes, inner, nodes, ends, ends)
-        for depth in range(len(self.sizes[0])):
+        for depth in range(len(self.counts.nodes)):
             parts = (slice(each[depth], each[depth + 1]) for each in bounds)
             yield Level(*(column[part] for column, part in zip(columns, parts, strict=True)))
 
@@ -115,8 +126,8 @@ def plan(sentences: Sentences, *, backward: bool = False) -> PrefixPlan:
     by_length = np.argsort(lengths, kind="stable")  # (B,)
     ending = node[starts[by_length] + lengths[by_length] - 1] - offsets[lengths[by_length] - 1]  # (B,)
     columns = (ids[nodes], parents, branches, inner, np.where(has_children, slots, -1), ending, order[by_length])
-    sizes = (in_level, inner_in_level, np.bincount(lengths - 1))
-    return PrefixPlan(len(nodes), Level(*(torch.from_numpy(each.astype(np.int32)) for each in columns)), sizes)
+    counts = Counts(in_level, inner_in_level, np.bincount(lengths - 1))
+    return PrefixPlan(len(nodes), Level(*(torch.from_numpy(each.astype(np.int32)) for each in columns)), counts)
 
 
 def lexicographic_order(sentences: Sentences) -> NDArray[np.int64]:
