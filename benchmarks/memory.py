@@ -49,6 +49,7 @@ class Matrix:
     row_norms = np.ones(len(rows), np.float32)
     sentences = Sentences(np.zeros(3 * len(rows), np.int32), np.arange(0, 3 * len(rows) + 1, 3))
 searcher = MatrixSearcher(Matrix)
+searcher.warm_up()
 peak = 0.0
 for i in range(20):
     embedding = encoder.encode(np.random.default_rng(i).normal(size=(12, 300)).astype(np.float32)).embedding

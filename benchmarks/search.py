@@ -25,6 +25,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     rounds = 3 if quick else 9
     matrix = rows_that_share_a_mean(n, dim)
     searcher = MatrixSearcher(matrix)
+    searcher.warm_up()
     query = matrix.rows[n // 2].astype(np.float32)  # (D,)
     query += np.random.default_rng(5).normal(size=dim).astype(np.float32) * 0.003
     rows_f32 = np.empty((n, dim), np.float32)  # (N, D)

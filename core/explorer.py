@@ -115,7 +115,7 @@ class Explorer:
             raise ValueError("the method has scores, not distances")
         ranking = found.leading
         if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
-            error = scan_error(max(self.opened.matrix.dim, 1 << 14))  # also of methods with narrower embeddings
+            error = scan_error(max(self.opened.matrix.dim, 1 << 14))  # a second encoder may have wider embeddings
             near = int(found.order().distances.searchsorted(distance + error, "right"))
             exact = self._find(query, answer.method, k=near if most is None else min(near, most))
             ranking = found.leading if exact is None else exact.leading

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SLOW = {"torch", "nltk", "pandas", "scipy", "bm25s", "numpy", "pyarrow"}
+SLOW = {"torch", "nltk", "pandas", "scipy", "bm25s", "numpy", "pyarrow", "numba", "llvmlite"}
 
 REPORT = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
 

@@ -101,6 +101,7 @@ def _warm_up(opened: Opened) -> Steps[None]:
         yield Progress("loading the encoder", 0, 0, "")
     with _without_garbage_collection():
         opened.text_encoder.warm_up()
+        opened.searcher.warm_up()
 
 
 def _open_second(opened: Opened) -> Steps[None]:

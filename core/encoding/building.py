@@ -21,7 +21,7 @@ CHUNK = 4096
 """Number of distinct sentences in a chunk; the unit in which interrupted work is resumed."""
 CUDA_CHUNK = 16_384
 """The same on a GPU, which is fastest with many sentences together."""
-_WORTH_COMPILING = 100_000_000  # tokens times features, for which steps that wait for a compiler win a second
+_COMPILED_FROM = 100_000_000  # tokens times features, for which steps that wait for a compiler win a second
 _PLANNED_AHEAD = 2  # chunks whose plans are made while another one is encoded
 
 
@@ -45,6 +45,11 @@ class EncodedChunk(NamedTuple):
 def chunk_size(device: torch.device) -> int:
     """Return the number of distinct sentences in a chunk on a device."""
     return CUDA_CHUNK if device.type == "cuda" else CHUNK
+
+
+def is_large(sentences: Sentences, encoder: SentenceEncoder) -> bool:
+    """Tell whether it pays to compile code for a CPU before these sentences are encoded."""
+    return len(sentences.ids) * encoder.dim >= _COMPILED_FROM
 
 
 def encode_sentences(
@@ -77,7 +82,7 @@ def encode_sentences(
     """
     n, size = len(sentences), chunk_size(encoder.device)
     fits = batch_size or size
-    is_large = len(sentences.ids) * encoder.dim >= _WORTH_COMPILING
+    large = is_large(sentences, encoder)
     chunks = list(distinct_chunks(sentences, size))
     done = sum(len(chunk.rows) for chunk in chunks[:skip])
 
@@ -94,7 +99,7 @@ def encode_sentences(
                 fits = min(fits, step.batch_size)
                 return Progress(stage, start + step.done * rows_each, n, unit)
 
-            steps = encoder.encode_together(part, vectors, planned=planned, batch_size=fits, is_large=is_large)
+            steps = encoder.encode_together(part, vectors, planned=planned, batch_size=fits, is_large=large)
             pooled = yield from follow(steps, describe)
             source = np.repeat(np.arange(len(part)), np.diff(begins, append=len(rows)))  # (R,)
             keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))

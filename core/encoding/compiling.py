@@ -1,37 +1,61 @@
-"""Compiling: functions that Numba compiles for the processor at hand. Importing this takes a third of a second."""
+"""Compiling: functions that Numba compiles for the processor at hand, for encoding and for search.
+
+Importing this module takes a third of a second.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from numba import njit
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-_LIBERTIES = {"nsz", "contract", "arcp", "afn"}  # those that leave infinity and NaN what they are
+# What the compiler may do to be faster: ignore the sign of zero, join a product and a sum, divide by a product with the
+# reciprocal, use approximate functions. Infinity and NaN stay what they are. Numba's files on disk do not notice a
+# change here or in `inlined`: change the files that use it, too.
+_FAST_MATH = {"nsz", "contract", "arcp", "afn"}
 
 
-def inlined(function: F) -> F:
+def inlined(function: Function) -> Function:
     """Make a function a part of the compiled functions that call it."""
-    return cast("F", njit(fastmath=_LIBERTIES, inline="always")(function))
+    return cast("Function", njit(fastmath=_FAST_MATH, inline="always")(function))
 
 
-def compiled(*, sums_in_any_order: bool = False) -> Callable[[F], F]:
+def compiled(*, sums_in_any_order: bool = False) -> Callable[[Function], Function]:
     """Compile a function when it is first called, which takes a second or two; the result is kept on disk.
 
-    Other threads run while it is compiled and while it runs.
+    Files on disk that cannot be read or written cost that time again. The function may be called again with the same
+    arguments. Other threads run while it is compiled and while it runs.
 
     Args:
         sums_in_any_order: Whether sums may be computed in parts, which is faster.
     """
-    liberties = _LIBERTIES | {"reassoc"} if sums_in_any_order else _LIBERTIES
-    options: dict[str, Any] = {"fastmath": liberties, "nogil": True, "error_model": "numpy"}
+    fast_math = _FAST_MATH | {"reassoc"} if sums_in_any_order else _FAST_MATH
+    options: dict[str, Any] = {"fastmath": fast_math, "nogil": True, "error_model": "numpy"}
 
-    def decorate(function: F) -> F:
+    def decorate(function: Function) -> Function:
+        current = not_kept = njit(**options)(function)
         try:
-            return cast("F", njit(cache=True, **options)(function))
+            current = njit(cache=True, **options)(function)
         except RuntimeError:  # there is no folder in which it could be kept
-            return cast("F", njit(**options)(function))
+            logging.getLogger(__name__).info("compiled code cannot be kept", exc_info=True)
+
+        @wraps(function)
+        def call(*arguments: Any) -> Any:
+            nonlocal current
+            try:
+                return current(*arguments)
+            except Exception:
+                if current is not_kept:
+                    raise
+                logging.getLogger(__name__).info("Numba's files cannot be used", exc_info=True)
+                current = not_kept
+            return not_kept(*arguments)
+
+        return cast("Function", call)
 
     return decorate

@@ -153,7 +153,7 @@ class SentenceEncoder:
 
     @property
     def has_compiled_steps(self) -> bool:
-        """Whether corpora are encoded by code compiled for the device; torch's operators are slower."""
+        """Whether large corpora are encoded by code compiled for the device; torch's operators are slower."""
         return compiled_steps_work(str(self.device), _DTYPES[self.dtype])
 
     @property

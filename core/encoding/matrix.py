@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
-from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences
+from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences, is_large
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.unit_rows import UnitRows
 from core.store.progress import Progress, Steps
@@ -142,7 +142,7 @@ class EmbeddingMatrix:
             if is_whole(folder, recipe.origin()):
                 return BuildReport(n, n, True, "")
             unseal(folder)
-            progress, started_over = _read_progress(folder, _environment(encoder), n, dim)
+            progress, started_over = _read_progress(folder, _environment(encoder, sentences), n, dim)
             if not progress["chunks"]:
                 _write_empty(folder, recipe, sentences, dim, about, progress)
             resumed = progress["rows"]
@@ -190,14 +190,15 @@ class EmbeddingMatrix:
         return BuildReport(n, 0, False, "")
 
 
-def _environment(encoder: SentenceEncoder) -> dict[str, Any]:
+def _environment(encoder: SentenceEncoder, sentences: Sentences) -> dict[str, Any]:
     """Describe what may change the last bits without changing the recipe."""
-    how = {"plan": PLAN, "chunk": chunk_size(encoder.device), "torch": torch.__version__}
+    how: dict[str, Any] = {"plan": PLAN, "chunk": chunk_size(encoder.device), "torch": torch.__version__}
     if encoder.device.type == "cuda":
         name = torch.cuda.get_device_name(encoder.device)
         return how | {"processor": name, "compiled steps": encoder.has_compiled_steps}
-    processor = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
-    return how | {"processor": processor, "numba": version("numba")}
+    how["processor"] = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    is_compiled = is_large(sentences, encoder) and encoder.has_compiled_steps
+    return how | {"numba": version("numba") if is_compiled else "not used"}
 
 
 def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:

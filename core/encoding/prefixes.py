@@ -39,7 +39,7 @@ class Level(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many there are in each of T levels, (T,) each."""
+    """Number of nodes, of inner nodes and of endings in each of T levels, (T,) each."""
 
     nodes: NDArray[np.int64]
     """Nodes."""
@@ -58,7 +58,7 @@ class PrefixPlan:
     columns: Level
     """The fields of all levels, those of one level after those of the level before."""
     counts: Counts
-    """Where in the columns each level begins and ends."""
+    """How many entries of the columns belong to each level."""
 
     def levels(self, device: torch.device) -> Iterator[Level]:
         """Yield one level per prefix length, shortest first, on a device."""

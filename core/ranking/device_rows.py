@@ -27,7 +27,7 @@ class DeviceRows(NamedTuple):
     def copy(cls, rows: NDArray[np.float16], norms: NDArray[np.float32], device: str) -> DeviceRows | None:
         """Copy rows, (N, D), and their norms, (N,), to a device; None if they do not fit there.
 
-        Rows in float32 take twice the memory, and are searched in half the time. A CPU is given any number of rows.
+        Rows in float32 take twice the memory, and are searched in half the time. On a CPU no memory is checked.
         """
         free = torch.cuda.mem_get_info(device)[0] - _SPARE_BYTES if device.startswith("cuda") else 2 * rows.nbytes
         for dtype, needed in ((torch.float32, 2 * rows.nbytes), (torch.float16, rows.nbytes)):

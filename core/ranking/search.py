@@ -15,7 +15,7 @@ from core.corpus.sentences import Sentences
 from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
 from core.ranking.device_rows import DeviceRows, in_order_on_device
 from core.ranking.ranking import LEADING, Found, Ranking, in_order
-from core.ranking.scan import scan, scan_error
+from core.ranking.scan import COMPILED_FROM, load_compiled_scan, scan, scan_error
 
 _ROWS_PER_STEP = 768  # few, so that a user's question can run soon
 
@@ -44,6 +44,11 @@ class MatrixSearcher:
         self._ranked = np.ones(len(matrix.rows), bool)  # (N,)
         self._ranked[matrix.sentences.wordless()] = False
         self._on_gpu = DeviceRows.copy(matrix.rows, matrix.row_norms, device) if device.startswith("cuda") else None
+
+    def warm_up(self) -> None:
+        """Load what makes later searches faster; it takes half a second where the matrix is large, else no time."""
+        if self._on_gpu is None and self._matrix.rows.size >= COMPILED_FROM:
+            load_compiled_scan()
 
     @property
     def device(self) -> str:

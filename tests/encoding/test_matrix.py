@@ -59,7 +59,11 @@ def test_every_caption_has_its_own_unit_row(files, small_chunks):
     np.testing.assert_allclose(matrix.row_norms, stored, rtol=1e-6)
 
 
-def test_an_interrupted_matrix_equals_an_uninterrupted_one_bit_by_bit(files, small_chunks, tmp_path):
+@pytest.mark.parametrize("is_large", [False, True])
+def test_an_interrupted_matrix_equals_an_uninterrupted_one_bit_by_bit(
+    files, small_chunks, tmp_path, monkeypatch, is_large
+):
+    monkeypatch.setattr("core.encoding.building._COMPILED_FROM", 0 if is_large else 1 << 60)
     folder = interrupt(files, 100)
     assert not is_whole(folder)
     interrupt(files, 200)
@@ -153,6 +157,15 @@ def test_unfinished_work_of_another_torch_starts_over_and_says_so(files, small_c
     explorer = files.explorer()
     assert explorer.opened.report.resumed_rows == 0
     assert "torch was 1.0" in explorer.opened.report.started_over
+
+
+def test_a_compiler_that_worked_no_longer_makes_unfinished_work_start_over(files, small_chunks, monkeypatch):
+    monkeypatch.setattr("core.encoding.building._COMPILED_FROM", 0)
+    interrupt(files, 100)
+    monkeypatch.setattr("core.encoding.encoder.compiled_steps_work", lambda *_: False)
+    report = files.explorer().opened.report
+    assert report.resumed_rows == 0
+    assert "numba was" in report.started_over
 
 
 def test_a_damaged_progress_note_starts_over(files, small_chunks):

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from core.corpus.sentences import Sentences
+from core.encoding.cpu_stepper import CpuStepper, _write
 from core.encoding.pooling import Direction, OperatorStepper, pool
 from core.encoding.prefixes import plan
 from core.encoding.steppers import compiled_steps_work, stepper_for
 from core.store.progress import finish
 
-HIDDEN = 40
+HIDDEN = 43  # no multiple of the numbers that a processor computes together
 CPU = torch.device("cpu")
 
 
@@ -24,6 +25,7 @@ def maxima_of(stepper_of, *, scale, dtype=torch.float32):
     *weights, inputs = (torch.from_numpy(draw.normal(0, 1, shape)).float() for shape in shapes)
     weights[0] *= scale
     weights[1] *= 0.1
+    weights[2] *= min(scale, 1)
     sentences = Sentences.joined([draw.integers(0, 9, size=length).astype(np.int32) for length in range(1, 30)])
     out = torch.empty(len(sentences), HIDDEN)
     stepper = stepper_of(Direction(*weights), inputs, dtype)
@@ -32,7 +34,9 @@ def maxima_of(stepper_of, *, scale, dtype=torch.float32):
 
 
 def compiled(*given):
-    return stepper_for(*given, is_large=True)
+    stepper = stepper_for(*given, is_large=True)
+    assert type(stepper) is CpuStepper
+    return stepper
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -45,6 +49,15 @@ def test_compiled_steps_equal_torchs_operators_however_large_the_gates(scale):
     expected = maxima_of(OperatorStepper, scale=scale)
     assert expected.isfinite().all()
     torch.testing.assert_close(maxima_of(compiled, scale=scale), expected, atol=2e-6, rtol=0)
+
+
+def test_bfloat16_numbers_are_rounded_to_the_nearest_and_ties_to_even():
+    ties = np.arange(0x3F800000, 0x3F900000, 0x8000, dtype=np.uint32)
+    bits = np.concatenate([ties, ties + 1, ties - 1, np.random.default_rng(0).integers(0, 0x7F000000, 1000, np.uint32)])
+    values = bits.view(np.float32)
+    found = [int(_write(value, np.uint32(16))) for value in np.concatenate([values, -values])]
+    expected = torch.from_numpy(np.concatenate([values, -values])).bfloat16().view(torch.uint16)
+    assert found == expected.tolist()
 
 
 def test_gates_that_are_no_numbers_are_not_hidden():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.ranking import scan as scanning
-from core.ranking.scan import can_be_compiled, scan, scan_error
+from core.ranking.scan import load_compiled_scan, scan, scan_error
 
 
 def unit_vectors(draw, n, dim):
@@ -15,11 +15,25 @@ def unit_vectors(draw, n, dim):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.fixture
+def compiled(monkeypatch):
+    assert load_compiled_scan()
+    monkeypatch.setattr(scanning, "COMPILED_FROM", 0)
+    monkeypatch.setattr(scanning, "_multiply_with_torch", None)
+    yield
+    scanning._is_loaded.clear()
+
+
+@pytest.fixture
+def not_compiled():
+    scanning._is_loaded.clear()
+
+
+@pytest.mark.parametrize("how", ["compiled", "not_compiled"])
 @pytest.mark.parametrize("dim", [1, 3, 300, 4096])
 @pytest.mark.parametrize("kind", ["normal", "positive", "few large"])
-def test_products_err_by_less_than_the_bound(monkeypatch, is_compiled, dim, kind):
-    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 0 if is_compiled else np.inf)
+def test_products_err_by_less_than_the_bound(request, how, dim, kind):
+    request.getfixturevalue(how)
     rng = np.random.default_rng(dim)
     draw = {"normal": rng.normal, "positive": rng.random, "few large": lambda size: rng.normal(size=size) ** 15}[kind]
     rows, queries = unit_vectors(draw, 500, dim).astype(np.float16), unit_vectors(draw, 5, dim)
@@ -28,25 +42,27 @@ def test_products_err_by_less_than_the_bound(monkeypatch, is_compiled, dim, kind
         assert errors.max() < scan_error(dim)
 
 
-def test_every_float16_number_is_read_exactly(monkeypatch):
-    monkeypatch.setattr(scanning, "_WORTH_COMPILING", 0)
+def test_every_float16_number_is_read_exactly(compiled):
     numbers = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     rows = numbers[np.isfinite(numbers)][:, None]  # (63488, 1)
     assert np.array_equal(scan(rows, np.ones(1)), rows[:, 0].astype(np.float32))
 
 
-def test_scans_can_be_compiled_for_this_processor():
-    assert can_be_compiled()
-
-
-def test_where_nothing_can_be_compiled_torch_multiplies():
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "import sys; sys.modules['numba'] = None",
+        "import os; os.environ['NUMBA_DISABLE_JIT'] = '1'",
+        "import os; os.environ['NUMBA_CPU_NAME'] = 'generic'",
+    ],
+)
+def test_where_nothing_can_be_compiled_torch_multiplies(fault):
     code = """
-import sys
-sys.modules["numba"] = None
 import numpy as np
 from core.ranking import scan as scanning
-scanning._WORTH_COMPILING = 0
+scanning.COMPILED_FROM = 0
+print(scanning.load_compiled_scan())
 print(scanning.scan(np.eye(3, dtype=np.float16), np.array([0.0, 1.0, 0.0])).tolist())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[0.0, 1.0, 0.0]"
+    done = subprocess.run([sys.executable, "-c", f"{fault}\n{code}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["False", "[0.0, 1.0, 0.0]"]

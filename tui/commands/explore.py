@@ -43,7 +43,7 @@ def explore(options: Options) -> None:
     if missing := [name for name, stream in streams.items() if stream is None or not stream.isatty()]:
         with suppress(OSError, ValueError, AttributeError):  # a stream may be closed, missing, or no file
             if is_gone(sys.stdin.fileno()):
-                _exit_immediately(129)
+                _exit_immediately(128 + signal.SIGHUP)
         raise click.UsageError(
             f"the explorer needs a terminal, and standard {' and '.join(missing)} is none; "
             "for scripts, see `infersent-tui search --help`"

@@ -159,6 +159,7 @@ def _queries(explorer: Explorer, *, quiet: bool) -> Iterator[str]:
             together = lines[start : start + _MOST_TOGETHER]
             if len(together) > 1:
                 finish(explorer.queries.encode_ahead(together))
+                explorer.opened.searcher.warm_up()
             yield from together
 
 

@@ -16,6 +16,10 @@ class SearchBox(Input):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="/ or just type a sentence")
 
+    def watch_virtual_size(self) -> None:
+        """Show no blank end after a deletion."""
+        self.scroll_x = self.validate_scroll_x(self.scroll_x)
+
     def on_mount(self) -> None:
         """Blink only where animations are wanted."""
         self.cursor_blink = self.app.animation_level != "none"
