@@ -58,6 +58,6 @@ def in_parts_that_fit(
         torch.cuda.empty_cache()  # outside `except`, whose traceback keeps the tensors alive
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an error means that the device ran out of memory, in torch or in a library that torch calls."""
     return isinstance(error, torch.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
