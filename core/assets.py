@@ -10,13 +10,6 @@ from pathlib import Path
 
 DEMO_DIR = Path(__file__).parent / "demo"
 
-ADDRESSES = {
-    "weights": "https://dl.fbaipublicfiles.com/infersent/infersent2.pkl",
-    "vectors": "https://dl.fbaipublicfiles.com/fasttext/vectors-english/crawl-300d-2M.vec.zip",
-    "captions": "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
-}
-"""Download addresses of the official files."""
-
 # Official file names that --data-dir looks for, in order of preference.
 _WEIGHTS_NAMES = {2: ("infersent2.pkl",), 1: ("infersent1.pkl",)}
 _VECTORS_NAMES = {
@@ -156,11 +149,12 @@ class Assets:
         if vectors is None and found and weights is not None:
             vectors = found.first(*_VECTORS_NAMES[version])
         if found and weights is None and captions is None:
+            fetching = f"infersent-tui fetch --data-dir {found.path}"
             raise AssetError(
                 found.path,
                 f"none of the official files is in it (searched {_SEARCH_DEPTH} folders deep)",
                 expected="infersent2.pkl, crawl-300d-2M.vec, captions_val2014.json",
-                advice="name the files with --model, --vectors and --captions",
+                advice=f"name the files with --model, --vectors and --captions, or fetch them: {fetching}",
             )
         _check_pair(weights, vectors, version)
         if weights is None or vectors is None:
@@ -177,11 +171,12 @@ def _check_pair(weights: Path | None, vectors: Path | None, version: int) -> Non
     if (weights is None) != (vectors is None):
         given, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
         option = {"vectors": "--vectors", "weights": "--model"}[missing]
+        official = {"weights": f"infersent{version}", "vectors": "crawl" if version == 2 else "glove"}[missing]
         raise AssetError(
             weights or vectors or "",
             f"these {given} are given without {missing}",
             expected=f"{missing} for InferSent version {version}",
-            advice=f"name them with {option}; the official ones: {ADDRESSES[missing]}",
+            advice=f"name them with {option}, or fetch them: infersent-tui fetch {official}",
         )
 
 

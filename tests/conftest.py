@@ -1,6 +1,7 @@
 """A small real corpus, encoder and vector file that every test can build on."""
 
 import gc
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import torch
 from hypothesis import settings
 from numpy.typing import NDArray
+from web_server import packed
 
 from core.answers import Answer
 from core.assets import DEMO_DIR, Assets
@@ -168,6 +170,68 @@ def calibrated(files: Files, few_sources: None) -> Explorer:
     explorer = files.explorer()
     finish(explorer.opened.calibrate())
     return explorer
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> dict[str, bytes]:
+    """Small files as the official ones are, by the names under which they are downloaded."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    texts = demo_texts(60)
+    words = ["<p>", "</p>", ".", *sorted({word for text in texts for word in text.rstrip(".").split()})]
+    captions = write_coco(folder / "captions.json", texts).read_bytes()
+    return {
+        "infersent2.pkl": write_weights(folder / "weights.pkl").read_bytes(),
+        "crawl-300d-2M.vec.zip": packed(
+            **{"crawl-300d-2M.vec": write_vectors(folder / "vectors.vec", words).read_bytes()}
+        ),
+        "annotations_trainval2014.zip": packed(
+            **{"annotations/instances_val2014.json": b"{}", "annotations/captions_val2014.json": captions}
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The exit code and output of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self):
+        return json.loads(self.out)
+
+    @property
+    def documents(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def run(monkeypatch, capsysbinary):
+    """A function that runs `infersent-tui` with arguments and standard input in this process."""
+
+    def run(*args: object, stdin: str | bytes = b"") -> Outcome:
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "argv", ["infersent-tui", *map(str, args)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        capsysbinary.readouterr()
+        from tui.cli import main
+
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        written = capsysbinary.readouterr()
+        return Outcome(int(leaving.value.code or 0), written.out.decode(), written.err.decode())
+
+    return run
+
+
+def refused(outcome: Outcome, message: str) -> bool:
+    """Fail unless a command exited with 2 and printed the message, without a traceback, on stderr only."""
+    return (
+        outcome.code == 2 and message in outcome.err and outcome.out == "" and "Traceback" not in outcome.err
+    ) or pytest.fail(f"not refused with {message!r}: {outcome}")
 
 
 HOLD_A_LOCK = """

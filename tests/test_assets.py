@@ -148,7 +148,7 @@ def test_a_folder_with_weights_but_no_vectors_says_what_is_missing(tmp_path):
     place(tmp_path / "infersent2.pkl")
     with pytest.raises(AssetError, match="without vectors") as caught:
         Assets.find(data_dir=tmp_path)
-    assert "crawl-300d-2M" in caught.value.advice
+    assert "infersent-tui fetch crawl" in caught.value.advice
 
 
 def test_a_folder_without_official_files_says_their_names(tmp_path):

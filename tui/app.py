@@ -267,7 +267,11 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     def action_help(self) -> None:
         """Show the help screen."""
-        corpus = "" if self.explore.explorer is None else self.explore.explorer.opened.captions.understood()
+        corpus = ""
+        if (explorer := self.explore.explorer) is not None:
+            corpus = explorer.opened.captions.understood()
+            if explorer.opened.setup.assets.is_demo_encoder:
+                corpus += " · The encoder is the bundled demo; for InferSent itself: ctrl+p, Official files."
         self.push_screen(HelpScreen(corpus, self._keys))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -299,6 +303,9 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         for command, (title, run) in with_keys.items():
             yield SystemCommand(title, f"{keys_of(command, self._keys)}: {COMMANDS[command][1]}", run)
         yield SystemCommand("Open captions", "explore a recent corpus, or another file", explore.action_open_other)
+        yield SystemCommand(
+            "Official files", "fetch InferSent, its word vectors and COCO's captions", explore.action_fetch
+        )
         yield SystemCommand("Follow", "enter: make the caption under the cursor the query", hits.action_follow)
         previous = partial(explore.action_next_method, -1)
         yield SystemCommand("Previous method", "shift+tab: rank the captions by the previous method", previous)

@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from core.assets import AssetError
 from tui.commands.corpus import calibrate, embed, encode, export
 from tui.commands.explore import explore, explore_file
+from tui.commands.fetch import fetch
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
 from tui.commands.stress import stress
@@ -94,5 +95,19 @@ def cli(context: click.Context) -> None:
         explore(Options.of(context))
 
 
-for _command in (encode, search, compare, stress, calibrate, embed, export, doctor, paths, cache, trail, completion):
+for _command in (
+    encode,
+    search,
+    compare,
+    stress,
+    calibrate,
+    embed,
+    export,
+    doctor,
+    fetch,
+    paths,
+    cache,
+    trail,
+    completion,
+):
     cli.add_command(_command)

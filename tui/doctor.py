@@ -25,14 +25,19 @@ _LEAST_COSINE = 0.999  # bfloat16 gives 0.9999 or more
 _PACKAGES = ("torch", "numpy", "scipy", "nltk", "pandas", "textual")
 
 
-def examine(options: Options) -> dict[str, Any]:
+def examine(options: Options, *, deep: bool = False) -> dict[str, Any]:
     """Examine the files and settings. Converts and encodes nothing, except random sentences that check a GPU.
+
+    Args:
+        options: What names them.
+        deep: Whether all computed files are read.
 
     Returns:
         Values for JSON. `ok` is False when something cannot be used, and `problems` describes it.
     """
     cache = options.open_cache()
-    document: dict[str, Any] = {"ok": True, "problems": []}
+    bad = run_steps(cache.check(), quiet=False) if deep else []
+    document: dict[str, Any] = {"ok": not bad, "problems": bad}
     try:
         try:
             setup = options.setup()
@@ -40,14 +45,14 @@ def examine(options: Options) -> dict[str, Any]:
         except AssetError as error:
             if options.against is None:
                 raise
-            document |= {"ok": False, "problems": str(error).splitlines()}
+            document |= {"ok": False, "problems": [*bad, *str(error).splitlines()]}
             setup = replace(options, against=None, against_vectors=None).setup()
             document |= _describe(setup, cache)
         if "self_check" in document and not document["self_check"]["least_cosine"] > _LEAST_COSINE:
             document["ok"] = False
             document["problems"].append(f"{setup.device} computes wrong embeddings: use --device cpu")
     except AssetError as error:
-        document |= {"ok": False, "problems": str(error).splitlines()}
+        document |= {"ok": False, "problems": [*bad, *str(error).splitlines()]}
     settings = read_settings(config_path())
     wrong = [*settings.problems, *usable_keys(settings.keys)[1]]
     document["config"] = {"path": str(settings.path), "problems": wrong}

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from core.assets import DEVICE_NAMES, RANDOM, AssetError, Assets, is_device_name
 from core.corpus.table import LAYOUTS, Layout
+from tui.trail import fetched_folder
 
 if TYPE_CHECKING:
     from core.corpus.table import ReadOptions
@@ -52,10 +53,13 @@ class Options:
     seed: int | None = None
     no_mouse: bool | None = None
     low_bandwidth: bool | None = None
+    demo: bool | None = None
 
     @classmethod
     def of(cls, context: click.Context, *, file: Path | None = None) -> Options:
         """Collect the options of a command and its groups. The command's own flags take precedence.
+
+        Where `fetch` has put official files, their folder is searched without being named.
 
         Args:
             context: The command's context.
@@ -65,6 +69,8 @@ class Options:
             UsageError: The command line names captions both ways.
         """
         options = cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
+        if options.data_dir is None and options.resume is None and not options.demo and _is_usable(fetched_folder()):
+            options = replace(options, data_dir=fetched_folder())
         sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
         is_named = ParameterSource.COMMANDLINE in sources
         if file is None:  # a run that goes on has its captions, whatever the environment says
@@ -83,10 +89,10 @@ class Options:
         """Return these options, and for those that were not given the values in a `document`.
 
         Where a model, embeddings or a folder are given, the document's encoder is left out. So is what is no value of
-        an option.
+        an option. Where neither names an encoder, it is the demo's.
         """
         values: dict[str, Any] = {}
-        if any(getattr(self, name) is not None for name in ("data_dir", "model", "embeddings")):
+        if any(getattr(self, name) is not None for name in _MODELS):
             document = {name: value for name, value in document.items() if name not in _ENCODERS}
         if self.against is not None:
             document = {name: value for name, value in document.items() if name != "against_vectors"}
@@ -100,7 +106,9 @@ class Options:
                 values[name] = tuple(map(str, value))
             elif isinstance(value, bool if name == "header" else str):
                 values[name] = value
-        return replace(self, **values)
+        filled = replace(self, **values)
+        is_demo = all(getattr(filled, name) is None for name in _MODELS)  # whatever was fetched since
+        return replace(filled, demo=True) if is_demo else filled
 
     def reopened(self, wanted: Path | dict[str, Any]) -> Options:
         """Return the options for other captions: another file by the same model, or what a run's `document` says."""
@@ -198,6 +206,14 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
         context.meta[_META + name] = value
 
 
+def _is_usable(folder: Path) -> bool:
+    """Tell whether a folder has official files that can be used: captions, or weights with their vectors."""
+    try:
+        return folder.is_dir() and bool(Assets.find(data_dir=folder))
+    except AssetError:
+        return False
+
+
 def _is_text_encoding(name: str) -> bool:
     try:
         "a".encode(name)
@@ -206,11 +222,12 @@ def _is_text_encoding(name: str) -> bool:
     return True
 
 
+_MODELS = ("data_dir", "model", "embeddings")
 _FILES = ("data_dir", "model", "vectors", "captions", "embeddings", "against", "against_vectors")
 _COLUMNS = ("text_column", "id_column", "group_column")
 _READING = ("model_version", "vocab_size", "layout", *_COLUMNS, "header", "separator", "encoding")
 _ENCODERS = (
-    *("data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size"),
+    *("demo", "data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size"),
     *("against", "against_vectors"),
 )
 """Options that say by which model captions are explored."""
@@ -244,6 +261,7 @@ def confirm_deletion(count: int) -> None:
 
 
 _OPTIONS: list[tuple[str, Any, str]] = [
+    ("--demo", bool, "The bundled demo, also where official files were fetched."),
     ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
     (
         "--model",
@@ -297,7 +315,7 @@ def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, kind, text in reversed(_OPTIONS):
         how: dict[str, Any] = {"type": kind}
         if kind is bool:
-            how["default"] = None
+            how |= {"default": None, "is_flag": True}
         elif name == "--text-column":
             how["multiple"] = True
         option = click.option(name, help=text, callback=_store, envvar=_variable(name), expose_value=False, **how)

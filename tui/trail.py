@@ -51,6 +51,11 @@ def default_folder() -> Path:
     return data_folder() / "trails"
 
 
+def fetched_folder() -> Path:
+    """Return the folder of the official files that were fetched without naming another one."""
+    return data_folder() / "official"
+
+
 @dataclass(slots=True)
 class TrailWriter:
     """Writes the events of one run. A failure stops the writing and is told by `problem`; nothing is raised.

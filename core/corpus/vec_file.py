@@ -16,10 +16,10 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import ADDRESSES, AssetError
+from core.assets import AssetError
 
 LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
-_ADVICE = f"copy or download it again: {ADDRESSES['vectors']}"
+_ADVICE = "copy it again, or fetch it: infersent-tui fetch crawl"
 _BLOCK = 32 << 20  # bytes of text parsed together
 _SAMPLE = 20  # lines that tell the width
 _FASTTEXT = b"\xba\x16\x4f\x2f"

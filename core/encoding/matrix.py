@@ -24,7 +24,7 @@ from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sente
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.unit_rows import UnitRows
 from core.store.progress import Progress, Steps
-from core.store.whole import Origin, is_whole, new_array, only_one, seal, unseal, write_json
+from core.store.whole import Origin, is_whole, new_array, only_one, read_json, seal, unseal, write_json
 
 _FORMAT = 2
 _SHORTEST = 1e-30  # length of an embedding that is given; the float32 numbers made of shorter ones have few digits
@@ -211,7 +211,7 @@ def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> t
     if not (folder / "recipe.json").exists():
         return empty, ""
     try:
-        progress: dict[str, Any] = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+        progress = read_json(folder / _PROGRESS)
         before, _ = dict(progress["how"]), (progress["chunks"], progress["batch_size"], progress["rows"])
         if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
@@ -298,7 +298,7 @@ def _write_rows(folder: Path, rows: NDArray[np.int64] | slice, values: Sequence[
 def unfinished_rows(folder: Path) -> int | None:
     """Return the number of finished rows; None without an unfinished matrix, 0 if its progress is unreadable."""
     try:
-        return int(json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))["rows"])
+        return int(read_json(folder / _PROGRESS)["rows"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):

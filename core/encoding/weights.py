@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from core.assets import ADDRESSES, DEVICE_NAMES, AssetError, is_device_name
+from core.assets import DEVICE_NAMES, AssetError, is_device_name
 from core.encoding.processor import multiplies_bfloat16
 
 KEYS = [
@@ -21,8 +21,8 @@ KEYS = [
 """Tensor names of the two LSTM directions, in torch's layout."""
 
 _EXPECTED = "InferSent's state dict: enc_lstm.weight_ih_l0 and the seven others of one layer in two directions"
-_DOWNLOAD = f"download it again: {ADDRESSES['weights']}"
-_ADVICE = f"name InferSent's weights with --model; the official ones: {ADDRESSES['weights']}"
+_DOWNLOAD = "download it again: infersent-tui fetch infersent2"
+_ADVICE = "name InferSent's weights with --model; the official ones: infersent-tui fetch infersent2"
 _OTHER_ENCODER = "this is another encoder, and without these tensors its embeddings would be wrong: name other weights"
 _OTHER_CELLS = {3: "a GRU", 1: "a plain RNN"}  # by the number of gates
 _NO_PART = re.compile(r"(classifier|cls|head|fc\d*|criterion|loss|optim\w*|decoder)(\.|$)")
@@ -164,7 +164,7 @@ def _load(path: Path) -> object:
             advice = "save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
         else:
             found = f"damaged, or not a state dict ({message.splitlines()[0].split('. ')[0]})"
-            advice = f"save it with torch.save, or copy it again; official weights: {ADDRESSES['weights']}"
+            advice = "save it with torch.save, or copy it again; official weights: infersent-tui fetch infersent2"
         raise AssetError(path, found, expected=_EXPECTED, advice=advice) from error
 
 

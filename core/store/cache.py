@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,11 +21,12 @@ import platformdirs
 
 from core.assets import AssetError
 from core.store.progress import Progress, Steps
+from core.store.whole import MANIFEST, damaged, is_whole, unless_locked, unseal
 from core.store.whole import about as about_folder
-from core.store.whole import is_whole, unless_locked, unseal
 
 _ANSWERS_BYTES = 256 << 20
 _KINDS = ("matrix", "vectors")
+_CRC_BYTES = 4  # of a checksum before each answer
 _HASH_BYTES = 16 << 20  # bytes hashed between two progress reports
 _ROOT = Path(__file__).parents[2]
 
@@ -120,11 +122,13 @@ class Cache:
     def recall_answer(self, key: str) -> bytes | None:
         """Return a stored encoded query; None when there is none."""
         value = self._recall(self._answers, key)
-        return value if isinstance(value, bytes) else None
+        if not isinstance(value, bytes) or value[:_CRC_BYTES] != _crc(value[_CRC_BYTES:]):
+            return None
+        return value[_CRC_BYTES:]
 
     def remember_answer(self, key: str, value: bytes) -> None:
         """Store an encoded query; beyond 256 MB the oldest ones are deleted."""
-        self._remember(self._answers, key, value)
+        self._remember(self._answers, key, _crc(value) + value)
 
     def entries(self) -> Iterator[CacheEntry]:
         """List the entries, matrices first."""
@@ -132,6 +136,22 @@ class Cache:
             for path in sorted((self.root / kind).glob("*/")):
                 about = about_folder(path) or _about_matrix(path) or "unfinished"
                 yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), is_whole(path), about)
+
+    def check(self) -> Steps[list[str]]:
+        """Read all finished folders, and mark those as unfinished that are damaged: the next start makes them again.
+
+        Returns:
+            A description of each damaged folder.
+        """
+        problems = []
+        for manifest in sorted(self.root.glob(f"*/**/{MANIFEST}")):
+            folder = manifest.parent
+            if bad := (yield from damaged(folder)):
+                with suppress(OSError):
+                    unseal(folder)
+                name = folder.relative_to(self.root)
+                problems.append(f"{name}: {', '.join(bad)} damaged; the next start makes it again")
+        return problems
 
     def prune(self, keep: set[Path]) -> list[CacheEntry]:
         """Delete the entries that are not in `keep` and that no process is writing; return the deleted ones.
@@ -202,6 +222,10 @@ class Cache:
             problem = f"cache: {what} cannot be used ({error}); going on without it"
             if problem not in self.problems:
                 self.problems.append(problem)
+
+
+def _crc(value: bytes) -> bytes:
+    return zlib.crc32(value).to_bytes(_CRC_BYTES, "little")
 
 
 def _size(files: Iterable[Path]) -> int:

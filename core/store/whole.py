@@ -2,7 +2,8 @@
 
 New content is written beside its final path, under a unique name that ends in `.part`, and renamed once it is on disk.
 The last file of a folder is `whole.json`: what the folder was made from, the version of the code that made it, and each
-file's size and a checksum of its beginning. A folder without it, or with a file that differs from it, is unfinished.
+file's size and checksums. A folder without it, or with a file that differs from it in size or beginning, is unfinished.
+Differences farther on are found by `damaged`, which reads everything.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 MANIFEST = "whole.json"
-_CHECKED_BYTES = 1 << 16  # bytes at the start of a file that its checksum covers
+_CHECKED_BYTES = 1 << 16  # bytes at the start of a file that are checked whenever it is opened
+_BLOCK_BYTES = 8 << 20  # bytes of a file that one of its other checksums covers
 _POLL_SECONDS = 0.2
-_ADVICE = "free some space, or name another folder with --cache-dir; finished work is kept"
+_ADVICE = "free some space, or name another folder with {option}; finished work is kept"
+_CACHE_OPTION = "--cache-dir"
 
 
 class Origin(NamedTuple):
@@ -79,15 +84,56 @@ def seal(folder: Path, origin: Origin, *, files: Sequence[str] | None = None) ->
     """
     paths = [folder / name for name in files or ()] or [path for path in folder.rglob("*") if path.is_file()]
     for path in {*paths, *(path.parent for path in paths), folder}:
-        _sync(path)
+        sync(path)
     fingerprints = {path.relative_to(folder).as_posix(): _fingerprint(path) for path in sorted(paths)}
-    write_json(folder / MANIFEST, {**origin._asdict(), "files": fingerprints})
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        blocks = {
+            path.relative_to(folder).as_posix(): list(pool.map(partial(_checksum, path), _block_starts(path)))
+            for path in sorted(paths)
+        }
+    write_json(folder / MANIFEST, {**origin._asdict(), "files": fingerprints, "blocks": blocks})
 
 
 def _fingerprint(path: Path) -> list[int]:
     """Return a file's size and the CRC-32 of its beginning, which holds an array's header or all of a small file."""
     with path.open("rb") as file:
         return [os.fstat(file.fileno()).st_size, zlib.crc32(file.read(_CHECKED_BYTES))]
+
+
+def damaged(folder: Path) -> Steps[list[str]]:
+    """Read all files of a finished folder.
+
+    Returns:
+        The names of those that are not as they were when the folder was finished, or that cannot be read. Folders that
+        were made before there were such checksums have none.
+    """
+    try:
+        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["blocks"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    bad = []
+    for name, blocks in known:
+        try:
+            starts, found = _block_starts(folder / name), list[int]()
+            for start in starts:
+                yield Progress(f"reading {name}", start / 1e6, starts.stop / 1e6, "MB")
+                found.append(_checksum(folder / name, start))
+        except OSError:
+            found = [-1]
+        if found != blocks:
+            bad.append(name)
+    return bad
+
+
+def _block_starts(path: Path) -> range:
+    return range(0, path.stat().st_size, _BLOCK_BYTES)
+
+
+def _checksum(path: Path, start: int) -> int:
+    """Compute the CRC-32 of a block of a file."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return zlib.crc32(file.read(_BLOCK_BYTES))
 
 
 def unseal(folder: Path) -> None:
@@ -129,13 +175,13 @@ def make_folder(
             seal(temporary, origin)
             shutil.rmtree(folder, ignore_errors=True)  # it has another origin or is damaged
             temporary.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
-def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
+def whole_file(path: Path, *, advice: str = _ADVICE.format(option=_CACHE_OPTION)) -> Iterator[Path]:
     """Write a file that appears complete or not at all, and survives a power cut.
 
     Args:
@@ -151,9 +197,9 @@ def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
     temporary = _part_of(path)
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error, advice) from error
     finally:
@@ -162,13 +208,26 @@ def whole_file(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a JSON file that appears complete or not at all.
+    """Write a JSON file that appears complete or not at all, with a checksum for `read_json`.
 
     Raises:
         AssetError: The file cannot be written.
     """
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        checksum = zlib.crc32(json.dumps(document).encode())
+        temporary.write_text(json.dumps(document | {"checksum": checksum}, indent=1), encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        OSError, ValueError: The file cannot be read, or is damaged.
+    """
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict) or document.pop("checksum", None) != zlib.crc32(json.dumps(document).encode()):
+        raise ValueError(f"{path} is damaged")
+    return document
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:
@@ -187,7 +246,7 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, 
 
 
 @contextmanager
-def only_one(folder: Path, *, doing: str = "uses this folder") -> Iterator[Steps[None]]:
+def only_one(folder: Path, *, doing: str = "uses this folder", option: str = _CACHE_OPTION) -> Iterator[Steps[None]]:
     """Hold a folder's lock while writing the folder, which need not exist yet.
 
     The operating system releases the lock when the process dies. On NFS, locks need version 4.
@@ -195,6 +254,7 @@ def only_one(folder: Path, *, doing: str = "uses this folder") -> Iterator[Steps
     Args:
         folder: The folder.
         doing: What another process that holds the lock does, shown while waiting.
+        option: The option that names the folder above it.
 
     Yields:
         Slow work to run before writing: it waits while another process holds the lock, and reports that.
@@ -204,9 +264,9 @@ def only_one(folder: Path, *, doing: str = "uses this folder") -> Iterator[Steps
     """
     lock = _lock(folder)
     try:
-        yield _acquire(lock, folder.parent, doing)
+        yield _acquire(lock, folder.parent, doing, option)
     except OSError as error:
-        raise _cannot_write(folder, error, _ADVICE) from error
+        raise _cannot_write(folder, error, _ADVICE.format(option=option)) from error
     finally:
         lock.release()
 
@@ -226,7 +286,7 @@ def unless_locked(folder: Path) -> Iterator[bool]:
         lock.release()
 
 
-def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str) -> Steps[None]:
+def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str, option: str) -> Steps[None]:
     while True:
         try:
             parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -235,8 +295,8 @@ def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str) -> Steps[Non
             yield Progress(f"waiting for another process that {doing}", 0, 0, "")
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            advice = "name a folder that can be written, on a disk with file locks, with --cache-dir"
-            raise AssetError(parent, f"the cache folder cannot be written ({reason})", advice=advice) from error
+            advice = f"name a folder that can be written, on a disk with file locks, with {option}"
+            raise AssetError(parent, f"the folder cannot be written ({reason})", advice=advice) from error
         else:
             return
 
@@ -257,7 +317,7 @@ def _cannot_write(path: Path, error: OSError, advice: str) -> AssetError:
     return AssetError(path if named.endswith(".part") else named, error.strerror or str(error), advice=advice)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file's content, or the list of names in a folder, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

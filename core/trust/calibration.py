@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.ranking.methods import METHODS, Method
 from core.ranking.ranking import FIRST
-from core.store.whole import write_json
+from core.store.whole import read_json, write_json
 from core.trust.confirmation import EVIDENCE, Confirmed
 from core.trust.domain import Domain, domain_key
 from core.trust.predictor import Predictor
@@ -256,7 +255,7 @@ class Calibration:
     def load(cls, path: Path) -> Calibration | None:
         """Read the file of `save`; return None when it is missing, damaged, or of another format or matrix."""
         try:
-            plain = json.loads(path.read_text(encoding="utf-8"))
+            plain = read_json(path)
             if plain.pop("format") != FORMAT or plain.pop("signals") != list(NAMES):
                 return None
             if plain.pop("made_from") != path.parent.name:

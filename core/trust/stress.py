@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from core.ranking.methods import Method
 from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST, Ranking, Searcher, cosine_distance
 from core.store.progress import Progress, Steps
-from core.store.whole import write_json
+from core.store.whole import read_json, write_json
 from core.trust.variations import CONTROL, KINDS, Kind, Variation, vary
 
 _FORMAT = 1  # version of the file, and of how the threshold is measured
@@ -169,7 +168,7 @@ def _embed(text_encoder: TextEncoder, ids: Sequence[NDArray[np.int32]]) -> Steps
 
 def _read(path: Path) -> Threshold | None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         if document["format"] == _FORMAT:
             return Threshold(float(document["distance"]), float(document["control"]))
     except (OSError, ValueError, LookupError, TypeError):

@@ -15,6 +15,7 @@ from core.store.whole import (
     is_whole,
     make_folder,
     only_one,
+    read_json,
     seal,
     unless_locked,
     unseal,
@@ -30,7 +31,12 @@ def test_a_json_file_appears_whole_or_not_at_all(tmp_path):
     write_json(path, {"about": "é"})
     with pytest.raises(TypeError):
         write_json(path, {"about": object()})
-    assert json.loads(path.read_text(encoding="utf-8")) == {"about": "é"}
+    assert read_json(path) == {"about": "é"}
+    text = path.read_text(encoding="utf-8")
+    for damaged in (text.replace("00e9", "00e8"), text[:-1], "[]", "{}", ""):
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"damaged|Expecting"):
+            read_json(path)
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -1,6 +1,5 @@
 """The command line: streams, exit codes and JSON documents."""
 
-import io
 import itertools
 import json
 import os
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,11 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import WORD_DIM, Files, demo_texts, write_coco, write_vectors, write_weights
+from conftest import WORD_DIM, Files, Outcome, demo_texts, refused, write_coco, write_vectors, write_weights
 
 from core.ranking.methods import METHODS
 from core.trust.variations import KINDS
-from tui.cli import main
 
 QUERY = "a man rides a horse on the beach"
 
@@ -41,44 +39,10 @@ BAD = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The exit code and output of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self):
-        return json.loads(self.out)
-
-    @property
-    def documents(self):
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
     for name in [name for name in os.environ if name.startswith("INFERSENT_TUI_") or name == "NO_COLOR"]:
         monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def run(monkeypatch, capsysbinary):
-    """A function that runs `infersent-tui` with arguments and standard input in this process."""
-
-    def run(*args: object, stdin: str | bytes = b"") -> Outcome:
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "argv", ["infersent-tui", *map(str, args)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
-        capsysbinary.readouterr()
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        written = capsysbinary.readouterr()
-        return Outcome(int(leaving.value.code or 0), written.out.decode(), written.err.decode())
-
-    return run
 
 
 def command(*args: object) -> list[str]:
@@ -88,13 +52,6 @@ def command(*args: object) -> list[str]:
 
 def environment(**changes: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"} | changes
-
-
-def refused(outcome: Outcome, message: str) -> bool:
-    """Fail unless a command exited with 2 and printed the message, without a traceback, on stderr only."""
-    return (
-        outcome.code == 2 and message in outcome.err and outcome.out == "" and "Traceback" not in outcome.err
-    ) or pytest.fail(f"not refused with {message!r}: {outcome}")
 
 
 # search

@@ -38,7 +38,7 @@ def test_the_size_of_the_vocabulary_is_no_model(tmp_path):
 
 def test_what_is_no_value_of_an_option_is_left_out():
     broken = {"text_column": 5, "header": "yes", "captions": 3, "model": None, "zzz": 1, "encoding": "cp1252"}
-    assert Options().filled(broken) == Options(encoding="cp1252")
+    assert Options().filled(broken) == Options(encoding="cp1252", demo=True)
 
 
 def test_another_file_keeps_the_model_and_forgets_how_captions_were_read():
@@ -49,8 +49,8 @@ def test_another_file_keeps_the_model_and_forgets_how_captions_were_read():
 
 
 def test_an_earlier_run_is_opened_by_its_own_model():
-    assert FILES.reopened({"captions": "/x.txt"}) == Options(captions=Path("/x.txt"))
-    assert FILES.reopened({}) == Options()
+    assert FILES.reopened({"captions": "/x.txt"}) == Options(captions=Path("/x.txt"), demo=True)
+    assert FILES.reopened({}) == Options(demo=True)
 
 
 def test_a_resumed_run_of_bundled_captions_has_its_model(tmp_path):
@@ -60,7 +60,7 @@ def test_a_resumed_run_of_bundled_captions_has_its_model(tmp_path):
     assert _with_files_of(Run(tmp_path, about, (), 0), Options()) == Options(
         model=Path("/m.pkl"), vectors=Path("/v.vec")
     )
-    assert _with_files_of(Run(tmp_path, about | {"options": None}, (), 0), Options()) == Options()
+    assert _with_files_of(Run(tmp_path, about | {"options": None}, (), 0), Options()) == Options(demo=True)
 
 
 def test_arguments_give_the_same_options():
@@ -81,6 +81,7 @@ def test_arguments_give_the_same_options():
             True,
             "nord",
             7,
+            True,
             True,
             True,
         ),

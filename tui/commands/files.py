@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @captions_file
+@click.option("--deep", is_flag=True, help="Also read every computed file, and have damaged ones made again.")
 @as_json
 @asset_options
 @click.pass_context
-def doctor(context: click.Context, file: Path | None, as_json: bool) -> None:
+def doctor(context: click.Context, file: Path | None, deep: bool, as_json: bool) -> None:
     """Show which files and settings are in use, and check that they work together. Encodes no captions.
 
     FILE is a file of captions, as with --captions.
     """
     from tui.doctor import examine
 
-    document = examine(Options.of(context, file=file))
+    document = examine(Options.of(context, file=file), deep=deep)
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:

@@ -14,10 +14,11 @@ from core.store.progress import Progress
 from tui import messages
 from tui.exports import resolved
 from tui.lines import corpus_line
+from tui.screens.fetch import FetchScreen
 from tui.screens.pick import Picked, PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.screens.taking import TakingScreen
-from tui.trail import default_folder, recent_corpora
+from tui.trail import default_folder, fetched_folder, recent_corpora
 
 
 class OpeningScreen(TakingScreen):
@@ -57,6 +58,15 @@ class OpeningScreen(TakingScreen):
             self.app.push_screen(PickScreen(Content("open captions"), [*lines, Content("another file ...")]), pick)
         else:
             self._open_file()
+
+    def action_fetch(self) -> None:
+        """Fetch the official files, then explore them."""
+
+        def explore(folder: Path | None) -> None:
+            if folder is not None:
+                self.app.exit({"data_dir": str(folder)})
+
+        self.app.push_screen(FetchScreen(fetched_folder()), explore)
 
     def _open_file(self, before: str = "", problem: str = "") -> None:
         hint, question = "captions.json, or a caption a line", "Which file of captions?"

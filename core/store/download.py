@@ -1,0 +1,317 @@
+"""Download: a file from a web server that appears whole or not at all; a broken download goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
+from urllib3 import exceptions as http
+from urllib3.util import Retry, make_headers
+
+from core.assets import AssetError
+from core.store.progress import Progress, Steps
+from core.store.whole import read_json, sync, write_json
+
+_BLOCK_BYTES = 1 << 18
+_SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk
+_START_BYTES = 512  # bytes that tell a web page
+_TIMEOUT = Timeout(connect=15, read=30)
+_LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
+_WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
+_ONE_TRY = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
+_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|error|!--)", re.IGNORECASE)
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_WORDS = {
+    http.NameResolutionError: "no server of this name is known",
+    http.NewConnectionError: "the server cannot be reached",
+    http.ConnectTimeoutError: f"no connection within {_TIMEOUT.connect_timeout} s",
+    http.ReadTimeoutError: f"nothing came for {_TIMEOUT.read_timeout} s",
+    http.ProxyError: "the proxy cannot be reached",
+    http.ResponseError: "too many redirects",
+    http.IncompleteRead: "the connection broke off",
+}
+"""What the kinds of errors mean; the first that fits counts."""
+_ADVICE = "check the network, or name another server with --mirror; what has come is kept, the same command goes on"
+
+
+def download(
+    url: str, path: Path, *, sha256: str | None = None, check: Callable[[Path], Steps[None]] | None = None
+) -> Steps[None]:
+    """Download a file. Of one path, one process at a time may call this.
+
+    Until the file is whole, `NAME.partial` holds what has come. A server that still has the same file, by its ETag or
+    date, is asked for the rest alone. It is asked again, later each time, when the connection fails, stalls for 30 s,
+    or the server is busy; six times without a byte more end the download.
+
+    Args:
+        url: Address, http or https; the variables `http_proxy`, `https_proxy` and `no_proxy` count.
+        path: Where the file will be, in a folder that exists.
+        sha256: The checksum that it must have, hexadecimal; None for any.
+        check: Looks at the whole file before it gets its name, and raises `AssetError` if it is not what it should be.
+
+    Raises:
+        AssetError: The server does not have the file, cannot be reached or sends something else; the checksum differs.
+        OSError: The disk is full or cannot be written. What has come is kept.
+    """
+    check_address(url)
+    with _Partial(url, path) as partial:
+        yield from _complete(partial)
+    try:
+        if sha256 is not None:
+            yield from _compare(partial.path, sha256.lower())
+        if check is not None:
+            yield from check(partial.path)
+    except AssetError as error:
+        partial.delete()
+        advice = error.advice or "fetch it again; if that stays so, name another server with --mirror"
+        raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
+    partial.path.rename(path)
+    sync(path.parent)
+    partial.delete()
+
+
+def _compare(path: Path, sha256: str) -> Steps[None]:
+    digest = yield from file_sha256(path)
+    if digest != sha256:
+        advice = "fetch it again; if that stays so, name another server with --mirror, or the checksum you trust"
+        raise AssetError(
+            path, f"what came has another checksum: {digest}", expected=sha256, advice=f"{advice} (--sha256)"
+        )
+
+
+def file_sha256(path: Path) -> Steps[str]:
+    """Compute the SHA-256 of a file, hexadecimal; raise OSError if it cannot be read."""
+    hasher, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        while block := file.read(16 << 20):
+            hasher.update(block)
+            yield Progress(f"checking {path.name.removesuffix('.partial')}", file.tell() / 1e6, size / 1e6, "MB")
+    return hasher.hexdigest()
+
+
+class _Partial:
+    """What is on disk of a file that has not come whole, and of which state of the server's file it is a part."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        self.url = url
+        self.name = path.name
+        self.path = path.with_name(path.name + ".partial")
+        self.etag = self.modified = ""
+        self.total = 0
+        """Bytes of the whole file; 0 where the server does not say."""
+        self.done = 0
+        """Bytes that have come."""
+        self._synced = 0
+        self._about = path.with_name(path.name + ".partial.json")
+
+    def __enter__(self) -> _Partial:
+        """Open the file and cut off what may not have reached the disk before a power cut."""
+        known = {}
+        with suppress(OSError, ValueError):
+            known = read_json(self._about)
+        self._file = self.path.open("ab")
+        with suppress(KeyError, TypeError, ValueError):
+            if known["url"] == self.url and 0 <= known["done"] <= self._file.tell():
+                self.etag, self.modified, self.total = str(known["etag"]), str(known["modified"]), int(known["total"])
+                self.done = int(known["done"])
+        self._cut(self.done if self.validator else 0)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            self._sync()
+        except (OSError, AssetError):
+            if kind is None:  # else the first error counts
+                raise
+        finally:
+            with suppress(OSError):
+                self._file.close()
+
+    @property
+    def validator(self) -> str:
+        """By what the server can tell that its file is still the same; empty where nothing does."""
+        return self.modified if self.etag.startswith("W/") else self.etag or self.modified
+
+    def begin(self, response: BaseHTTPResponse) -> None:
+        """Start anew with a response that has the whole file."""
+        length = response.headers.get("Content-Length", "")
+        self.total = int(length) if length.isdecimal() and "Transfer-Encoding" not in response.headers else 0
+        self.etag, self.modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+        self._cut(0)
+
+    def forget(self) -> None:
+        """Drop what has come, since the server now has another file."""
+        self.etag, self.modified, self.total = "", "", 0
+        self._cut(0)
+
+    def append(self, block: bytes) -> None:
+        """Add what has come."""
+        self._file.write(block)
+        self.done += len(block)
+        if self.done - self._synced >= _SYNC_BYTES:
+            self._sync()
+
+    def delete(self) -> None:
+        """Delete it."""
+        self.path.unlink(missing_ok=True)
+        self._about.unlink(missing_ok=True)
+
+    def _cut(self, done: int) -> None:
+        self._file.truncate(done)
+        self._synced = self.done = done
+
+    def _sync(self) -> None:
+        self._file.flush()
+        sync(self.path)
+        self._synced = self.done
+        write_json(self._about, {name: getattr(self, name) for name in ("url", "etag", "modified", "total", "done")})
+
+
+class _Busy(http.HTTPError):
+    """The server asks for patience."""
+
+    def __init__(self, response: BaseHTTPResponse) -> None:
+        super().__init__(f"the server is busy: {response.status} {response.reason or ''}")
+        self.seconds = _WAITS.get_retry_after(response)
+        """After which it wants to be asked again; None if it does not say."""
+
+
+def _complete(partial: _Partial) -> Steps[None]:
+    """Ask for what is missing until the file is whole."""
+    waits, furthest = _WAITS, partial.done
+    with _connections(partial.url) as connections:
+        while True:
+            try:
+                yield from _ask(connections, partial)
+                return
+            except http.HTTPError as error:
+                cause = error.reason if isinstance(error, http.MaxRetryError) and error.reason else error
+                reason = _describe(cause)
+                if partial.done > furthest:
+                    waits, furthest = _WAITS, partial.done
+                try:
+                    if _is_final(cause):
+                        raise error
+                    waits = waits.increment("GET", partial.url, error=error)
+                except http.HTTPError:
+                    raise AssetError(partial.url, reason, advice=_ADVICE) from error
+                wished = error.seconds if isinstance(error, _Busy) else None
+                seconds = min(_LONGEST_WAIT_SECONDS, wished or waits.get_backoff_time())
+            yield from _wait(seconds, f"{partial.name}: {reason}; asking again in {seconds:.0f} s")
+
+
+def _ask(connections: PoolManager, partial: _Partial) -> Steps[None]:
+    """Ask once for what is missing; raise HTTPError if it may come later, AssetError if it never will."""
+    headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui"}
+    if partial.done:
+        headers |= {"Range": f"bytes={partial.done}-", "If-Range": partial.validator}
+    stage = f"fetching {partial.name}"
+    yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
+    response = connections.request("GET", partial.url, headers=headers, preload_content=False, retries=_ONE_TRY)
+    try:
+        if not _has_more(response, partial):
+            return
+        while block := response.read1(_BLOCK_BYTES, decode_content=False):
+            if partial.done < _START_BYTES and _PAGE.match(block):
+                partial.forget()
+                text = "a web page came in place of the file"
+                raise AssetError(partial.url, text, advice="open the address in a browser to read it; " + _ADVICE)
+            partial.append(block)
+            yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
+        if partial.done < partial.total:
+            raise http.ProtocolError("the connection ended early")
+    finally:
+        response.close()
+
+
+def _has_more(response: BaseHTTPResponse, partial: _Partial) -> bool:
+    """Check a response and tell whether its body belongs to the file."""
+    status, hops = response.status, response.retries.history if response.retries else ()
+    if partial.url.startswith("https:") and any((hop.redirect_location or "").startswith("http:") for hop in hops):
+        raise AssetError(partial.url, "leads to an address that is not secure (http)", advice=_ADVICE)
+    if status in _BUSY:
+        raise _Busy(response)
+    if status == 416:
+        length = _range_of(response)[1]
+        if partial.done and length == partial.done:
+            return False
+        partial.forget()
+        raise http.ProtocolError("the server has another file now")
+    if status not in (200, 206):
+        raise AssetError(partial.url, f"the server answers: {status} {response.reason or ''}".rstrip(), advice=_ADVICE)
+    if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
+        text = f"the server sends it packed ({response.headers['Content-Encoding']}), unasked"
+        raise AssetError(partial.url, text, advice=_ADVICE)
+    if status == 200:
+        partial.begin(response)
+    elif _range_of(response) != (partial.done, partial.total or _range_of(response)[1]):
+        partial.forget()
+        raise http.ProtocolError("the server sent another part than the one asked for")
+    return True
+
+
+def _range_of(response: BaseHTTPResponse) -> tuple[int, int]:
+    """Return where the body of a response begins in the file, and the file's length; 0 where it does not say."""
+    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    start, length = match.groups() if match else ("", "")
+    return int(start or 0), int(length) if length and length != "*" else 0
+
+
+def check_address(url: str) -> None:
+    """Raise `AssetError` for an address that is not one of a web server."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise AssetError(url, "is not the address of a file on the web", expected="https://SERVER/...")
+    if parts.username is not None:
+        raise AssetError(parts.hostname, "addresses with a user's name or password are not supported")
+
+
+def _connections(url: str) -> PoolManager:
+    """Return the connections to a server, through the proxy that the environment names."""
+    parts, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return PoolManager(timeout=_TIMEOUT)
+    address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    headers = None
+    if address.username is not None:
+        user = f"{unquote(address.username)}:{unquote(address.password or '')}"
+        headers = make_headers(proxy_basic_auth=user)
+    try:
+        return ProxyManager(
+            f"{address.scheme}://{address.netloc.rpartition('@')[2]}", proxy_headers=headers, timeout=_TIMEOUT
+        )
+    except http.HTTPError as error:
+        variable = f"the variable {parts.scheme}_proxy names a proxy that cannot be used"
+        raise AssetError(address.hostname or proxy, f"{variable} ({error})", advice="correct or unset it") from error
+
+
+def _is_final(cause: BaseException) -> bool:
+    """Tell whether asking again would give the same."""
+    if isinstance(cause, http.SSLError):
+        return _UNTRUSTED in str(cause)
+    return isinstance(cause, http.ResponseError | http.LocationValueError)
+
+
+def _describe(cause: BaseException) -> str:
+    """Say in plain words why a server's answer did not come."""
+    if _UNTRUSTED in str(cause):
+        return "the server cannot prove its name: its certificate is not trusted here"
+    if isinstance(cause, http.ProtocolError) and len(cause.args) > 1:  # it wraps an error of the connection
+        return "the connection broke off"
+    return next((words for kind, words in _WORDS.items() if isinstance(cause, kind)), str(cause))
+
+
+def _wait(seconds: float, why: str) -> Steps[None]:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        yield Progress(why, 0, 0, "")
+        time.sleep(min(0.2, left))

@@ -1,0 +1,269 @@
+"""Downloads from servers that misbehave: what comes is whole or an error says what to do, and nothing is lost."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+from urllib3 import Timeout
+from urllib3.util import Retry
+from web_server import Give, Server, serving
+
+from core.assets import AssetError
+from core.store import download as module
+from core.store.download import download
+from core.store.progress import finish
+
+FILE = random.Random(7).randbytes(700_001)
+DIGEST = hashlib.sha256(FILE).hexdigest()
+OTHER = random.Random(8).randbytes(500_000)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again at once, and call half a second a stall."""
+    monkeypatch.setattr(module, "_WAITS", Retry(total=6, backoff_factor=0))
+    monkeypatch.setattr(module, "_TIMEOUT", Timeout(connect=2, read=0.5))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def get(server: Server, folder: Path, **options: object) -> bytes:
+    """Download, check that nothing else is left in the folder, and return the content."""
+    folder.mkdir(exist_ok=True)
+    finish(download(f"{server.url}/file.bin", folder / "file.bin", **options))  # type: ignore[arg-type]
+    assert names(folder) == ["file.bin"]
+    return (folder / "file.bin").read_bytes()
+
+
+def fails(server: Server, folder: Path, **options: object) -> str:
+    """Download in vain, check that nothing has the file's name, and return the message."""
+    folder.mkdir(exist_ok=True)
+    with pytest.raises(AssetError) as caught:
+        finish(download(f"{server.url}/file.bin", folder / "file.bin", **options))  # type: ignore[arg-type]
+    assert not (folder / "file.bin").exists()
+    assert caught.value.advice
+    return str(caught.value)
+
+
+def test_a_file_comes_whole(tmp_path: Path) -> None:
+    with serving(Give(FILE)) as server:
+        assert get(server, tmp_path, sha256=DIGEST.upper()) == FILE
+
+
+BROKEN = {
+    "a connection that breaks off": Give(FILE, stop=200_000),
+    "one that breaks off at once": Give(FILE, stop=0),
+    "a stall": Give(FILE, stop=200_000, stall=1.5),
+    "a short body": Give(FILE[:300_000], headers={"Content-Length": str(len(FILE))}),
+    "a busy server": Give(b"later", status=503),
+    "one that names the time": Give(b"later", status=429, headers={"Retry-After": "1"}),
+    "chunks that end early": Give(FILE, stop=100_000, chunked=True),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_download_goes_on(tmp_path: Path, broken: Give) -> None:
+    with serving(broken, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        came = 0 if broken.status or broken.chunked else len(FILE[:300_000]) if broken.stop is None else broken.stop
+        if not broken.chunked:
+            assert server.ranges == [None, f"bytes={came}-" if came else None]
+
+
+def test_ten_breaks_in_a_row_cost_nothing_as_long_as_something_comes(tmp_path: Path) -> None:
+    with serving(*[Give(FILE, stop=60_000)] * 12, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.ranges[1:] == [f"bytes={60_000 * i}-" for i in range(1, len(server.seen))]
+
+
+def test_a_download_that_was_given_up_goes_on_later(tmp_path: Path) -> None:
+    with serving(Give(FILE, stop=400_000), *[Give(FILE, stop=0)] * 6) as server:
+        assert "the connection broke off" in fails(server, tmp_path)
+        assert len(server.seen) == 7
+        server.answers = [Give(FILE)]
+        assert get(server, tmp_path) == FILE
+        assert server.ranges[-1] == "bytes=400000-"
+
+
+def test_without_a_sign_that_the_file_is_the_same_it_starts_over(tmp_path: Path) -> None:
+    with serving(Give(FILE, stop=400_000, etag=None), Give(FILE, etag=None)) as server:
+        server.answers[0].headers = {}
+        assert get(server, tmp_path) == FILE
+
+
+def test_a_date_serves_where_the_tag_is_weak(tmp_path: Path) -> None:
+    date = {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    with serving(
+        Give(FILE, stop=400_000, etag='W/"1"', headers=date), Give(FILE, etag=date["Last-Modified"])
+    ) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.seen[1][1]["If-Range"] == date["Last-Modified"]
+
+
+@pytest.mark.parametrize("changed", [Give(OTHER, etag='"2"'), Give(OTHER, ranges=False, etag='"2"')])
+def test_a_file_that_changed_meanwhile_comes_anew(tmp_path: Path, changed: Give) -> None:
+    with serving(Give(FILE, stop=400_000), changed) as server:
+        assert get(server, tmp_path) == OTHER
+
+
+def test_a_server_without_ranges_sends_it_all_again(tmp_path: Path) -> None:
+    with serving(Give(FILE, stop=400_000), Give(FILE, ranges=False)) as server:
+        assert get(server, tmp_path) == FILE
+
+
+def test_a_server_without_ranges_that_always_breaks_off_is_given_up(tmp_path: Path) -> None:
+    with serving(Give(FILE, stop=400_000, ranges=False)) as server:
+        assert "broke off" in fails(server, tmp_path)
+        assert len(server.seen) == 7
+
+
+def test_another_part_than_the_one_asked_for_is_not_taken(tmp_path: Path) -> None:
+    wrong = Give(FILE[:100], status=206, headers={"Content-Range": f"bytes 0-99/{len(FILE)}"})
+    with serving(Give(FILE, stop=400_000), wrong, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.ranges == [None, "bytes=400000-", None]
+
+
+def test_a_part_that_was_the_whole_is_done(tmp_path: Path) -> None:
+    """The first answer promised more than there is."""
+    with serving(Give(FILE, headers={"Content-Length": str(len(FILE) + 10)}), Give(FILE)) as server:
+        assert get(server, tmp_path, sha256=DIGEST) == FILE
+        assert server.ranges == [None, f"bytes={len(FILE)}-"]
+
+
+def test_a_file_that_has_become_shorter_comes_anew(tmp_path: Path) -> None:
+    with serving(Give(FILE, stop=600_000), Give(FILE[:500_000])) as server:
+        assert get(server, tmp_path) == FILE[:500_000]
+
+
+@pytest.mark.parametrize("give", [Give(FILE, chunked=True), Give(FILE, headers={"Content-Length": None}, stop=10**9)])
+def test_a_file_of_unknown_length_comes_whole(tmp_path: Path, give: Give) -> None:
+    with serving(give) as server:
+        assert get(server, tmp_path) == FILE
+
+
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>Please log in", b"\n <html>", b"<?xml version='1.0'?><Error>"])
+def test_a_web_page_is_refused(tmp_path: Path, page: bytes) -> None:
+    with serving(Give(page)) as server:
+        assert "a web page came" in fails(server, tmp_path)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 501])
+def test_a_refusal_is_told_at_once(tmp_path: Path, status: int) -> None:
+    with serving(Give(b"no", status=status)) as server:
+        assert f"the server answers: {status}" in fails(server, tmp_path)
+        assert len(server.seen) == 1
+
+
+def test_a_busy_server_is_asked_seven_times(tmp_path: Path) -> None:
+    with serving(Give(b"later", status=503)) as server:
+        assert "the server is busy: 503" in fails(server, tmp_path)
+        assert len(server.seen) == 7
+
+
+def test_a_packed_answer_is_refused(tmp_path: Path) -> None:
+    with serving(Give(gzip.compress(FILE), headers={"Content-Encoding": "gzip"})) as server:
+        assert "packed (gzip)" in fails(server, tmp_path)
+
+
+def test_redirects_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+    with serving(Give(b"", status=302, headers={"Location": "/elsewhere"}), Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.seen[1][0] == "/elsewhere"
+    with serving(Give(b"", status=301, headers={"Location": "/file.bin"})) as server:
+        assert "too many redirects" in fails(server, tmp_path / "new")
+    with serving(Give(b"", status=302, headers={"Location": "file:///etc/passwd"})) as server:
+        fails(server, tmp_path / "new")
+        assert len(server.seen) == 1
+
+
+def test_only_a_server_that_proves_its_name_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, secure = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(secure)
+    with serving(Give(FILE), secure=secure) as server:
+        assert "cannot prove its name" in fails(server, tmp_path)
+        assert not server.seen
+        authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        assert get(server, tmp_path / "new") == FILE
+        with serving(Give(FILE)) as other:
+            server.answers = [Give(b"", status=302, headers={"Location": f"{other.url}/file.bin"})]
+            assert "not secure (http)" in fails(server, tmp_path)
+
+
+def test_another_checksum_leaves_nothing(tmp_path: Path) -> None:
+    with serving(Give(OTHER)) as server:
+        message = fails(server, tmp_path, sha256=DIGEST)
+        assert all(each in message for each in (hashlib.sha256(OTHER).hexdigest(), DIGEST, "--sha256"))
+        assert [each for each in names(tmp_path) if "partial" in each] == []
+
+
+def test_no_server_and_no_address(tmp_path: Path) -> None:
+    with serving(Give(FILE)) as server:
+        pass
+    assert "cannot be reached" in fails(server, tmp_path)
+    for address in (
+        "file:///etc/passwd",
+        "ftp://host/file",
+        "host/file",
+        "https:///file",
+        "http://me:secret@host/file",
+    ):
+        with pytest.raises(AssetError) as caught:
+            finish(download(address, tmp_path / "file.bin"))
+        assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Give(FILE)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:se%40cret@localhost:{proxy.server_port}")
+        finish(download("http://no.such.host/file.bin", tmp_path / "file.bin"))
+        path, headers = proxy.seen[0]
+        assert path == "http://no.such.host/file.bin"
+        assert headers["proxy-authorization"] == "Basic bWU6c2VAY3JldA=="
+        monkeypatch.setenv("no_proxy", "localhost")
+        with serving(Give(FILE)) as server:
+            assert get(server, tmp_path / "direct") == FILE
+        assert len(proxy.seen) == 1
+
+
+def test_a_killed_download_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was synced before the kill is not asked for again, and the file is as if nothing had happened."""
+    script = (
+        "import sys; from pathlib import Path; from core.store import download as module; module._SYNC_BYTES = 50_000\n"
+        "from core.store.progress import finish; finish(module.download(sys.argv[1], Path(sys.argv[2])))"
+    )
+    with serving(Give(FILE, stop=400_000, stall=20), Give(FILE)) as server:
+        command = [sys.executable, "-c", script, f"{server.url}/file.bin", str(tmp_path / "file.bin")]
+        with subprocess.Popen(command) as process:
+            about = tmp_path / "file.bin.partial.json"
+            while not about.exists() or json.loads(about.read_bytes())["done"] < 350_000:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        assert get(server, tmp_path) == FILE
+        assert 350_000 <= int(server.ranges[1].removeprefix("bytes=").rstrip("-")) <= 400_000  # type: ignore[union-attr]
+
+
+def test_a_partial_file_without_its_description_is_not_trusted(tmp_path: Path) -> None:
+    (tmp_path / "file.bin.partial").write_bytes(OTHER)
+    for about in ("", "{", "[]", '{"url": 1}', '{"url": "x", "done": "many"}'):
+        (tmp_path / "file.bin.partial.json").write_text(about)
+        with serving(Give(FILE)) as server:
+            assert get(server, tmp_path) == FILE
+            assert server.ranges == [None]
+        (tmp_path / "file.bin").rename(tmp_path / "file.bin.partial")

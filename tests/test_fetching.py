@@ -1,0 +1,153 @@
+"""Fetching the official files from a mirror: whole, checked, unpacked, and then used without being named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import threading
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from conftest import write_weights
+from web_server import Give, packed, serving
+
+from core.assets import AssetError
+from core.fetching import CHECKSUMS, bytes_needed, check_space, fetch
+from core.official import OFFICIAL
+from core.store.progress import finish
+
+
+def mirror_of(name: str, content: bytes, folder: Path, **options: str) -> Path:
+    """Fetch a file from a mirror that has this content."""
+    with serving(Give(content)) as server:
+        path = finish(fetch(name, folder, mirror=f"{server.url}/some/folder/", **options))
+        assert server.seen[0][0] == f"/some/folder/{OFFICIAL[name].download_name}"
+        return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_each_file_is_there_alone_with_its_checksum(tmp_path: Path, published: dict[str, bytes]) -> None:
+    folder = tmp_path / "official"
+    zipped = published["annotations_trainval2014.zip"]
+    weights = mirror_of("infersent2", published["infersent2.pkl"], folder)
+    vectors = mirror_of("crawl", published["crawl-300d-2M.vec.zip"], folder)
+    captions = mirror_of("coco", zipped, folder, sha256=sha256(zipped))
+    assert (weights.name, vectors.name, captions.name) == (
+        "infersent2.pkl",
+        "crawl-300d-2M.vec.zip",
+        "captions_val2014.json",
+    )
+    assert len(json.loads(captions.read_bytes())["annotations"]) == 60
+    assert names(folder) == sorted([CHECKSUMS, weights.name, vectors.name, captions.name])
+    check = subprocess.run(["sha256sum", "-c", CHECKSUMS], cwd=folder, capture_output=True, text=True, check=True)
+    assert check.stdout.count("OK") == 3
+
+
+def test_what_is_there_is_compared_and_not_fetched_again(tmp_path: Path, published: dict[str, bytes]) -> None:
+    path = mirror_of("infersent2", published["infersent2.pkl"], tmp_path)
+    with serving(Give(b"", status=404)) as server:
+        assert finish(fetch("infersent2", tmp_path, mirror=server.url)) == path
+        with pytest.raises(AssetError, match="another checksum"):
+            finish(fetch("infersent2", tmp_path, mirror=server.url, sha256="0" * 64))
+        damaged = bytearray(path.read_bytes())
+        damaged[-1] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(AssetError, match="delete it, then fetch again"):
+            finish(fetch("infersent2", tmp_path, mirror=server.url))
+        assert not server.seen
+
+
+def test_a_file_that_differs_from_the_first_one_is_refused(tmp_path: Path, published: dict[str, bytes]) -> None:
+    mirror_of("infersent2", published["infersent2.pkl"], tmp_path).unlink()
+    other = write_weights(tmp_path / "other.pkl", seed=1).read_bytes()
+    with pytest.raises(AssetError, match="another checksum"):
+        mirror_of("infersent2", other, tmp_path)
+    assert not (tmp_path / "infersent2.pkl").exists()
+    mirror_of("infersent2", other, tmp_path, sha256=sha256(other))
+
+
+def test_a_published_checksum_counts_on_a_mirror_too(tmp_path: Path, published: dict[str, bytes]) -> None:
+    with pytest.raises(AssetError, match=OFFICIAL["coco"].sha256):
+        mirror_of("coco", published["annotations_trainval2014.zip"], tmp_path)
+
+
+def _bomb() -> bytes:
+    return packed(**{"annotations/captions_val2014.json": bytes(5_000_000)})
+
+
+WRONG = {
+    "no weights": ("infersent2", b"\x80\x02}q\x00.", "infersent"),
+    "weights that end early": ("infersent2", None, "infersent2"),
+    "no archive": ("crawl", b"word 1 2 3", "no whole zip archive"),
+    "another archive": ("crawl", packed(**{"crawl-300d-2M-subword.vec": b"a 1"}), "has no crawl-300d-2M.vec"),
+    "a bomb": ("coco", _bomb(), "in the archive is 5 MB"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "found"), WRONG.values(), ids=WRONG)
+def test_what_is_not_the_file_leaves_nothing(
+    tmp_path: Path, published: dict[str, bytes], name: str, content: bytes | None, found: str
+) -> None:
+    if content is None:
+        content = published["infersent2.pkl"][:-2000]
+    with pytest.raises(AssetError, match=found) as caught:
+        mirror_of(name, content, tmp_path / "official", sha256=sha256(content))
+    assert "partial" not in str(caught.value)
+    assert caught.value.advice
+    assert [each for each in names(tmp_path / "official") if not each.endswith(".lock")] == []
+
+
+def test_an_archive_with_flipped_bits_is_refused(tmp_path: Path, published: dict[str, bytes]) -> None:
+    content = bytearray(published["crawl-300d-2M.vec.zip"])
+    content[len(content) // 2] ^= 0x10
+    with pytest.raises(AssetError, match="zip archive"):
+        mirror_of("crawl", bytes(content), tmp_path)
+
+
+def test_several_at_once_fetch_once(tmp_path: Path, published: dict[str, bytes]) -> None:
+    zipped = published["annotations_trainval2014.zip"]
+    with serving(Give(zipped, stop=len(zipped) // 2, stall=0.3), Give(zipped)) as server:
+
+        def run() -> None:
+            finish(fetch("coco", tmp_path / "official", mirror=server.url, sha256=sha256(zipped)))
+
+        threads = [threading.Thread(target=run) for _ in range(3)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert len(server.seen) == 2
+    assert names(tmp_path / "official") == [CHECKSUMS, "captions_val2014.json"]
+
+
+def test_an_archive_that_was_not_unpacked_yet_is_not_fetched_again(tmp_path: Path, published: dict[str, bytes]) -> None:
+    """The run before was killed between its last byte and unpacking, or before the archive was deleted."""
+    zipped = published["annotations_trainval2014.zip"]
+    with serving(Give(b"", status=404)) as server:
+        for _ in range(2):
+            (tmp_path / "annotations_trainval2014.zip").write_bytes(zipped)
+            finish(fetch("coco", tmp_path, mirror=server.url))
+            assert {"published", *names(tmp_path)} == {"published", CHECKSUMS, "captions_val2014.json"}
+        assert not server.seen
+
+
+def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 10**12, 10**9))
+    check_space(["infersent2"], tmp_path / "not/yet/there")
+    with pytest.raises(AssetError, match=r"1.5 GB are needed, and 1.0 are free"):
+        check_space(["crawl"], tmp_path / "not/yet/there")
+    (tmp_path / "crawl-300d-2M.vec.zip.partial").write_bytes(bytes(1000))
+    assert bytes_needed(["crawl"], tmp_path) == OFFICIAL["crawl"].bytes - 1000
+    (tmp_path / "crawl-300d-2M.vec.zip").touch()
+    assert bytes_needed(["crawl"], tmp_path) == 0

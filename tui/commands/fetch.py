@@ -1,0 +1,77 @@
+"""The command fetch, which downloads the official files."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from core.official import OFFICIAL, USUAL, OfficialFile
+from tui.options import Options, as_json, asset_options, quiet
+from tui.pace import print_message, run_steps
+from tui.text import visible
+from tui.trail import fetched_folder
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(OFFICIAL)), metavar="[NAME]...")
+@click.option(
+    "--mirror",
+    metavar="URL",
+    envvar="INFERSENT_TUI_MIRROR",
+    help="Folder on another server that has files of the official names.",
+)
+@click.option("--sha256", metavar="HEX", help="The checksum that the download of the one NAME must have.")
+@click.option("--accept-licence", is_flag=True, help="Agree to the licences without being asked.")
+@as_json
+@quiet
+@asset_options
+@click.pass_context
+def fetch(
+    context: click.Context,
+    names: tuple[str, ...],
+    mirror: str | None,
+    sha256: str | None,
+    accept_licence: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Download the official files: infersent2, crawl and coco, or each NAME of these and infersent1, glove.
+
+    They go to the folder of --data-dir, else to one that is used from then on without an option. An interrupted
+    download goes on where it stopped.
+    """
+    from core.fetching import check_space, fetch
+
+    if sha256 is not None and len(names) != 1:
+        raise click.UsageError("--sha256 is the checksum of one file: give one NAME")
+    names = names or USUAL
+    folder = Options.of(context).data_dir or fetched_folder()
+    wanted = {name: OFFICIAL[name] for name in names if not (folder / OFFICIAL[name].file_name).exists()}
+    for name, file in wanted.items():
+        print_message(f"{name:10} {file.bytes / 1e6:7,.0f} MB  {file.licence}  {file.url}", quiet=quiet)
+    check_space(wanted, folder)
+    if not accept_licence:
+        _ask(wanted)
+    paths = [run_steps(fetch(name, folder, mirror=mirror, sha256=sha256), quiet=quiet) for name in names]
+    if as_json:
+        click.echo(json.dumps({name: str(path) for name, path in zip(names, paths, strict=True)}))
+        return
+    for path in paths:
+        click.echo(visible(str(path)))
+
+
+def _ask(wanted: dict[str, OfficialFile]) -> None:
+    """Ask the person to agree to the licences that forbid some uses, and end the command unless they do.
+
+    Raises:
+        UsageError: Standard input is no terminal.
+    """
+    asked = [f"{name} ({file.licence})" for name, file in wanted.items() if file.needs_consent]
+    if not asked:
+        return
+    if not sys.stdin.isatty():
+        text = "standard input is no terminal, so nobody can agree to the licence of"
+        raise click.UsageError(f"{text} {', '.join(asked)}: use --accept-licence")
+    click.confirm(f"Do you agree to the licence of {', '.join(asked)}?", abort=True, err=True)

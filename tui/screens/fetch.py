@@ -1,0 +1,104 @@
+"""FetchScreen: fetches the official files after the person has seen their sizes and agreed to their licences."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from core.assets import AssetError
+from core.official import OFFICIAL, USUAL
+from core.store.progress import Cancelled, Progress, finish
+from tui.pace import Pace
+from tui.text import drawable
+
+
+class FetchScreen(ModalScreen[Path | None]):
+    """What will be fetched, and then how far it is. The result is the folder when all is there, else None.
+
+    Args:
+        folder: Where the files are put. The variable INFERSENT_TUI_MIRROR may name a mirror.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "go_on", "Fetch"),
+        Binding("escape,q", "dismiss(None)", "Close"),
+    ]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder, self._mirror = folder, os.environ.get("INFERSENT_TUI_MIRROR")
+        self._state = "asked"  # then `running`, and `done` or `failed`
+        self.status = Static("", id="fetch-status", markup=False)
+        self.panel = Vertical(id="fetch-panel")
+
+    def compose(self) -> ComposeResult:
+        """Yield the files and the status."""
+        with self.panel:
+            self.panel.border_title = "official files"
+            yield Static(self._files(), markup=False)
+            yield self.status
+        self._show("", "⏎ agree and fetch · esc close")
+
+    def _files(self) -> Content:
+        lines = [Content("InferSent version 2, its word vectors and COCO's captions"), Content("")]
+        for name in USUAL:
+            file = OFFICIAL[name]
+            is_here = (self._folder / file.file_name).exists()
+            size = "here" if is_here else f"{file.bytes / 1e6:,.0f} MB"
+            lines.append(Content(f"{file.file_name:<22} {size:>9}  {file.licence}"))
+        return Content("\n").join(
+            [
+                *lines,
+                Content(""),
+                Content(
+                    f"from {drawable(self._mirror or 'the servers of their owners')}, to {drawable(str(self._folder))}"
+                ),
+            ]
+        )
+
+    def _show(self, text: str, keys: str) -> None:
+        self.status.update("\n".join(map(drawable, text.splitlines())))
+        self.panel.border_subtitle = keys
+
+    def action_go_on(self) -> None:
+        """Fetch; when all is there, close the screen."""
+        if self._state == "done":
+            self.dismiss(self._folder)
+        elif self._state != "running":
+            self._state = "running"
+            self._show("asking the servers", "esc stop; what has come is kept")
+            self._fetch()
+
+    @work(thread=True, exclusive=True)
+    def _fetch(self) -> None:
+        from core.fetching import check_space, fetch
+
+        worker, pace, post = get_current_worker(), Pace(), self.app.call_from_thread
+
+        def show(progress: Progress) -> None:
+            if worker.is_cancelled:
+                raise Cancelled
+            post(self.status.update, drawable(pace.line(progress)))
+
+        try:
+            check_space(USUAL, self._folder)
+            for name in USUAL:
+                finish(fetch(name, self._folder, mirror=self._mirror), show)
+        except Cancelled:
+            return
+        except AssetError as error:
+            self._state = "failed"
+            post(self._show, str(error), "⏎ try again · esc close")
+        else:
+            self._state = "done"
+            post(self._show, "all files are here", "⏎ explore them · esc stay")
