@@ -1,7 +1,7 @@
 # The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-.PHONY: bench check floors format lint offline-wheels picture test
+.PHONY: bench check floors format lint offline-wheels picture test torture
 
 check: lint test
 
@@ -13,6 +13,10 @@ lint:
 
 test:
 	$(PYTHON) -m pytest
+
+# Kills each kind of work 300 times altogether, in about a quarter of an hour, and compares what it leaves.
+torture:
+	$(PYTHON) tests/torture.py --kills 300
 
 # Compares speed, memory and quality with the alternatives; needs the extra `bench` and an idle machine for half an hour.
 bench:

@@ -8,6 +8,8 @@ Differences farther on are found by `damaged`, which reads everything.
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import os
 import secrets
@@ -184,6 +186,8 @@ def make_folder(
 def whole_file(path: Path, *, advice: str = _ADVICE.format(option=_CACHE_OPTION)) -> Iterator[Path]:
     """Write a file that appears complete or not at all, and survives a power cut.
 
+    What a killed process left of an earlier attempt is deleted.
+
     Args:
         path: Its final path; an existing file stays until the new one is complete.
         advice: What the user can do when it cannot be written.
@@ -194,17 +198,44 @@ def whole_file(path: Path, *, advice: str = _ADVICE.format(option=_CACHE_OPTION)
     Raises:
         AssetError: The file cannot be written.
     """
-    temporary = _part_of(path)
     try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(path)
+        _remove_leftovers(path)
+        with _temporary(path) as temporary:
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
         sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error, advice) from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Make a temporary file beside a path and hold its lock, by which others see that it is in use."""
+    while True:
+        temporary = _part_of(path)
+        file = temporary.open("xb")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            break
+        file.close()  # another process took it for a leftover before it was locked
+    try:
+        yield temporary
     finally:
+        file.close()
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Delete the temporary files of a path whose processes were killed."""
+    for leftover in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"):
+        with suppress(OSError), leftover.open("rb") as file:
+            fcntl.flock(
+                file, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # fails while its process lives, and where there are no locks
+            leftover.unlink()
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
