@@ -39,6 +39,7 @@ def main() -> None:
 
     from benchmarks.measure import machine, plain
     from core.assets import AssetError
+    from tui.documents import flat
 
     @click.command()
     @click.argument("name", type=click.Choice([*NAMES, "gpu", "all"]))
@@ -58,6 +59,9 @@ def main() -> None:
                 result = importlib.import_module(f"benchmarks.{each}").run(quick=quick, **options)
             except (AssetError, OSError) as error:
                 raise click.ClickException(str(error)) from error
+            except ModuleNotFoundError as error:
+                advice = "install the extra `bench`: pip install -c constraints.txt -e '.[bench]'"
+                raise click.ClickException(f"{error.name} is not installed: {advice}") from error
             documents[each] = plain(result) | {"machine": machine()}
         if name == "gpu":
             from benchmarks import gpu
@@ -69,8 +73,8 @@ def main() -> None:
             return
         for each, document in documents.items():
             click.echo(f"{each}: {document.pop('question')}")
-            for key, value in document.items():
-                click.echo(f"  {key}: {json.dumps(value)}")
+            for key, value in flat(document):
+                click.echo(f"  {key}: {f'{value:.6g}' if isinstance(value, float) else value}")
 
     measure()
 

@@ -102,12 +102,19 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             self._problems.insert(0, f"{self._settings.path}:")
         self.register_theme(_HIGH_CONTRAST)
         self._choose_theme()
+        self._early: list[Event] | None = []
         self._open_corpus = open_corpus
         self._loader = Loader(open_corpus, self.post_message)
 
     def get_default_screen(self) -> Screen[None]:
         """Return the main screen."""
         return self.explore
+
+    async def on_ready(self) -> None:
+        """Take the keys that were pressed before the screen was there."""
+        early, self._early = self._early or [], None
+        for event in early:
+            await self.on_event(event)
 
     def on_mount(self) -> None:
         """Load after the first frame; exit cleanly when the watchdog asks for it."""
@@ -211,6 +218,9 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         """
         if not isinstance(event, Key | Paste) or event.is_forwarded or not self._is_ours():
             await super().on_event(event)
+            return
+        if self._early is not None:
+            self._early.append(event)
             return
         focused = self.focused or self.screen
         if isinstance(event, Key):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.store.cache import Cache
     from tui.options import Options
 
+_COMPILER = {"cuda": "by NVRTC, a part of torch", "cpu": "by Numba; is NUMBA_DISABLE_JIT set?"}
 _LEAST_COSINE = 0.999  # bfloat16 gives 0.9999 or more
 _PACKAGES = ("torch", "numpy", "scipy", "nltk", "pandas", "textual")
 
@@ -48,6 +49,10 @@ def examine(options: Options, *, deep: bool = False) -> dict[str, Any]:
             document |= {"ok": False, "problems": [*bad, *str(error).splitlines()]}
             setup = replace(options, against=None, against_vectors=None).setup()
             document |= _describe(setup, cache)
+        if document.get("compiled_steps") is False:
+            document["problems"].append(
+                f"encoding is slow: its steps cannot be compiled here ({_COMPILER[setup.device[:4]]})"
+            )
         if "self_check" in document and not document["self_check"]["least_cosine"] > _LEAST_COSINE:
             document["ok"] = False
             document["problems"].append(f"{setup.device} computes wrong embeddings: use --device cpu")
@@ -88,11 +93,8 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         if setup.device.startswith("cuda"):
             weights, _ = setup.encoder_files()
             cosine = least_cosine(encoder, weights)
-            document["self_check"] = {
-                "beside": "float32 on the CPU",
-                "least_cosine": cosine,
-                "compiled_steps": encoder.has_compiled_steps,
-            }
+            document["self_check"] = {"beside": "float32 on the CPU", "least_cosine": cosine}
+        document["compiled_steps"] = encoder.has_compiled_steps
     if setup.second is not None and places.second is not None:
         second, _ = _describe_encoder(setup.second, places.second)
         document["against"] = second | {"matrix": _describe_matrix(places.second)}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.opened import Opened
 
 _WINDOW_SECONDS = 10.0
+_LOGGED_SECONDS = 10.0
 
 
 class Pace:
@@ -78,7 +79,7 @@ def run_steps(steps: Steps[T], *, quiet: bool) -> T:
 def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """Yield a function that shows progress on stderr.
 
-    In a terminal, one line is rewritten; elsewhere each stage gets a line.
+    In a terminal, one line is rewritten; elsewhere each stage gets a line, and another one after every ten seconds.
     """
     pace, rewrite = Pace(), sys.stderr.isatty()
     stage, shown, width = "", 0.0, 0
@@ -93,8 +94,10 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             line = line[: shutil.get_terminal_size().columns - 1]
             click.echo(f"\r{line:<{width}}", nl=False, err=True)
             width = len(line)
-        elif progress.stage != stage:
+        elif progress.stage != stage or now - shown > _LOGGED_SECONDS:
             click.echo(line, err=True)
+        else:
+            return
         stage, shown = progress.stage, now
 
     try:

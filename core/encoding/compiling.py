@@ -11,6 +11,10 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import config
+
+if getattr(config, "DISABLE_JIT", False):  # Numba would run every function as plain Python, a thousand times slower
+    raise ImportError("Numba does not compile here: NUMBA_DISABLE_JIT is set")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

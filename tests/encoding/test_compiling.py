@@ -6,6 +6,12 @@ import sys
 
 import pytest
 
+FALLBACKS = """
+import torch
+from core.encoding.steppers import compiled_steps_work
+from core.ranking.scan import load_compiled_scan
+print(compiled_steps_work("cpu", torch.float32), load_compiled_scan())
+"""
 MODULE = """
 import numpy as np
 from core.encoding.compiling import compiled
@@ -41,3 +47,13 @@ def test_files_that_cannot_be_used_are_compiled_again(tmp_path, damage):
         assert done.stdout.strip() == "[0.0, 2.0, 4.0]", done.stderr
     if damage == "none":
         assert list(kept.rglob("*.nbc"))
+
+
+def test_without_a_compiler_torch_computes():
+    """Numba would run every function as plain Python."""
+    command = [sys.executable, "-c", FALLBACKS]
+    done = subprocess.run(
+        command, capture_output=True, check=True, text=True, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    )
+    assert done.stdout.split()[0] == "False"
+    assert done.stdout.split()[1] == "False"

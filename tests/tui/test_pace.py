@@ -5,7 +5,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.store.progress import Progress
-from tui.pace import Pace
+from tui.pace import Pace, progress_line
+
+
+def test_where_nobody_rewrites_the_line_another_one_comes_from_time_to_time(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr("tui.pace.time.monotonic", lambda: now)
+    with progress_line(quiet=False) as show:
+        for second in range(25):
+            now = float(second)
+            show(captions(100 * second))
+        show(Progress("indexing words", 0, 0, ""))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" · ")[1].split()[0] for line in lines[:-1]] == ["0", "1,100", "2,200"]
+    assert lines[-1] == "indexing words"
 
 
 def captions(done: float, total: float = 10_000) -> Progress:

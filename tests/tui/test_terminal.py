@@ -277,6 +277,17 @@ def test_keys_typed_while_it_loads_are_kept(start, files: Files):
     assert terminal.exit_code() == 0
 
 
+def test_keys_typed_before_the_first_frame_are_kept(start, files: Files):
+    for keys in ("two dogs play", "/two dogs play"):
+        terminal: Terminal = start(*files.flags)
+        terminal.wait_for(lambda t: b"\n" in t.written, "the shell")
+        terminal.press(keys)  # before the program reads
+        terminal.wait_for(answered, "hits")
+        terminal.wait_for(lambda t: t.query == "two dogs play", "the typed text")
+        terminal.press(CTRL_C)
+        assert terminal.exit_code() == 0
+
+
 def test_a_query_without_known_words_has_no_hits(start, files: Files):
     terminal: Terminal = start(*files.flags)
     terminal.wait_for(answered, "the first answer")

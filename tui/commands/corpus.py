@@ -22,15 +22,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@captions_file
 @as_json
 @quiet
 @asset_options
 @click.pass_context
-def encode(context: click.Context, as_json: bool, quiet: bool) -> None:
-    """Encode all captions, also by the encoder of --against. An interrupted run is continued."""
+def encode(context: click.Context, file: Path | None, as_json: bool, quiet: bool) -> None:
+    """Encode all captions, also by the encoder of --against. An interrupted run is continued.
+
+    FILE is a file of captions, as with --captions.
+    """
     from core.opening import open_second
 
-    opened = run_steps(Options.of(context).open_corpus(), quiet=quiet)
+    opened = run_steps(Options.of(context, file=file).open_corpus(), quiet=quiet)
     run_steps(open_second(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
     document = _encoded(opened) | {"corpus": corpus_document(opened.captions)}
