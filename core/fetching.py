@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from core.assets import AssetError
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import check_address, download, file_sha256
+from core.store.download import check_address, delete_partial, download, file_sha256
 from core.store.progress import Progress, Steps
 from core.store.whole import only_one, whole_file
 
@@ -79,10 +79,9 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
                 if file.unpacked:
                     yield from _unpack(path, file, kept)
                 _remember(folder, kept.name, (yield from file_sha256(kept)))
-            kept.with_name(kept.name + ".lock").unlink(missing_ok=True)  # whoever waits for it finds the file
+            _clear(path, kept)
         return kept
-    if file.unpacked:
-        path.unlink(missing_ok=True)  # of a run that was killed after it unpacked it
+    _clear(path, kept)
     digest = yield from file_sha256(kept)
     expected = (None if file.unpacked else sha256 or file.sha256) or _known(folder).get(kept.name, digest)
     if digest != expected.lower():
@@ -90,6 +89,14 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
         raise AssetError(kept, f"has another checksum: {digest}", expected=expected.lower(), advice=advice)
     _remember(folder, kept.name, digest)
     return kept
+
+
+def _clear(path: Path, kept: Path) -> None:
+    """Delete what is left beside a finished file, also by a run that was killed; whoever waits finds the file."""
+    delete_partial(path)
+    if path != kept:
+        path.unlink(missing_ok=True)
+    kept.with_name(kept.name + ".lock").unlink(missing_ok=True)
 
 
 def _known(folder: Path) -> dict[str, str]:
@@ -111,10 +118,9 @@ def _remember(folder: Path, name: str, digest: str) -> None:
 
 
 def _unpack(path: Path, file: OfficialFile, kept: Path) -> Steps[None]:
-    """Unpack the wanted member of a downloaded archive, and delete the archive."""
+    """Unpack the wanted member of a downloaded archive."""
     with whole_file(kept, advice=_SPACE) as temporary, temporary.open("wb") as target:
         yield from _read_member(path, file, target)
-    path.unlink(missing_ok=True)
 
 
 def _check(file: OfficialFile, path: Path) -> Steps[None]:

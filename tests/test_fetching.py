@@ -136,6 +136,8 @@ def test_an_archive_that_was_not_unpacked_yet_is_not_fetched_again(tmp_path: Pat
     with serving(Give(b"", status=404)) as server:
         for _ in range(2):
             (tmp_path / "annotations_trainval2014.zip").write_bytes(zipped)
+            (tmp_path / "annotations_trainval2014.zip.partial.json").write_text("{}")
+            (tmp_path / "captions_val2014.json.lock").touch()
             finish(fetch("coco", tmp_path, mirror=server.url))
             assert {"published", *names(tmp_path)} == {"published", CHECKSUMS, "captions_val2014.json"}
         assert not server.seen

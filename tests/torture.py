@@ -2,6 +2,9 @@
 
 `python tests/torture.py --kills 300` does this for all kinds of work; the last line says how many kills there were, and
 after how many of them something was lost: a result that differs in a bit, an error, or a file that should not be there.
+`--crowds 4` lets two and eight processes do the same work at once, kills one of them, and does so four times.
+`--full 20` lets each kind of work run on twenty disks that become full, from no room to nearly enough: it must end with
+an error for people, and be done well once there is room. This needs the right to mount a disk in memory.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +32,7 @@ import core.encoding.building
 import core.store.download
 import core.trust.probing
 import tui.cli
+from core.assets import AssetError
 from core.explorer import Explorer
 from core.fetching import fetch
 from core.opening import Need, open_, open_text_encoder
@@ -35,6 +40,7 @@ from core.store.cache import Cache
 from core.store.progress import finish
 from tui.trail import TrailWriter, read_run
 
+_LARGE = 1 << 30
 _DATABASES = ("registry", "answers")  # they remember times, and are no result
 
 
@@ -57,8 +63,8 @@ def results(folder: Path) -> dict[str, str]:
     return found
 
 
-def in_child(run: Callable[[Path], None], folder: Path, *, kill_after: float | None = None) -> bool:
-    """Run work in a child process and tell whether it ended well; kill it after so many seconds."""
+def started(run: Callable[[Path], None], folder: Path) -> int:
+    """Start work in a child process and return its number."""
     sys.stdout.flush()
     child = os.fork()
     if not child:
@@ -66,12 +72,39 @@ def in_child(run: Callable[[Path], None], folder: Path, *, kill_after: float | N
         try:
             run(folder)
             code = 0
+        except AssetError as error:
+            code = 2 if error.advice else 1
         finally:
             os._exit(code)
+    return child
+
+
+def ended(child: int) -> int:
+    """Wait for a child process and return its exit code: 0 done, 2 refused."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_child(run: Callable[[Path], None], folder: Path, *, kill_after: float | None = None) -> int:
+    """Run work in a child process, kill it after so many seconds, and return its exit code."""
+    child = started(run, folder)
     if kill_after is not None:
         time.sleep(kill_after)
         os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return ended(child)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[int], None]]:
+    """Put a disk in memory in place of a folder; yield a function that sets its bytes."""
+
+    def resize(size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_LARGE}", "tmpfs", folder], check=True)
+    try:
+        yield resize
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 class Torture:
@@ -83,16 +116,15 @@ class Torture:
     """
 
     def __init__(self, place: Path, seed: int) -> None:
-        self.kills = self.losses = 0
+        self.kills = self.crowds = self.disks = self.losses = 0
         self._place, self._rng = place, random.Random(seed)
 
     def kill(self, work: Work, *, kills: int) -> None:
         """Kill work so many times, up to three times until it is done, and compare."""
-        work.before(self._fresh("undisturbed"))
+        self._fresh("undisturbed")
         began = time.monotonic()
-        if not in_child(work.run, self._place / "undisturbed"):
-            raise RuntimeError(f"{work.name} fails undisturbed")
-        seconds, wanted = time.monotonic() - began, results(self._place / "undisturbed")
+        wanted = self._undisturbed(work)
+        seconds = time.monotonic() - began
         done, losses = 0, 0
         while done < kills:
             folder = self._fresh("killed")
@@ -100,13 +132,68 @@ class Torture:
             for _ in range(min(self._rng.randint(1, 3), kills - done)):
                 in_child(work.run, folder, kill_after=self._rng.uniform(0, seconds))
                 done += 1
-            ended = in_child(work.run, folder)
-            found = results(folder)
-            if not ended or found != wanted:
-                losses += 1
-                print(f"{work.name}: {'it failed afterwards' if not ended else _difference(found, wanted)}")
+            losses += not self._is_done(work, folder, wanted)
         print(f"{work.name}: {done} kills within {seconds:.1f} s, {losses} losses", flush=True)
         self.kills, self.losses = self.kills + done, self.losses + losses
+
+    def crowd(self, work: Work, *, crowds: int) -> None:
+        """Start two and eight processes of work at once, kill one of them, and compare."""
+        self._fresh("undisturbed")
+        began, losses = time.monotonic(), 0
+        wanted = self._undisturbed(work)
+        seconds = time.monotonic() - began
+        for i in range(crowds):
+            folder = self._fresh("crowd")
+            work.before(folder)
+            children = [started(work.run, folder) for _ in range((2, 8)[i % 2])]
+            time.sleep(self._rng.uniform(0, seconds))
+            os.kill(children[0], signal.SIGKILL)
+            codes = [ended(child) for child in children][1:]
+            is_done = self._is_done(work, folder, wanted)
+            if any(codes) or not is_done:
+                losses += 1
+                print(f"{work.name}: {len(children)} at once ended with {codes}")
+        print(f"{work.name}: {crowds} crowds, {losses} losses", flush=True)
+        self.kills, self.crowds, self.losses = self.kills + crowds, self.crowds + crowds, self.losses + losses
+
+    def fill(self, work: Work, *, disks: int) -> None:
+        """Let work run on disks that become full, then with room, and compare."""
+        losses = full = 0
+        with small_disk(self._fresh("undisturbed")):
+            wanted = self._undisturbed(work)
+            needed = shutil.disk_usage(self._place / "undisturbed").used
+        for i in range(disks):
+            folder = self._fresh("full")
+            with small_disk(folder) as resize:
+                work.before(folder)
+                used = shutil.disk_usage(folder).used
+                room = round(1.2 * (needed - used) * i / disks)
+                resize(max(used, 4096) + room)
+                code = in_child(work.run, folder)
+                full += code == 2
+                if code not in (0, 2):
+                    losses += 1
+                    print(f"{work.name}: an error that is not for people, with {room:,} bytes of room")
+                resize(_LARGE)
+                losses += not self._is_done(work, folder, wanted)
+        print(f"{work.name}: {disks} disks, {full} of them too small, {losses} losses", flush=True)
+        self.disks, self.losses = self.disks + disks, self.losses + losses
+
+    def _undisturbed(self, work: Work) -> dict[str, str]:
+        """Return the results of work that nobody disturbs."""
+        folder = self._place / "undisturbed"
+        work.before(folder)
+        if in_child(work.run, folder):
+            raise RuntimeError(f"{work.name} fails undisturbed")
+        return results(folder)
+
+    def _is_done(self, work: Work, folder: Path, wanted: dict[str, str]) -> bool:
+        """Let work run to its end, and tell whether its results are those of undisturbed work."""
+        code = in_child(work.run, folder)
+        found = results(folder)
+        if code or found != wanted:
+            print(f"{work.name}: {f'code {code} afterwards' if code else _difference(found, wanted)}")
+        return not code and found == wanted
 
     def kill_trails(self, *, kills: int) -> None:
         """Kill a process that writes a trail, and look whether every event that it had written is there."""
@@ -191,18 +278,20 @@ def all_work(files: Files, url: str, archive: bytes) -> list[Work]:
 def main() -> None:
     """Run the torture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--crowds", type=int, default=0)
+    parser.add_argument("--full", type=int, default=0, metavar="DISKS")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)  # a forked process cannot use threads of its parent
-    core.encoding.building.CHUNK = 16
+    core.encoding.building.CHUNK = 64
     core.store.download._SYNC_BYTES = 1 << 16
     core.trust.probing._SOURCES, core.trust.probing._PER_LENGTH = 120, 30
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         (place / "files").mkdir()
         files = make_files(place / "files", demo_texts(1500))
-        write_weights(files.weights, hidden=512)
+        write_weights(files.weights, hidden=256)
         known = [line.split()[0] for line in files.vectors.read_text(encoding="utf-8").splitlines()[1:]]
         write_vectors(files.vectors, [*known, *(f"word{i}" for i in range(40_000))])
         captions = files.captions.read_bytes() + b" " * 4_000_000
@@ -212,9 +301,15 @@ def main() -> None:
             kinds = all_work(files, url, archive)
             in_child(kinds[-1].run, place)  # fills the cache that exports read
             share = -(-given.kills // (len(kinds) + 1))
-            for work in kinds:
+            for work in kinds if given.kills else ():
                 torture.kill(work, kills=min(share, given.kills - torture.kills))
-        torture.kill_trails(kills=given.kills - torture.kills)
+            torture.kill_trails(kills=given.kills - torture.kills)
+            for work in kinds if given.crowds else ():
+                torture.crowd(work, crowds=given.crowds)
+            for work in kinds if given.full else ():
+                torture.fill(work, disks=given.full)
+    if given.crowds or given.full:
+        print(f"crowds: {torture.crowds}, full disks: {torture.disks}")
     print(f"kills: {torture.kills}, losses: {torture.losses}")
     sys.exit(torture.losses > 0)
 

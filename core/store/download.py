@@ -70,12 +70,26 @@ def download(
         if check is not None:
             yield from check(partial.path)
     except AssetError as error:
-        partial.delete()
+        delete_partial(path)
         advice = error.advice or "fetch it again; if that stays so, name another server with --mirror"
         raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
     partial.path.rename(path)
     sync(path.parent)
-    partial.delete()
+    delete_partial(path)
+
+
+def delete_partial(path: Path) -> None:
+    """Delete what has come of a file, also where a run was killed before it could."""
+    for name in (_part_of(path), _about_of(path)):
+        name.unlink(missing_ok=True)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
+def _about_of(path: Path) -> Path:
+    return path.with_name(path.name + ".partial.json")
 
 
 def _compare(path: Path, sha256: str) -> Steps[None]:
@@ -103,14 +117,14 @@ class _Partial:
     def __init__(self, url: str, path: Path) -> None:
         self.url = url
         self.name = path.name
-        self.path = path.with_name(path.name + ".partial")
+        self.path = _part_of(path)
         self.etag = self.modified = ""
         self.total = 0
         """Bytes of the whole file; 0 where the server does not say."""
         self.done = 0
         """Bytes that have come."""
         self._synced = 0
-        self._about = path.with_name(path.name + ".partial.json")
+        self._about = _about_of(path)
 
     def __enter__(self) -> _Partial:
         """Open the file and cut off what may not have reached the disk before a power cut."""
@@ -158,11 +172,6 @@ class _Partial:
         self.done += len(block)
         if self.done - self._synced >= _SYNC_BYTES:
             self._sync()
-
-    def delete(self) -> None:
-        """Delete it."""
-        self.path.unlink(missing_ok=True)
-        self._about.unlink(missing_ok=True)
 
     def _cut(self, done: int) -> None:
         self._file.truncate(done)
