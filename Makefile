@@ -14,9 +14,10 @@ lint:
 test:
 	$(PYTHON) -m pytest
 
-# Kills each kind of work 300 times altogether, in about a quarter of an hour, and compares what it leaves.
+# Kills every kind of work, 300 times altogether, lets crowds of processes do it, fills disks under it (as root), and
+# compares what it leaves; in a quarter of an hour.
 torture:
-	$(PYTHON) tests/torture.py --kills 300
+	$(PYTHON) tests/torture.py --crowds 4 --full 12 --kills 300
 
 # Compares speed, memory and quality with the alternatives; needs the extra `bench` and an idle machine for half an hour.
 bench:

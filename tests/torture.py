@@ -95,7 +95,7 @@ def in_child(run: Callable[[Path], None], folder: Path, *, kill_after: float | N
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Callable[[int], None]]:
-    """Put a disk in memory in place of a folder; yield a function that sets its bytes."""
+    """Put a disk in memory in place of a folder; yield a function that sets its bytes. Only root may."""
 
     def resize(size: int) -> None:
         subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
@@ -128,7 +128,7 @@ class Torture:
         done, losses = 0, 0
         while done < kills:
             folder = self._fresh("killed")
-            work.before(folder)
+            in_child(work.before, folder)
             for _ in range(min(self._rng.randint(1, 3), kills - done)):
                 in_child(work.run, folder, kill_after=self._rng.uniform(0, seconds))
                 done += 1
@@ -144,7 +144,7 @@ class Torture:
         seconds = time.monotonic() - began
         for i in range(crowds):
             folder = self._fresh("crowd")
-            work.before(folder)
+            in_child(work.before, folder)
             children = [started(work.run, folder) for _ in range((2, 8)[i % 2])]
             time.sleep(self._rng.uniform(0, seconds))
             os.kill(children[0], signal.SIGKILL)
@@ -165,7 +165,7 @@ class Torture:
         for i in range(disks):
             folder = self._fresh("full")
             with small_disk(folder) as resize:
-                work.before(folder)
+                in_child(work.before, folder)
                 used = shutil.disk_usage(folder).used
                 room = round(1.2 * (needed - used) * i / disks)
                 resize(max(used, 4096) + room)
@@ -182,7 +182,7 @@ class Torture:
     def _undisturbed(self, work: Work) -> dict[str, str]:
         """Return the results of work that nobody disturbs."""
         folder = self._place / "undisturbed"
-        work.before(folder)
+        in_child(work.before, folder)
         if in_child(work.run, folder):
             raise RuntimeError(f"{work.name} fails undisturbed")
         return results(folder)
@@ -306,7 +306,10 @@ def main() -> None:
             torture.kill_trails(kills=given.kills - torture.kills)
             for work in kinds if given.crowds else ():
                 torture.crowd(work, crowds=given.crowds)
-            for work in kinds if given.full else ():
+            may_mount = os.geteuid() == 0
+            if given.full and not may_mount:
+                print("no disks: only root may mount them")
+            for work in kinds if given.full and may_mount else ():
                 torture.fill(work, disks=given.full)
     if given.crowds or given.full:
         print(f"crowds: {torture.crowds}, full disks: {torture.disks}")
