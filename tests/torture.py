@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -260,10 +260,10 @@ def all_work(files: Files, url: str, archive: bytes) -> list[Work]:
     def exporting(folder: Path) -> None:
         os.environ["INFERSENT_TUI_CACHE_DIR"] = str(files.cache)
         sys.argv = ["infersent-tui", "export", "-q", "-o", str(folder / "captions.parquet"), *files.flags]
-        with suppress(SystemExit):
+        try:
             tui.cli.main()
-        if not (folder / "captions.parquet").exists():
-            raise RuntimeError("export failed")
+        except SystemExit as end:
+            os._exit(int(end.code or 0))
 
     return [
         Work("convert", nothing, converting),

@@ -809,15 +809,31 @@ def test_a_failed_embed_leaves_the_old_file_as_it_was(run, files):
     assert out.read_bytes() == b"precious"
 
 
+def test_doctor_deep_finds_a_flipped_bit_and_the_next_run_mends_it(run, files):
+    run("encode", *files.flags)
+    (path,) = files.cache.glob("matrix/*/embeddings.npy")
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    assert run("doctor", *files.flags).code == 0, "it does not read everything"
+    deep = run("doctor", "--deep", "--json", *files.flags)
+    assert (deep.code, deep.document["ok"]) == (2, False)
+    assert "embeddings.npy damaged; the next start makes it again" in deep.document["problems"][0]
+    assert deep.document["matrix"]["state"] == "damaged: the next start encodes it again"
+    run("encode", *files.flags)
+    assert path.read_bytes() == before
+    assert run("doctor", "--deep", *files.flags).code == 0
+
+
 def test_doctor_json_says_what_is_in_use(run, files):
     done = run("doctor", "--json", *files.flags)
     assert done.code == 0
     document = done.document
     assert set(document) == {
         *("ok", "problems", "model", "vectors", "captions", "matrix", "device", "dtype", "tokenizer"),
-        *("config", "cache", "versions"),
+        *("config", "cache", "versions", "compiled_steps"),
     }
     assert document["ok"] is True
+    assert document["compiled_steps"] is True
     assert document["problems"] == []
     assert document["model"]["path"] == str(files.weights)
     assert (document["model"]["version"], document["model"]["dim"], document["model"]["word_dim"]) == (2, 32, 12)
