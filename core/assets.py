@@ -156,7 +156,7 @@ class Assets:
                 expected="infersent2.pkl, crawl-300d-2M.vec, captions_val2014.json",
                 advice=f"name the files with --model, --vectors and --captions, or fetch them: {fetching}",
             )
-        _check_pair(weights, vectors, version)
+        _check_pair(weights, vectors, version, data_dir)
         if weights is None or vectors is None:
             if version == 1:
                 raise AssetError(
@@ -166,17 +166,18 @@ class Assets:
         return cls(weights, vectors, captions or DEMO_DIR / "captions.json", version)
 
 
-def _check_pair(weights: Path | None, vectors: Path | None, version: int) -> None:
+def _check_pair(weights: Path | None, vectors: Path | None, version: int, data_dir: Path | None) -> None:
     """Raise `AssetError` where only one of weights and vectors is there."""
     if (weights is None) != (vectors is None):
         given, missing = ("weights", "vectors") if vectors is None else ("vectors", "weights")
         option = {"vectors": "--vectors", "weights": "--model"}[missing]
         official = {"weights": f"infersent{version}", "vectors": "crawl" if version == 2 else "glove"}[missing]
+        fetching = f"infersent-tui fetch {official}" + (f" --data-dir {data_dir}" if data_dir is not None else "")
         raise AssetError(
             weights or vectors or "",
             f"these {given} are given without {missing}",
             expected=f"{missing} for InferSent version {version}",
-            advice=f"name them with {option}, or fetch them: infersent-tui fetch {official}",
+            advice=f"name them with {option}, or fetch them: {fetching}",
         )
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO
-from urllib.parse import urljoin
 
 from core.assets import AssetError
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import check_address, delete_partial, download, file_sha256
+from core.store.download import delete_partial, download, file_sha256
+from core.store.locks import only_one
 from core.store.progress import Progress, Steps
-from core.store.whole import only_one, whole_file
+from core.store.web import check_address
+from core.store.whole import whole_file
 
 CHECKSUMS = "SHA256SUMS"
 """The file, as `sha256sum -c` reads it, that remembers the checksums of what was fetched."""
 
+_CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)")
 _SPACE = "free some space; the same command goes on"
 _BLOCK_BYTES = 1 << 20
 _SPARE_BYTES = 100_000_000
@@ -30,25 +32,34 @@ def bytes_needed(names: Iterable[str], folder: Path) -> int:
     """Return how many bytes of disk space the files take that are not in a folder yet, while they are fetched."""
     needed = 0
     for file in map(OFFICIAL.__getitem__, names):
-        if not (folder / file.file_name).exists():
-            partial = folder / f"{file.download_name}.partial"
-            done = partial.stat().st_size if partial.exists() else 0
+        path, kept = _paths(file, folder)
+        if not kept.exists():
+            came = path.with_name(path.name + ".partial")
+            done = came.stat().st_size if came.exists() else 0
             needed += max(0, file.bytes - done) + (file.member_bytes if file.unpacked else 0)
     return needed
 
 
 def check_space(names: Iterable[str], folder: Path) -> None:
-    """Raise `AssetError` if the disk has no room for the files."""
-    needed = bytes_needed(names, folder)
-    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    free = shutil.disk_usage(existing).free
+    """Raise `AssetError` if the disk has no room for the files, or the folder cannot be looked at."""
+    try:
+        needed = bytes_needed(names, folder)
+        existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        raise AssetError.from_os_error(error.filename or folder, error) from error
     if needed and free < needed + _SPARE_BYTES:
         advice = "free some space, or name another folder with --data-dir"
         raise AssetError(folder, f"{needed / 1e9:.1f} GB are needed, and {free / 1e9:.1f} are free", advice=advice)
 
 
+def address_of(file: OfficialFile, mirror: str | None) -> str:
+    """Return the address of an official file, or of its copy in the folder `mirror` of another server."""
+    return f"{mirror.rstrip('/')}/{file.download_name}" if mirror else file.url
+
+
 def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | None = None) -> Steps[Path]:
-    """Fetch an official file, unless it is in the folder.
+    """Fetch an official file, unless it is in the folder; several processes may call this at the same time.
 
     It gets its name when it is whole, has its checksum (the published one, else that of the first time it was fetched
     into this folder) and was found to be what it should be.
@@ -57,38 +68,65 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
         name: A name in `OFFICIAL`.
         folder: Where it is put.
         mirror: Address of a folder on another server that has files of the same names; None for the official one.
-        sha256: The checksum that the download must have, in place of the known one.
+        sha256: The checksum that the download must have, in place of the known one. Where the file is there already, it
+            is not used if only a member of the download is kept.
 
     Returns:
         Its path.
 
     Raises:
-        AssetError: It cannot be downloaded, differs from its checksum, or is not what it should be.
+        AssetError: It cannot be downloaded or read, differs from its checksum, or is not what it should be.
     """
     file = OFFICIAL[name]
-    url = file.url if mirror is None else urljoin(mirror.rstrip("/") + "/", file.download_name)
-    check_address(url)
-    path, kept = folder / file.download_name, folder / file.file_name
-    if not kept.is_file():
-        with only_one(kept, doing=f"fetches {name}", option="--data-dir") as waiting:
-            yield from waiting
-            if not kept.is_file():
-                if not path.is_file():  # else a run was killed before it unpacked it
-                    wanted = sha256 or file.sha256 or _known(folder).get(path.name)
-                    yield from download(url, path, sha256=wanted, check=lambda partial: _check(file, partial))
-                if file.unpacked:
-                    yield from _unpack(path, file, kept)
-                _remember(folder, kept.name, (yield from file_sha256(kept)))
+    check_address(address_of(file, mirror))
+    try:
+        path, kept = _paths(file, folder)
+        if kept.is_file():
             _clear(path, kept)
-        return kept
-    _clear(path, kept)
-    digest = yield from file_sha256(kept)
-    expected = (None if file.unpacked else sha256 or file.sha256) or _known(folder).get(kept.name, digest)
-    if digest != expected.lower():
-        advice = f"it is damaged or another one: delete it, then fetch again: infersent-tui fetch {name}"
-        raise AssetError(kept, f"has another checksum: {digest}", expected=expected.lower(), advice=advice)
-    _remember(folder, kept.name, digest)
+            yield from _compare(file, kept, name, sha256)
+        else:
+            yield from _fetch(file, folder, address_of(file, mirror), sha256)
+    except OSError as error:
+        raise AssetError.from_os_error(error.filename or folder, error) from error
     return kept
+
+
+def _paths(file: OfficialFile, folder: Path) -> tuple[Path, Path]:
+    """Return the paths of what is downloaded and of what is kept; the first is no name that a person would give."""
+    kept = folder / file.file_name
+    return (kept.with_name(f"{kept.name}.archive") if file.unpacked else kept), kept
+
+
+def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> Steps[None]:
+    """Download, unpack and remember a file that is not there."""
+    path, kept = _paths(file, folder)
+    with only_one(kept, doing=f"fetches {kept.name}", option="--data-dir") as waiting:
+        yield from waiting
+        if not kept.is_file():
+            if not path.is_file():  # else a run was killed before it unpacked it
+                wanted = sha256 or file.sha256 or _known(folder).get(path.name)
+                most = _MOST_TIMES * file.bytes
+                check = partial(_check, file)
+                yield from download(url, path, most_bytes=most, sha256=wanted, check=check)
+            if file.unpacked:
+                with whole_file(kept, advice=_SPACE) as temporary, temporary.open("wb") as target:
+                    for block, progress in _member_blocks(path, file, "unpacking"):
+                        target.write(block)
+                        yield progress
+            _remember(folder, kept.name, (yield from file_sha256(kept)))
+        _clear(path, kept)
+
+
+def _compare(file: OfficialFile, kept: Path, name: str, sha256: str | None) -> Steps[None]:
+    """Compare a file that is there with what is known of it; raise `AssetError` if it differs."""
+    digest = yield from file_sha256(kept)
+    published = None if file.unpacked else file.sha256
+    sha256 = None if file.unpacked else sha256  # that of an archive which is not kept
+    expected = (sha256 or _known(kept.parent).get(kept.name) or published or digest).lower()
+    if digest != expected:
+        advice = f"it is damaged or another one: delete it, then fetch again: infersent-tui fetch {name}"
+        raise AssetError(kept, f"has another checksum: {digest}", expected=expected, advice=advice)
+    _remember(kept.parent, kept.name, digest)
 
 
 def _clear(path: Path, kept: Path) -> None:
@@ -100,33 +138,34 @@ def _clear(path: Path, kept: Path) -> None:
 
 
 def _known(folder: Path) -> dict[str, str]:
-    """Read the checksums of what was fetched into a folder, by file name."""
+    """Read the checksums that a folder's files should have, by file name."""
+    found = map(_CHECKSUM_LINE.fullmatch, _checksum_lines(folder))
+    return {match[2]: match[1].lower() for match in found if match}
+
+
+def _checksum_lines(folder: Path) -> list[str]:
     try:
-        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+        return (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
-        return {}
-    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        return []
 
 
 def _remember(folder: Path, name: str, digest: str) -> None:
-    """Keep the checksum of a file."""
+    """Keep the checksum of a file; lines about other files stay as they are."""
     if _known(folder).get(name) == digest:
         return
-    lines = [f"{each}  {file}\n" for file, each in {**_known(folder), name: digest}.items()]
+    lines = [
+        line for line in _checksum_lines(folder) if not ((match := _CHECKSUM_LINE.fullmatch(line)) and match[2] == name)
+    ]
     with whole_file(folder / CHECKSUMS, advice=_SPACE) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
-
-
-def _unpack(path: Path, file: OfficialFile, kept: Path) -> Steps[None]:
-    """Unpack the wanted member of a downloaded archive."""
-    with whole_file(kept, advice=_SPACE) as temporary, temporary.open("wb") as target:
-        yield from _read_member(path, file, target)
+        temporary.write_text("".join(f"{line}\n" for line in [*lines, f"{digest}  {name}"]), encoding="utf-8")
 
 
 def _check(file: OfficialFile, path: Path) -> Steps[None]:
     """Check that a download is what it should be; raise `AssetError` if it is not."""
     if file.member:
-        yield from _read_member(path, file)
+        for _, progress in _member_blocks(path, file, "checking"):
+            yield progress
     else:
         from core.encoding.weights import read_weights
 
@@ -134,8 +173,8 @@ def _check(file: OfficialFile, path: Path) -> Steps[None]:
         read_weights(path)
 
 
-def _read_member(path: Path, file: OfficialFile, target: IO[bytes] | None = None) -> Steps[None]:
-    """Read the wanted member of an archive to its end, which checks its CRC-32, and write it to `target`."""
+def _member_blocks(path: Path, file: OfficialFile, doing: str) -> Iterator[tuple[bytes, Progress]]:
+    """Read the wanted member of an archive to its end, which checks its CRC-32."""
     try:
         with zipfile.ZipFile(path) as archive:
             info = next((each for each in archive.infolist() if each.filename == file.member), None)
@@ -148,9 +187,10 @@ def _read_member(path: Path, file: OfficialFile, target: IO[bytes] | None = None
                 raise AssetError(path, found, expected=f"about {file.member_bytes / 1e6:,.0f} MB")
             with archive.open(info) as member:
                 while block := member.read(_BLOCK_BYTES):
-                    if target is not None:
-                        target.write(block)
-                    stage = f"{'checking' if target is None else 'unpacking'} {Path(file.member).name}"
-                    yield Progress(stage, member.tell() / 1e6, size / 1e6, "MB")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise AssetError(path, f"is no whole zip archive ({error})", advice="delete it, then fetch again") from error
+                    stage = f"{doing} {Path(file.member).name}"
+                    yield block, Progress(stage, member.tell() / 1e6, size / 1e6, "MB")
+    except (AssetError, GeneratorExit):
+        raise
+    except Exception as error:  # zipfile raises errors of many kinds where bits are flipped
+        advice = "delete it, then fetch again"
+        raise AssetError(path, f"is no whole zip archive ({error})", advice=advice) from error

@@ -237,7 +237,7 @@ def refused(outcome: Outcome, message: str) -> bool:
 HOLD_A_LOCK = """
 import sys, time
 from pathlib import Path
-from core.store.whole import only_one
+from core.store.locks import only_one
 with only_one(Path(sys.argv[1])) as waiting:
     for _ in waiting:
         pass

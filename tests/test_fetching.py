@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import shutil
 import subprocess
 import threading
 from collections import namedtuple
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,12 +137,38 @@ def test_an_archive_that_was_not_unpacked_yet_is_not_fetched_again(tmp_path: Pat
     zipped = published["annotations_trainval2014.zip"]
     with serving(Give(b"", status=404)) as server:
         for _ in range(2):
-            (tmp_path / "annotations_trainval2014.zip").write_bytes(zipped)
-            (tmp_path / "annotations_trainval2014.zip.partial.json").write_text("{}")
+            (tmp_path / "captions_val2014.json.archive").write_bytes(zipped)
+            (tmp_path / "captions_val2014.json.archive.partial.json").write_text("{}")
             (tmp_path / "captions_val2014.json.lock").touch()
             finish(fetch("coco", tmp_path, mirror=server.url))
             assert {"published", *names(tmp_path)} == {"published", CHECKSUMS, "captions_val2014.json"}
         assert not server.seen
+
+
+def test_a_persons_own_files_stay_as_they_are(tmp_path: Path, published: dict[str, bytes]) -> None:
+    own = {"annotations_trainval2014.zip": b"mine", CHECKSUMS: b"# mine\n" + b"0" * 64 + b" *other.bin\n"}
+    for name, content in own.items():
+        (tmp_path / name).write_bytes(content)
+    zipped = published["annotations_trainval2014.zip"]
+    for _ in range(2):
+        mirror_of("coco", zipped, tmp_path, sha256=sha256(zipped))
+        (tmp_path / "captions_val2014.json").unlink()
+    assert (tmp_path / "annotations_trainval2014.zip").read_bytes() == b"mine"
+    assert (tmp_path / CHECKSUMS).read_bytes().startswith(own[CHECKSUMS])
+    assert len((tmp_path / CHECKSUMS).read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_flipped_bits_in_an_archive_are_errors_for_people(
+    tmp_path: Path, published: dict[str, bytes], seed: int
+) -> None:
+    rng, content = random.Random(seed), bytearray(published["annotations_trainval2014.zip"])
+    ends = [*range(200), *range(len(content) - 300, len(content))]  # headers and directory
+    for _ in range(3):
+        content[rng.choice(ends)] ^= 1 << rng.randrange(8)
+    with suppress(AssetError):  # any other error fails the test
+        mirror_of("coco", bytes(content), tmp_path / "official", sha256=sha256(content))
+    assert {*names(tmp_path / "official")} <= {CHECKSUMS, "captions_val2014.json", "captions_val2014.json.lock"}
 
 
 def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,9 @@ def started(run: Callable[[Path], None], folder: Path) -> int:
             code = 0
         except AssetError as error:
             code = 2 if error.advice else 1
+            print(error)
+        except Exception:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return child
@@ -118,20 +122,19 @@ class Torture:
     def __init__(self, place: Path, seed: int) -> None:
         self.kills = self.crowds = self.disks = self.losses = 0
         self._place, self._rng = place, random.Random(seed)
+        self._seconds = 0.0  # that undisturbed work took
 
     def kill(self, work: Work, *, kills: int) -> None:
         """Kill work so many times, up to three times until it is done, and compare."""
         self._fresh("undisturbed")
-        began = time.monotonic()
         wanted = self._undisturbed(work)
-        seconds = time.monotonic() - began
-        done, losses = 0, 0
+        seconds, done, losses = self._seconds, 0, 0
         while done < kills:
             folder = self._fresh("killed")
             in_child(work.before, folder)
             for _ in range(min(self._rng.randint(1, 3), kills - done)):
-                in_child(work.run, folder, kill_after=self._rng.uniform(0, seconds))
-                done += 1
+                code = in_child(work.run, folder, kill_after=self._rng.uniform(0, seconds))
+                done += code == -signal.SIGKILL  # else it had ended before
             losses += not self._is_done(work, folder, wanted)
         print(f"{work.name}: {done} kills within {seconds:.1f} s, {losses} losses", flush=True)
         self.kills, self.losses = self.kills + done, self.losses + losses
@@ -139,22 +142,21 @@ class Torture:
     def crowd(self, work: Work, *, crowds: int) -> None:
         """Start two and eight processes of work at once, kill one of them, and compare."""
         self._fresh("undisturbed")
-        began, losses = time.monotonic(), 0
-        wanted = self._undisturbed(work)
-        seconds = time.monotonic() - began
+        wanted, losses, kills = self._undisturbed(work), 0, 0
         for i in range(crowds):
             folder = self._fresh("crowd")
             in_child(work.before, folder)
             children = [started(work.run, folder) for _ in range((2, 8)[i % 2])]
-            time.sleep(self._rng.uniform(0, seconds))
+            time.sleep(self._rng.uniform(0, self._seconds))
             os.kill(children[0], signal.SIGKILL)
-            codes = [ended(child) for child in children][1:]
+            killed, *codes = [ended(child) for child in children]
+            kills += killed == -signal.SIGKILL
             is_done = self._is_done(work, folder, wanted)
             if any(codes) or not is_done:
                 losses += 1
                 print(f"{work.name}: {len(children)} at once ended with {codes}")
         print(f"{work.name}: {crowds} crowds, {losses} losses", flush=True)
-        self.kills, self.crowds, self.losses = self.kills + crowds, self.crowds + crowds, self.losses + losses
+        self.kills, self.crowds, self.losses = self.kills + kills, self.crowds + crowds, self.losses + losses
 
     def fill(self, work: Work, *, disks: int) -> None:
         """Let work run on disks that become full, then with room, and compare."""
@@ -183,8 +185,10 @@ class Torture:
         """Return the results of work that nobody disturbs."""
         folder = self._place / "undisturbed"
         in_child(work.before, folder)
+        began = time.monotonic()
         if in_child(work.run, folder):
             raise RuntimeError(f"{work.name} fails undisturbed")
+        self._seconds = time.monotonic() - began
         return results(folder)
 
     def _is_done(self, work: Work, folder: Path, wanted: dict[str, str]) -> bool:

@@ -40,7 +40,7 @@ def main() -> None:
         click.echo(f"infersent-tui: {message}", err=True)
         code = 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; finished work is kept in the cache", err=True)
+        click.echo("interrupted; finished work is kept", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
 

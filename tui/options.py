@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from core.assets import DEVICE_NAMES, RANDOM, AssetError, Assets, is_device_name
 from core.corpus.table import LAYOUTS, Layout
+from core.official import OFFICIAL
 from tui.trail import fetched_folder
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class Options:
             UsageError: The command line names captions both ways.
         """
         options = cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
-        if options.data_dir is None and options.resume is None and not options.demo and _is_usable(fetched_folder()):
-            options = replace(options, data_dir=fetched_folder())
+        options = options._for_demo(context) if options.demo else options._with_fetched()
         sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
         is_named = ParameterSource.COMMANDLINE in sources
         if file is None:  # a run that goes on has its captions, whatever the environment says
@@ -78,6 +78,31 @@ class Options:
         if is_named:
             raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
         return replace(options, captions=file)
+
+    def _for_demo(self, context: click.Context) -> Options:
+        """Return the options without the environment's encoder; raise `UsageError` for one on the command line."""
+        for each in filter(None, (context, context.parent)):
+            for name in _DEMO_EXCLUDES:
+                if each.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                    option = name.replace("_", "-")
+                    raise click.UsageError(f"--demo is an encoder of its own: leave it out, or --{option}")
+        return replace(self, **dict.fromkeys(_DEMO_EXCLUDES))
+
+    def _with_fetched(self) -> Options:
+        """Return the options with the folder of fetched files, or its captions where it has no whole encoder."""
+        if self.data_dir is not None or self.resume is not None or not fetched_folder().is_dir():
+            return self
+        with_all = replace(self, data_dir=fetched_folder())
+        if with_all._can_be_found():
+            return with_all
+        with_captions = replace(self, captions=fetched_folder() / OFFICIAL["coco"].file_name)
+        return with_captions if self.captions is None and with_captions._can_be_found() else self
+
+    def _can_be_found(self) -> bool:
+        try:
+            return bool(self.find_assets())
+        except AssetError:
+            return False
 
     def document(self) -> dict[str, Any]:
         """Return the options that name files and say how they are read, as values for JSON, with whole paths."""
@@ -124,7 +149,7 @@ class Options:
         for each in fields(self):
             name, value = each.name.replace("_", "-"), getattr(self, each.name)
             if isinstance(value, bool):
-                arguments.append(f"--{name}" if value else f"--no-{name}")
+                arguments += [f"--{name}"] if value else [f"--no-{name}"] if each.name == "header" else []
             elif value is not None:
                 values = value if isinstance(value, tuple) else (value,)
                 arguments += [f"--{name}={one}" for one in values]
@@ -206,14 +231,6 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
         context.meta[_META + name] = value
 
 
-def _is_usable(folder: Path) -> bool:
-    """Tell whether a folder has official files that can be used: captions, or weights with their vectors."""
-    try:
-        return folder.is_dir() and bool(Assets.find(data_dir=folder))
-    except AssetError:
-        return False
-
-
 def _is_text_encoding(name: str) -> bool:
     try:
         "a".encode(name)
@@ -222,6 +239,7 @@ def _is_text_encoding(name: str) -> bool:
     return True
 
 
+_DEMO_EXCLUDES = ("data_dir", "model", "vectors", "embeddings", "model_version")
 _MODELS = ("data_dir", "model", "embeddings")
 _FILES = ("data_dir", "model", "vectors", "captions", "embeddings", "against", "against_vectors")
 _COLUMNS = ("text_column", "id_column", "group_column")

@@ -89,7 +89,7 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         now = time.monotonic()
         if quiet or (now - shown < 0.1 and progress.stage == stage):
             return
-        line = pace.line(progress, now=now)
+        line = visible(pace.line(progress, now=now))
         if rewrite:
             line = line[: shutil.get_terminal_size().columns - 1]
             click.echo(f"\r{line:<{width}}", nl=False, err=True)

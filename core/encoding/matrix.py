@@ -23,8 +23,9 @@ from core.corpus.vectors import WordVectors
 from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences, is_large
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.unit_rows import UnitRows
+from core.store.locks import only_one
 from core.store.progress import Progress, Steps
-from core.store.whole import Origin, is_whole, new_array, only_one, read_json, seal, unseal, write_json
+from core.store.whole import Origin, is_whole, new_array, read_json, seal, unseal, write_json
 
 _FORMAT = 2
 _SHORTEST = 1e-30  # length of an embedding that is given; the float32 numbers made of shorter ones have few digits

@@ -20,8 +20,9 @@ import diskcache
 import platformdirs
 
 from core.assets import AssetError
+from core.store.locks import unless_locked
 from core.store.progress import Progress, Steps
-from core.store.whole import MANIFEST, damaged, is_whole, unless_locked, unseal
+from core.store.whole import MANIFEST, damaged, is_whole, unseal
 from core.store.whole import about as about_folder
 
 _ANSWERS_BYTES = 256 << 20
@@ -145,10 +146,15 @@ class Cache:
         """
         problems = []
         for manifest in sorted(self.root.glob(f"*/**/{MANIFEST}")):
-            folder = manifest.parent
-            if bad := (yield from damaged(folder)):
-                with suppress(OSError):
-                    unseal(folder)
+            folder, bad = manifest.parent, list[str]()
+            try:
+                with unless_locked(folder) as free:  # else another process is replacing it
+                    bad = (yield from damaged(folder)) if free else []
+                    if bad:
+                        unseal(folder)
+            except (OSError, NotImplementedError):  # a cache that can only be read
+                bad = bad or (yield from damaged(folder))
+            if bad:
                 name = folder.relative_to(self.root)
                 problems.append(f"{name}: {', '.join(bad)} damaged; the next start makes it again")
         return problems

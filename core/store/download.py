@@ -8,42 +8,32 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3 import exceptions as http
-from urllib3.util import Retry, make_headers
+from urllib3.util import Retry
 
 from core.assets import AssetError
 from core.store.progress import Progress, Steps
+from core.store.web import ADVICE, ask, check_address, connections, describe, is_final, range_of
 from core.store.whole import read_json, sync, write_json
 
 _BLOCK_BYTES = 1 << 18
 _SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk
-_START_BYTES = 512  # bytes that tell a web page
-_TIMEOUT = Timeout(connect=15, read=30)
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
 _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
-_ONE_TRY = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 _PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|error|!--)", re.IGNORECASE)
-_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-_WORDS = {
-    http.NameResolutionError: "no server of this name is known",
-    http.NewConnectionError: "the server cannot be reached",
-    http.ConnectTimeoutError: f"no connection within {_TIMEOUT.connect_timeout} s",
-    http.ReadTimeoutError: f"nothing came for {_TIMEOUT.read_timeout} s",
-    http.ProxyError: "the proxy cannot be reached",
-    http.ResponseError: "too many redirects",
-    http.IncompleteRead: "the connection broke off",
-}
-"""What the kinds of errors mean; the first that fits counts."""
-_ADVICE = "check the network, or name another server with --mirror; what has come is kept, the same command goes on"
+_SPACE = "free some space, or name another folder with --data-dir; what has come is kept, the same command goes on"
 
 
 def download(
-    url: str, path: Path, *, sha256: str | None = None, check: Callable[[Path], Steps[None]] | None = None
+    url: str,
+    path: Path,
+    *,
+    most_bytes: int,
+    sha256: str | None = None,
+    check: Callable[[Path], Steps[None]] | None = None,
 ) -> Steps[None]:
     """Download a file. Of one path, one process at a time may call this.
 
@@ -54,6 +44,7 @@ def download(
     Args:
         url: Address, http or https; the variables `http_proxy`, `https_proxy` and `no_proxy` count.
         path: Where the file will be, in a folder that exists.
+        most_bytes: A larger file is refused.
         sha256: The checksum that it must have, hexadecimal; None for any.
         check: Looks at the whole file before it gets its name, and raises `AssetError` if it is not what it should be.
 
@@ -62,7 +53,7 @@ def download(
         OSError: The disk is full or cannot be written. What has come is kept.
     """
     check_address(url)
-    with _Partial(url, path) as partial:
+    with _Partial(url, path, most_bytes) as partial:
         yield from _complete(partial)
     try:
         if sha256 is not None:
@@ -84,6 +75,16 @@ def delete_partial(path: Path) -> None:
         name.unlink(missing_ok=True)
 
 
+def file_sha256(path: Path) -> Steps[str]:
+    """Compute the SHA-256 of a file, hexadecimal; raise OSError if it cannot be read."""
+    hasher, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        while block := file.read(16 << 20):
+            hasher.update(block)
+            yield Progress(f"checking {path.name.removesuffix('.partial')}", file.tell() / 1e6, size / 1e6, "MB")
+    return hasher.hexdigest()
+
+
 def _part_of(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
@@ -101,20 +102,10 @@ def _compare(path: Path, sha256: str) -> Steps[None]:
         )
 
 
-def file_sha256(path: Path) -> Steps[str]:
-    """Compute the SHA-256 of a file, hexadecimal; raise OSError if it cannot be read."""
-    hasher, size = hashlib.sha256(), path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(16 << 20):
-            hasher.update(block)
-            yield Progress(f"checking {path.name.removesuffix('.partial')}", file.tell() / 1e6, size / 1e6, "MB")
-    return hasher.hexdigest()
-
-
 class _Partial:
     """What is on disk of a file that has not come whole, and of which state of the server's file it is a part."""
 
-    def __init__(self, url: str, path: Path) -> None:
+    def __init__(self, url: str, path: Path, most_bytes: int) -> None:
         self.url = url
         self.name = path.name
         self.path = _part_of(path)
@@ -123,6 +114,7 @@ class _Partial:
         """Bytes of the whole file; 0 where the server does not say."""
         self.done = 0
         """Bytes that have come."""
+        self._most_bytes = most_bytes
         self._synced = 0
         self._about = _about_of(path)
 
@@ -157,9 +149,20 @@ class _Partial:
     def begin(self, response: BaseHTTPResponse) -> None:
         """Start anew with a response that has the whole file."""
         length = response.headers.get("Content-Length", "")
-        self.total = int(length) if length.isdecimal() and "Transfer-Encoding" not in response.headers else 0
+        is_length = re.fullmatch(r"\d{1,15}", length) and "Transfer-Encoding" not in response.headers
         self.etag, self.modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
         self._cut(0)
+        self.expect(int(length) if is_length else 0)
+
+    def expect(self, total: int) -> None:
+        """Note the bytes of the whole file, 0 for an unknown number."""
+        self.total = total
+        self._refuse_beyond(total)
+
+    def is_of(self, response: BaseHTTPResponse) -> bool:
+        """Tell whether a response is about the state of the file of which this is a part."""
+        etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
+        return etag in ("", self.etag) and (modified in ("", self.modified) or bool(etag))
 
     def forget(self) -> None:
         """Drop what has come, since the server now has another file."""
@@ -168,10 +171,19 @@ class _Partial:
 
     def append(self, block: bytes) -> None:
         """Add what has come."""
+        self._refuse_beyond(self.done + len(block))
         self._file.write(block)
         self.done += len(block)
         if self.done - self._synced >= _SYNC_BYTES:
             self._sync()
+
+    def _refuse_beyond(self, size: int) -> None:
+        if size > self._most_bytes:
+            self.forget()
+            found = f"the file has at least {size / 1e6:,.0f} MB"
+            raise AssetError(
+                self.url, found, expected=f"at most {self._most_bytes / 1e6:,.0f} MB", advice="name another --mirror"
+            )
 
     def _cut(self, done: int) -> None:
         self._file.truncate(done)
@@ -181,7 +193,8 @@ class _Partial:
         self._file.flush()
         sync(self.path)
         self._synced = self.done
-        write_json(self._about, {name: getattr(self, name) for name in ("url", "etag", "modified", "total", "done")})
+        names = ("url", "etag", "modified", "total", "done")
+        write_json(self._about, {name: getattr(self, name) for name in names}, advice=_SPACE)
 
 
 class _Busy(http.HTTPError):
@@ -189,52 +202,59 @@ class _Busy(http.HTTPError):
 
     def __init__(self, response: BaseHTTPResponse) -> None:
         super().__init__(f"the server is busy: {response.status} {response.reason or ''}")
-        self.seconds = _WAITS.get_retry_after(response)
+        self.seconds: float | None = None
         """After which it wants to be asked again; None if it does not say."""
+        with suppress(http.HTTPError, ValueError, OverflowError):
+            self.seconds = _WAITS.get_retry_after(response)
 
 
 def _complete(partial: _Partial) -> Steps[None]:
     """Ask for what is missing until the file is whole."""
     waits, furthest = _WAITS, partial.done
-    with _connections(partial.url) as connections:
+    with connections(partial.url) as pool:
         while True:
             try:
-                yield from _ask(connections, partial)
+                yield from _ask(pool, partial)
                 return
             except http.HTTPError as error:
                 cause = error.reason if isinstance(error, http.MaxRetryError) and error.reason else error
-                reason = _describe(cause)
+                reason = describe(cause)
                 if partial.done > furthest:
                     waits, furthest = _WAITS, partial.done
                 try:
-                    if _is_final(cause):
-                        raise error
+                    if is_final(cause):
+                        raise error  # asking again would give the same
                     waits = waits.increment("GET", partial.url, error=error)
                 except http.HTTPError:
-                    raise AssetError(partial.url, reason, advice=_ADVICE) from error
+                    raise AssetError(partial.url, reason, advice=ADVICE) from error
                 wished = error.seconds if isinstance(error, _Busy) else None
                 seconds = min(_LONGEST_WAIT_SECONDS, wished or waits.get_backoff_time())
             yield from _wait(seconds, f"{partial.name}: {reason}; asking again in {seconds:.0f} s")
 
 
-def _ask(connections: PoolManager, partial: _Partial) -> Steps[None]:
+def _ask(pool: PoolManager, partial: _Partial) -> Steps[None]:
     """Ask once for what is missing; raise HTTPError if it may come later, AssetError if it never will."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui"}
+    if partial.done and not partial.validator:
+        partial.forget()
     if partial.done:
         headers |= {"Range": f"bytes={partial.done}-", "If-Range": partial.validator}
     stage = f"fetching {partial.name}"
     yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
-    response = connections.request("GET", partial.url, headers=headers, preload_content=False, retries=_ONE_TRY)
+    response = ask(pool, partial.url, headers)
     try:
         if not _has_more(response, partial):
             return
-        while block := response.read1(_BLOCK_BYTES, decode_content=False):
-            if partial.done < _START_BYTES and _PAGE.match(block):
-                partial.forget()
+        block = response.read1(_BLOCK_BYTES, decode_content=False)
+        if response.status == 200:
+            if _PAGE.match(block):
                 text = "a web page came in place of the file"
-                raise AssetError(partial.url, text, advice="open the address in a browser to read it; " + _ADVICE)
+                raise AssetError(partial.url, text, advice="open the address in a browser to read it; " + ADVICE)
+            partial.begin(response)
+        while block:
             partial.append(block)
             yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
+            block = response.read1(_BLOCK_BYTES, decode_content=False)
         if partial.done < partial.total:
             raise http.ProtocolError("the connection ended early")
     finally:
@@ -243,80 +263,28 @@ def _ask(connections: PoolManager, partial: _Partial) -> Steps[None]:
 
 def _has_more(response: BaseHTTPResponse, partial: _Partial) -> bool:
     """Check a response and tell whether its body belongs to the file."""
-    status, hops = response.status, response.retries.history if response.retries else ()
-    if partial.url.startswith("https:") and any((hop.redirect_location or "").startswith("http:") for hop in hops):
-        raise AssetError(partial.url, "leads to an address that is not secure (http)", advice=_ADVICE)
+    status = response.status
     if status in _BUSY:
         raise _Busy(response)
     if status == 416:
-        length = _range_of(response)[1]
+        length = range_of(response)[1]
         if partial.done and length == partial.done:
             return False
         partial.forget()
         raise http.ProtocolError("the server has another file now")
     if status not in (200, 206):
-        raise AssetError(partial.url, f"the server answers: {status} {response.reason or ''}".rstrip(), advice=_ADVICE)
+        raise AssetError(partial.url, f"the server answers: {status} {response.reason or ''}".rstrip(), advice=ADVICE)
     if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
         text = f"the server sends it packed ({response.headers['Content-Encoding']}), unasked"
-        raise AssetError(partial.url, text, advice=_ADVICE)
-    if status == 200:
-        partial.begin(response)
-    elif _range_of(response) != (partial.done, partial.total or _range_of(response)[1]):
-        partial.forget()
-        raise http.ProtocolError("the server sent another part than the one asked for")
+        raise AssetError(partial.url, text, advice=ADVICE)
+    if status == 206:
+        start, length = range_of(response)
+        is_rest = bool(partial.done) and start == partial.done and length in (0, partial.total or length)
+        if not is_rest or not partial.is_of(response):
+            partial.forget()
+            raise http.ProtocolError("the server sent another part than the one asked for")
+        partial.expect(length or partial.total)
     return True
-
-
-def _range_of(response: BaseHTTPResponse) -> tuple[int, int]:
-    """Return where the body of a response begins in the file, and the file's length; 0 where it does not say."""
-    match = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-    start, length = match.groups() if match else ("", "")
-    return int(start or 0), int(length) if length and length != "*" else 0
-
-
-def check_address(url: str) -> None:
-    """Raise `AssetError` for an address that is not one of a web server."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise AssetError(url, "is not the address of a file on the web", expected="https://SERVER/...")
-    if parts.username is not None:
-        raise AssetError(parts.hostname, "addresses with a user's name or password are not supported")
-
-
-def _connections(url: str) -> PoolManager:
-    """Return the connections to a server, through the proxy that the environment names."""
-    parts, proxies = urlsplit(url), getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.netloc):
-        return PoolManager(timeout=_TIMEOUT)
-    address = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    headers = None
-    if address.username is not None:
-        user = f"{unquote(address.username)}:{unquote(address.password or '')}"
-        headers = make_headers(proxy_basic_auth=user)
-    try:
-        return ProxyManager(
-            f"{address.scheme}://{address.netloc.rpartition('@')[2]}", proxy_headers=headers, timeout=_TIMEOUT
-        )
-    except http.HTTPError as error:
-        variable = f"the variable {parts.scheme}_proxy names a proxy that cannot be used"
-        raise AssetError(address.hostname or proxy, f"{variable} ({error})", advice="correct or unset it") from error
-
-
-def _is_final(cause: BaseException) -> bool:
-    """Tell whether asking again would give the same."""
-    if isinstance(cause, http.SSLError):
-        return _UNTRUSTED in str(cause)
-    return isinstance(cause, http.ResponseError | http.LocationValueError)
-
-
-def _describe(cause: BaseException) -> str:
-    """Say in plain words why a server's answer did not come."""
-    if _UNTRUSTED in str(cause):
-        return "the server cannot prove its name: its certificate is not trusted here"
-    if isinstance(cause, http.ProtocolError) and len(cause.args) > 1:  # it wraps an error of the connection
-        return "the connection broke off"
-    return next((words for kind, words in _WORDS.items() if isinstance(cause, kind)), str(cause))
 
 
 def _wait(seconds: float, why: str) -> Steps[None]:

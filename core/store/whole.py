@@ -22,9 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import filelock
-
-from core.assets import AssetError
+from core.store.locks import CACHE_OPTION, SPACE, cannot_write, only_one
 from core.store.progress import Progress, Steps
 
 if TYPE_CHECKING:
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
 MANIFEST = "whole.json"
 _CHECKED_BYTES = 1 << 16  # bytes at the start of a file that are checked whenever it is opened
 _BLOCK_BYTES = 8 << 20  # bytes of a file that one of its other checksums covers
-_POLL_SECONDS = 0.2
-_ADVICE = "free some space, or name another folder with {option}; finished work is kept"
-_CACHE_OPTION = "--cache-dir"
 
 
 class Origin(NamedTuple):
@@ -110,9 +105,12 @@ def damaged(folder: Path) -> Steps[list[str]]:
         were made before there were such checksums have none.
     """
     try:
-        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["blocks"].items()
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if "checksum" not in manifest and "blocks" not in manifest:
+            return []
+        known = read_json(folder / MANIFEST)["blocks"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
+        return [MANIFEST]
     bad = []
     for name, blocks in known:
         try:
@@ -183,7 +181,7 @@ def make_folder(
 
 
 @contextmanager
-def whole_file(path: Path, *, advice: str = _ADVICE.format(option=_CACHE_OPTION)) -> Iterator[Path]:
+def whole_file(path: Path, *, advice: str = SPACE.format(option=CACHE_OPTION)) -> Iterator[Path]:
     """Write a file that appears complete or not at all, and survives a power cut.
 
     What a killed process left of an earlier attempt is deleted.
@@ -206,7 +204,7 @@ def whole_file(path: Path, *, advice: str = _ADVICE.format(option=_CACHE_OPTION)
             temporary.replace(path)
         sync(path.parent)
     except OSError as error:
-        raise _cannot_write(path, error, advice) from error
+        raise cannot_write(path, error, advice) from error
 
 
 @contextmanager
@@ -238,13 +236,13 @@ def _remove_leftovers(path: Path) -> None:
             leftover.unlink()
 
 
-def write_json(path: Path, document: dict[str, Any]) -> None:
+def write_json(path: Path, document: dict[str, Any], *, advice: str = SPACE.format(option=CACHE_OPTION)) -> None:
     """Write a JSON file that appears complete or not at all, with a checksum for `read_json`.
 
     Raises:
         AssetError: The file cannot be written.
     """
-    with whole_file(path) as temporary:
+    with whole_file(path, advice=advice) as temporary:
         checksum = zlib.crc32(json.dumps(document).encode())
         temporary.write_text(json.dumps(document | {"checksum": checksum}, indent=1), encoding="utf-8")
 
@@ -276,76 +274,9 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, 
     return array
 
 
-@contextmanager
-def only_one(folder: Path, *, doing: str = "uses this folder", option: str = _CACHE_OPTION) -> Iterator[Steps[None]]:
-    """Hold a folder's lock while writing the folder, which need not exist yet.
-
-    The operating system releases the lock when the process dies. On NFS, locks need version 4.
-
-    Args:
-        folder: The folder.
-        doing: What another process that holds the lock does, shown while waiting.
-        option: The option that names the folder above it.
-
-    Yields:
-        Slow work to run before writing: it waits while another process holds the lock, and reports that.
-
-    Raises:
-        AssetError: The folder cannot be written, its file system has no locks, or the block raised OSError.
-    """
-    lock = _lock(folder)
-    try:
-        yield _acquire(lock, folder.parent, doing, option)
-    except OSError as error:
-        raise _cannot_write(folder, error, _ADVICE.format(option=option)) from error
-    finally:
-        lock.release()
-
-
-@contextmanager
-def unless_locked(folder: Path) -> Iterator[bool]:
-    """Try to take a folder's lock; yield True when it was taken, False when another process holds it."""
-    lock = _lock(folder)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str, option: str) -> Steps[None]:
-    while True:
-        try:
-            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock.acquire(timeout=_POLL_SECONDS)
-        except filelock.Timeout:
-            yield Progress(f"waiting for another process that {doing}", 0, 0, "")
-        except (OSError, NotImplementedError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            advice = f"name a folder that can be written, on a disk with file locks, with {option}"
-            raise AssetError(parent, f"the folder cannot be written ({reason})", advice=advice) from error
-        else:
-            return
-
-
-def _lock(folder: Path) -> filelock.BaseFileLock:
-    # Not thread-local: slow work may be stopped by another thread than the one that started it. Not soft: on a file
-    # system without locks, a lock file would outlive a killed process.
-    return filelock.FileLock(folder.with_name(folder.name + ".lock"), thread_local=False, fallback_to_soft=False)
-
-
 def _part_of(path: Path) -> Path:
     """Return a temporary path beside another; it is unique even where locks do not work."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-
-
-def _cannot_write(path: Path, error: OSError, advice: str) -> AssetError:
-    named = str(error.filename or path)
-    return AssetError(path if named.endswith(".part") else named, error.strerror or str(error), advice=advice)
 
 
 def sync(path: Path) -> None:

@@ -20,8 +20,8 @@ from core.corpus import vec_file as vec_file_module
 from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.store.cache import Cache
+from core.store.locks import unless_locked
 from core.store.progress import finish
-from core.store.whole import unless_locked
 
 LINES = "the 0.5 -1 2\nkite 1e-3 4 5.25\n</p> 7 8 9\n"
 

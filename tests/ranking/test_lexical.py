@@ -16,8 +16,8 @@ from core.corpus.sentences import Sentences
 from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.ranking.lexical import BM25, Lexical, MeanWordVectors
+from core.store.locks import unless_locked
 from core.store.progress import finish
-from core.store.whole import unless_locked
 
 TEXTS = [
     "a dog runs on the beach",

@@ -9,8 +9,9 @@ import pytest
 
 from core.assets import AssetError
 from core.store.cache import Cache
+from core.store.locks import only_one
 from core.store.progress import finish
-from core.store.whole import Origin, only_one, seal
+from core.store.whole import Origin, seal
 
 
 class Plant:

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from web_server import Give, Server, serving
 
 from core.assets import AssetError
 from core.store import download as module
+from core.store import web
 from core.store.download import download
 from core.store.progress import finish
 
@@ -33,7 +35,7 @@ OTHER = random.Random(8).randbytes(500_000)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask again at once, and call half a second a stall."""
     monkeypatch.setattr(module, "_WAITS", Retry(total=6, backoff_factor=0))
-    monkeypatch.setattr(module, "_TIMEOUT", Timeout(connect=2, read=0.5))
+    monkeypatch.setattr(web, "_TIMEOUT", Timeout(connect=2, read=0.5))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
@@ -45,7 +47,7 @@ def names(folder: Path) -> list[str]:
 def get(server: Server, folder: Path, **options: object) -> bytes:
     """Download, check that nothing else is left in the folder, and return the content."""
     folder.mkdir(exist_ok=True)
-    finish(download(f"{server.url}/file.bin", folder / "file.bin", **options))  # type: ignore[arg-type]
+    finish(download(f"{server.url}/file.bin", folder / "file.bin", most_bytes=10**7, **options))  # type: ignore[arg-type]
     assert names(folder) == ["file.bin"]
     return (folder / "file.bin").read_bytes()
 
@@ -54,7 +56,7 @@ def fails(server: Server, folder: Path, **options: object) -> str:
     """Download in vain, check that nothing has the file's name, and return the message."""
     folder.mkdir(exist_ok=True)
     with pytest.raises(AssetError) as caught:
-        finish(download(f"{server.url}/file.bin", folder / "file.bin", **options))  # type: ignore[arg-type]
+        finish(download(f"{server.url}/file.bin", folder / "file.bin", most_bytes=10**7, **options))  # type: ignore[arg-type]
     assert not (folder / "file.bin").exists()
     assert caught.value.advice
     return str(caught.value)
@@ -202,8 +204,10 @@ def test_only_a_server_that_proves_its_name_is_believed(tmp_path: Path, monkeypa
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
         assert get(server, tmp_path / "new") == FILE
         with serving(Give(FILE)) as other:
-            server.answers = [Give(b"", status=302, headers={"Location": f"{other.url}/file.bin"})]
-            assert "not secure (http)" in fails(server, tmp_path)
+            for target in (other.url, other.url.replace("http", "HTTP")):
+                server.answers = [Give(b"", status=302, headers={"Location": f"{target}/file.bin"})]
+                assert "not secure (http)" in fails(server, tmp_path)
+            assert not other.seen
 
 
 def test_another_checksum_leaves_nothing(tmp_path: Path) -> None:
@@ -217,22 +221,17 @@ def test_no_server_and_no_address(tmp_path: Path) -> None:
     with serving(Give(FILE)) as server:
         pass
     assert "cannot be reached" in fails(server, tmp_path)
-    for address in (
-        "file:///etc/passwd",
-        "ftp://host/file",
-        "host/file",
-        "https:///file",
-        "http://me:secret@host/file",
-    ):
+    wrong = ["file:///etc/passwd", "ftp://host/file", "host/file", "https:///file", "http://[x"]
+    for address in [*wrong, "http://me:secret@host/file"]:
         with pytest.raises(AssetError) as caught:
-            finish(download(address, tmp_path / "file.bin"))
+            finish(download(address, tmp_path / "file.bin", most_bytes=10))
         assert "secret" not in str(caught.value)
 
 
 def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Give(FILE)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://me:se%40cret@localhost:{proxy.server_port}")
-        finish(download("http://no.such.host/file.bin", tmp_path / "file.bin"))
+        finish(download("http://no.such.host/file.bin", tmp_path / "file.bin", most_bytes=10**7))
         path, headers = proxy.seen[0]
         assert path == "http://no.such.host/file.bin"
         assert headers["proxy-authorization"] == "Basic bWU6c2VAY3JldA=="
@@ -246,7 +245,8 @@ def test_a_killed_download_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """What was synced before the kill is not asked for again, and the file is as if nothing had happened."""
     script = (
         "import sys; from pathlib import Path; from core.store import download as module; module._SYNC_BYTES = 50_000\n"
-        "from core.store.progress import finish; finish(module.download(sys.argv[1], Path(sys.argv[2])))"
+        "from core.store.progress import finish\n"
+        "finish(module.download(sys.argv[1], Path(sys.argv[2]), most_bytes=10**7))"
     )
     with serving(Give(FILE, stop=400_000, stall=20), Give(FILE)) as server:
         command = [sys.executable, "-c", script, f"{server.url}/file.bin", str(tmp_path / "file.bin")]
@@ -257,6 +257,64 @@ def test_a_killed_download_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             process.send_signal(signal.SIGKILL)
         assert get(server, tmp_path) == FILE
         assert 350_000 <= int(server.ranges[1].removeprefix("bytes=").rstrip("-")) <= 400_000  # type: ignore[union-attr]
+
+
+def test_a_part_of_another_state_of_the_file_is_not_mixed_in(tmp_path: Path) -> None:
+    """The server ignores If-Range, and has another file of equal length."""
+    other = random.Random(9).randbytes(len(FILE))
+    rest = {"Content-Range": f"bytes 400000-{len(FILE) - 1}/{len(FILE)}", "ETag": '"2"'}
+    mixed = Give(other[400_000:], status=206, headers=rest)
+    with serving(Give(FILE, stop=400_000), mixed, Give(other, etag='"2"')) as server:
+        assert get(server, tmp_path) == other
+    unknown = Give(FILE, stop=400_000, etag=None)
+    with serving(unknown, Give(other, etag='"2"')) as server:
+        assert get(server, tmp_path / "unknown") == other
+        assert server.ranges == [None, None]
+
+
+def test_a_rest_that_tells_the_length_has_to_come_whole(tmp_path: Path) -> None:
+    part = Give(FILE[400_000:500_000], status=206, headers={"Content-Range": f"bytes 400000-499999/{len(FILE)}"})
+    with serving(Give(FILE, stop=400_000, headers={"Content-Length": None}), part, Give(FILE)) as server:
+        server.answers[0].headers["Connection"] = "close"
+        content = get(server, tmp_path)
+    assert content in (FILE, FILE[:400_000])  # the end of a connection without a length cannot be told from the file's
+    with serving(Give(FILE, stop=400_000, chunked=True), Give(FILE)) as server:
+        assert get(server, tmp_path / "chunked") == FILE
+
+
+def test_a_login_page_on_the_way_costs_nothing(tmp_path: Path) -> None:
+    page = Give(b"<html>Please log in", status=200, etag=None)
+    with serving(Give(FILE, stop=400_000), page) as server:
+        assert "a web page came" in fails(server, tmp_path)
+        server.answers = [Give(FILE)]
+        assert get(server, tmp_path) == FILE
+        assert server.ranges[-1] == "bytes=400000-"
+
+
+def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
+    for large in (Give(bytes(20_000_000)), Give(bytes(20_000_000), chunked=True)):
+        with serving(large) as server:
+            assert "at most 10 MB" in fails(server, tmp_path)
+    for length in ("9" * 400, "9" * 5000, "-1", "x"):
+        with serving(Give(FILE, headers={"Content-Length": length})) as server:
+            fails_or_comes(server, tmp_path)
+
+
+def fails_or_comes(server: Server, folder: Path) -> None:
+    """Download; an error has to be one for people."""
+    with suppress(AssetError):
+        finish(download(f"{server.url}/file.bin", folder / "file.bin", most_bytes=10**7))
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def test_addresses_that_no_server_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for target in ("http://[x", "ftp://host/file", "http://me:secret@host/"):
+        with serving(Give(b"", status=302, headers={"Location": target})) as server:
+            assert "leads to what is not an address" in fails(server, tmp_path)
+    with serving(Give(FILE)) as server:
+        monkeypatch.setenv("http_proxy", "http://[bad")
+        assert "http_proxy" in fails(server, tmp_path)
 
 
 def test_a_partial_file_without_its_description_is_not_trusted(tmp_path: Path) -> None:

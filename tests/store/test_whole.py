@@ -9,15 +9,14 @@ import time
 import pytest
 
 from core.assets import AssetError
+from core.store.locks import only_one, unless_locked
 from core.store.progress import Progress, finish
 from core.store.whole import (
     Origin,
     is_whole,
     make_folder,
-    only_one,
     read_json,
     seal,
-    unless_locked,
     unseal,
     whole_file,
     write_json,

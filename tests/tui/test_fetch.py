@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import refused
 from test_app import make_app, ready, until
-from web_server import Server, serving
+from web_server import Give, Server, serving
 
 from core.official import OFFICIAL
 from tui.screens.fetch import FetchScreen
@@ -58,6 +59,8 @@ def test_another_folder(run, mirror: Server, tmp_path: Path) -> None:
 def test_wrong_use_is_refused(run, mirror: Server) -> None:
     assert refused(run("fetch", "--sha256", "0" * 64), "give one NAME")
     assert refused(run("fetch", "glove2"), "glove2")
+    run("fetch", "coco")
+    assert "--sha256, which is about its download, is not compared" in run("fetch", "coco", "--sha256", "0" * 64).err
     assert refused(run("fetch", "glove"), "the server answers: 404")
     assert refused(run("fetch", "crawl", "--mirror", "ftp://host"), "https://SERVER/")
     assert refused(run("fetch", "crawl", "--sha256", "0" * 64), "another checksum")
@@ -88,12 +91,10 @@ async def test_the_screen_offers_and_fetches_them(files, mirror: Server) -> None
 
 
 async def test_the_screen_shows_why_a_file_does_not_come(files, mirror: Server) -> None:
-    mirror.files = {}
-    mirror.answers = []
+    mirror.files = {"other": b""}
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        mirror.files = {"other": b""}
         app.explore.action_fetch()
         await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
         await pilot.press("enter")
@@ -101,3 +102,49 @@ async def test_the_screen_shows_why_a_file_does_not_come(files, mirror: Server) 
         assert "try again" in app.screen.panel.border_subtitle
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.explore, what="the list")
+
+
+async def test_the_screen_can_be_closed_while_a_server_says_nothing(files, published, monkeypatch) -> None:
+    content = published["infersent2.pkl"]
+    with serving(Give(content, stop=100, stall=20)) as server:
+        monkeypatch.setenv("INFERSENT_TUI_MIRROR", server.url)
+        app = make_app(files)
+        began = time.monotonic()
+        async with app.run_test(size=(80, 24)) as pilot:
+            await ready(pilot)
+            app.explore.action_fetch()
+            await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+            await pilot.press("enter", "enter")
+            await until(pilot, lambda: server.seen, what="the request")
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.explore, what="the list")
+        assert time.monotonic() - began < 15, "leaving does not wait for the server"
+
+
+async def test_an_address_that_is_none_is_told_on_the_screen(files, monkeypatch) -> None:
+    monkeypatch.setenv("INFERSENT_TUI_MIRROR", "http://[x")
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.explore.action_fetch()
+        await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+        await pilot.press("enter")
+        await until(pilot, lambda: "not the address" in str(app.screen.status.render()), what="the error")
+
+
+def test_captions_alone_are_used_and_weights_alone_take_nothing_away(run, mirror: Server) -> None:
+    run("fetch", "coco")
+    assert str(fetched_folder() / "captions_val2014.json") in run("paths").out
+    run("fetch", "infersent2", "--accept-licence")
+    assert str(fetched_folder() / "captions_val2014.json") in run("paths").out
+    assert run("paths").out.count("demo") == 2
+    run("fetch", "crawl")
+    assert "demo" not in run("paths").out
+
+
+def test_the_demo_wins_over_the_environment_and_not_over_the_command_line(run, files, monkeypatch) -> None:
+    monkeypatch.setenv("INFERSENT_TUI_MODEL", str(files.weights))
+    monkeypatch.setenv("INFERSENT_TUI_VECTORS", str(files.vectors))
+    assert "encoder.pkl" not in run("paths").out
+    assert "encoder.pkl" in run("paths", "--demo").out
+    assert refused(run("paths", "--demo", "--model", files.weights), "--demo is an encoder of its own")

@@ -83,11 +83,10 @@ def test_arguments_give_the_same_options():
             7,
             True,
             True,
-            True,
         ),
     )
-    assert all(getattr(whole, each.name) is not None for each in fields(Options))
-    for options in (whole, Options(header=False), Options()):
+    assert [each.name for each in fields(Options) if getattr(whole, each.name) is None] == ["demo"]
+    for options in (whole, Options(header=False), Options(demo=True), Options()):
         found = []
 
         @explorer_options

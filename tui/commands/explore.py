@@ -7,7 +7,7 @@ import signal
 import sys
 import termios
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -115,7 +115,8 @@ def _start_again(options: Options) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     command = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("INFERSENT_TUI_")}
+    options_of = {f"INFERSENT_TUI_{each.name.upper()}" for each in fields(Options)}
+    environment = {name: value for name, value in os.environ.items() if name not in options_of}
     os.execve(sys.executable, [*command, *options.arguments()], environment)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import click
 
+from core.assets import AssetError
 from core.official import OFFICIAL, USUAL, OfficialFile
 from tui.options import Options, as_json, asset_options, quiet
 from tui.pace import print_message, run_steps
@@ -42,15 +44,18 @@ def fetch(
     They go to the folder of --data-dir, else to one that is used from then on without an option. An interrupted
     download goes on where it stopped.
     """
-    from core.fetching import check_space, fetch
+    from core.fetching import address_of, check_space, fetch
 
     if sha256 is not None and len(names) != 1:
         raise click.UsageError("--sha256 is the checksum of one file: give one NAME")
     names = names or USUAL
     folder = Options.of(context).data_dir or fetched_folder()
-    wanted = {name: OFFICIAL[name] for name in names if not (folder / OFFICIAL[name].file_name).exists()}
+    wanted = {name: OFFICIAL[name] for name in names if not _is_there(folder / OFFICIAL[name].file_name)}
     for name, file in wanted.items():
-        print_message(f"{name:10} {file.bytes / 1e6:7,.0f} MB  {file.licence}  {file.url}", quiet=quiet)
+        address = address_of(file, mirror)
+        print_message(f"{name:10} {file.bytes / 1e6:7,.0f} MB  {file.licence}  {address}", quiet=quiet)
+    if sha256 is not None and not wanted and OFFICIAL[names[0]].unpacked:
+        print_message("it is there already: --sha256, which is about its download, is not compared", quiet=quiet)
     check_space(wanted, folder)
     if not accept_licence:
         _ask(wanted)
@@ -60,6 +65,13 @@ def fetch(
         return
     for path in paths:
         click.echo(visible(str(path)))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise AssetError.from_os_error(path, error) from error
 
 
 def _ask(wanted: dict[str, OfficialFile]) -> None:

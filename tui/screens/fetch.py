@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
 from core.assets import AssetError
 from core.official import OFFICIAL, USUAL
 from core.store.progress import Cancelled, Progress, finish
 from tui.pace import Pace
-from tui.text import drawable
+from tui.text import drawable, message_line
+
+_SHOWN_SECONDS = 0.1
 
 
 class FetchScreen(ModalScreen[Path | None]):
@@ -36,7 +38,8 @@ class FetchScreen(ModalScreen[Path | None]):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._folder, self._mirror = folder, os.environ.get("INFERSENT_TUI_MIRROR")
+        self._folder, self._mirror = folder, os.environ.get("INFERSENT_TUI_MIRROR") or None
+        self._is_closed = False
         self._state = "asked"  # then `running`, and `done` or `failed`
         self.status = Static("", id="fetch-status", markup=False)
         self.panel = Vertical(id="fetch-panel")
@@ -77,18 +80,26 @@ class FetchScreen(ModalScreen[Path | None]):
         elif self._state != "running":
             self._state = "running"
             self._show("asking the servers", "esc stop; what has come is kept")
-            self._fetch()
+            # Leaving the program does not wait for it: what has come is on disk.
+            threading.Thread(target=self._fetch, name="fetch", daemon=True).start()
 
-    @work(thread=True, exclusive=True)
+    def on_unmount(self) -> None:
+        """Stop after the current step."""
+        self._is_closed = True
+
     def _fetch(self) -> None:
         from core.fetching import check_space, fetch
 
-        worker, pace, post = get_current_worker(), Pace(), self.app.call_from_thread
+        pace, shown, stage = Pace(), 0.0, ""
 
         def show(progress: Progress) -> None:
-            if worker.is_cancelled:
+            nonlocal shown, stage
+            if self._is_closed:
                 raise Cancelled
-            post(self.status.update, drawable(pace.line(progress)))
+            line, now = pace.line(progress), time.monotonic()
+            if now - shown > _SHOWN_SECONDS or progress.stage != stage:
+                shown, stage = now, progress.stage
+                self.call_later(self.status.update, drawable(line))
 
         try:
             check_space(USUAL, self._folder)
@@ -96,9 +107,10 @@ class FetchScreen(ModalScreen[Path | None]):
                 finish(fetch(name, self._folder, mirror=self._mirror), show)
         except Cancelled:
             return
-        except AssetError as error:
+        except Exception as error:  # whatever it is, the list stays usable
             self._state = "failed"
-            post(self._show, str(error), "⏎ try again · esc close")
+            text = str(error) if isinstance(error, AssetError) else message_line(error) or type(error).__name__
+            self.call_later(self._show, text, "⏎ try again · esc close")
         else:
             self._state = "done"
-            post(self._show, "all files are here", "⏎ explore them · esc stay")
+            self.call_later(self._show, "all files are here", "⏎ explore them · esc stay")
