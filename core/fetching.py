@@ -24,8 +24,8 @@ _CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)")
 _SPACE = "free some space; the same command goes on"
 _BLOCK_BYTES = 1 << 20
 _SPARE_BYTES = 100_000_000
-_MOST_TIMES = 4  # an archive's member may be so many times as large as the official one
-_MOST_RATIO = 200  # and as its packed form
+_MOST_TIMES = 4  # a download, and an archive's member, may be so many times as large as the official one
+_MOST_RATIO = 200  # a member may be so many times as large as its packed form
 
 
 def bytes_needed(names: Iterable[str], folder: Path) -> int:

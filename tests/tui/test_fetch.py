@@ -26,6 +26,13 @@ def mirror(published, monkeypatch):
         yield server
 
 
+async def open_screen(pilot) -> None:
+    """Wait for the first answer, and open the screen over it."""
+    await ready(pilot)
+    pilot.app.explore.action_fetch()
+    await until(pilot, lambda: isinstance(pilot.app.screen, FetchScreen), what="the screen")
+
+
 def test_what_is_fetched_is_used_from_then_on(run, mirror: Server, tmp_path: Path) -> None:
     flags = "--cache-dir", tmp_path / "cache"
     assert run("paths", *flags).out.count("demo") == 3
@@ -75,9 +82,7 @@ def test_weights_alone_are_not_used(run, mirror: Server, tmp_path: Path) -> None
 async def test_the_screen_offers_and_fetches_them(files, mirror: Server) -> None:
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
-        await ready(pilot)
-        app.explore.action_fetch()
-        await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+        await open_screen(pilot)
         screen = app.screen
         assert "1,524 MB" in str(screen.panel.children[0].render())
         assert "agree" in screen.panel.border_subtitle
@@ -94,9 +99,7 @@ async def test_the_screen_shows_why_a_file_does_not_come(files, mirror: Server) 
     mirror.files = {"other": b""}
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
-        await ready(pilot)
-        app.explore.action_fetch()
-        await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+        await open_screen(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "404" in str(app.screen.status.render()), what="the error")
         assert "try again" in app.screen.panel.border_subtitle
@@ -111,9 +114,7 @@ async def test_the_screen_can_be_closed_while_a_server_says_nothing(files, publi
         app = make_app(files)
         began = time.monotonic()
         async with app.run_test(size=(80, 24)) as pilot:
-            await ready(pilot)
-            app.explore.action_fetch()
-            await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+            await open_screen(pilot)
             await pilot.press("enter", "enter")
             await until(pilot, lambda: server.seen, what="the request")
             await pilot.press("escape")
@@ -125,9 +126,7 @@ async def test_an_address_that_is_none_is_told_on_the_screen(files, monkeypatch)
     monkeypatch.setenv("INFERSENT_TUI_MIRROR", "http://[x")
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
-        await ready(pilot)
-        app.explore.action_fetch()
-        await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+        await open_screen(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "not the address" in str(app.screen.status.render()), what="the error")
 
