@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.content import Content, Span
 from textual.events import Resize
 from textual.geometry import Region, Size
 from textual.reactive import Reactive
+from textual.timer import Timer
 from textual.widget import Widget
+
+SHRINK_AFTER: Final = 0.5
+"""Seconds without a change after which a panel gives up lines it no longer fills."""
 
 
 def refresh_changed(widget: Widget, before: Sequence[object], now: Sequence[object], *, width: int) -> None:
@@ -22,7 +26,11 @@ def refresh_changed(widget: Widget, before: Sequence[object], now: Sequence[obje
 
 
 class Panel(Widget):
-    """Draws the text of `render`, which reads the reactives that `DRAWS` names. They repaint nothing by themselves."""
+    """Draws the text of `render`, which reads the reactives that `DRAWS` names. They repaint nothing by themselves.
+
+    It grows at once and shrinks on a pause: each new height lays the whole screen out again, and while someone types,
+    the lines come and go with every key.
+    """
 
     DRAWS: ClassVar[tuple[str, ...]] = ()
     virtual_size = Reactive(Size(0, 0))  # Textual's own would lay the screen out once more after each layout
@@ -30,8 +38,11 @@ class Panel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._drawn: list[tuple[str, Sequence[Span]]] = []  # by line
+        self._lines = 0  # that the latest layout was asked for
         self.is_stale = False
         """Whether a change waits to be drawn."""
+        self.shrinking: Timer | None = None
+        """Runs while the panel holds lines that it no longer fills."""
 
     def on_mount(self) -> None:
         """Draw again at each change."""
@@ -48,15 +59,31 @@ class Panel(Widget):
             self.is_stale = True
             self.call_later(self._redraw)
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines to lay out: those of the text, and until it shrinks those it had."""
+        lines = super().get_content_height(container, viewport, width)
+        self._lines = max(lines, self._lines) if self.shrinking else lines
+        return self._lines
+
     def _redraw(self) -> None:
-        """Paint the lines that have changed. Only another number of them lays the screen out again."""
+        """Paint the lines that have changed, and see to the height."""
         self.is_stale = False
         before, height = self._drawn, self.styles.height
         self._note_drawn()
-        if len(before) != len(self._drawn) and height is not None and height.is_auto:
-            self.refresh(layout=True)
-            return
+        if self.shrinking is not None:
+            self.shrinking.stop()
+            self.shrinking = None
+        if height is not None and height.is_auto:
+            if len(self._drawn) > self._lines:
+                self.refresh(layout=True)
+                return
+            if len(self._drawn) < self._lines:
+                self.shrinking = self.set_timer(SHRINK_AFTER, self._shrink)
         refresh_changed(self, before, self._drawn, width=self.content_size.width)
+
+    def _shrink(self) -> None:
+        self.shrinking = None
+        self.refresh(layout=True)
 
     @on(Resize)
     def _note_drawn(self) -> None:

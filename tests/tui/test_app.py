@@ -22,6 +22,7 @@ from core.trust.verdict import Verdict
 from tui.app import ExplorerApp
 from tui.messages import Ordered
 from tui.options import Options
+from tui.panel import Panel
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
 from tui.trail import TrailWriter
@@ -58,13 +59,18 @@ async def ready(pilot) -> None:
     await until(pilot, lambda: len(app.explore.hit_list) > 100, what="the first answer")
 
 
+def is_still(app) -> bool:
+    """Return whether no panel is about to be drawn, or to give up lines."""
+    return not any(panel.is_stale or panel.shrinking for panel in app.explore.query(Panel))
+
+
 async def settle(pilot) -> None:
     """Wait until the latest question has its whole ranking, or none."""
     app = pilot.app
 
     def settled() -> bool:
         answer = app.explore.view.answer
-        if answer is None or not app.explore.session.is_shown:
+        if answer is None or not app.explore.session.is_shown or not is_still(app):
             return False
         return answer.found is None or len(app.explore.hit_list.ranking) == len(answer.found.order())
 
@@ -948,7 +954,7 @@ async def explained(pilot) -> None:
         lambda: (
             app.explore.view.caption_pane.explanation is not None
             and app.explore.view.caption_pane.explanation.row == app.explore.hit_list.row
-            and not app.explore.view.caption_pane.is_stale
+            and is_still(app)
         ),
         what="the explanation of the hit under the cursor",
     )
