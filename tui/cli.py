@@ -20,7 +20,7 @@ from tui.commands.search import compare, search
 from tui.commands.stress import stress
 from tui.commands.trail import trail
 from tui.options import CONTEXT, Options, asset_options, explorer_options
-from tui.text import visible
+from tui.output import tell, tell_lines
 
 
 def main() -> None:
@@ -30,17 +30,18 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False, prog_name="infersent-tui")
     except click.ClickException as error:
-        error.show()
+        message = io.StringIO()
+        error.show(message)
+        tell_lines(message.getvalue(), err=True)
         if isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.command in (search, compare):
             name = error.ctx.command.name
-            click.echo(f"A text that begins with a dash goes behind two: infersent-tui {name} -- '- dog'", err=True)
+            tell(f"A text that begins with a dash goes behind two: infersent-tui {name} -- '- dog'", err=True)
         code = 2
     except AssetError as error:
-        message = "\n".join(map(visible, str(error).splitlines()))
-        click.echo(f"infersent-tui: {message}", err=True)
+        tell_lines(f"infersent-tui: {error}", err=True)
         code = 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; finished work is kept", err=True)
+        tell("interrupted; finished work is kept", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -9,8 +9,7 @@ from dataclasses import asdict
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from tui.output import tell, tell_lines, tell_row
 from tui.text import visible
 
 if TYPE_CHECKING:
@@ -90,32 +89,32 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
     """Print the verdict and the hits on stdout, below the query where it is one of many; else this is on stderr."""
     query, verdict, captions = answer.query, answer.verdict, opened.captions
     if one_of_many:
-        click.echo(f"> {visible(query.text)}")
+        tell(f"> {query.text}")
     elif not quiet:
         model = opened.encoder_of(answer.method).setup.model_name
         source = f"{model} · {opened.captions_name} ({len(captions):,} captions)"
-        click.echo(visible(f"{query.text}   [{source}]"), err=True)
+        tell(f"{query.text}   [{source}]", err=True)
         for term in query.terms:
-            click.echo(f"{term.weight:+g} × {visible(term.text)}", err=True)
+            tell(f"{term.weight:+g} × {term.text}", err=True)
     if verdict:
-        click.echo((opened.name_of(answer.method) if verdict.level is None else verdict.level).upper())
+        tell((opened.name_of(answer.method) if verdict.level is None else verdict.level).upper())
         width = shutil.get_terminal_size((100, 0)).columns
         for reason in (*verdict.reasons, *([f"→ {verdict.advice}"] if verdict.advice else [])):
             line = fill(visible(reason), width, initial_indent="  ", subsequent_indent="    ")
-            click.echo(line if _can_print("−→·“”") else line.translate(_ASCII))
+            tell_lines(line if _can_print("−→·“”") else line.translate(_ASCII))
     for hit in hit_documents(captions, answer.hits, answer.closer_than):
-        click.echo(f"{hit['rank']:4}  {_value(hit):.4f}  {visible(hit['caption'])}")
+        tell(f"{hit['rank']:4}  {_value(hit):.4f}  {hit['caption']}")
     if one_of_many:
-        click.echo()
+        tell()
     if not len(answer.hits) and not quiet:
-        click.echo("no hits", err=True)
+        tell("no hits", err=True)
 
 
 def print_plain(opened: Opened, answer: Answer) -> None:
     """Print one hit per line: rank, distance or score, row, image id, caption."""
     for hit in hit_documents(opened.captions, answer.hits, answer.closer_than):
-        image = "" if hit["image_id"] is None else visible(str(hit["image_id"]))
-        click.echo(f"{hit['rank']}\t{_value(hit):.6f}\t{hit['row']}\t{image}\t{visible(hit['caption'])}")
+        image = "" if hit["image_id"] is None else hit["image_id"]
+        tell_row(hit["rank"], f"{_value(hit):.6f}", hit["row"], image, hit["caption"])
 
 
 def print_comparison(opened: Opened, comparison: Comparison, k: int) -> None:
@@ -123,15 +122,15 @@ def print_comparison(opened: Opened, comparison: Comparison, k: int) -> None:
     captions, name = opened.captions, opened.name_of
     for overlap in comparison.overlaps:
         if all(comparison.lists[method] for method in overlap.methods):
-            click.echo(f"overlap@10  {' and '.join(map(name, overlap.methods))}: {overlap.hits}", err=True)
+            tell(f"overlap@10  {' and '.join(map(name, overlap.methods))}: {overlap.hits}", err=True)
     for method, hits in comparison.lists.items():
-        click.echo(name(method))
+        tell(name(method))
         if not hits:
-            click.echo(f"  {opened.lacks(method) or 'no hits'}")
+            tell(f"  {opened.lacks(method) or 'no hits'}")
         for hit in hits[:k]:
             value = hit.distance if hit.score is None else hit.score
             ranks = ", ".join(f"{name(other)} {rank or '-'}" for other, rank in hit.ranks.items())
-            click.echo(f"{hit.rank:4}  {value:.4f}  {visible(captions.texts[hit.row])}  [{ranks}]")
+            tell(f"{hit.rank:4}  {value:.4f}  {captions.texts[hit.row]}  [{ranks}]")
 
 
 def flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.store.progress import Progress, Steps, T, finish
+from tui.output import tell
 from tui.text import visible
 
 if TYPE_CHECKING:
@@ -57,16 +58,16 @@ class Pace:
 def print_message(message: str, *, quiet: bool) -> None:
     """Print a message on stderr, unless `quiet`."""
     if not quiet:
-        click.echo(visible(message), err=True)
+        tell(message, err=True)
 
 
 def print_notes(opened: Opened, *, quiet: bool) -> None:
     """Print on stderr what was understood of the captions file, and the problems of the opened files."""
     if quiet:
         return
-    click.echo(visible(opened.captions.understood()), err=True)
+    tell(opened.captions.understood(), err=True)
     for problem in opened.problems():
-        click.echo(f"note: {visible(problem)}", err=True)
+        tell(f"note: {problem}", err=True)
 
 
 def run_steps(steps: Steps[T], *, quiet: bool) -> T:

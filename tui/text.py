@@ -5,14 +5,29 @@ from __future__ import annotations
 import re
 
 # Control characters (C0, DEL, C1), line separators, direction overrides, lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+# What shows nothing but may be within a word: soft hyphens, spaces without width, fillers.
+_HIDDEN = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0\ufff0-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0001"
+)
+_UNSAFE = re.compile(f"[{_CONTROLS}{_HIDDEN}]")
+# Marks that stand on the letter before them; no writing has five on one letter.
+_MARK = (
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u0e34-\u0e3a\u0e47-\u0e4e"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+_FLOOD = re.compile(f"({_MARK}{{4}}){_MARK}+")
 # Joiners, variation selectors, skin tones, tags: a terminal may draw the parts of such a character side by side.
 _VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 
 
 def visible(text: str) -> str:
-    """Replace every character that could control the terminal or change the writing direction."""
-    return _UNSAFE.sub(_picture, text)
+    """Replace every character that could control the terminal, change the writing direction or hide in a word.
+
+    Of marks on one letter, four stay.
+    """
+    return _FLOOD.sub(r"\1…", _UNSAFE.sub(_picture, text))
 
 
 def drawable(text: str) -> str:

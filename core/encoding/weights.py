@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ _DOWNLOAD = "download it again: infersent-tui fetch infersent2"
 _ADVICE = "name InferSent's weights with --model; the official ones: infersent-tui fetch infersent2"
 _OTHER_ENCODER = "this is another encoder, and without these tensors its embeddings would be wrong: name other weights"
 _OTHER_CELLS = {3: "a GRU", 1: "a plain RNN"}  # by the number of gates
+_TOO_LARGE = "more than the file has, which is damaged or made to exhaust the memory"
 _NO_PART = re.compile(r"(classifier|cls|head|fc\d*|criterion|loss|optim\w*|decoder)(\.|$)")
 _WRAPPER = re.compile(r"(^|\.)(module|model|net|_orig_mod)\.$")  # holds a whole model, not an encoder alone
 _MEANINGS = (  # what a tensor beside the eight means
@@ -151,9 +153,17 @@ def _load(path: Path) -> object:
             from safetensors.torch import load_file
 
             return load_file(path)
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > path.stat().st_size:  # torch packs nothing
+                found = f"an archive that unpacks to {unpacked:,} bytes: {_TOO_LARGE}"
+                raise AssetError(path, found, expected=_EXPECTED, advice=_ADVICE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols: the error says what matters
             return torch.load(path, map_location="cpu", weights_only=True)
+    except AssetError:
+        raise
     except Exception as error:  # a damaged file can raise any exception
         message = str(error) if re.search("[a-z]{3}", str(error)) else f"{type(error).__name__} {error}".strip()
         if stranger := re.search(r"GLOBAL ([\w.]+)", message):
@@ -223,6 +233,10 @@ def _check(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if tensor.layout is not torch.strided or tensor.is_meta or not tensor.is_floating_point():
             found = f"{key} is no array of numbers with a fraction ({tensor.dtype}, {tensor.layout}, {tensor.device})"
             raise AssetError(path, found, expected="float32 or float16", advice=_ADVICE)
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if claimed > path.stat().st_size:  # numbers that stand for many
+        raise AssetError(path, f"its tensors claim {claimed:,} bytes: {_TOO_LARGE}", expected=_EXPECTED, advice=_ADVICE)
+    for key, tensor in tensors.items():
         numbers = tensor.float()
         if not numbers.isfinite().all():
             raise AssetError(path, f"{key} holds numbers that are not finite", advice=_ADVICE)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.pooling import pool
-from core.encoding.weights import choose_device, choose_dtype
+from core.encoding.weights import KEYS, choose_device, choose_dtype
 from core.store.progress import Cancelled, finish
 
 WORDS = 30
@@ -327,6 +328,26 @@ def test_tensors_that_are_no_dense_numbers_with_a_fraction_are_refused(setup, tm
     changed = {name: value.to_sparse() if kind == "sparse" else value.to(kind) for name, value in setup.weights.items()}
     torch.save(changed, tmp_path / "other.pkl")
     refused(tmp_path / "other.pkl", "is no array of numbers with a fraction")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_one_number_that_stands_for_billions_is_refused(tmp_path, zipped):
+    hidden, dim = 300_000, 100_000
+    shapes = {"weight_ih": (4 * hidden, dim), "weight_hh": (4 * hidden, hidden), "bias": (4 * hidden,)}
+    shape_of = {key: next(shape for kind, shape in shapes.items() if kind in key) for key in KEYS}
+    state = {key: torch.full([1] * len(shape), 0.1).expand(shape) for key, shape in shape_of.items()}
+    torch.save(state, tmp_path / "vast.pkl", _use_new_zipfile_serialization=zipped)
+    refused(tmp_path / "vast.pkl", "claim 3,840,019,200,000 bytes: more than the file has")
+
+
+def test_an_archive_that_unpacks_to_far_more_is_refused(setup, tmp_path):
+    large = {name: torch.full((4000, 250), 0.1) if value.dim() == 2 else value for name, value in setup.weights.items()}
+    torch.save(large, tmp_path / "stored.pkl")
+    packed = zipfile.ZipFile(tmp_path / "packed.pkl", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "stored.pkl") as stored, packed:
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    refused(tmp_path / "packed.pkl", r"an archive that unpacks to 16,\d{3},\d{3} bytes: more than the file has")
 
 
 def test_two_encoders_in_a_file_are_told(setup, tmp_path):

@@ -479,6 +479,29 @@ def test_plain_prints_one_record_per_line_with_control_characters_made_visible(r
     assert "\x1b" not in shown.out + shown.err
 
 
+def test_no_name_of_a_file_controls_the_terminal(run, files):
+    evil = "\x1b]0;owned\x07\x1b[2J\u202e\x9b"
+    captions = files.folder / f"captions{evil}.txt"
+    captions.write_text("a dog on the grass\na cat\n")
+    weights = files.folder / f"weights{evil}2.pkl"
+    weights.write_bytes(files.weights.read_bytes())
+    flags = replace(files, captions=captions, weights=weights, cache=files.folder / f"cache{evil}").flags
+    lines = files.folder / "lines.txt"
+    lines.write_text("a dog\n")
+    commands = [
+        *(["encode"], ["search", "a dog"], ["compare", f"dog{evil}"], ["doctor"], ["paths"], ["cache", "list"]),
+        *(["embed", lines, "-o", files.folder / f"rows{evil}.npy"], ["cache", "prune", "--dry-run"], ["calibrate"]),
+        *(["search", "dog", "--captions", f"none{evil}.txt"], ["search", "dog", f"--{evil}"], ["doctor", "--deep"]),
+        *(["search", "dog", "--vectors", captions], ["search", "dog", "--model", captions], [f"none{evil}"]),
+        *(["embed", lines, "-o", f"rows{evil}.txt"], ["search", "dog", "--text-column", evil], ["trail", "show", evil]),
+    ]
+    for arguments in commands:
+        done = run(*arguments, *flags)
+        shown = (done.out + done.err).replace("\n", "").replace("\t", "").replace("\r", "")
+        assert shown.isprintable(), (arguments, shown)
+        assert "Traceback" not in shown
+
+
 def test_plain_leaves_the_image_out_where_there_is_none(run, files):
     lines = files.folder / "lines.txt"
     lines.write_text("a dog on the grass\n")

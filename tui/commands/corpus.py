@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ from core.assets import AssetError
 from tui.documents import corpus_document
 from tui.exports import check_output, write_corpus
 from tui.options import Options, as_json, asset_options, captions_file, quiet
+from tui.output import tell, tell_json, tell_lines
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
-from tui.text import visible
 
 if TYPE_CHECKING:
     from core.opened import Opened
@@ -41,16 +40,16 @@ def encode(context: click.Context, file: Path | None, as_json: bool, quiet: bool
     if opened.second is not None:
         document["against"] = _encoded(opened.second)
     if as_json:
-        click.echo(json.dumps(document))
+        tell_json(document)
         return
     for each in filter(None, (opened, opened.second)):
         report, folder = each.report, each.matrix.folder
-        name = f"{visible(each.setup.model_name)}: " if opened.second is not None else ""
+        name = f"{each.setup.model_name}: " if opened.second is not None else ""
         if report.reused:
-            click.echo(f"{name}{report.rows:,} captions were encoded before: {folder}")
+            tell(f"{name}{report.rows:,} captions were encoded before: {folder}")
         else:
             resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
-            click.echo(f"{name}{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
+            tell(f"{name}{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
 
 
 def _encoded(opened: Opened) -> dict[str, Any]:
@@ -89,9 +88,9 @@ def calibrate(context: click.Context, file: Path | None, as_json: bool, quiet: b
         raise AssetError(captions, found, expected="at least fifty with known words", advice="use more captions")
     if as_json:
         document = {"corpus": corpus_document(opened.captions)} | opened.calibration.document()
-        click.echo(json.dumps(document, indent=1))
+        tell_json(document, indent=1)
     else:
-        click.echo(report_text(opened.calibration, opened.name_of))
+        tell_lines(report_text(opened.calibration, opened.name_of))
 
 
 @click.command()
@@ -125,7 +124,7 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
         run_steps(text_encoder.embed(lines, out), quiet=quiet)
         out.flush()
     if not quiet:
-        click.echo(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)
+        tell(f"{output}: {shape[0]:,} x {shape[1]:,} float32", err=True)
 
 
 @click.command()

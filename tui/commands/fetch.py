@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import click
 from core.assets import AssetError
 from core.official import OFFICIAL, USUAL, OfficialFile
 from tui.options import Options, as_json, asset_options, quiet
+from tui.output import tell, tell_json
 from tui.pace import print_message, run_steps
-from tui.text import visible
 from tui.trail import fetched_folder
 
 
@@ -61,10 +60,10 @@ def fetch(
         _ask(wanted)
     paths = [run_steps(fetch(name, folder, mirror=mirror, sha256=sha256), quiet=quiet) for name in names]
     if as_json:
-        click.echo(json.dumps({name: str(path) for name, path in zip(names, paths, strict=True)}))
+        tell_json({name: str(path) for name, path in zip(names, paths, strict=True)})
         return
     for path in paths:
-        click.echo(visible(str(path)))
+        tell(str(path))
 
 
 def _is_there(path: Path) -> bool:

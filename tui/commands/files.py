@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,8 @@ import click
 
 from tui.documents import flat
 from tui.options import CONTEXT, Options, as_json, asset_options, assume_yes, captions_file, confirm_deletion
+from tui.output import tell, tell_json, tell_lines, tell_row
 from tui.pace import run_steps
-from tui.text import visible
 
 if TYPE_CHECKING:
     from core.store.cache import CacheEntry
@@ -32,10 +31,10 @@ def doctor(context: click.Context, file: Path | None, deep: bool, as_json: bool)
 
     document = examine(Options.of(context, file=file), deep=deep)
     if as_json:
-        click.echo(json.dumps(document, indent=1))
+        tell_json(document, indent=1)
     else:
         for name, value in flat(document):
-            click.echo(f"{name:24} {visible(str(value))}")
+            tell(f"{name:24} {value}")
     context.exit(0 if document["ok"] else 2)
 
 
@@ -56,11 +55,11 @@ def paths(context: click.Context, as_json: bool) -> None:
         "cache": str(options.open_cache().root),
     }
     if as_json:
-        click.echo(json.dumps(document))
+        tell_json(document)
     else:
         for name, path in document.items():
             if path is not None:
-                click.echo(f"{name}\t{path}")
+                tell_row(name, path)
 
 
 @click.group(context_settings=CONTEXT)
@@ -81,10 +80,10 @@ def cache_list(context: click.Context, as_json: bool) -> None:
             {"kind": e.kind, "key": e.key, "bytes": e.bytes, "whole": e.whole, "about": e.about, "path": str(e.path)}
             for e in entries
         ]
-        click.echo(json.dumps(plain))
+        tell_json(plain)
         return
     for entry in entries:
-        click.echo(_line(entry))
+        tell(_line(entry))
 
 
 @cache.command("prune")
@@ -103,16 +102,16 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     keep = {path for each in (places, places.second) if each is not None for path in (each.vectors, each.matrix)}
     unused = [entry for entry in opened_cache.entries() if entry.path not in keep]
     for entry in unused:
-        click.echo(_line(entry))
+        tell(_line(entry))
     if not unused:
-        click.echo("nothing to delete")
+        tell("nothing to delete")
     elif not dry_run:
         if not yes:
             confirm_deletion(len(unused))
         deleted = opened_cache.prune(keep)
-        click.echo(f"deleted {len(deleted)}, {sum(entry.bytes for entry in deleted) / 1e6:,.1f} MB")
+        tell(f"deleted {len(deleted)}, {sum(entry.bytes for entry in deleted) / 1e6:,.1f} MB")
         if len(deleted) < len(unused):
-            click.echo(f"kept {len(unused) - len(deleted)}: another process is writing them", err=True)
+            tell(f"kept {len(unused) - len(deleted)}: another process is writing them", err=True)
 
 
 @click.command()
@@ -126,10 +125,10 @@ def completion(context: click.Context, shell: str) -> None:
     if completion_class is None:
         raise click.UsageError(f"no completion for {shell}")
     program = context.find_root().command
-    click.echo(completion_class(program, {}, "infersent-tui", "_INFERSENT_TUI_COMPLETE").source())
+    tell_lines(completion_class(program, {}, "infersent-tui", "_INFERSENT_TUI_COMPLETE").source())
 
 
 def _line(entry: CacheEntry) -> str:
     """Describe a cache entry in one line."""
     state, size = "" if entry.whole else "unfinished  ", f"{entry.bytes / 1e6:,.1f} MB"
-    return f"{entry.kind:8} {entry.key[:12]}  {size:>12}  {state}{visible(entry.about)}"
+    return f"{entry.kind:8} {entry.key[:12]}  {size:>12}  {state}{entry.about}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,8 +27,8 @@ from tui.documents import (
 )
 from tui.exports import ENDINGS, check_output, open_rows
 from tui.options import Options, as_json, asset_options, check_second, quiet
+from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, progress_line, run_steps
-from tui.text import visible
 
 if TYPE_CHECKING:
     from core.answers import Answer
@@ -138,7 +137,7 @@ def _open(options: Options, method: Choice, *, quiet: bool) -> Opened:
 
 
 def _print_json(opened: Opened, answer: Answer) -> None:
-    click.echo(json.dumps(answer_document(opened, answer)))
+    tell_json(answer_document(opened, answer))
 
 
 def _answer(explorer: Explorer, query: str, *, method: Choice, k: int | None, within: float | None) -> Answer:
@@ -223,7 +222,7 @@ def compare(
         why = "which only infersent can rank; put it in quotes to make it plain text"
         raise click.UsageError(f"TEXT is a sum or a feature, {why}")
     if as_json:
-        click.echo(json.dumps(comparison_document(opened, comparison, k)))
+        tell_json(comparison_document(opened, comparison, k))
     else:
         print_comparison(opened, comparison, k)
     context.exit(0 if any(comparison.lists.values()) else 1)
@@ -252,11 +251,11 @@ def _compare_encoders(options: Options, k: int, *, as_json: bool, quiet: bool) -
     ]
     means = {"overlap_at_10": float(agreed.first.mean()), "overlap_at_100": float(agreed.leading.mean())}
     if as_json:
-        click.echo(json.dumps({"captions": len(agreed.rows)} | means | {"least": least}, indent=1))
+        tell_json({"captions": len(agreed.rows)} | means | {"least": least}, indent=1)
         return
     one, other = opened.name_of("infersent"), opened.name_of(AGAINST)
-    click.echo(f"{len(agreed.rows):,} of {len(opened.captions):,} captions: {one} and {other} agree on")
-    click.echo(f"{means['overlap_at_10']:.1f} of the ten nearest, {means['overlap_at_100']:.0f} of the hundred nearest")
-    click.echo("least, of ten and of a hundred:")
+    tell(f"{len(agreed.rows):,} of {len(opened.captions):,} captions: {one} and {other} agree on")
+    tell(f"{means['overlap_at_10']:.1f} of the ten nearest, {means['overlap_at_100']:.0f} of the hundred nearest")
+    tell("least, of ten and of a hundred:")
     for each in least:
-        click.echo(f"{each['overlap_at_10']:4} {each['overlap_at_100']:4}  {visible(each['caption'])}")
+        tell(f"{each['overlap_at_10']:4} {each['overlap_at_100']:4}  {each['caption']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import asdict
@@ -12,8 +11,9 @@ import click
 
 from core.ranking.methods import AGAINST, Method
 from tui.options import Options, as_json, asset_options, check_second, quiet
+from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, run_steps
-from tui.text import fit, short_number, visible
+from tui.text import fit, short_number
 
 if TYPE_CHECKING:
     from core.opened import Opened
@@ -78,7 +78,7 @@ def _stress_text(
         context.exit(1)
     stressed = run_steps(Explorer(opened).stress(query, method=method), quiet=quiet)
     if as_json:
-        click.echo(json.dumps(_document(stressed)))
+        tell_json(_document(stressed))
     else:
         _print(stressed, opened.name_of(method))
     if few := few_kinds(stressed):
@@ -98,21 +98,21 @@ def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
             for kind, count in table.applies.items()
         }
         distance = _distance(table.thresholds["infersent"])
-        click.echo(json.dumps({"captions": table.captions, "threshold": distance, "kinds": kinds}, indent=1))
+        tell_json({"captions": table.captions, "threshold": distance, "kinds": kinds}, indent=1)
         return
-    click.echo(f"{table.captions:,} captions; of each kind: share unseen, median distance, hits kept of 10")
+    tell(f"{table.captions:,} captions; of each kind: share unseen, median distance, hits kept of 10")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
     together = max(1, (width - _KIND_CELLS) // _METHOD_CELLS)
     for start in range(0, len(opened.methods), together):
         methods = opened.methods[start : start + together]
-        click.echo(f"{'':12} captions" + "".join(f"  {fit(opened.name_of(method), 16)}" for method in methods).rstrip())
+        tell(f"{'':12} captions" + "".join(f"  {fit(opened.name_of(method), 16)}" for method in methods).rstrip())
         for kind, by_method in table.figures.items():
             figures = [by_method[method] for method in methods]
             cells = [
                 f"  {_share(each.unseen):>5} {_number(each.median_distance):>5} {each.overlap_at_10:4.1f}"
                 for each in figures
             ]
-            click.echo(f"{kind:12}{table.applies[kind]:9}{''.join(cells)}")
+            tell(f"{kind:12}{table.applies[kind]:9}{''.join(cells)}")
 
 
 def _share(share: float | None) -> str:
@@ -147,8 +147,8 @@ def _document(stressed: Stressed) -> dict[str, Any]:
 def _print(stressed: Stressed, encoder: str) -> None:
     from tui.variation_line import claim, variation_line
 
-    click.echo(visible(f"{stressed.text}   [by {encoder}]"))
-    click.echo(claim(stressed.threshold))
-    click.echo("kind        distance          kept, of the first ten hits")
+    tell(f"{stressed.text}   [by {encoder}]")
+    tell(claim(stressed.threshold))
+    tell("kind        distance          kept, of the first ten hits")
     for moved in stressed.moved:
-        click.echo(variation_line(moved, stressed).plain)
+        tell(variation_line(moved, stressed).plain)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from core.assets import AssetError
 from tui.options import CONTEXT, as_json, assume_yes, confirm_deletion
-from tui.text import visible
+from tui.output import tell, tell_json, tell_lines
 from tui.trail import Run, default_folder, find_path, find_run, list_runs
 
 
@@ -25,16 +24,16 @@ def trail_list(as_json: bool) -> None:
     folder = default_folder()
     runs = list(list_runs(folder))
     if as_json:
-        click.echo(json.dumps([_summary(run) for run in runs if isinstance(run, Run)]))
+        tell_json([_summary(run) for run in runs if isinstance(run, Run)])
     for run in runs:
         if isinstance(run, AssetError):
-            click.echo("\n".join(map(visible, str(run).splitlines())), err=True)
+            tell_lines(str(run), err=True)
         elif not as_json:
             about = _summary(run)
             counts = f"{about['queries']:4} queries  {about['bookmarks']:3} bookmarks"
-            click.echo(visible(f"{about['name']}  {counts}  {about['captions']}  “{about['last']}”"))
+            tell(f"{about['name']}  {counts}  {about['captions']}  “{about['last']}”")
     if not runs and not as_json:
-        click.echo(f"no trails in {folder}: one begins with the second query of a run", err=True)
+        tell(f"no trails in {folder}: one begins with the second query of a run", err=True)
 
 
 @trail.command("show")
@@ -44,20 +43,20 @@ def trail_show(run: str, as_json: bool) -> None:
     """Print the queries of RUN with their nearest captions, and its bookmarks. RUN is a name or `last`."""
     found = find_run(default_folder(), run)
     if found.broken:
-        click.echo(f"note: {found.broken} broken lines are left out", err=True)
+        tell(f"note: {found.broken} broken lines are left out", err=True)
     if as_json:
-        click.echo(json.dumps({"name": found.name, "about": found.about, "events": found.events}))
+        tell_json({"name": found.name, "about": found.about, "events": found.events})
         return
     answers = {event["answer"]: event for event in found.those("answer")}
     for visit in found.those("visit"):
         answer = answers.get(visit["visit"], {})
         step, drift = ("" if answer.get(name) is None else f"{answer[name]:.3f}" for name in ("step", "drift"))
-        click.echo(visible(f"{visit['visit']:4}  {visit['how']:8}  {step:>5}  {drift:>5}  {visit['text']}"))
+        tell(f"{visit['visit']:4}  {visit['how']:8}  {step:>5}  {drift:>5}  {visit['text']}")
         for hit in answer.get("hits", [])[:3]:
             value = hit.get("distance", hit.get("score"))
-            click.echo(visible(f"{'':29}{value:.4f}  {hit['caption']}"))
+            tell(f"{'':29}{value:.4f}  {hit['caption']}")
     for text, note in _bookmarks(found).items():
-        click.echo(visible(f"   ★  {text}{f'  [{note}]' if note else ''}"))
+        tell(f"   ★  {text}{f'  [{note}]' if note else ''}")
 
 
 @trail.command("delete")
@@ -71,12 +70,12 @@ def trail_delete(runs: tuple[str, ...], every: bool, yes: bool) -> None:
         raise click.UsageError("name the runs to delete, or use --all")
     paths = sorted(folder.glob("*.jsonl")) if every else [find_path(folder, run) for run in runs]
     for path in paths:
-        click.echo(visible(str(path)))
+        tell(str(path))
     if paths and not yes:
         confirm_deletion(len(paths))
     for path in paths:
         path.unlink(missing_ok=True)
-    click.echo(f"deleted {len(paths)}")
+    tell(f"deleted {len(paths)}")
 
 
 def _bookmarks(run: Run) -> dict[str, str]:
