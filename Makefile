@@ -35,7 +35,7 @@ format:
 # has torch, scipy, pandas and pyarrow but no network. Install there: pip install --no-index --find-links wheels infersent-tui
 TARGET_PYTHON ?= 3.12
 TARGET_ARCH ?= x86_64
-LACKS ?= textual nltk numba diskcache filelock bm25s PyStemmer click platformdirs charset-normalizer safetensors
+LACKS ?= textual nltk numba diskcache filelock urllib3 bm25s PyStemmer click platformdirs charset-normalizer safetensors
 WHEELS ?= wheels
 
 offline-wheels:

@@ -54,8 +54,16 @@ def check_space(names: Iterable[str], folder: Path) -> None:
 
 
 def address_of(file: OfficialFile, mirror: str | None) -> str:
-    """Return the address of an official file, or of its copy in the folder `mirror` of another server."""
-    return f"{mirror.rstrip('/')}/{file.download_name}" if mirror else file.url
+    """Return the address of an official file, or of its copy in the folder `mirror` of another server.
+
+    Raises:
+        AssetError: `mirror` is not the address of a folder on the web, or has a password.
+    """
+    if not mirror:
+        return file.url
+    address = f"{mirror.rstrip('/')}/{file.download_name}"
+    check_address(address)
+    return address
 
 
 def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | None = None) -> Steps[Path]:
@@ -78,14 +86,14 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
         AssetError: It cannot be downloaded or read, differs from its checksum, or is not what it should be.
     """
     file = OFFICIAL[name]
-    check_address(address_of(file, mirror))
+    url = address_of(file, mirror)
     try:
         path, kept = _paths(file, folder)
         if kept.is_file():
             _clear(path, kept)
             yield from _compare(file, kept, name, sha256)
         else:
-            yield from _fetch(file, folder, address_of(file, mirror), sha256)
+            yield from _fetch(file, folder, url, sha256)
     except OSError as error:
         raise AssetError.from_os_error(error.filename or folder, error) from error
     return kept

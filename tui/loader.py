@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from core.opened import Opened
 
-_PROGRESS_SECONDS = 0.1
-
 
 class Loader:
     """Opens a corpus on its own thread, which calls `open_corpus` and `post`. It cannot be stopped during an import."""
@@ -28,7 +25,7 @@ class Loader:
     def __init__(self, open_corpus: Callable[[], Steps[Opened]], post: Callable[[Message], object]) -> None:
         self._open_corpus = open_corpus
         self._post = post
-        self._pace, self._posted_at, self._stage = Pace(), 0.0, ""  # time and stage of the last posted progress
+        self._pace = Pace()
         self._stopped = False
         self._answered = threading.Event()
         self._thread = threading.Thread(target=self._run, name="loader")
@@ -76,10 +73,7 @@ class Loader:
     def _show(self, progress: Progress) -> None:
         """Post the progress, unless progress of the same stage was posted a moment ago."""
         self._check(progress)
-        now = time.monotonic()
-        line = self._pace.line(progress, now=now)
-        if now - self._posted_at > _PROGRESS_SECONDS or progress.stage != self._stage:
-            self._posted_at, self._stage = now, progress.stage
+        if (line := self._pace.due_line(progress)) is not None:
             self._post(Progressed(progress, line))
 
     def _check(self, progress: Progress) -> None:

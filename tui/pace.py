@@ -25,11 +25,26 @@ _LOGGED_SECONDS = 10.0
 
 
 class Pace:
-    """Measures the rate of slow work over the last ten seconds."""
+    """Describes how far slow work is, with its rate over the last ten seconds.
 
-    def __init__(self) -> None:
-        self._stage = ""
+    Args:
+        every: Seconds between two lines of `due_line` about the same stage.
+    """
+
+    def __init__(self, *, every: float = 0.1) -> None:
+        self._every = every
+        self._stage = self._due_stage = ""
+        self._due_at = 0.0
         self._seen: deque[tuple[float, float]] = deque()  # (time, done)
+
+    def due_line(self, progress: Progress) -> str | None:
+        """Describe progress, or return None a moment after another line about the same stage."""
+        now = time.monotonic()
+        line = self.line(progress, now=now)
+        if now < self._due_at and progress.stage == self._due_stage:
+            return None
+        self._due_at, self._due_stage = now + self._every, progress.stage
+        return line
 
     def line(self, progress: Progress, *, now: float | None = None) -> str:
         """Describe progress: `encoding captions · 12,345 of 69,009 captions · 2,300 captions/s · 0:25 left`."""
@@ -82,24 +97,19 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
     In a terminal, one line is rewritten; elsewhere each stage gets a line, and another one after every ten seconds.
     """
-    pace, rewrite = Pace(), sys.stderr.isatty()
-    stage, shown, width = "", 0.0, 0
+    rewrite = sys.stderr.isatty()
+    pace, width = Pace() if rewrite else Pace(every=_LOGGED_SECONDS), 0
 
     def show(progress: Progress) -> None:
-        nonlocal stage, shown, width
-        now = time.monotonic()
-        if quiet or (now - shown < 0.1 and progress.stage == stage):
+        nonlocal width
+        if quiet or (line := pace.due_line(progress)) is None:
             return
-        line = visible(pace.line(progress, now=now))
         if rewrite:
-            line = line[: shutil.get_terminal_size().columns - 1]
+            line = visible(line)[: shutil.get_terminal_size().columns - 1]
             click.echo(f"\r{line:<{width}}", nl=False, err=True)
             width = len(line)
-        elif progress.stage != stage or now - shown > _LOGGED_SECONDS:
-            click.echo(line, err=True)
         else:
-            return
-        stage, shown = progress.stage, now
+            tell(line, err=True)
 
     try:
         yield show

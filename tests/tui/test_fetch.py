@@ -131,6 +131,21 @@ async def test_an_address_that_is_none_is_told_on_the_screen(files, monkeypatch)
         await until(pilot, lambda: "not the address" in str(app.screen.status.render()), what="the error")
 
 
+async def test_a_password_in_an_address_is_refused_and_shown_nowhere(run, files, monkeypatch) -> None:
+    address = "https://name:secret@host.example/files"
+    done = run("fetch", "crawl", "--mirror", address)
+    assert refused(done, "name or password are not supported")
+    assert "secret" not in done.err
+    monkeypatch.setenv("INFERSENT_TUI_MIRROR", address)
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_screen(pilot)
+        assert "from host.example/files" in str(app.screen.panel.children[0].render())
+        await pilot.press("enter")
+        await until(pilot, lambda: "not supported" in str(app.screen.status.render()), what="the error")
+        assert "secret" not in str(app.screen.status.render())
+
+
 def test_captions_alone_are_used_and_weights_alone_take_nothing_away(run, mirror: Server) -> None:
     run("fetch", "coco")
     assert str(fetched_folder() / "captions_val2014.json") in run("paths").out

@@ -17,7 +17,7 @@ def test_where_nobody_rewrites_the_line_another_one_comes_from_time_to_time(monk
             show(captions(100 * second))
         show(Progress("indexing words", 0, 0, ""))
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(" · ")[1].split()[0] for line in lines[:-1]] == ["0", "1,100", "2,200"]
+    assert [line.split(" · ")[1].split()[0] for line in lines[:-1]] == ["0", "1,000", "2,000"]
     assert lines[-1] == "indexing words"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,8 +19,6 @@ from core.official import OFFICIAL, USUAL
 from core.store.progress import Cancelled, Progress, finish
 from tui.pace import Pace
 from tui.text import drawable, message_line
-
-_SHOWN_SECONDS = 0.1
 
 
 class FetchScreen(ModalScreen[Path | None]):
@@ -53,6 +50,7 @@ class FetchScreen(ModalScreen[Path | None]):
         self._show("", "⏎ agree and fetch · esc close")
 
     def _files(self) -> Content:
+        server = (self._mirror or "the servers of their owners").rpartition("@")[2]  # without a password
         lines = [Content("InferSent version 2, its word vectors and COCO's captions"), Content("")]
         for name in USUAL:
             file = OFFICIAL[name]
@@ -63,9 +61,7 @@ class FetchScreen(ModalScreen[Path | None]):
             [
                 *lines,
                 Content(""),
-                Content(
-                    f"from {drawable(self._mirror or 'the servers of their owners')}, to {drawable(str(self._folder))}"
-                ),
+                Content(f"from {drawable(server)}, to {drawable(str(self._folder))}"),
             ]
         )
 
@@ -90,15 +86,12 @@ class FetchScreen(ModalScreen[Path | None]):
     def _fetch(self) -> None:
         from core.fetching import check_space, fetch
 
-        pace, shown, stage = Pace(), 0.0, ""
+        pace = Pace()
 
         def show(progress: Progress) -> None:
-            nonlocal shown, stage
             if self._is_closed:
                 raise Cancelled
-            line, now = pace.line(progress), time.monotonic()
-            if now - shown > _SHOWN_SECONDS or progress.stage != stage:
-                shown, stage = now, progress.stage
+            if (line := pace.due_line(progress)) is not None:
                 self.call_later(self.status.update, drawable(line))
 
         try:
