@@ -130,12 +130,9 @@ def no_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture(autouse=True)
-def thaw() -> Iterator[None]:
-    """Let go of what a test of the screen has frozen: its loader freezes all that there is, open files too."""
-    yield
-    if gc.get_freeze_count():
-        gc.unfreeze()
-        gc.collect()
+def no_frozen_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a test opened be collected after it: the loader of the screen freezes all objects there are."""
+    monkeypatch.setattr(gc, "freeze", lambda: None)
 
 
 def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:
