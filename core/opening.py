@@ -15,6 +15,7 @@ from core.corpus.vec_file import VecFile
 from core.corpus.vectors import FORMAT as VECTORS_FORMAT
 from core.corpus.vectors import WordVectors
 from core.corpus.vocabulary import Vocabulary
+from core.encoding.encoder import SentenceEncoder
 from core.encoding.given import read_embeddings
 from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
 from core.encoding.text_encoder import TextEncoder
@@ -22,6 +23,7 @@ from core.encoding.weights import read_weights
 from core.opened import Opened, captions_name_of
 from core.setup import Setup
 from core.store.cache import Cache
+from core.store.file_state import FileState
 from core.store.progress import Progress, Steps
 from core.store.whole import is_whole
 
@@ -43,6 +45,8 @@ class Places:
     """Folder of the converted word vectors, or of the words of the captions."""
     matrix: Path
     """Folder of the matrix."""
+    source: FileState
+    """The weights, or the embeddings that are given in their place, when they were hashed."""
     second: Places | None
     """The places of a second encoder over the same captions."""
 
@@ -55,7 +59,8 @@ def locate(setup: Setup, cache: Cache, *, captions: Captions | None = None) -> S
     """
     assets, vec_file = setup.assets, None
     tokenizer = Tokenizer(assets.version).name
-    source = yield from cache.sha256(assets.embeddings or setup.encoder_files()[0])
+    state = FileState.of(assets.embeddings or setup.encoder_files()[0])
+    source = yield from cache.sha256(state.path)
     if assets.vectors is not None:
         vectors, vec_file, folder = yield from _locate_vectors(setup, assets.vectors, cache)
     if setup.untrained:
@@ -78,7 +83,15 @@ def locate(setup: Setup, cache: Cache, *, captions: Captions | None = None) -> S
     )
     second = None if setup.second is None else (yield from _locate_second(setup.second, cache, captions, recipe))
     matrix = cache.folder("matrix", recipe.key)
-    return Places(captions=captions, recipe=recipe, vec_file=vec_file, vectors=folder, matrix=matrix, second=second)
+    return Places(
+        captions=captions,
+        recipe=recipe,
+        vec_file=vec_file,
+        vectors=folder,
+        matrix=matrix,
+        source=state,
+        second=second,
+    )
 
 
 def _locate_second(setup: Setup, cache: Cache, captions: Captions, first: Recipe) -> Steps[Places]:
@@ -96,9 +109,11 @@ def _locate_second(setup: Setup, cache: Cache, captions: Captions, first: Recipe
 
 def _locate_vectors(setup: Setup, path: Path, cache: Cache) -> Steps[tuple[str, VecFile, Path]]:
     """Return the SHA-256 of the vectors that fit the weights, their file and the folder of the converted ones."""
+    state = FileState.of(path)
     digest = yield from cache.sha256(path)
     weights = setup.assets.weights
-    vec_file = VecFile.choose(path, None if weights is None else lambda: read_weights(weights).word_dim)
+    width = None if weights is None else lambda: read_weights(weights).word_dim
+    vec_file = replace(VecFile.choose(path, width), state=state)
     if vec_file.member is not None:
         digest = hashlib.sha256(f"{digest} {vec_file.member}".encode()).hexdigest()
     return digest, vec_file, _vectors_folder(digest, cache)
@@ -196,8 +211,13 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
         tokenizer = Tokenizer(setup.assets.version)
         yield from WordVectors.of_texts(captions.texts, tokenizer, places.vectors)
         vocabulary = Vocabulary(tokenizer, WordVectors(places.vectors))
-    load = (lambda: setup.load_encoder(vocabulary.vectors.dim)) if given is None else None
-    text_encoder = TextEncoder(vocabulary, load)
+
+    def load() -> SentenceEncoder:
+        encoder = setup.load_encoder(vocabulary.vectors.dim)
+        places.source.check()
+        return encoder
+
+    text_encoder = TextEncoder(vocabulary, load if given is None else None)
     start = time.perf_counter()
     if is_whole(folder, recipe.origin()):
         report = BuildReport(len(captions), len(captions), True, "")
@@ -206,7 +226,9 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
         if given is not None:
             rows = read_embeddings(given, len(captions))
             sentences = yield from vocabulary.sentences(captions.texts)
-            report = yield from EmbeddingMatrix.take(folder, recipe, rows, given, sentences=sentences, about=about)
+            report = yield from EmbeddingMatrix.take(
+                folder, recipe, rows, places.source, sentences=sentences, about=about
+            )
         else:
             yield Progress("loading the encoder", 0, 0, "")
             encoder = text_encoder.sentence_encoder

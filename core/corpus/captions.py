@@ -16,6 +16,7 @@ from core.corpus.kinds import kind_of, kind_of_column
 from core.corpus.layouts import read_table
 from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, first_numbers, image_of, image_of_part, texts_of
 from core.corpus.text_files import tidy
+from core.store.file_state import FileState
 
 _FIRST = 60  # characters of the first caption
 _LONGEST_ID = 300  # characters
@@ -82,10 +83,14 @@ class Captions:
         """Read a corpus. Its content tells its layout, unless the options do; `-` is standard input.
 
         Raises:
-            AssetError: The file is missing, empty, damaged, of an unknown layout, or holds no captions.
+            AssetError: The file is missing, empty, damaged, of an unknown layout, holds no captions, or changes
+                meanwhile.
         """
         options = options or ReadOptions()
+        state = None if str(path) == "-" else FileState.of(path)
         table = read_table(path, options)
+        if state is not None:
+            state.check()
         if not len(table):
             advice = "check which file you meant"
             raise AssetError(path, "holds no rows", expected="at least one caption", advice=advice)

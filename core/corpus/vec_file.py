@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
+from core.store.file_state import FileState
 
 LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
 _ADVICE = "copy it again, or fetch it: infersent-tui fetch crawl"
@@ -33,6 +34,8 @@ class VecFile:
     path: Path
     member: str | None = None
     """The member of a `.zip` archive; None takes its only one."""
+    state: FileState | None = None
+    """The file when it was hashed; None where nothing depends on its hash."""
 
     @classmethod
     def choose(cls, path: Path, width: Callable[[], int] | None) -> VecFile:

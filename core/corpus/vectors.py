@@ -98,7 +98,8 @@ class WordVectors:
         lines are skipped and counted. If a word occurs twice, its first line counts.
 
         Raises:
-            AssetError: The file is missing, damaged, or not a vector file; the disk is full or read-only.
+            AssetError: The file is missing, damaged, or not a vector file, or has changed since it was hashed; the disk
+                is full or read-only.
         """
         yield from make_folder(
             *(folder, _origin(folder, file.path.name), lambda work: _convert(file, work)),
@@ -164,6 +165,8 @@ def _convert(file: VecFile, folder: Path) -> Steps[None]:
             raise file.error("no line of it is a word with its vector" if dim else "is empty")
         rows_file.seek(0)
         _write_header(rows_file, (len(words), dim))
+    if file.state is not None:
+        file.state.check()
     yield Progress("indexing words", 0, 0, "")
     missing = promised - lines_read
     _write_index(folder, words, broken=broken, missing=missing if missing > 1 else 0)  # many headers count the marks

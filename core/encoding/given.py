@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
+from core.store.file_state import FileState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,14 +17,45 @@ if TYPE_CHECKING:
 _EXPECTED = "an array of numbers, a row for each caption: .npy, or .parquet with a column of lists of numbers"
 
 
-def read_embeddings(path: Path, n: int) -> NDArray[Any]:
-    """Read the embeddings of n captions, (n, D), of any width and kind of number; a .npy file is memory-mapped.
+class FileRows:
+    """The rows of an array in a .npy file, read when asked for.
+
+    A memory-mapped file would end the process if another program cut it off.
+    """
+
+    def __init__(self, mapped: np.memmap[Any, Any], path: Path) -> None:
+        self.dtype, self.shape = mapped.dtype, (int(mapped.shape[0]), int(mapped.shape[1]))
+        self._offset, self._state = mapped.offset, FileState.of(path)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Read some rows, (n, D).
+
+        Raises:
+            AssetError: The file cannot be read, or is shorter than it was.
+        """
+        start, stop, _ = rows.indices(len(self))
+        width = self.shape[1]
+        offset = self._offset + start * width * self.dtype.itemsize
+        try:
+            values = np.fromfile(self._state.path, self.dtype, (stop - start) * width, offset=offset)
+        except OSError as error:
+            raise AssetError.from_os_error(self._state.path, error) from error
+        if len(values) < (stop - start) * width:
+            raise self._state.error()
+        return values.reshape(-1, width)  # (stop - start, D)
+
+
+def read_embeddings(path: Path, n: int) -> NDArray[Any] | FileRows:
+    """Read the embeddings of n captions, (n, D), of any width and kind of number; those of a .npy file later.
 
     Raises:
         AssetError: The file cannot be read, holds no such array, or not one row for each caption.
     """
     rows = _read_parquet(path) if _begins_with(path, b"PAR1") else _read_npy(path)
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or rows.shape[1] < 2:
+    if len(rows.shape) != 2 or rows.dtype.kind not in "fiu" or rows.shape[1] < 2:
         found = f"holds an array of shape {rows.shape} and type {rows.dtype}"
         raise AssetError(
             path,
@@ -46,7 +78,7 @@ def _begins_with(path: Path, magic: bytes) -> bool:
         raise AssetError.from_os_error(path, error) from error
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
+def _read_npy(path: Path) -> NDArray[Any] | FileRows:
     if not _begins_with(path, b"\x93NUMPY") and not _begins_with(path, b"PK"):  # a .npz file is a zip archive
         found = "is neither a .npy nor a Parquet file" if path.stat().st_size else "is empty"
         raise AssetError(path, found, expected=_EXPECTED, advice="write it with numpy.save, or as Parquet")
@@ -61,7 +93,11 @@ def _read_npy(path: Path) -> NDArray[Any]:
         loaded.close()
         found, advice = "is an archive of several arrays (.npz)", "save the one array of embeddings with numpy.save"
         raise AssetError(path, found, expected=_EXPECTED, advice=advice)
-    return loaded
+    if loaded.ndim == 2 and loaded.flags.c_contiguous:
+        assert isinstance(loaded, np.memmap)
+        return FileRows(loaded, path)
+    rows: NDArray[Any] = np.load(path, allow_pickle=False)
+    return rows
 
 
 def _read_parquet(path: Path) -> NDArray[Any]:

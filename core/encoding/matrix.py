@@ -22,7 +22,9 @@ from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences, is_large
 from core.encoding.encoder import PLAN, SentenceEncoder
+from core.encoding.given import FileRows
 from core.encoding.unit_rows import UnitRows
+from core.store.file_state import FileState
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, is_whole, new_array, read_json, seal, unseal, write_json
@@ -159,12 +161,20 @@ class EmbeddingMatrix:
 
     @classmethod
     def take(
-        cls, folder: Path, recipe: Recipe, given: NDArray[Any], path: Path, *, sentences: Sentences, about: str
+        cls,
+        folder: Path,
+        recipe: Recipe,
+        given: NDArray[Any] | FileRows,
+        source: FileState,
+        *,
+        sentences: Sentences,
+        about: str,
     ) -> Steps[BuildReport]:
         """Take over embeddings that the user gives, (N, D), as unit rows; (N,) token ids are in `sentences`.
 
         Raises:
-            AssetError: A row has no direction; `path` is their file. Or the cache folder cannot be written.
+            AssetError: A row has no direction, or their file, `source`, has changed since it was hashed. Or the cache
+                folder cannot be written.
         """
         n = len(given)
         with only_one(folder, doing="takes over these embeddings") as waiting:
@@ -177,7 +187,9 @@ class EmbeddingMatrix:
                 if len(bad):
                     found = f"row {bad[0]}, counted from 0, has no direction: it is all zeros, or not finite"
                     advice = "embed that caption again; an empty caption needs an embedding too"
-                    raise AssetError(path, found, expected="numbers that are not all 0 in each row", advice=advice)
+                    raise AssetError(
+                        source.path, found, expected="numbers that are not all 0 in each row", advice=advice
+                    )
                 yield Progress("checking embeddings", start + len(lengths), n, "captions")
             unseal(folder)
             _write_empty(folder, recipe, sentences, given.shape[1], about, {"rows": 0})
@@ -186,6 +198,7 @@ class EmbeddingMatrix:
                 values = UnitRows.of(torch.from_numpy(rows)).fetch()  # (B, D), (B,), (B,)
                 _write_rows(folder, slice(start, start + len(rows)), values)
                 yield Progress("taking over embeddings", start + len(rows), n, "captions")
+            source.check()
             seal(folder, recipe.origin(about), files=_FILES)
             (folder / _PROGRESS).unlink()
         return BuildReport(n, 0, False, "")

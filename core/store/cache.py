@@ -20,6 +20,7 @@ import diskcache
 import platformdirs
 
 from core.assets import AssetError
+from core.store.file_state import FileState
 from core.store.locks import unless_locked
 from core.store.progress import Progress, Steps
 from core.store.whole import MANIFEST, damaged, is_whole, unseal
@@ -95,16 +96,16 @@ class Cache:
         return self.root / kind / key
 
     def sha256(self, path: Path) -> Steps[str]:
-        """Hash a file, reusing the stored hash while its path, size and modification time are unchanged.
+        """Hash a file, reusing the stored hash while its path and `FileState` are unchanged.
 
-        Within two seconds of the modification no hash is stored, because another write could leave all three the same.
+        Within two seconds of a change no hash is stored, because another write could leave all of them the same.
 
         Raises:
-            AssetError: The file cannot be read.
+            AssetError: The file cannot be read, or changes meanwhile.
         """
+        state = FileState.of(path)
         try:
-            stat = path.stat()
-            memo_key = f"sha256:{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+            memo_key = f"sha256:{path.resolve()}:{state.bytes}:{state.modified}:{state.changed}"
             known = self._recall(self._registry, memo_key)
             if isinstance(known, str):
                 return known
@@ -112,11 +113,12 @@ class Cache:
             with path.open("rb") as file:
                 while block := file.read(_HASH_BYTES):
                     hasher.update(block)
-                    yield Progress(f"hashing {path.name}", file.tell() / 1e6, stat.st_size / 1e6, "MB")
+                    yield Progress(f"hashing {path.name}", file.tell() / 1e6, state.bytes / 1e6, "MB")
             digest = hasher.hexdigest()
         except OSError as error:
             raise AssetError.from_os_error(path, error) from error
-        if abs(time.time_ns() - stat.st_mtime_ns) > 2e9:
+        state.check()
+        if abs(time.time_ns() - state.changed) > 2e9:
             self._remember(self._registry, memo_key, digest)
         return digest
 

@@ -1,9 +1,11 @@
 """The cache folder: what it remembers, what it refuses, what it deletes."""
 
+import hashlib
 import os
 import pickle
 import sqlite3
 import stat
+import time
 
 import pytest
 
@@ -31,8 +33,15 @@ def cache(tmp_path):
     cache.close()
 
 
-def old(path, text):
-    """Write a file as if some time ago."""
+@pytest.fixture
+def an_hour_later(monkeypatch):
+    """Let the clock be an hour ahead of the file system's: hashes of files just written are not remembered."""
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 3600 * 10**9)
+
+
+def written(path, text):
+    """Write a file, with a time that programs set."""
     path.write_text(text)
     os.utime(path, ns=(10**18, 10**18))
     return path
@@ -72,27 +81,45 @@ def test_an_answer_comes_back_as_it_was(cache):
 
 
 def test_a_hash_is_that_of_the_content(cache, tmp_path):
-    import hashlib
-
-    path = old(tmp_path / "a", "kite")
+    path = written(tmp_path / "a", "kite")
     assert finish(cache.sha256(path)) == hashlib.sha256(b"kite").hexdigest()
 
 
-def test_a_hash_is_remembered_while_size_and_time_stay(cache, tmp_path):
-    path = old(tmp_path / "a", "kite")
+def test_a_hash_is_remembered_while_the_file_stays(cache, tmp_path, an_hour_later):
+    path = written(tmp_path / "a", "kite")
+    finish(cache.sha256(path))
+    plant(cache, "UPDATE Cache SET value = 'what is remembered'")
+    again = Cache(cache.root)
+    assert finish(again.sha256(path)) == "what is remembered"
+    again.close()
+
+
+def test_another_content_of_the_same_size_and_time_is_hashed_anew(cache, tmp_path, an_hour_later):
+    path = written(tmp_path / "a", "kite")
     first = finish(cache.sha256(path))
-    old(path, "boat")  # what is remembered shows only when the file lies about its time
-    assert finish(cache.sha256(path)) == first
+    written(path, "boat")  # as `cp --preserve`, rsync and archives do
+    assert finish(cache.sha256(path)) != first
+
+
+@pytest.mark.parametrize("year", [1970, 2100])
+def test_a_hash_is_right_whatever_time_a_file_claims(cache, tmp_path, an_hour_later, year):
+    path = tmp_path / "a"
+    hashes = []
+    for text in ("kite", "boat"):
+        path.write_text(text)
+        os.utime(path, (365.25 * 86400 * (year - 1970),) * 2)
+        hashes.append(finish(cache.sha256(path)))
+    assert hashes == [hashlib.sha256(text).hexdigest() for text in (b"kite", b"boat")]
 
 
 def test_the_hash_changes_when_the_content_changes(cache, tmp_path):
-    path = old(tmp_path / "a", "kite")
+    path = written(tmp_path / "a", "kite")
     first = finish(cache.sha256(path))
     os.utime(path, ns=(10**18, 10**18 + 1))
     assert finish(cache.sha256(path)) == first
     path.write_text("boat")
     assert finish(cache.sha256(path)) != first
-    old(path, "kites")
+    written(path, "kites")
     assert finish(cache.sha256(path)) != first
 
 
@@ -116,8 +143,8 @@ def test_a_file_that_cannot_be_hashed_is_an_error(cache, tmp_path, make):
 # What is refused.
 
 
-def test_a_planted_pickle_value_does_not_run(cache, tmp_path):
-    path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
+def test_a_planted_pickle_value_does_not_run(cache, tmp_path, an_hour_later):
+    path, trap = written(tmp_path / "a", "kite"), tmp_path / "trap"
     first = finish(cache.sha256(path))
     plant(cache, "UPDATE Cache SET mode = 4, value = ?, filename = NULL", pickle.dumps(Plant(trap)))
     again = Cache(cache.root)
@@ -126,8 +153,8 @@ def test_a_planted_pickle_value_does_not_run(cache, tmp_path):
     again.close()
 
 
-def test_a_planted_pickle_file_does_not_run(cache, tmp_path):
-    path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
+def test_a_planted_pickle_file_does_not_run(cache, tmp_path, an_hour_later):
+    path, trap = written(tmp_path / "a", "kite"), tmp_path / "trap"
     first = finish(cache.sha256(path))
     (cache.root / "registry" / "planted.val").write_bytes(pickle.dumps(Plant(trap)))
     plant(cache, "UPDATE Cache SET mode = 4, value = NULL, filename = 'planted.val'")
@@ -135,8 +162,8 @@ def test_a_planted_pickle_file_does_not_run(cache, tmp_path):
     assert not trap.exists()
 
 
-def test_a_planted_pickle_key_does_not_run(cache, tmp_path):
-    path, trap = old(tmp_path / "a", "kite"), tmp_path / "trap"
+def test_a_planted_pickle_key_does_not_run(cache, tmp_path, an_hour_later):
+    path, trap = written(tmp_path / "a", "kite"), tmp_path / "trap"
     finish(cache.sha256(path))
     plant(cache, "UPDATE Cache SET raw = 0, key = ?", pickle.dumps(Plant(trap)))
     again = Cache(cache.root)
@@ -153,8 +180,8 @@ def test_the_trap_of_these_tests_does_spring_when_unpickled(tmp_path):
 
 
 @pytest.mark.parametrize("value", [b"bytes", 7, 0.5, None])
-def test_a_remembered_value_of_another_kind_is_a_miss(cache, tmp_path, value):
-    path = old(tmp_path / "a", "kite")
+def test_a_remembered_value_of_another_kind_is_a_miss(cache, tmp_path, value, an_hour_later):
+    path = written(tmp_path / "a", "kite")
     first = finish(cache.sha256(path))
     plant(cache, "UPDATE Cache SET mode = 1, value = ?, filename = NULL", value)
     assert finish(Cache(cache.root).sha256(path)) == first
@@ -171,14 +198,14 @@ def test_only_plain_values_are_stored(cache):
 def test_a_corrupt_registry_is_a_miss_that_is_reported_once(cache, tmp_path):
     (cache.root / "registry").mkdir(parents=True)
     (cache.root / "registry" / "cache.db").write_bytes(b"this is no database" * 1000)
-    path = old(tmp_path / "a", "kite")
+    path = written(tmp_path / "a", "kite")
     assert finish(cache.sha256(path)) == finish(cache.sha256(path))
     assert len(cache.problems) == 1
     assert "registry" in cache.problems[0]
 
 
-def test_a_registry_with_settings_of_no_sense_is_a_miss(cache, tmp_path):
-    path = old(tmp_path / "a", "kite")
+def test_a_registry_with_settings_of_no_sense_is_a_miss(cache, tmp_path, an_hour_later):
+    path = written(tmp_path / "a", "kite")
     first = finish(cache.sha256(path))
     plant(cache, "UPDATE Settings SET value = 'nonsense' WHERE key = 'eviction_policy'")
     again = Cache(cache.root)
@@ -192,7 +219,7 @@ def test_a_registry_with_settings_of_no_sense_is_a_miss(cache, tmp_path):
 def test_a_place_that_cannot_be_written_is_a_miss_that_is_reported_once(tmp_path):
     (tmp_path / "file").touch()
     cache = Cache(tmp_path / "file" / "cache")
-    path = old(tmp_path / "a", "kite")
+    path = written(tmp_path / "a", "kite")
     assert finish(cache.sha256(path)) == finish(cache.sha256(path))
     cache.remember_answer("key", b"value")
     assert cache.recall_answer("key") is None
@@ -213,7 +240,7 @@ def test_nothing_is_made_before_it_is_needed(cache):
 
 def test_the_folders_are_their_owners_alone(cache, tmp_path):
     (cache.root / "registry").mkdir(parents=True, mode=0o755)
-    finish(cache.sha256(old(tmp_path / "a", "kite")))
+    finish(cache.sha256(written(tmp_path / "a", "kite")))
     cache.remember_answer("key", b"value")
     with only_one(cache.folder("vectors", "abc")) as waiting:
         list(waiting)
