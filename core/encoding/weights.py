@@ -150,9 +150,9 @@ def _load(path: Path) -> object:
         raise AssetError(path, "packed with gzip", expected=_EXPECTED, advice=f"unpack it: gunzip {path.name}")
     try:
         if start[8:9] == b"{":
-            from safetensors.torch import load_file
+            from safetensors.torch import load
 
-            return load_file(path)
+            return load(path.read_bytes())  # a mapped file would change the weights when it is written again
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
