@@ -57,6 +57,7 @@ def locate(setup: Setup, cache: Cache, *, captions: Captions | None = None) -> S
     Raises:
         AssetError: A file cannot be read or used, or the second encoder is the first one again.
     """
+    cache.check_owners()
     assets, vec_file = setup.assets, None
     tokenizer = Tokenizer(assets.version).name
     state = FileState.of(assets.embeddings or setup.encoder_files()[0])
@@ -129,6 +130,7 @@ def open_text_encoder(setup: Setup, cache: Cache) -> Steps[TextEncoder]:
     Raises:
         AssetError: The vectors cannot be used, or belong to another version of InferSent.
     """
+    cache.check_owners()
     _, vec_file, folder = yield from _locate_vectors(setup, setup.encoder_files()[1], cache)
     vocabulary = yield from open_vocabulary(setup, vec_file, folder)
     return TextEncoder(vocabulary, lambda: setup.load_encoder(vocabulary.vectors.dim))

@@ -27,7 +27,7 @@ from core.encoding.unit_rows import UnitRows
 from core.store.file_state import FileState
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps
-from core.store.whole import Origin, is_whole, new_array, read_json, seal, unseal, write_json
+from core.store.whole import Origin, delete, is_whole, new_array, read_json, seal, unseal, write_json
 
 _FORMAT = 2
 _SHORTEST = 1e-30  # length of an embedding that is given; the float32 numbers made of shorter ones have few digits
@@ -144,7 +144,7 @@ class EmbeddingMatrix:
             yield from waiting
             if is_whole(folder, recipe.origin()):
                 return BuildReport(n, n, True, "")
-            unseal(folder)
+            _open_folder(folder)
             progress, started_over = _read_progress(folder, _environment(encoder, sentences), n, dim)
             if not progress["chunks"]:
                 _write_empty(folder, recipe, sentences, dim, about, progress)
@@ -191,7 +191,7 @@ class EmbeddingMatrix:
                         source.path, found, expected="numbers that are not all 0 in each row", advice=advice
                     )
                 yield Progress("checking embeddings", start + len(lengths), n, "captions")
-            unseal(folder)
+            _open_folder(folder)
             _write_empty(folder, recipe, sentences, given.shape[1], about, {"rows": 0})
             for start in range(0, n, CHUNK):
                 rows = np.array(given[start : start + CHUNK], np.float64)  # (B, D)
@@ -213,6 +213,17 @@ def _environment(encoder: SentenceEncoder, sentences: Sentences) -> dict[str, An
     how["processor"] = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
     is_compiled = is_large(sentences, encoder) and encoder.has_compiled_steps
     return how | {"numba": version("numba") if is_compiled else "not used"}
+
+
+def _open_folder(folder: Path) -> None:
+    """Make a folder, or mark it as unfinished. Links in it are deleted: what they name is not of this cache."""
+    if folder.is_symlink():
+        delete(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in folder.iterdir():
+        if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
+            delete(path)
+    unseal(folder)
 
 
 def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> tuple[dict[str, Any], str]:
@@ -239,10 +250,11 @@ def _write_empty(
     folder: Path, recipe: Recipe, sentences: Sentences, dim: int, about: str, progress: dict[str, Any]
 ) -> None:
     """Write the files of an empty matrix, its recipe last."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "recipe.json").unlink(missing_ok=True)
+    for name in _ARRAYS:  # another process may have mapped it
+        (folder / f"{name}.npy").unlink(missing_ok=True)
     for derived in folder.glob("*/"):  # made from earlier rows
         shutil.rmtree(derived, ignore_errors=True)
-    (folder / "recipe.json").unlink(missing_ok=True)
     write_json(folder / _PROGRESS, progress)
     n = len(sentences)
     for name, shape, dtype in (("embeddings", (n, dim), "<f2"), ("norms", (n,), "<f4"), ("row_norms", (n,), "<f4")):

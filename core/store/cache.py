@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import shutil
+import re
 import sqlite3
+import stat
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,13 +23,14 @@ import platformdirs
 
 from core.assets import AssetError
 from core.store.file_state import FileState
-from core.store.locks import unless_locked
+from core.store.locks import CACHE_OPTION, unless_locked
 from core.store.progress import Progress, Steps
-from core.store.whole import MANIFEST, damaged, is_whole, unseal
+from core.store.whole import MANIFEST, damaged, delete, is_whole, unseal
 from core.store.whole import about as about_folder
 
 _ANSWERS_BYTES = 256 << 20
 _KINDS = ("matrix", "vectors")
+_ENTRY = re.compile(r"[0-9a-f]{32,64}(-\d+)?(\.[0-9a-f]{8}\.part)?")  # names that this program makes
 _CRC_BYTES = 4  # of a checksum before each answer
 _HASH_BYTES = 16 << 20  # bytes hashed between two progress reports
 _ROOT = Path(__file__).parents[2]
@@ -95,6 +98,23 @@ class Cache:
         """Return the path of an entry, whether it exists or not."""
         return self.root / kind / key
 
+    def check_owners(self) -> None:
+        """Check that no other user may have filled the cache behind the back of its owner.
+
+        A folder that only its owner or a group writes is trusted, as that of a colleague, and so is one of root. Root
+        itself, who in a container often works in folders of other users, is not asked.
+
+        Raises:
+            AssetError: A folder that every user may write, or one inside such a folder, belongs to another user.
+        """
+        folders, user = (self.root, *(self.root / kind for kind in _KINDS)), os.geteuid()
+        found = [(folder, folder.stat()) for folder in folders if folder.exists()]
+        is_open = {folder for folder, status in found if status.st_mode & stat.S_IWOTH}
+        for folder, status in found:
+            if user and status.st_uid not in (0, user) and {folder, folder.parent} & is_open:
+                text = "belongs to another user, and every user may have written to it"
+                raise AssetError(folder, text, advice=f"name a folder of your own with {CACHE_OPTION}")
+
     def sha256(self, path: Path) -> Steps[str]:
         """Hash a file, reusing the stored hash while its path and `FileState` are unchanged.
 
@@ -136,7 +156,7 @@ class Cache:
     def entries(self) -> Iterator[CacheEntry]:
         """List the entries, matrices first."""
         for kind in _KINDS:
-            for path in sorted((self.root / kind).glob("*/")):
+            for path in sorted(path for path in (self.root / kind).glob("*/") if _ENTRY.fullmatch(path.name)):
                 about = about_folder(path) or _about_matrix(path) or "unfinished"
                 yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), is_whole(path), about)
 
@@ -175,8 +195,9 @@ class Cache:
             try:
                 with unless_locked(locked_as) as free:
                     if free:
-                        unseal(entry.path)  # if this process is killed midway, the rest counts as unfinished
-                        shutil.rmtree(entry.path)
+                        if not entry.path.is_symlink():
+                            unseal(entry.path)  # if this process is killed midway, the rest counts as unfinished
+                        delete(entry.path)
                         locked_as.with_name(locked_as.name + ".lock").unlink(missing_ok=True)
                         deleted.append(entry)
             except OSError as error:
@@ -204,6 +225,8 @@ class Cache:
     def _database(self, name: str, **settings: Any) -> Any:
         with self._error_is_a_miss(name):
             folder = self.root / name
+            if folder.is_symlink() or (folder / diskcache.core.DBNAME).is_symlink():
+                raise OSError(errno.ELOOP, "is a link to somewhere else")
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(folder, 0o700)
             # A write-ahead log does not work on network file systems.

@@ -136,6 +136,18 @@ def _checksum(path: Path, start: int) -> int:
         return zlib.crc32(file.read(_BLOCK_BYTES))
 
 
+def delete(path: Path) -> None:
+    """Delete a file or folder; of a link, the link and not what it names.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def unseal(folder: Path) -> None:
     """Mark a folder as unfinished.
 
@@ -167,13 +179,14 @@ def make_folder(
         if is_whole(folder, origin):
             return
         for leftover in folder.parent.glob(f"{folder.name}.*.part"):  # of a process that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(OSError):
+                delete(leftover)
         temporary = _part_of(folder)
         try:
             temporary.mkdir(parents=True, mode=0o700)
             yield from make(temporary)
             seal(temporary, origin)
-            shutil.rmtree(folder, ignore_errors=True)  # it has another origin or is damaged
+            delete(folder)  # it has another origin or is damaged
             temporary.rename(folder)
             sync(folder.parent)
         finally:

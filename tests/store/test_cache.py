@@ -15,6 +15,9 @@ from core.store.locks import only_one
 from core.store.progress import finish
 from core.store.whole import Origin, seal
 
+A, B, C, D = (letter * 32 for letter in "abcd")
+"""Keys of entries."""
+
 
 class Plant:
     """A payload: unpickling it makes a folder."""
@@ -263,37 +266,37 @@ def test_the_default_place_is_the_checkout_or_the_users_cache(monkeypatch, tmp_p
 
 
 def test_entries_are_listed_with_size_and_what_they_are_about(cache):
-    store(cache, "vectors", "aaa")
-    store(cache, "matrix", "bbb", files=("embeddings.npy", "norms.npy"))
+    store(cache, "vectors", A)
+    store(cache, "matrix", B, files=("embeddings.npy", "norms.npy"))
     matrix, vectors = cache.entries()
-    assert (matrix.kind, matrix.key, matrix.whole, matrix.about) == ("matrix", "bbb", True, "about bbb")
-    assert (vectors.kind, vectors.key, vectors.whole, vectors.about) == ("vectors", "aaa", True, "about aaa")
+    assert (matrix.kind, matrix.key, matrix.whole, matrix.about) == ("matrix", B, True, f"about {B}")
+    assert (vectors.kind, vectors.key, vectors.whole, vectors.about) == ("vectors", A, True, f"about {A}")
     assert matrix.bytes >= 10000
     assert cache.size() == matrix.bytes + vectors.bytes
 
 
 def test_unfinished_entries_are_listed_as_such(cache):
-    store(cache, "vectors", "aaa.1234.part", whole=False)
-    (store(cache, "matrix", "bbb", whole=False) / "recipe.json").write_text('{"about": "about bbb"}')
-    (store(cache, "matrix", "ccc", whole=False) / "recipe.json").write_text("{cut of")
-    (store(cache, "matrix", "ddd") / "rows.npy").write_bytes(b"x" * 4999)  # damaged
+    store(cache, "vectors", f"{A}.1234abcd.part", whole=False)
+    (store(cache, "matrix", B, whole=False) / "recipe.json").write_text(f'{{"about": "about {B}"}}')
+    (store(cache, "matrix", C, whole=False) / "recipe.json").write_text("{cut of")
+    (store(cache, "matrix", D) / "rows.npy").write_bytes(b"x" * 4999)  # damaged
     entries = {entry.key: entry for entry in cache.entries()}
-    assert [entries[key].whole for key in ("aaa.1234.part", "bbb", "ccc", "ddd")] == [False] * 4
-    assert [entries[key].about for key in ("aaa.1234.part", "bbb", "ccc")] == ["unfinished", "about bbb", "unfinished"]
+    assert [entries[key].whole for key in (f"{A}.1234abcd.part", B, C, D)] == [False] * 4
+    assert [entries[key].about for key in (f"{A}.1234abcd.part", B, C)] == ["unfinished", f"about {B}", "unfinished"]
 
 
 def test_prune_keeps_what_is_kept(cache):
-    kept, gone = store(cache, "matrix", "aaa"), store(cache, "matrix", "bbb")
-    unfinished = store(cache, "vectors", "ccc.1234.part", whole=False)
+    kept, gone = store(cache, "matrix", A), store(cache, "matrix", B)
+    unfinished = store(cache, "vectors", f"{C}.1234abcd.part", whole=False)
     assert {entry.path for entry in cache.prune({kept})} == {gone, unfinished}
     assert [entry.path for entry in cache.entries()] == [kept]
-    assert {path.name for path in cache.root.glob("*/*")} == {"aaa"}  # no locks left behind
+    assert {path.name for path in cache.root.glob("*/*")} == {A}  # no locks left behind
 
 
 def test_prune_keeps_what_another_process_is_writing(cache, another_process):
-    matrix = store(cache, "matrix", "aaa", whole=False)
-    vectors = store(cache, "vectors", "bbb.1234.part", whole=False)  # to become `bbb`
-    writers = [another_process(matrix), another_process(cache.folder("vectors", "bbb"))]
+    matrix = store(cache, "matrix", A, whole=False)
+    vectors = store(cache, "vectors", f"{B}.1234abcd.part", whole=False)  # to become `bbb`
+    writers = [another_process(matrix), another_process(cache.folder("vectors", B))]
     assert cache.prune(set()) == []
     assert matrix.exists()
     assert vectors.exists()
@@ -306,7 +309,7 @@ def test_prune_keeps_what_another_process_is_writing(cache, another_process):
 def test_an_entry_whose_pruning_is_interrupted_is_not_whole(cache, monkeypatch):
     import shutil
 
-    store(cache, "vectors", "aaa")
+    store(cache, "vectors", A)
 
     def interrupted(path):
         raise KeyboardInterrupt
@@ -320,7 +323,7 @@ def test_an_entry_whose_pruning_is_interrupted_is_not_whole(cache, monkeypatch):
 def test_an_entry_that_cannot_be_deleted_is_an_error(cache, monkeypatch):
     import shutil
 
-    store(cache, "vectors", "aaa")
+    store(cache, "vectors", A)
 
     def refused(path):
         raise PermissionError(13, "Permission denied", str(path))
