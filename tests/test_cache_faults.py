@@ -21,7 +21,7 @@ from core.explorer import Explorer
 from core.opening import open_
 from core.store.cache import Cache
 from core.store.progress import finish
-from core.store.whole import MANIFEST
+from core.store.whole import MANIFEST, read_json, write_json
 
 
 def hits(explorer: Explorer, method: str = "infersent") -> list[int]:
@@ -123,6 +123,32 @@ def test_a_cache_that_is_deleted_during_work_is_made_again_or_an_error(files: Fi
     assert hits(again, "fused")
     assert sorted(whole_entries(files.cache)) == ["matrix", "vectors"]
     assert finish(Cache(files.cache).check()) == []
+
+
+# A cache of another version of the program.
+
+
+@pytest.mark.parametrize("folder", ["matrix/*", "matrix/*/lexical", "vectors/*"])
+@pytest.mark.parametrize("version", [0, 99])
+def test_what_another_version_made_is_made_again(files: Files, folder: str, version: int) -> None:
+    explorer = files.explorer(need="methods")
+    wanted = hits(explorer, "fused")
+    explorer.opened.cache.close()
+    [manifest] = files.cache.glob(f"{folder}/{MANIFEST}")
+    own = read_json(manifest)
+    write_json(manifest, own | {"version": version})
+    assert hits(files.explorer(need="methods"), "fused") == wanted
+    assert read_json(manifest)["version"] == own["version"]
+
+
+def test_what_a_newer_version_also_noted_of_a_folder_is_passed_over(files: Files) -> None:
+    explorer = files.explorer()
+    manifest = explorer.opened.matrix.folder / MANIFEST
+    write_json(manifest, read_json(manifest) | {"of the future": [1]})
+    again = files.explorer()
+    assert again.opened.report.reused
+    assert "of the future" in read_json(manifest)
+    assert finish(again.opened.cache.check()) == []
 
 
 # A file system without file locks.

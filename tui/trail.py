@@ -142,7 +142,7 @@ def read_run(path: Path) -> Run:
         raise AssetError(path, "is no trail of infersent-tui, or its beginning is lost", advice="delete it")
     if version != FORMAT:
         found = f"was written by another version (format {version}; this program reads {FORMAT})"
-        raise AssetError(path, found, advice="open it with that version, or delete it")
+        raise AssetError(path, found, advice="read it with that version; nothing of it is lost")
     return Run(path, about, tuple(filter(None, events)), events.count(None))
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import Files, write_coco
+from conftest import Files, refused, write_coco
 from test_app import make_app, notices, ready, settle, type_text
 
 from core.assets import AssetError
@@ -18,7 +18,7 @@ from tui.app import ExplorerApp
 from tui.screens.pick import PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
-from tui.trail import FORMAT, Run, TrailWriter, find_run, list_runs, read_run
+from tui.trail import FORMAT, Run, TrailWriter, default_folder, find_run, list_runs, read_run
 
 
 def explorer(files: Files, folder, *, resume: str | None = None) -> ExplorerApp:
@@ -511,3 +511,17 @@ async def test_returning_by_the_trail_keeps_the_place_of_the_cursor(files, tmp_p
         await pilot.press("t", "j", "enter")
         await settle(pilot)
         assert app.explore.hit_list.cursor == 4
+
+
+def test_a_trail_of_a_newer_version_is_neither_resumed_nor_changed(tmp_path, run):
+    folder = default_folder()
+    folder.mkdir(parents=True)
+    newer = folder / "20990101-000000-1.jsonl"
+    newer.write_text(json.dumps({"format": FORMAT + 1}) + "\n" + json.dumps({"visit": "of another form"}) + "\n")
+    before = newer.read_bytes()
+    for command in (["trail", "show", "2099"], ["trail", "show"]):
+        assert refused(run(*command), "another version" if "2099" in command else "no trail yet")
+    listed = run("trail", "list")
+    assert "read it with that version" in listed.err
+    assert listed.code == 0
+    assert newer.read_bytes() == before
