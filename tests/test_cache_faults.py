@@ -281,6 +281,16 @@ def test_prune_keeps_folders_that_the_program_did_not_make(files: Files, elsewhe
     assert list(Cache(files.cache).entries()) == []
 
 
+def test_ones_own_folder_that_every_user_may_write_is_told(files: Files) -> None:
+    files.cache.mkdir()
+    files.cache.chmod(0o777)
+    explorer = files.explorer()
+    assert [f"chmod o-w {files.cache}" in problem for problem in explorer.opened.problems()] == [True]
+    explorer.opened.cache.close()
+    files.cache.chmod(0o755)
+    assert files.explorer().opened.problems() == []
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make folders of other users")
 
 

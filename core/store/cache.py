@@ -104,6 +104,8 @@ class Cache:
         A folder that only its owner or a group writes is trusted, as that of a colleague, and so is one of root. Root
         itself, who in a container often works in folders of other users, is not asked.
 
+        One's own folder that every user may write is a problem that is told.
+
         Raises:
             AssetError: A folder that every user may write, or one inside such a folder, belongs to another user.
         """
@@ -111,6 +113,9 @@ class Cache:
         found = [(folder, folder.stat()) for folder in folders if folder.exists()]
         is_open = {folder for folder, status in found if status.st_mode & stat.S_IWOTH}
         for folder, status in found:
+            if folder in is_open and status.st_uid == user and not status.st_mode & stat.S_ISVTX:
+                problem = f"cache: every user may write to {folder}, and so change what is found: chmod o-w {folder}"
+                self.problems += [problem] if problem not in self.problems else []
             if user and status.st_uid not in (0, user) and {folder, folder.parent} & is_open:
                 text = "belongs to another user, and every user may have written to it"
                 raise AssetError(folder, text, advice=f"name a folder of your own with {CACHE_OPTION}")
