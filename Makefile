@@ -1,7 +1,7 @@
 # The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-.PHONY: bench check floors format lint offline-wheels picture test torture
+.PHONY: bench check floors format fuzz lint offline-wheels picture test torture
 
 check: lint test
 
@@ -18,6 +18,12 @@ test:
 # compares what it leaves; in a quarter of an hour.
 torture:
 	$(PYTHON) tests/torture.py --crowds 4 --full 12 --kills 300
+
+# Gives each reader of files and texts what nobody would write, for so many seconds; needs the extra `fuzz`.
+SECONDS ?= 60
+
+fuzz:
+	PYTHONPATH=. $(PYTHON) tests/fuzz.py --seconds $(SECONDS)
 
 # Compares speed, memory and quality with the alternatives; needs the extra `bench` and an idle machine for half an hour.
 bench:

@@ -1,0 +1,444 @@
+"""Fuzz: give each reader of files and texts what nobody would write; only the errors that it documents may come.
+
+`python tests/fuzz.py captions --seconds 600` fuzzes one reader, guided by the branches that are taken (extra `fuzz`);
+without a name, each in turn. An input that fails is kept in `--failures`, once for each place in the code that raises,
+and `python tests/fuzz.py captions FILE` runs it again. More than 2 GB of memory, or 20 s for one input, also fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import atheris
+import numpy as np
+
+with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipfile"]):
+    from conftest import demo_texts, make_files, write_vectors, write_weights
+    from corpus.thirty import IMAGES, SIX_IMAGES
+    from trust.measurements import learned, measured
+    from urllib3 import HTTPResponse
+    from urllib3.exceptions import HTTPError
+    from web_server import packed
+
+    from core.assets import AssetError
+    from core.corpus.captions import Captions
+    from core.corpus.table import LAYOUTS, ReadOptions
+    from core.corpus.vec_file import VecFile
+    from core.corpus.vectors import WordVectors
+    from core.encoding.given import read_embeddings
+    from core.encoding.weights import read_weights
+    from core.fetching import CHECKSUMS, _known, _member_blocks, _remember
+    from core.official import OfficialFile
+    from core.ranking.arithmetic import parse, quoted
+    from core.store.cache import Cache
+    from core.store.download import _has_more, _Partial
+    from core.store.progress import finish
+    from core.store.web import check_address, range_of
+    from core.store.whole import MANIFEST, Origin, is_whole, seal, write_json
+    from core.trust.calibration import Calibration
+    from tui.settings import read_settings
+    from tui.trail import list_runs, recent_corpora
+
+_PLACE = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # inputs need no disk
+_OURS = Path(__file__).parents[1]
+_HUGE = "9" * 5000
+_STRANGE = [
+    *(None, True, 0, -1, 2**31, 2**63, 2**70, 1e308, "", " ", "\0", "\ud800", "a dog", "7.jpg", "1e999999", _HUGE),
+    *([], {}, [[]], [{}], {"": ""}, ["a dog"], {"caption": "a dog"}, "[" * 2000, "[{[]: 1}]", "[0x" + "f" * 5000 + "]"),
+]
+_NAMES = (
+    "caption captions image_id images annotations sentences raw cocoid filename id columns data 7.jpg train \t".split(
+        " "
+    )
+)
+
+
+class Target:
+    """A reader: what it is given at first, and how an input is read."""
+
+    def __init__(self, seeds: Callable[[], Iterable[bytes]], read: Callable[[bytes, Path], None]) -> None:
+        self.seeds, self.read = seeds, read
+
+
+def altered(document: Any, data: atheris.FuzzedDataProvider) -> Any:
+    """A copy of a document with strange values, or names, in one to four places."""
+    root = {"": json.loads(json.dumps(document))}
+    places = [(root, ""), *_places(root[""])]
+    for _ in range(data.ConsumeIntInRange(1, 4)):
+        container, key = data.PickValueInList(places)
+        value = data.PickValueInList(_STRANGE)
+        if isinstance(container, dict) and container is not root and data.ConsumeBool():
+            key, value = data.PickValueInList(_NAMES), container.pop(key, value)
+        container[key] = value
+    return root[""]
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, each in pairs for place in ((value, key), *_places(each))]
+
+
+def read_captions(data: bytes, folder: Path) -> None:
+    """The first byte chooses the name's ending, the second what the user says."""
+    endings = ["", ".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz", ".json.gz"]
+    ending, said, content = endings[data[0] % len(endings)], data[1], data[2:]
+    layout = LAYOUTS[said % len(LAYOUTS)] if said >= 128 else None
+    header = {96: True, 97: False}.get(said)
+    encoding = {98: "cp1252", 99: "utf-16", 100: "utf-7", 101: "idna", 102: "cp932"}.get(said)
+    path = folder / f"captions{ending}"
+    path.write_bytes(gzip.compress(content, 1) if ending.endswith(".gz") else content)
+    understood(path, ReadOptions(layout=layout, header=header, encoding=encoding))
+
+
+def understood(path: Path, options: ReadOptions | None = None) -> None:
+    captions = Captions.read(path, options=options)
+    assert len(captions.ids) == len(captions)
+    assert captions.understood()
+    assert captions.images != 0
+    for row in range(len(captions)):
+        captions.texts[row].encode()
+        str(captions.group(row)).encode()
+
+
+def captions_seeds() -> list[bytes]:
+    contents = [content.encode() if isinstance(content, str) else content for content in SIX_IMAGES.values()]
+    return [bytes([n % 9, 0]) + content for n, content in enumerate(contents)]
+
+
+@cache
+def documents() -> list[Any]:
+    found = []
+    for content in SIX_IMAGES.values():
+        with suppress(ValueError):
+            found.append(json.loads(content))
+    return found
+
+
+def read_json_captions(data: bytes, folder: Path) -> None:
+    """One of the documents of captions with strange values in it; the layouts of JSON lines too."""
+    provider = atheris.FuzzedDataProvider(data)
+    document = documents()[provider.ConsumeIntInRange(0, len(documents()) - 1)]
+    as_lines = isinstance(document, list) and provider.ConsumeBool()
+    document = altered(document, provider)
+    path = folder / "captions.json"
+    path.write_text(
+        "\n".join(map(json.dumps, document)) if as_lines and isinstance(document, list) else json.dumps(document)
+    )
+    understood(path)
+
+
+def read_cells(data: bytes, folder: Path) -> None:
+    """A table of cells that hold lists and objects."""
+    provider = atheris.FuzzedDataProvider(data)
+    cells = [json.dumps(altered(texts, provider)) for texts in IMAGES.values()]
+    cells += [provider.PickValueInList([repr, str])(altered(texts, provider)) for texts in IMAGES.values()]
+    cells.append(provider.ConsumeUnicode(200))
+    rows = "".join(f"{n}.jpg\t{cell}\n" for n, cell in enumerate(cells))
+    path = folder / "captions.tsv"
+    path.write_bytes(("image\tcaptions\n" + rows).encode("utf-8", "replace"))
+    understood(path)
+
+
+def read_vectors(data: bytes, folder: Path) -> None:
+    path = folder / "vectors.vec"
+    path.write_bytes(gzip.compress(data[1:], 1) if data[0] == 1 else data[1:])
+    store = folder / "store"
+    try:
+        finish(WordVectors.convert(VecFile.choose(path, lambda: 12), store))
+        vectors = WordVectors(store)
+        assert np.isfinite(vectors.rows).all()
+        vectors.find(["a", "<p>", ""])
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+
+
+def in_folder(write: Callable[[Path], object]) -> bytes:
+    """What a function writes to the path that it is given."""
+    with tempfile.TemporaryDirectory(dir=_PLACE) as folder:
+        path = Path(folder, "file.npy")
+        write(path)
+        return path.read_bytes()
+
+
+def vec_seeds() -> list[bytes]:
+    words = ["<p>", "</p>", "a", "dog", "New York"]
+    plain = [in_folder(lambda path, h=header: write_vectors(path, words, header=h)) for header in (True, False)]
+    zipped = [packed(**{"vectors.vec": plain[0]}), packed(**{"a.vec": plain[0], "b.txt": plain[1], "c.vec": b"1 2\n"})]
+    return [b"\0" + each for each in [*plain, *zipped, b"5 99999\nhello\n"]] + [b"\1" + plain[0]]
+
+
+def read_state(data: bytes, folder: Path) -> None:
+    path = folder / "weights.pkl"
+    path.write_bytes(data)
+    read_weights(path)
+
+
+def weights_seeds() -> list[bytes]:
+    import torch
+    from safetensors.torch import save
+
+    old = in_folder(lambda path: write_weights(path, word_dim=2, hidden=1))
+    state = torch.load(io.BytesIO(old), weights_only=True)
+    new = io.BytesIO()
+    torch.save({"encoder": state, "epoch": 3}, new)
+    return [old, new.getvalue(), save(state)]
+
+
+def read_given(data: bytes, folder: Path) -> None:
+    path = folder / "embeddings.npy"
+    path.write_bytes(data)
+    rows = read_embeddings(path, 3)
+    assert rows.shape[0] == 3
+    assert np.asarray(rows).nbytes < 1 << 24
+
+
+def given_seeds() -> list[bytes]:
+    import pandas as pd
+
+    rows = np.arange(12, dtype=np.float32).reshape(3, 4)
+    table = pd.DataFrame({"id": [1, 2, 3], "embedding": list(rows)})
+    both = io.BytesIO()
+    np.savez(both, a=rows)
+    return [
+        in_folder(lambda path: np.save(path, rows)),
+        in_folder(lambda path: np.save(path, np.asfortranarray(rows.astype(">i2")))),
+        both.getvalue(),
+        *(in_folder(lambda path, c=codec: table.to_parquet(path, compression=c)) for codec in (None, "snappy", "zstd")),
+    ]
+
+
+@cache
+def explorer() -> Any:
+    folder = Path(tempfile.mkdtemp(dir=_PLACE))
+    found = make_files(folder, demo_texts(60)).explorer()
+    shutil.rmtree(folder)  # what is open stays
+    return found
+
+
+def read_query(data: bytes, folder: Path) -> None:
+    text = data.decode("utf-8", "replace")
+    assert parse(quoted(text)) is None
+    query = explorer().queries.of_text(text, settled=False)
+    assert query.embedding is None or np.isfinite(query.embedding).all()
+
+
+def read_config(data: bytes, folder: Path) -> None:
+    path = folder / "config.toml"
+    path.write_bytes(data)
+    for problem in read_settings(path).problems:
+        problem.encode("utf-8", "surrogatepass")
+
+
+def read_trails(data: bytes, folder: Path) -> None:
+    (folder / "20260101-run.jsonl").write_bytes(data)
+    list(list_runs(folder))
+    recent_corpora(folder)
+
+
+def trail_seeds() -> list[bytes]:
+    about = {"format": 1, "captions": "/a.json", "model": "b", "count": 3, "corpus": "c", "options": {}}
+    hits = [{"caption": "a cat", "distance": 0.5}, {"caption": "a cow", "score": 2}]
+    events = [
+        {"visit": 1, "from": None, "how": "typed", "text": "a dog", "row": None},
+        {"answer": 1, "level": None, "step": 0.5, "drift": None, "hits": hits},
+        *({"bookmark": 3, "text": "a", "note": ""}, {"unbookmark": 3, "text": "a"}, {"at": 1}),
+    ]
+    lines = "".join(json.dumps(each) + "\n" for each in [about, *events]).encode()
+    return [lines, b"[" * 5000 + b"\n" + lines, lines + b"[" * 5000, lines.replace(b": 3", b": " + b"9" * 5000)]
+
+
+def read_answer(data: bytes, folder: Path) -> None:
+    """The head and body of a server's answer, and what an earlier run noted of the file."""
+    note, _, answer = data.partition(b"\0")
+    head, _, body = answer.partition(b"\n\n")
+    first, *lines = head.decode("latin-1").split("\n")
+    headers = [(name, value) for name, colon, value in (line.partition(":") for line in lines) if colon]
+    status = int(first) if re.fullmatch("[1-5][0-9][0-9]", first) else 206
+    response = HTTPResponse(io.BytesIO(body), dict(headers), status, preload_content=False)
+    (folder / "file.partial").write_bytes(b"abc")
+    (folder / "file.partial.json").write_bytes(note)
+    with suppress(AssetError):
+        check_address(head.decode("latin-1"))
+    with suppress(AssetError):
+        check_address(response.headers.get("Location", ""))
+    start, length = range_of(response)
+    assert -1 <= start < 10**15
+    assert 0 <= length < 10**15
+    with suppress(HTTPError), _Partial("http://example.org/file", folder / "file", 1 << 20) as partial:
+        if _has_more(response, partial):
+            if response.status == 200:
+                partial.begin(response)
+            partial.append(response.read1(1 << 18, decode_content=False))
+
+
+def answer_seeds() -> list[bytes]:
+    note = {"url": "http://example.org/file", "etag": '"1"', "modified": "", "total": 6, "done": 3}
+    written = in_folder(lambda path: write_json(path, note))
+    return [
+        written + b'\x00206\nETag: "1"\nContent-Range: bytes 3-5/6\n\ndef',
+        b"\x00" + b"200\nContent-Length: 3\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\n\nabc",
+        b"\x00" + b"503\nRetry-After: 120\n\n",
+        b"\x00" + b"429\nRetry-After: Mon, 01 Jan 2024 00:00:00 GMT\n\n",
+        b"\x00" + b"301\nLocation: https://user:a@[::1]:99/x?y#z\n\n",
+        written + b"\x00" + b"416\nContent-Range: bytes */3\n\n",
+    ]
+
+
+def read_archive(data: bytes, folder: Path) -> None:
+    path = folder / "archive.zip"
+    path.write_bytes(data)
+    wanted = OfficialFile("http://example.org/archive.zip", "", 1000, member="a/b.txt", member_bytes=1000)
+    for _ in _member_blocks(path, wanted, "checking"):
+        pass
+
+
+def read_checksums(data: bytes, folder: Path) -> None:
+    (folder / CHECKSUMS).write_bytes(data)
+    _known(folder)
+    _remember(folder, "file.zip", "0" * 64)
+    assert _known(folder)["file.zip"] == "0" * 64
+
+
+@cache
+def calibration() -> dict[str, Any]:
+    content = in_folder(learned(measured()).save)
+    return json.loads(content)
+
+
+def read_cache(data: bytes, folder: Path) -> None:
+    """The files in which the cache describes itself: any bytes, or strange values under a right checksum."""
+    provider = atheris.FuzzedDataProvider(data)
+    entry = folder / "vectors" / "key"
+    entry.mkdir(parents=True, exist_ok=True)
+    (entry / "file").write_bytes(b"abc")
+    name = provider.PickValueInList([MANIFEST, "recipe.json", "calibration.json"])
+    (entry / MANIFEST).unlink(missing_ok=True)
+    if provider.ConsumeBool():
+        (entry / name).write_bytes(provider.ConsumeBytes(provider.remaining_bytes()))
+    else:
+        seal(entry, Origin("key", 1, "about"))
+        document = calibration() if name == "calibration.json" else json.loads((entry / MANIFEST).read_text())
+        document = altered({key: each for key, each in document.items() if key != "checksum"}, provider)
+        if isinstance(document, dict):
+            document |= {"made_from": "key"} if name == "calibration.json" else {}
+            with suppress(ValueError):  # not to be written as JSON
+                write_json(entry / name, document)
+    is_whole(entry, Origin("key", 1, ""))
+    opened = Cache(folder)
+    list(opened.entries())
+    finish(opened.check())
+    Calibration.load(entry / "calibration.json")
+    shutil.rmtree(entry)
+
+
+TARGETS = {
+    "captions": Target(captions_seeds, read_captions),
+    "json": Target(lambda: [bytes([n]) + bytes(range(1, 250)) for n in range(40)], read_json_captions),
+    "cells": Target(lambda: [bytes([n]) + bytes(range(1, 250)) for n in range(20)], read_cells),
+    "vec": Target(vec_seeds, read_vectors),
+    "weights": Target(weights_seeds, read_state),
+    "given": Target(given_seeds, read_given),
+    "query": Target(lambda: [b'2 * a dog - 0.5 * "a + b"', b"#12", b"do n't (cannot) ... U.S. 'tis"], read_query),
+    "settings": Target(
+        lambda: [
+            b"mouse = 0x" + b"f" * 4999,
+            b"keys = " + b"[" * 5000,
+            b'theme = "nord"\nmouse = true\nlow-bandwidth = false\n[keys]\npin = "f5"\n',
+        ],
+        read_config,
+    ),
+    "trail": Target(trail_seeds, read_trails),
+    "answer": Target(answer_seeds, read_answer),
+    "archive": Target(lambda: [packed(**{"a/b.txt": b"a dog " * 50}), packed(other=b"")], read_archive),
+    "checksums": Target(lambda: [b"0" * 64 + b"  file.zip\n" + b"A" * 64 + b" *other\n"], read_checksums),
+    "cache": Target(
+        lambda: [bytes([n]) * 40 for n in range(6)] + [b"[" * 5000 + bytes([1, n]) for n in range(3)], read_cache
+    ),
+}
+
+
+def attempt(target: Target, data: bytes) -> BaseException | None:
+    """Read one input and return an error that is not documented."""
+    with tempfile.TemporaryDirectory(dir=_PLACE) as folder:
+        try:
+            target.read(data, Path(folder))
+        except AssetError as error:
+            str(error).encode("utf-8", "surrogatepass")
+        except Exception as error:
+            return error
+    return None
+
+
+def fuzz(name: str, *, seconds: int, failures: Path) -> None:
+    """Fuzz one reader; does not return."""
+    target, places = TARGETS[name], set[str]()
+
+    def test(data: bytes) -> None:
+        error = attempt(target, data) if len(data) > 2 else None
+        if error is not None:
+            frames = traceback.extract_tb(error.__traceback__)
+            ours = [each for each in frames if Path(each.filename).is_relative_to(_OURS)]
+            place = f"{type(error).__name__} {ours[-1].filename}:{ours[-1].lineno}"
+            if place not in places:
+                places.add(place)
+                path = failures / f"{name}-{len(places)}"
+                path.write_bytes(data)
+                print(f"failure: {path}: {''.join(traceback.format_exception(error))}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as seeds:
+        for n, seed in enumerate(target.seeds()):
+            Path(seeds, str(n)).write_bytes(seed)
+        limits = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=20000", "-len_control=0"]
+        atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={failures / name}-", seeds], test)
+        atheris.Fuzz()
+
+
+def run(name: str, *, seconds: int, failures: Path) -> tuple[int, int]:
+    """Fuzz one reader in a process of its own and return how many inputs it was given, and how many failures it had."""
+    command = [sys.executable, __file__, name, "--seconds", str(seconds), "--failures", str(failures)]
+    log = failures / f"{name}.log"
+    with log.open("w") as output:
+        ended = subprocess.run(command, stdout=output, stderr=output, check=False).returncode
+    text = log.read_text(errors="replace")
+    inputs = max(map(int, re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE)), default=0)
+    found = len(re.findall("^failure: ", text, re.MULTILINE)) + (ended != 0)
+    print(f"{name}: {inputs} inputs, {found} failures ({log})", flush=True)
+    return inputs, found
+
+
+def main() -> None:
+    """Fuzz the reader that is named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", nargs="?", choices=list(TARGETS))
+    parser.add_argument("file", nargs="?", type=Path, help="an input that failed")
+    parser.add_argument("--seconds", type=int, default=60, help="for each reader")
+    parser.add_argument("--failures", type=Path, default=Path(tempfile.gettempdir(), "fuzz-failures"))
+    given = parser.parse_args()
+    given.failures.mkdir(parents=True, exist_ok=True)
+    if given.file is not None:
+        error = attempt(TARGETS[given.name], given.file.read_bytes())
+        sys.exit("".join(traceback.format_exception(error)) if error else 0)
+    if given.name is not None:
+        fuzz(given.name, seconds=given.seconds, failures=given.failures)
+    counts = [run(name, seconds=given.seconds, failures=given.failures) for name in TARGETS]
+    failed = sum(found for _, found in counts)
+    print(f"targets: {len(counts)}, inputs: {sum(inputs for inputs, _ in counts)}, failures: {failed}")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
