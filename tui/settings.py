@@ -49,9 +49,10 @@ def read_settings(path: Path) -> Settings:
     """Read the config file; a missing one sets nothing, and what is wrong in one is a problem."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        repr(values)  # which a number of thousands of digits, or a deep table, does not let Python do
     except FileNotFoundError:
         return Settings(path=path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Settings(path=path, problems=(f"it cannot be read, so nothing of it counts: {error}",))
     types: dict[str, type] = {"theme": str, "mouse": bool, "low-bandwidth": bool, "keys": dict}
     good: dict[str, Any] = {}

@@ -150,7 +150,7 @@ def _event(line: bytes) -> Event | None:
     """Read a line; None where it is broken, as one that was cut off by a full disk or a kill, or is no event."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict):
         return None
@@ -221,7 +221,7 @@ def recent_corpora(folder: Path) -> list[Event]:
             captions, model, options = about["captions"], about["model"], about.get("options", {})
             kinds = ((captions, str), (model, str), (about["count"], int), (options, dict))
             is_sound = all(isinstance(value, kind) for value, kind in kinds) and Path(captions).is_file()
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue  # no trail, or one that is damaged
         if is_sound:
             found.setdefault((captions, model), about)

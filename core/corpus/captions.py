@@ -88,13 +88,17 @@ class Captions:
         """
         options = options or ReadOptions()
         state = None if str(path) == "-" else FileState.of(path)
-        table = read_table(path, options)
-        if state is not None:
-            state.check()
-        if not len(table):
-            advice = "check which file you meant"
-            raise AssetError(path, "holds no rows", expected="at least one caption", advice=advice)
-        return cls._of_table(table, Roles.choose(table, options, path), path)
+        try:
+            table = read_table(path, options)
+            if state is not None:
+                state.check()
+            if not len(table):
+                advice = "check which file you meant"
+                raise AssetError(path, "holds no rows", expected="at least one caption", advice=advice)
+            return cls._of_table(table, Roles.choose(table, options, path), path)
+        except RecursionError as error:
+            advice = "write each caption as a text, or as a list of texts"
+            raise AssetError(path, "a value of it is nested too deeply", advice=advice) from error
 
     @classmethod
     def _of_table(cls, table: Table, roles: Roles, path: Path) -> Captions:

@@ -199,8 +199,8 @@ def _karpathy(entries: Sequence[Any]) -> Table:
     table.broken = [number for number, entry in enumerate(entries, 1) if not isinstance(entry, dict)]
     if all(number is not None for number in ids):
         table.columns["sentid"], table.ids = ids, "sentid"
-    pairs = zip(groups, images, strict=True)
-    table.file_names = {group: image["filename"] for group, image in pairs if isinstance(image.get("filename"), str)}
+    pairs = [(group, image.get("filename")) for group, image in zip(groups, images, strict=True)]
+    table.file_names = {group: name for group, name in pairs if isinstance(group, int | str) and isinstance(name, str)}
     return table
 
 

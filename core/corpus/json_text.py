@@ -35,6 +35,10 @@ def parse(text: str) -> Any:
         return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # Python's limit, whose message names a function
+        raise ValueError("a number in it has thousands of digits") from error
 
 
 def parse_sequence(text: str) -> list[Any]:

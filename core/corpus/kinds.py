@@ -29,8 +29,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits t
     (re.compile(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?\s*%?"), "number"),
     (re.compile(r"([a-zA-Z][\w+.-]*:)?//\S+|www\.\S+"), "file"),
     (re.compile(rf".{{0,250}}\.({_ENDINGS})(#\w+)?", re.IGNORECASE | re.DOTALL), "file"),
-    (re.compile(r"[-+\d\s.,:;/eETZ]*\d[-+\d\s.,:;/eETZ]*"), "code"),  # dates, several numbers
-    (re.compile(r"\S*[\d/\\_@]\S*"), "code"),
+    (re.compile(r"(?=\D*\d)[-+\d\s.,:;/eETZ]+"), "code"),  # dates, several numbers
+    (re.compile(r"(?=\S*[\d/\\_@])\S+"), "code"),
 )
 _NO_BLANKS_BETWEEN_WORDS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]")  # Thai to Chinese
 _NUMERIC = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
@@ -92,9 +92,9 @@ def parse_list(text: str) -> list[Any] | None:
         array = re.fullmatch(r"\s*array\((\[.*\])(, dtype=\w+)?\)\s*", text, re.DOTALL)
         try:
             value = ast.literal_eval(array[1] if array else text.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return None
-        if repr(value) != text.strip() and re.search(r"""['"]\s+['"]""", text):
+            if repr(value) != text.strip() and re.search(r"""['"]\s+['"]""", text):
+                return None
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return None
     return list(value) if isinstance(value, list | tuple) else None
 

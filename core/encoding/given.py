@@ -79,20 +79,19 @@ def _begins_with(path: Path, magic: bytes) -> bool:
 
 
 def _read_npy(path: Path) -> NDArray[Any] | FileRows:
-    if not _begins_with(path, b"\x93NUMPY") and not _begins_with(path, b"PK"):  # a .npz file is a zip archive
+    if _begins_with(path, b"PK"):
+        found, advice = "is an archive of several arrays (.npz)", "save the one array of embeddings with numpy.save"
+        raise AssetError(path, found, expected=_EXPECTED, advice=advice)
+    if not _begins_with(path, b"\x93NUMPY"):
         found = "is neither a .npy nor a Parquet file" if path.stat().st_size else "is empty"
         raise AssetError(path, found, expected=_EXPECTED, advice="write it with numpy.save, or as Parquet")
     try:
-        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        loaded: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
-    except (ValueError, EOFError) as error:
-        found = f"cannot be read as a .npy file ({str(error).splitlines()[0][:100]})"
+    except Exception as error:  # a damaged header can raise any exception
+        found = f"cannot be read as a .npy file ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, expected=_EXPECTED, advice="copy or save it again") from error
-    if not isinstance(loaded, np.ndarray):
-        loaded.close()
-        found, advice = "is an archive of several arrays (.npz)", "save the one array of embeddings with numpy.save"
-        raise AssetError(path, found, expected=_EXPECTED, advice=advice)
     if loaded.ndim == 2 and loaded.flags.c_contiguous:
         assert isinstance(loaded, np.memmap)
         return FileRows(loaded, path)

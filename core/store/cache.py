@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import re
 import sqlite3
@@ -25,7 +24,7 @@ from core.assets import AssetError
 from core.store.file_state import FileState
 from core.store.locks import CACHE_OPTION, unless_locked
 from core.store.progress import Progress, Steps
-from core.store.whole import MANIFEST, damaged, delete, is_whole, unseal
+from core.store.whole import MANIFEST, damaged, delete, is_whole, parse_json, unseal
 from core.store.whole import about as about_folder
 
 _ANSWERS_BYTES = 256 << 20
@@ -276,6 +275,6 @@ def _size(files: Iterable[Path]) -> int:
 def _about_matrix(path: Path) -> str:
     """Read the description of an unfinished matrix; empty when it cannot be read."""
     try:
-        return str(json.loads((path / "recipe.json").read_text(encoding="utf-8"))["about"])
+        return str(parse_json(path / "recipe.json")["about"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -52,7 +52,7 @@ def is_whole(folder: Path, origin: Origin | None = None) -> bool:
         origin: What it must be made from, ignoring `about`; None for anything.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json(folder / MANIFEST)
         if origin is not None and (manifest["made_from"], manifest["version"]) != origin[:2]:
             return False
         return all(_fingerprint(folder / name) == known for name, known in manifest["files"].items())
@@ -63,7 +63,7 @@ def is_whole(folder: Path, origin: Origin | None = None) -> bool:
 def about(folder: Path) -> str:
     """Read the description of a finished folder; empty when it cannot be read."""
     try:
-        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["about"])
+        return str(parse_json(folder / MANIFEST)["about"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -105,7 +105,7 @@ def damaged(folder: Path) -> Steps[list[str]]:
         were made before there were such checksums have none.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json(folder / MANIFEST)
         if "checksum" not in manifest and "blocks" not in manifest:
             return []
         known = read_json(folder / MANIFEST)["blocks"].items()
@@ -118,7 +118,7 @@ def damaged(folder: Path) -> Steps[list[str]]:
             for start in starts:
                 yield Progress(f"reading {name}", start / 1e6, starts.stop / 1e6, "MB")
                 found.append(_checksum(folder / name, start))
-        except OSError:
+        except (OSError, ValueError):  # a name with a null character
             found = [-1]
         if found != blocks:
             bad.append(name)
@@ -265,10 +265,22 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         OSError, ValueError: The file cannot be read, or is damaged.
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = parse_json(path)
     if not isinstance(document, dict) or document.pop("checksum", None) != zlib.crc32(json.dumps(document).encode()):
         raise ValueError(f"{path} is damaged")
     return document
+
+
+def parse_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        OSError, ValueError: The file cannot be read, is not JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply") from error
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, Any]:

@@ -277,7 +277,7 @@ class Calibration:
                 | {"figures": Figures(**_tupled(plain.pop("figures")))}
             )
             loaded._try_out()
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             return None
         return loaded
 

@@ -384,6 +384,43 @@ def test_json_nested_without_end_is_an_error(tmp_path):
     fails(write(tmp_path / "a.json", "[" * 100_000), "not valid JSON")
 
 
+@pytest.mark.parametrize("ending", [".json", ".jsonl"])
+def test_a_caption_nested_in_hundreds_of_lists_is_an_error(tmp_path, ending):
+    nested = "[" * 600 + '"a kite"' + "]" * 600
+    fails(write(tmp_path / f"a{ending}", f'{{"image": "7.jpg", "caption": {nested}}}\n' * 2), "nested too deeply|JSON")
+
+
+def test_a_number_of_thousands_of_digits_is_an_error(tmp_path):
+    captions = '[{"image_id": %s, "caption": "A dog."}]' % ("9" * 5000)
+    error = fails(write(tmp_path / "a.json", captions), "a number in it has thousands of digits")
+    assert "set_int_max_str_digits" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["1e999999", "-1e999999", "1" * 4000], ids=["great", "negative", "digits"])
+def test_a_number_beyond_all_bounds_is_an_id_like_any_other(tmp_path, name):
+    captions = f'[{{"id": {name}, "caption": "A dog runs."}}, {{"id": 2, "caption": "A wet cat."}}]'
+    assert Captions.read(write(tmp_path / "a.json", captions)).texts == ["A dog runs.", "A wet cat."]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["[{[]: 1}]", f"[0x{'f' * 5000}, ]", "[" * 5000 + "]" * 5000, f"[{'9' * 5000}]"],
+    ids=["list as a key", "huge number", "nested", "digits"],
+)
+def test_a_cell_that_no_list_can_be_read_from_is_broken(tmp_path, cell):
+    rows = "".join(f"{n}.jpg\t['A dog runs.', 'A wet dog.']\n" for n in range(20))
+    captions = Captions.read(write(tmp_path / "a.tsv", f"image\tcaptions\n{rows}20.jpg\t{cell}\n"))
+    assert captions.texts == ["A dog runs.", "A wet dog."] * 20
+    assert list(captions.broken) == [22]
+
+
+def test_an_image_named_by_a_list_has_no_file_name(tmp_path):
+    images = [{"cocoid": [n], "filename": f"{n}.jpg", "sentences": [{"raw": "A dog runs."}]} for n in range(3)]
+    captions = Captions.read(write(tmp_path / "a.json", json.dumps({"images": images})))
+    assert captions.texts == ["A dog runs."] * 3
+    assert captions.file_names == {}
+
+
 @pytest.mark.parametrize("packed", ["", ".gz"])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_empty_file_is_an_error(tmp_path, ending, packed):

@@ -133,6 +133,13 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
     np.savez(tmp_path / "e.npz", given)
     save(tmp_path / "cut.npy", given)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:500])
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:500])
+    whole = save(tmp_path / "whole.npy", given).read_bytes()
+    shapes = {"vast": 10**12, "endless": 10**30, "negative": -5}
+    (tmp_path / "quote.npy").write_bytes(whole.replace(b"(300", b'""""'))
+    for name, shape in shapes.items():
+        text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}, 37)}}".ljust(117) + "\n"
+        (tmp_path / f"{name}.npy").write_bytes(whole[:10] + text.encode() + whole[128:])
     (tmp_path / "e.txt").write_text("0.1 0.2")
     (tmp_path / "empty.npy").touch()
     np.save(tmp_path / "pickled.npy", np.array([{}]), allow_pickle=True)
@@ -145,6 +152,11 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
         "cut.npy": "cannot be read as a .npy",
         "empty.npy": "is empty",
         "e.txt": "neither a .npy nor a Parquet",
+        "cut.npz": "several arrays",
+        "quote.npy": "cannot be read as a .npy",
+        "vast.npy": "cannot be read as a .npy",
+        "endless.npy": "cannot be read as a .npy",
+        "negative.npy": "cannot be read as a .npy",
         "pickled.npy": "cannot be read as a .npy",
         "none.parquet": "has 0 columns",
         "two.parquet": "has 2 columns of lists of numbers, a, b",

@@ -13,6 +13,8 @@ from core.store.locks import only_one, unless_locked
 from core.store.progress import Progress, finish
 from core.store.whole import (
     Origin,
+    about,
+    damaged,
     is_whole,
     make_folder,
     read_json,
@@ -32,9 +34,9 @@ def test_a_json_file_appears_whole_or_not_at_all(tmp_path):
         write_json(path, {"about": object()})
     assert read_json(path) == {"about": "é"}
     text = path.read_text(encoding="utf-8")
-    for damaged in (text.replace("00e9", "00e8"), text[:-1], "[]", "{}", ""):
-        path.write_text(damaged, encoding="utf-8")
-        with pytest.raises(ValueError, match=r"damaged|Expecting"):
+    for wrong in (text.replace("00e9", "00e8"), text[:-1], "[]", "{}", "", "[" * 100_000):
+        path.write_text(wrong, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"damaged|Expecting|nested"):
             read_json(path)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -149,6 +151,14 @@ def test_a_manifest_that_says_nothing_is_not_whole(tmp_path, manifest):
     (tmp_path / "abc" / "whole.json").write_text(manifest)
     assert not is_whole(tmp_path / "abc")
     assert not is_whole(tmp_path / "abc", ORIGIN)
+
+
+def test_a_manifest_that_is_nested_without_end_is_damaged(tmp_path):
+    finish(made(tmp_path / "abc"))
+    (tmp_path / "abc" / "whole.json").write_text("[" * 100_000)
+    assert not is_whole(tmp_path / "abc")
+    assert about(tmp_path / "abc") == ""
+    assert finish(damaged(tmp_path / "abc")) == ["whole.json"]
 
 
 def test_a_folder_left_halfway_is_not_there_and_its_part_goes(tmp_path):

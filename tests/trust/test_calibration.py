@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from measurements import RISING, UNMEASURED, learned, made, measured, with_recalls, without_foreign
 
 from core.ranking.methods import METHODS
+from core.store.whole import read_json, write_json
 from core.trust.calibration import Calibration, Figures, Level, level_of
 from core.trust.confirmation import Confirmed
 from core.trust.domain import SUMS, Domain
@@ -356,6 +357,13 @@ def test_a_file_with_a_length_that_is_no_number_is_a_miss(calibration, tmp_path)
     plain = json.loads(path.read_text())
     plain["random_distances"]["many"] = [0.1, 0.2]
     path.write_text(json.dumps(plain))
+    assert Calibration.load(path) is None
+
+
+def test_a_number_that_no_row_can_have_is_a_miss(calibration, tmp_path):
+    path = tmp_path / "calibration.json"
+    calibration.save(path)
+    write_json(path, read_json(path) | {"hubs": [2**40]})
     assert Calibration.load(path) is None
 
 

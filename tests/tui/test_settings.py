@@ -47,6 +47,8 @@ def test_a_config_file_sets_what_it_names(tmp_path):
         ("[keys]\nrandom = 5", "the key of random should be the name of one"),
         ('theme = "nord', "cannot be read, so nothing of it counts"),
         ("\xff", "cannot be read, so nothing of it counts"),
+        pytest.param(f"keys = {'[' * 5000}", "cannot be read, so nothing of it counts", id="nested"),
+        pytest.param(f"mouse = 0x{'f' * 5000}", "cannot be read, so nothing of it counts", id="digits"),
     ],
 )
 def test_what_is_wrong_in_a_config_file_is_said_and_the_rest_counts(tmp_path, content, problem):

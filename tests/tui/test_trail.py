@@ -92,10 +92,11 @@ def test_a_trail_that_was_cut_off_loses_its_last_line_only(tmp_path, cut):
     assert run.broken == (cut != 1)
 
 
-def test_a_line_that_is_broken_in_the_middle_costs_that_line_only(tmp_path):
+@pytest.mark.parametrize("broken", [lambda line: line[:20], lambda line: "[" * 100_000], ids=["cut off", "nested"])
+def test_a_line_that_is_broken_in_the_middle_costs_that_line_only(tmp_path, broken):
     path = write_run(tmp_path, *(visit(number, "a dog") for number in range(4))).path
     lines = path.read_text().splitlines()
-    lines[2] = lines[2][:20]
+    lines[2] = broken(lines[2])
     path.write_text("\n".join([*lines, ""]))
     run = read_run(path)
     assert [event["visit"] for event in run.those("visit")] == [0, 2, 3]
@@ -112,6 +113,7 @@ def test_a_line_that_is_broken_in_the_middle_costs_that_line_only(tmp_path):
         ("", "no trail"),
         ("hello\n", "no trail"),
         ("[1]\n", "no trail"),
+        pytest.param("[" * 100_000, "no trail", id="nested"),
         ("\xff\xfe", "no trail"),
     ],
 )
