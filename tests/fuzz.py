@@ -2,12 +2,14 @@
 
 `python tests/fuzz.py captions --seconds 600` fuzzes one reader, guided by the branches that are taken (extra `fuzz`);
 without a name, each in turn. An input that fails is kept in `--failures`, once for each place in the code that raises,
-and `python tests/fuzz.py captions FILE` runs it again. More than 2 GB of memory, or 20 s for one input, also fail.
+and `python tests/fuzz.py captions FILE` runs it again. More than 2 GB of memory, or a minute for one input, also end
+it; `NAME-latest` is that input.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gzip
 import io
 import json
@@ -54,6 +56,7 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from tui.trail import list_runs, recent_corpora
 
 _PLACE = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # inputs need no disk
+_MOST_SECONDS = 60
 _OURS = Path(__file__).parents[1]
 _HUGE = "9" * 5000
 _DEEP = json.loads("[" * 400 + '"a dog"' + "]" * 400)
@@ -387,9 +390,11 @@ def attempt(target: Target, data: bytes) -> BaseException | None:
 
 def fuzz(name: str, *, seconds: int, failures: Path) -> None:
     """Fuzz one reader; does not return."""
-    target, places = TARGETS[name], set[str]()
+    target, places, latest = TARGETS[name], set[str](), failures / f"{name}-latest"
 
     def test(data: bytes) -> None:
+        latest.write_bytes(data)
+        faulthandler.dump_traceback_later(_MOST_SECONDS, exit=True)  # libFuzzer's own alarm waits for native code
         error = attempt(target, data) if len(data) > 2 else None
         if error is not None:
             frames = traceback.extract_tb(error.__traceback__)
@@ -404,7 +409,7 @@ def fuzz(name: str, *, seconds: int, failures: Path) -> None:
     with tempfile.TemporaryDirectory() as seeds:
         for n, seed in enumerate(target.seeds()):
             Path(seeds, str(n)).write_bytes(seed)
-        limits = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=20000", "-len_control=0"]
+        limits = [f"-max_total_time={seconds}", "-rss_limit_mb=2048", "-max_len=20000", "-len_control=0"]
         atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={failures / name}-", seeds], test)
         atheris.Fuzz()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from core.corpus.json_files import read_json, read_json_lines
 from core.corpus.json_text import looks_like_json, looks_like_lines, parse, parse_sequence
 from core.corpus.kinds import kind_of_column
 from core.corpus.table import ReadOptions, Table
-from core.corpus.text_files import decode, empty, lines_of, read_bytes
+from core.corpus.text_files import decode, empty, lines_of, read_bytes, refuse_bomb
 
 _PARQUET = b"PAR1"
+_OBJECT_BYTES = 64  # of a Python object
 
 
 def read_table(path: Path, options: ReadOptions) -> Table:
@@ -100,15 +102,47 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
         if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             found = f"several columns have the name {repeated[0]}"
             raise AssetError(path, found, advice="give each column a name of its own")
+        _refuse_bomb(source, names + paths[:1], path)
         frame = pd.read_parquet(source, columns=names + paths[:1], dtype_backend="pyarrow")
+        is_told = frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex)
+        if is_told and not set(frame.index.names).intersection(frame.columns):
+            frame = frame.reset_index()
+        columns = {str(name): [None if value is pd.NA else value for value in frame[name]] for name in frame.columns}
     except (ValueError, KeyError, OSError, pa.ArrowException) as error:
-        found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
+        found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, advice="copy or download it again") from error
-    is_told = frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex)
-    if is_told and not set(frame.index.names).intersection(frame.columns):
-        frame = frame.reset_index()
-    columns = {str(name): [None if value is pd.NA else value for value in frame[name]] for name in frame.columns}
     return Table(layout="Parquet", columns=columns)
+
+
+def _refuse_bomb(source: Path | io.BytesIO, names: Sequence[str], path: Path) -> None:
+    """Raise `AssetError` if columns take far more memory than their file, as when each row repeats one vast text."""
+    import pyarrow.parquet as pq
+
+    data = pq.ParquetFile(source).metadata
+    parts = [data.row_group(i).column(j) for i in range(data.num_row_groups) for j in range(data.num_columns)]
+    parts = [part for part in parts if any(f"{part.path_in_schema}.".startswith(f"{name}.") for name in names)]
+    packed = len(source.getbuffer()) if isinstance(source, io.BytesIO) else source.stat().st_size
+    refuse_bomb(path, packed=packed, unpacked=sum(part.total_uncompressed_size for part in parts))
+    size, leaves = 0, sorted({part.path_in_schema for part in parts})
+    file = pq.ParquetFile(source, read_dictionary=leaves)  # a text that is repeated stays one
+    for batch in file.iter_batches(columns=list(names)):
+        size += sum(map(_size_of, batch.columns))
+        refuse_bomb(path, packed=packed, unpacked=size)
+
+
+def _size_of(values: Any) -> int:
+    """Return about how many bytes an Arrow array takes as Python objects."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind, own = values.type, _OBJECT_BYTES * len(values)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return own + _size_of(values.flatten())
+    if pa.types.is_struct(kind):
+        return own + sum(map(_size_of, values.flatten()))
+    if pa.types.is_dictionary(kind):
+        return own + (pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0)
+    return own + int(values.nbytes)
 
 
 def _is_readable(kind: Any) -> bool:

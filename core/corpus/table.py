@@ -27,6 +27,7 @@ _GROUP_NAMES = tuple(
 )
 _NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "src", "name", "id")  # in an object that describes an image
 _PART_OF_IMAGE = re.compile(r"(.+)#\w+")  # caption 2 of an image: dog.jpg#2
+_LONGEST_NAME = 1000  # characters
 _SHOWN = 40  # characters of an example
 
 
@@ -180,7 +181,8 @@ def is_reference_name(name: str) -> bool:
 
 def _plain(name: str) -> str:
     """Return a column name as it is compared: `Image-ID` and `imageId` are `image_id`."""
-    return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())).lower()
+    name = name.strip()[:_LONGEST_NAME]
+    return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower()
 
 
 def _text_stem(name: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import re
 import sys
 import zlib
@@ -50,6 +51,9 @@ _COMMON = [  # encodings that files on disks are in; the rarer ones fit by chanc
     *(f"iso8859_{n}" for n in (1, 2, 5, 7, 9, 15)),
     *("koi8_r", "cp874", "cp932", "euc_jp", "cp949", "gb18030", "big5", "mac_roman"),
 ]
+_BLOCK = 16 << 20  # bytes unpacked together
+_SMALL = 256 << 20  # bytes that any file may unpack to
+_MOST_RATIO = 200  # a larger text may be so many times as large as its packed form
 _ENOUGH = 4  # characters beyond ASCII, to tell encodings apart
 _SAMPLE_LINES = 200  # lines that tell the encoding
 
@@ -58,15 +62,33 @@ def read_bytes(path: Path) -> bytes:
     """Read a whole file, unpacked if it is packed with gzip; `-` is standard input.
 
     Raises:
-        AssetError: The file is missing, may not be read, or is a damaged gzip file.
+        AssetError: The file is missing, may not be read, or is a damaged gzip file or one made to exhaust the memory.
     """
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        return gzip.decompress(data) if data[:2] == _GZIP else data
+        return _unpacked(data, path) if data[:2] == _GZIP else data
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise AssetError(path, f"damaged or cut-off gzip file ({error})", advice="copy or download it again") from error
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
+
+
+def refuse_bomb(path: Path, *, packed: int, unpacked: int) -> None:
+    """Raise `AssetError` for a packed file, read up to these numbers of bytes, that was made to exhaust the memory."""
+    if unpacked > max(_SMALL, _MOST_RATIO * packed):
+        found = f"{packed / 1e6:,.1f} MB of it unpack to more than {unpacked / 1e6:,.0f} MB: made to exhaust the memory"
+        advice = "if you trust it, unpack it first, and name the unpacked file"
+        raise AssetError(path, found, expected=f"at most {_MOST_RATIO} times as much", advice=advice)
+
+
+def _unpacked(data: bytes, path: Path) -> bytes:
+    blocks, size = list[bytes](), 0
+    with gzip.open(io.BytesIO(data)) as file:
+        while block := file.read(_BLOCK):
+            blocks.append(block)
+            size += len(block)
+            refuse_bomb(path, packed=len(data), unpacked=size)
+    return b"".join(blocks)
 
 
 def decode(data: bytes, path: Path, *, encoding: str | None = None, page: bool = False) -> str:

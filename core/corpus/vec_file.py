@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
+from core.corpus.text_files import refuse_bomb
 from core.store.file_state import FileState
 
 LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
 _ADVICE = "copy it again, or fetch it: infersent-tui fetch crawl"
 _BLOCK = 32 << 20  # bytes of text parsed together
+_LONGEST_LINE = 16 << 20  # bytes
+_MOST_DIM = 1 << 16  # numbers of a word
 _SAMPLE = 20  # lines that tell the width
 _FASTTEXT = b"\xba\x16\x4f\x2f"
 _CONTROLS = bytes(range(9))  # bytes that no text holds, and nearly every binary number does
@@ -83,9 +86,13 @@ class VecFile:
         """
         try:
             with self.path.open("rb") as raw, self._unpacked(raw) as text:
-                rest = b""
+                rest, unpacked = b"", 0
                 while block := text.read(size or _BLOCK):
+                    unpacked += len(block)
+                    refuse_bomb(self.path, packed=raw.tell(), unpacked=unpacked)
                     *lines, rest = (rest + block).split(b"\n")
+                    if len(rest) > _LONGEST_LINE:
+                        raise self.error(f"a line of it is longer than {_LONGEST_LINE / 1e6:,.0f} MB")
                     if lines:
                         yield lines, raw.tell()
                 if rest:
@@ -123,6 +130,8 @@ class VecFile:
         if announced and widths and width > 1 and announced not in widths:
             found = f"its first line announces {announced} numbers a word, its lines have {width}"
             raise AssetError(self.path, found, expected=LINE_FORMAT, advice="correct or remove the first line")
+        if max(announced, width) > _MOST_DIM:
+            raise self.error(f"it has {max(announced, width):,} numbers a word, and at most {_MOST_DIM:,} are read")
         if not announced and width < 2:
             found = "its first line is not a word and numbers"
             if lines[0].lstrip()[:1] in (b"<", b"{", b"[", b"\x80"):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _EXPECTED = "an array of numbers, a row for each caption: .npy, or .parquet with a column of lists of numbers"
 
+_MOST_DIM = 1 << 16  # numbers of an embedding
+_BATCH = 1 << 22  # numbers read together
+
 
 class FileRows:
     """The rows of an array in a .npy file, read when asked for.
@@ -54,7 +57,7 @@ def read_embeddings(path: Path, n: int) -> NDArray[Any] | FileRows:
     Raises:
         AssetError: The file cannot be read, holds no such array, or not one row for each caption.
     """
-    rows = _read_parquet(path) if _begins_with(path, b"PAR1") else _read_npy(path)
+    rows = _read_parquet(path, n) if _begins_with(path, b"PAR1") else _read_npy(path)
     if len(rows.shape) != 2 or rows.dtype.kind not in "fiu" or rows.shape[1] < 2:
         found = f"holds an array of shape {rows.shape} and type {rows.dtype}"
         raise AssetError(
@@ -63,11 +66,15 @@ def read_embeddings(path: Path, n: int) -> NDArray[Any] | FileRows:
             expected=_EXPECTED,
             advice="save an array of N rows and two columns or more",
         )
-    if len(rows) != n:
-        found = f"holds {len(rows):,} embeddings, and there are {n:,} captions"
+    _check_count(path, len(rows), n)
+    return rows
+
+
+def _check_count(path: Path, count: int, n: int) -> None:
+    if count != n:
+        found = f"holds {count:,} embeddings, and there are {n:,} captions"
         advice = "embed exactly these captions, empty ones too, in the order of their file"
         raise AssetError(path, found, expected="one for each caption", advice=advice)
-    return rows
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:
@@ -99,7 +106,7 @@ def _read_npy(path: Path) -> NDArray[Any] | FileRows:
     return rows
 
 
-def _read_parquet(path: Path) -> NDArray[Any]:
+def _read_parquet(path: Path, n: int) -> NDArray[Any]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -110,7 +117,16 @@ def _read_parquet(path: Path) -> NDArray[Any]:
             found = f"has {len(names)} columns of lists of numbers" + "".join(f", {name}" for name in names)
             raise AssetError(path, found, expected="one such column", advice="write a file with that column alone")
         file, rows, done = parquet.ParquetFile(path), None, 0
-        for batch in file.iter_batches(columns=names):
+        data = file.metadata
+        _check_count(path, data.num_rows, n)
+        parts = [data.row_group(i).column(j) for i in range(data.num_row_groups) for j in range(data.num_columns)]
+        numbers = sum(part.num_values for part in parts if part.path_in_schema.startswith(f"{names[0]}."))
+        if numbers > _MOST_DIM * n:
+            found = f"its {n:,} lists claim {numbers:,} numbers"
+            raise AssetError(
+                path, found, expected=f"at most {_MOST_DIM:,} in each", advice="check which file you meant"
+            )
+        for batch in file.iter_batches(batch_size=max(1, _BATCH * n // max(1, numbers)), columns=names):
             lists = batch.column(0)
             lengths = set(lists.value_lengths().to_pylist())
             part = lists.flatten()
@@ -121,11 +137,12 @@ def _read_parquet(path: Path) -> NDArray[Any]:
                 raise AssetError(path, found, expected="lists of one length without gaps", advice=advice)
             values: NDArray[Any] = part.to_numpy(zero_copy_only=False)
             if rows is None:
-                rows = np.empty((file.metadata.num_rows, width), values.dtype)  # (N, D)
+                rows = np.empty((n, width), values.dtype)  # (N, D)
             rows[done : done + len(lists)] = values.reshape(len(lists), width)
             done += len(lists)
-    except (OSError, pa.ArrowException) as error:
-        found = f"cannot be read as parquet ({str(error).splitlines()[0][:100]})"
+        _check_count(path, done, n)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, expected=_EXPECTED, advice="write it again") from error
     return np.empty((0, 1), np.float32) if rows is None else rows
 

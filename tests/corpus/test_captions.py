@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import needs_real_captions, real_captions, write_coco
 from hypothesis import HealthCheck, example, given, settings
@@ -454,6 +456,47 @@ def test_a_packed_file_that_is_cut_off_is_named(tmp_path, ending):
     path = tmp_path / f"a{ending}.gz"
     path.write_bytes(packed[: len(packed) // 2])
     fails(path, "cut-off gzip")
+
+
+def test_a_packed_file_that_unpacks_a_thousandfold_is_refused(tmp_path):
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"a kite\n" * 2_000_000) * 20)  # 280 MB
+    error = fails(path, "made to exhaust the memory")
+    assert "unpack it first" in error.advice
+
+
+def test_a_small_file_may_unpack_a_thousandfold(tmp_path):
+    path = write(tmp_path / "a.txt.gz", b"a kite\n" * 30_000)
+    assert path.stat().st_size * 500 < 210_000
+    assert len(Captions.read(path)) == 30_000
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_parquet_file_that_repeats_one_vast_text_is_refused(tmp_path, nested):
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 3000, pa.int32()), ["a kite " * 15_000])
+    column = pa.ListArray.from_arrays(pa.array(range(3001), pa.int32()), column) if nested else column
+    pq.write_table(pa.table({"caption": column}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 1e6
+    fails(tmp_path / "a.parquet", "made to exhaust the memory")
+
+
+def test_a_parquet_file_that_unpacks_a_thousandfold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.corpus.text_files._SMALL", 1 << 20)
+    column = pa.array(["a kite " * 15_000] * 50)
+    pq.write_table(pa.table({"caption": column}), tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
+    fails(tmp_path / "a.parquet", "made to exhaust the memory")
+
+
+def test_a_parquet_file_whose_texts_are_not_utf_8_is_named(tmp_path):
+    path = table(tmp_path / "a.parquet", pd.DataFrame({"caption": TEXTS}))
+    path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xff"))
+    fails(path, "cannot be read as parquet")
+
+
+def test_a_field_of_megabytes_is_a_caption_like_any_other(tmp_path):
+    vast = "a kite " * 200_000
+    rows = f'image,caption\n1.jpg,"{vast}"\n2.jpg,"A dog, wet."\n'
+    assert Captions.read(write(tmp_path / "a.csv", rows)).texts == [vast.strip(), "A dog, wet."]
 
 
 def test_a_file_is_unpacked_by_its_content_and_not_by_its_name(tmp_path):

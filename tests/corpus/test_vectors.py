@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -453,6 +454,34 @@ def test_an_archive_whose_content_is_damaged_is_named(tmp_path):
     data[len(data) // 2 : len(data) // 2 + 20] = bytes(20)
     path.write_bytes(data)
     fails(path, "damaged or cut-off archive")
+
+
+def test_a_line_without_end_is_refused_before_it_is_read_whole(tmp_path):
+    path = tmp_path / "a.vec"
+    path.touch()
+    os.truncate(path, 1 << 40)  # takes no space on the disk
+    fails(path, "a line of it is longer than")
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zip"])
+def test_an_archive_that_unpacks_a_thousandfold_is_refused(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr("core.corpus.text_files._SMALL", 1 << 20)
+    monkeypatch.setattr("core.corpus.vec_file._BLOCK", 1 << 20)
+    fails(write(tmp_path / f"a{ending}", f"word{' 0.5' * 3000}\n" * 300), "made to exhaust the memory")
+
+
+@pytest.mark.parametrize("lines", ["hello\nworld\n", "", "\n"])
+def test_a_header_that_announces_vast_vectors_is_refused(tmp_path, lines):
+    fails(write(tmp_path / "a.vec", f"5 99999999999\n{lines}"), "99,999,999,999 numbers a word")
+
+
+def test_a_word_with_a_million_numbers_is_refused(tmp_path):
+    fails(write(tmp_path / "a.vec", f"word{' 1' * 200_000}\n"), "200,000 numbers a word")
+
+
+def test_a_number_of_a_million_digits_is_a_broken_line(tmp_path):
+    path = write(tmp_path / "a.vec", f"{LINES}dog 1e999999 1 2\ncat {'9' * 1_000_000} 1 2\n")
+    assert list(contents(converted(path))) == ["the", "kite", "</p>"]
 
 
 def test_an_archive_with_a_password_is_an_error(tmp_path):

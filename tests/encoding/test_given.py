@@ -145,8 +145,8 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
     np.save(tmp_path / "pickled.npy", np.array([{}]), allow_pickle=True)
     pd.DataFrame({"a": [1.0]}).to_parquet(tmp_path / "none.parquet")
     pd.DataFrame({"a": [[1.0]], "b": [[1.0]]}).to_parquet(tmp_path / "two.parquet")
-    pd.DataFrame({"a": [[1.0, 2.0], [1.0]]}).to_parquet(tmp_path / "ragged.parquet")
-    pd.DataFrame({"a": [[1.0, 2.0], None]}).to_parquet(tmp_path / "gaps.parquet")
+    pd.DataFrame({"a": [[1.0, 2.0], [1.0]] * (N // 2)}).to_parquet(tmp_path / "ragged.parquet")
+    pd.DataFrame({"a": [[1.0, 2.0], None] * (N // 2)}).to_parquet(tmp_path / "gaps.parquet")
     for name, found in {
         "e.npz": "several arrays",
         "cut.npy": "cannot be read as a .npy",
@@ -166,6 +166,15 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
         with pytest.raises(AssetError, match="what to do") as error:
             read_embeddings(tmp_path / name, N)
         assert found in error.value.found, name
+
+
+def test_a_parquet_file_of_vast_lists_is_refused_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.encoding.given._MOST_DIM", 100)
+    pd.DataFrame({"embedding": [[0.5] * 200] * N}).to_parquet(tmp_path / "e.parquet")
+    with pytest.raises(AssetError, match="60,000 numbers"):
+        read_embeddings(tmp_path / "e.parquet", N)
+    with pytest.raises(AssetError, match="holds 300 embeddings, and there are 299"):
+        read_embeddings(tmp_path / "e.parquet", N - 1)
 
 
 def test_weights_beside_embeddings_are_refused(files: Files, tmp_path, given):
