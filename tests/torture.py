@@ -5,6 +5,7 @@ after how many of them something was lost: a result that differs in a bit, an er
 `--crowds 4` lets two and eight processes do the same work at once, kills one of them, and does so four times.
 `--full 20` lets each kind of work run on twenty disks that become full, from no room to nearly enough: it must end with
 an error for people, and be done well once there is room. This needs the right to mount a disk in memory.
+`--signals 150` sends so many signals to commands and to the explorer: see `signals.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import NamedTuple
 
 import torch
 from conftest import Files, demo_texts, make_files, write_vectors, write_weights
+from signals import Signals
 from web_server import Give, Server, packed
 
 import core.encoding.building
@@ -285,6 +287,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--crowds", type=int, default=0)
     parser.add_argument("--full", type=int, default=0, metavar="DISKS")
+    parser.add_argument("--signals", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)  # a forked process cannot use threads of its parent
@@ -304,6 +307,9 @@ def main() -> None:
         with served(archive) as url:
             kinds = all_work(files, url, archive)
             in_child(kinds[-1].run, place)  # fills the cache that exports read
+            (place / "signals").mkdir()
+            signals = Signals(place / "signals", url, archive, given.seed)
+            signals.send(given.signals)
             share = -(-given.kills // (len(kinds) + 1))
             for work in kinds if given.kills else ():
                 torture.kill(work, kills=min(share, given.kills - torture.kills))
@@ -318,7 +324,9 @@ def main() -> None:
     if given.crowds or given.full:
         print(f"crowds: {torture.crowds}, full disks: {torture.disks}")
     print(f"kills: {torture.kills}, losses: {torture.losses}")
-    sys.exit(torture.losses > 0)
+    if given.signals:
+        print(f"signals: {signals.sent}, wrong: {signals.wrong}")
+    sys.exit(torture.losses + signals.wrong > 0)
 
 
 @contextmanager

@@ -1,5 +1,30 @@
 """Run the command line: `python -m tui` is the same as `infersent-tui`."""
 
-from tui.cli import main
+from __future__ import annotations
 
-main()
+import os
+import sys
+from contextlib import suppress
+
+from tui.interruption import end_at_once_on_signals, exit_code, interrupt_on_signals, is_interrupted
+
+
+def run() -> None:
+    """Run `main` so that signals end it in order and soon, also while modules are imported."""
+    interrupt_on_signals()
+    try:
+        from tui.cli import main
+
+        main()
+    except BaseException:  # libraries turn an interruption into other errors
+        if not is_interrupted():
+            raise
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(exit_code())  # the interpreter's shutdown takes a second with torch
+    finally:
+        end_at_once_on_signals()
+
+
+if __name__ == "__main__":
+    run()

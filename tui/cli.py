@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,17 @@ from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
 from tui.commands.stress import stress
 from tui.commands.trail import trail
+from tui.interruption import exit_code
 from tui.options import CONTEXT, Options, asset_options, explorer_options
-from tui.output import tell, tell_lines
+from tui.output import discard, tell, tell_lines
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 130 interrupted."""
+    """Run the command line.
+
+    Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 130 interrupted by SIGINT (Ctrl-C), 143 by SIGTERM,
+    129 by SIGHUP.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the locale cannot encode
     try:
@@ -42,7 +48,7 @@ def main() -> None:
         code = 2
     except (click.Abort, KeyboardInterrupt):
         tell("interrupted; finished work is kept", err=True)
-        code = 130
+        code = exit_code()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -67,12 +73,23 @@ class _Commands(click.Group):
         """Complete names of commands and of files."""
         return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
 
+    def make_context(self, *args: Any, **how: Any) -> click.Context:
+        """Parse the arguments; `--help` and `--version` print here."""
+        with _ending_when_stdout_closes():
+            return super().make_context(*args, **how)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _ending_when_stdout_closes():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the final flush does not fail
-            return 0
+
+
+@contextmanager
+def _ending_when_stdout_closes() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        discard(sys.stdout)
+        raise click.exceptions.Exit(0) from None
 
 
 @click.group(

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from core.store.progress import Progress, Steps, T, finish
-from tui.output import tell
+from tui.output import tell, tell_message
 from tui.text import visible
 
 if TYPE_CHECKING:
@@ -106,7 +104,7 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             return
         if rewrite:
             line = visible(line)[: shutil.get_terminal_size().columns - 1]
-            click.echo(f"\r{line:<{width}}", nl=False, err=True)
+            tell_message(f"\r{line:<{width}}")
             width = len(line)
         else:
             tell(line, err=True)
@@ -115,4 +113,4 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield show
     finally:
         if width:
-            click.echo(f"\r{'':<{width}}\r", nl=False, err=True)
+            tell_message(f"\r{'':<{width}}\r")

@@ -16,10 +16,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+from tui.interruption import SIGNALS
+
 _LOOK_SECONDS = 0.2  # between two looks at the terminal
 _LEAVE_SECONDS = 1.5  # the longest wait for an orderly exit
-_RESTORE = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[<u"
+_OFF = (1000, 1003, 1004, 1006, 1015, 2004, 2026, 2048)  # mouse, focus, pasting, synchronized output, resizing
+_RESTORE = b"\x1b[<u" + b"".join(b"\x1b[?%dl" % mode for mode in _OFF) + b"\x1b[?7h\x1b[?1049l\x1b[?25h"
 
 
 def is_gone(terminal: int) -> bool:
@@ -45,14 +47,14 @@ class Watchdog(threading.Thread):
 
     def start(self) -> None:
         """Leave the signals to this thread and start it."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         super().start()
 
     def run(self) -> None:
         """Wait for a signal or the end of the terminal, then end the program."""
         while True:
-            received = signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)
-            if received is not None and received.si_signo in _SIGNALS:  # else the thread was stopped and went on
+            received = signal.sigtimedwait(SIGNALS, _LOOK_SECONDS)
+            if received is not None and received.si_signo in SIGNALS:  # else the thread was stopped and went on
                 self._leave(128 + received.si_signo)
             elif is_gone(self._terminal):
                 self._leave(128 + signal.SIGHUP)
