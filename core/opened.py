@@ -219,7 +219,9 @@ class Opened:
         """List those of `problems` that can arise while queries are answered."""
         problems, device = list(self.cache.problems), self.setup.device
         if device != "cpu" and (self.searcher.device == "cpu" or self.text_encoder.ran_out_of_memory):
-            problems.append(f"{device} has too little free memory: queries are answered on the CPU, more slowly")
+            problems.append(
+                f"{device} has too little free memory, or fails: queries are answered on the CPU, more slowly"
+            )
         return problems
 
     @cached_property

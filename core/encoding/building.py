@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
+from core.encoding.device_errors import told_for_people
 from core.encoding.encoder import SentenceEncoder, WordRows
 from core.encoding.halving import PartStep
 from core.encoding.prefixes import PlannedBatch, distinct
@@ -125,7 +126,8 @@ def embed_sentences(
     def keep(chunk: EncodedChunk) -> None:
         out[chunk.rows] = chunk.embeddings.cpu().numpy()[chunk.source]  # (R, D)
 
-    yield from encode_sentences(sentences, vectors, encoder, keep, stage=stage, unit=unit)
+    with told_for_people(encoder.device):
+        yield from encode_sentences(sentences, vectors, encoder, keep, stage=stage, unit=unit)
 
 
 class DistinctChunk(NamedTuple):

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from core.corpus.sentences import Sentences
-from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
+from core.encoding.device_errors import is_out_of_memory, told_for_people
+from core.encoding.halving import PartStep, in_parts_that_fit
 from core.encoding.pooling import Direction, pool
 from core.encoding.prefixes import PlannedBatch
 from core.encoding.steppers import compiled_steps_work, stepper_for
@@ -91,6 +92,9 @@ class SentenceEncoder:
         weights: State dict with the keys `enc_lstm.{weight,bias}_{ih,hh}_l0[_reverse]`, in torch's LSTM layout.
         device: Where to compute.
         dtype: Precision for encoding corpora, `float32` or `bfloat16`.
+
+    Raises:
+        AssetError: The device cannot take the weights.
     """
 
     def __init__(self, weights: dict[str, torch.Tensor], *, device: str = "cpu", dtype: str = "float32") -> None:
@@ -103,8 +107,9 @@ class SentenceEncoder:
         """D, the width of an embedding."""
         self.passed_over: tuple[str, ...] = ()
         """What the file of the weights holds beside the encoder, by name."""
-        self._directions = [Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
-        self._step_weights = [self._for_steps(direction.recurrent) for direction in self._directions]  # (4H, H)
+        with told_for_people(self.device):
+            self._directions = [Direction.read(weights, suffix, self.device) for suffix in ("", "_reverse")]
+            self._step_weights = [self._for_steps(direction.recurrent) for direction in self._directions]  # (4H, H)
         self._previous: _States | None = None
         self._cpu_encoder: SentenceEncoder | None = None
 
@@ -140,15 +145,17 @@ class SentenceEncoder:
             cancelled: Called between the parts of a very long sentence; True stops the work.
 
         Raises:
+            AssetError: The GPU fails in another way than by too little memory.
             Cancelled: `cancelled` returned True.
         """
         if self._cpu_encoder is None:
-            try:
-                return self._encode(word_vectors, cancelled)
-            except RuntimeError as error:
-                if self.device.type == "cpu" or not is_out_of_memory(error):
-                    raise
-            self._cpu_encoder = self._copy_to_cpu()  # outside `except`, whose traceback keeps the tensors alive
+            with told_for_people(self.device):
+                try:
+                    return self._encode(word_vectors, cancelled)
+                except RuntimeError as error:
+                    if self.device.type == "cpu" or not is_out_of_memory(error):
+                        raise
+                self._cpu_encoder = self._copy_to_cpu()  # outside `except`, whose traceback keeps the tensors alive
         return self._cpu_encoder.encode(word_vectors, cancelled=cancelled)
 
     @property

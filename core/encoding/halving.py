@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from core.assets import AssetError
+from core.encoding.device_errors import device_error, is_device_error, is_out_of_memory
 
 
 class PartStep(NamedTuple):
@@ -35,7 +35,7 @@ def in_parts_that_fit(
         A step for each share that `work` yields. The caller may stop after any step.
 
     Raises:
-        AssetError: Not even one item fits.
+        AssetError: Not even one item fits, or the device fails.
     """
     batch_size = batch_size or count
     done = 0
@@ -46,18 +46,12 @@ def in_parts_that_fit(
             for share in work(part):
                 yield PartStep(done + share * size, batch_size)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
+            if not is_device_error(error):
                 raise
-            if size == 1:
-                advice = "use --device cpu, or free memory on the device"
-                raise AssetError(f"--device {device}", "out of memory", advice=advice) from error
+            if size == 1 or not is_out_of_memory(error):
+                raise device_error(device, error) from error
             batch_size = (size + 1) // 2
         else:
             done = part.stop
             continue
         torch.cuda.empty_cache()  # outside `except`, whose traceback keeps the tensors alive
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether an error means that the device ran out of memory, in torch or in a library that torch calls."""
-    return isinstance(error, torch.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)

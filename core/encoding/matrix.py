@@ -21,6 +21,7 @@ from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.encoding.building import CHUNK, EncodedChunk, chunk_size, encode_sentences, is_large
+from core.encoding.device_errors import told_for_people
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.given import FileRows
 from core.encoding.unit_rows import UnitRows
@@ -137,10 +138,10 @@ class EmbeddingMatrix:
             about: Description for display: which model, which captions.
 
         Raises:
-            AssetError: The cache folder cannot be written, or the disk is full.
+            AssetError: The cache folder cannot be written, the disk is full, or the device fails.
         """
         n, dim = len(sentences), encoder.dim
-        with only_one(folder, doing="encodes these captions") as waiting:
+        with only_one(folder, doing="encodes these captions") as waiting, told_for_people(encoder.device):
             yield from waiting
             if is_whole(folder, recipe.origin()):
                 return BuildReport(n, n, True, "")

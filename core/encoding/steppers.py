@@ -10,7 +10,7 @@ import torch
 
 from core.corpus.sentences import Sentences
 from core.encoding.cuda_stepper import CudaStepper
-from core.encoding.halving import is_out_of_memory
+from core.encoding.device_errors import is_device_error, is_out_of_memory
 from core.encoding.pooling import Direction, OperatorStepper, Stepper, pool
 from core.encoding.prefixes import plan
 from core.store.progress import finish
@@ -61,5 +61,7 @@ def compiled_steps_work(device: str, dtype: torch.dtype) -> bool:
     except Exception as error:  # the compiler may be missing, or fail in any way: torch's operators compute
         if is_out_of_memory(error):
             raise
+        if is_device_error(error):
+            torch.zeros(1, device=device).item()  # raises if it is the device that fails, and not the compiler
         logging.getLogger(__name__).info("the LSTM's steps cannot be compiled", exc_info=True)
     return False

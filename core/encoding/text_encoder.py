@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.corpus.sentences import Sentences
 from core.corpus.vocabulary import Vocabulary
 from core.encoding.building import embed_sentences
+from core.encoding.device_errors import told_for_people
 from core.encoding.encoder import EncodedSentence, SentenceEncoder, not_cancelled
 from core.store.progress import Progress, Steps, follow
 
@@ -92,7 +93,8 @@ class TextEncoder:
             encoder.encode_together(together, self.vocabulary.vectors, dtype="float32", winners=True),
             lambda step: Progress("encoding queries", step.done, n, "queries"),
         )
-        embeddings, winners = pooled.embeddings.cpu().numpy(), pooled.winners.cpu().numpy()  # (n, D) each
+        with told_for_people(encoder.device):
+            embeddings, winners = pooled.embeddings.cpu().numpy(), pooled.winners.cpu().numpy()  # (n, D) each
         places = {key: i for i, key in enumerate(distinct)}
         found = ((places[ids.tobytes()], len(ids)) for ids in sentences)
         return [EncodedSentence(embeddings[i], winners[i], length) for i, length in found]

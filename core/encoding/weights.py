@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from core.assets import DEVICE_NAMES, AssetError, is_device_name
+from core.encoding.device_errors import told_for_people
 from core.encoding.processor import multiplies_bfloat16
 
 KEYS = [
@@ -59,11 +60,16 @@ def choose_device(name: str) -> str:
 
 
 def choose_dtype(name: str, device: str) -> str:
-    """Resolve `auto` to bfloat16 if the device supports it in hardware, else to float32."""
+    """Resolve `auto` to bfloat16 if the device supports it in hardware, else to float32.
+
+    Raises:
+        AssetError: The device cannot be used.
+    """
     if name != "auto":
         return name
     is_cuda = device.startswith("cuda")
-    fast = torch.cuda.get_device_capability(device)[0] >= 8 if is_cuda else multiplies_bfloat16()
+    with told_for_people(device):
+        fast = torch.cuda.get_device_capability(device)[0] >= 8 if is_cuda else multiplies_bfloat16()
     return "bfloat16" if fast else "float32"
 
 

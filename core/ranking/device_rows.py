@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.encoding.device_errors import is_device_error
 from core.ranking.ranking import cosine_error
 
 _SPARE_BYTES = 2 << 30  # GPU memory that must stay free
@@ -25,11 +26,16 @@ class DeviceRows(NamedTuple):
 
     @classmethod
     def copy(cls, rows: NDArray[np.float16], norms: NDArray[np.float32], device: str) -> DeviceRows | None:
-        """Copy rows, (N, D), and their norms, (N,), to a device; None if they do not fit there.
+        """Copy rows, (N, D), and their norms, (N,), to a device; None if they do not fit there, or it fails.
 
         Rows in float32 take twice the memory, and are searched in half the time. On a CPU no memory is checked.
         """
-        free = torch.cuda.mem_get_info(device)[0] - _SPARE_BYTES if device.startswith("cuda") else 2 * rows.nbytes
+        try:
+            free = torch.cuda.mem_get_info(device)[0] - _SPARE_BYTES if device.startswith("cuda") else 2 * rows.nbytes
+        except RuntimeError as error:
+            if not is_device_error(error):
+                raise
+            return None
         for dtype, needed in ((torch.float32, 2 * rows.nbytes), (torch.float16, rows.nbytes)):
             if needed > free:
                 continue
@@ -39,8 +45,9 @@ class DeviceRows(NamedTuple):
                     part = slice(start, start + _ROWS_PER_STEP)
                     copied[part] = torch.from_numpy(rows[part]).to(device)
                 return cls(copied, torch.from_numpy(norms).to(device))
-            except torch.OutOfMemoryError:  # another process took the memory
-                continue
+            except RuntimeError as error:  # another process took the memory, say
+                if not is_device_error(error):
+                    raise
         return None
 
     @torch.inference_mode()

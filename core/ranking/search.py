@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from core.corpus.sentences import Sentences
-from core.encoding.halving import PartStep, in_parts_that_fit, is_out_of_memory
+from core.encoding.device_errors import is_device_error
+from core.encoding.halving import PartStep, in_parts_that_fit
 from core.ranking.device_rows import DeviceRows, in_order_on_device
 from core.ranking.ranking import LEADING, Found, Ranking, in_order
 from core.ranking.scan import COMPILED_FROM, load_compiled_scan, scan, scan_error
@@ -52,7 +54,7 @@ class MatrixSearcher:
 
     @property
     def device(self) -> str:
-        """Device that holds the matrix; it becomes `cpu` when the GPU runs out of memory."""
+        """Device that holds the matrix; it becomes `cpu` when the GPU fails or runs out of memory."""
         return "cpu" if self._on_gpu is None else str(self._on_gpu.rows.device)
 
     def nearest(
@@ -95,7 +97,7 @@ class MatrixSearcher:
                 on_gpu = gpu.cosines(unit, ranked)  # (N,)
                 return gpu.candidates(on_gpu, unit, k), partial(self._rest_on_gpu, on_gpu, unit, ranked)
             except RuntimeError as error:
-                if not is_out_of_memory(error):
+                if not is_device_error(error):
                     raise
             del gpu
             self._leave_gpu()  # outside `except`, whose traceback keeps the tensors alive
@@ -109,7 +111,7 @@ class MatrixSearcher:
         try:
             return in_order_on_device(cosines, leading)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
+            if not is_device_error(error):
                 raise
         self._leave_gpu()
         return in_order(self._cosines(unit, ranked), leading)
@@ -117,7 +119,8 @@ class MatrixSearcher:
     def _leave_gpu(self) -> None:
         """Search on the CPU from now on."""
         self._on_gpu = None
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # a GPU that has failed
+            torch.cuda.empty_cache()
 
     def _cosines(self, unit: NDArray[np.float64], ranked: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Compute the cosines of a unit query (D,) to all rows, (N,); -inf for rows that are not ranked."""

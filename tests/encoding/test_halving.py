@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.assets import AssetError
-from core.encoding.halving import in_parts_that_fit, is_out_of_memory
+from core.encoding.halving import in_parts_that_fit
 from core.store.progress import finish
 
 CPU = torch.device("cpu")
@@ -48,9 +48,3 @@ def test_another_error_is_raised_as_it_is():
 
     with pytest.raises(RuntimeError, match="a bug"):
         finish(in_parts_that_fit(4, work, device=CPU))
-
-
-def test_errors_that_mean_too_little_memory_are_told_from_others():
-    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
-    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"))
-    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))

@@ -63,9 +63,19 @@ def as_on_a_gpu(m):
         "core.ranking.search.in_order_on_device",
     ],
 )
-def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(monkeypatch, step):
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("no room"), RuntimeError("CUDA error: unspecified launch failure")],
+    ids=["full", "lost"],
+)
+def test_a_search_goes_on_on_the_processor_when_the_gpu_is_full_or_lost(monkeypatch, step, error):
     def full(*args):
-        raise torch.OutOfMemoryError("no room")
+        raise error
+
+    def fail():
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", fail)
 
     m = matrix(rows_that_share_a_mean(600, 64))
     searcher = as_on_a_gpu(m)
@@ -75,6 +85,17 @@ def test_a_search_goes_on_on_the_processor_when_the_memory_of_the_gpu_runs_out(m
     np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
     np.testing.assert_array_equal(found.order().rows, expected.order().rows)
     assert searcher._on_gpu is None
+
+
+def test_rows_stay_on_the_processor_when_the_gpu_fails_as_they_are_copied(monkeypatch):
+    def fail(*args, **how):
+        raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable")
+
+    m = matrix(rows_that_share_a_mean(60, 8))
+    for name in ("cuda.mem_get_info", "empty"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"torch.{name}", fail)
+            assert DeviceRows.copy(m.rows, m.row_norms, "cuda" if "cuda" in name else "cpu") is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
