@@ -15,9 +15,9 @@ test:
 	$(PYTHON) -m pytest
 
 # Kills every kind of work, 300 times altogether, lets crowds of processes do it, fills disks under it (as root), and
-# compares what it leaves; in a quarter of an hour.
+# compares what it leaves; sends 150 signals to commands and to the explorer. In half an hour.
 torture:
-	$(PYTHON) tests/torture.py --crowds 4 --full 12 --kills 300
+	$(PYTHON) tests/torture.py --crowds 4 --full 12 --kills 300 --signals 150
 
 # Gives each reader of files and texts what nobody would write, for so many seconds; needs the extra `fuzz`.
 SECONDS ?= 60

@@ -107,7 +107,8 @@ def cli(context: click.Context) -> None:
 
     Without a command, this opens the explorer in the terminal, on the captions in FILE, or on the bundled demo unless
     you name other files. Options can be before or after the command, or set as environment variables such as
-    INFERSENT_TUI_CAPTIONS.
+    INFERSENT_TUI_CAPTIONS. Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 130 interrupted by Ctrl-C
+    (SIGINT), 143 by SIGTERM, 129 by SIGHUP or a terminal that went away.
     """
     if context.invoked_subcommand is None:
         explore(Options.of(context))

@@ -11,6 +11,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask the program to end."""
 _LEAVE_SECONDS = 1.5  # the longest wait for an orderly end
+_IMPORTING = "<frozen importlib._bootstrap>"  # the file of Python's own code that imports a module
 _received: list[int] = []
 
 
@@ -31,8 +32,8 @@ def exit_code() -> int:
 def interrupt_on_signals() -> None:
     """Let these signals raise `Interrupted` in the main thread, unless the parent has them ignored, as nohup does.
 
-    If the command has not ended soon afterwards, because it is inside a library or a library has swallowed the
-    exception, the process ends all the same; what is finished is kept. A second signal ends it at once.
+    While a module is imported, the process ends at once. It also ends if the command has not done so soon, because it is
+    inside a library or a library has swallowed the exception; what is finished is kept. A second signal ends it at once.
     """
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -55,6 +56,10 @@ def end_at_once_on_signals() -> None:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     end_at_once_on_signals()
     _received.append(number)
+    while frame is not None:  # compiled modules may abort at an exception that comes while they are imported
+        if frame.f_code.co_filename == _IMPORTING:
+            os._exit(128 + number)
+        frame = frame.f_back
     raise Interrupted
 
 

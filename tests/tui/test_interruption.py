@@ -48,9 +48,9 @@ def test_a_signal_ends_a_command_with_its_exit_code_and_without_a_traceback(numb
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_library_that_swallows_the_interruption_does_not_keep_the_process(number):
     swallow = """
-print("ready", flush=True)
 while True:
     try:
+        print("ready", flush=True)
         time.sleep(60)
     except BaseException:
         pass
@@ -62,8 +62,8 @@ def test_an_interruption_that_a_library_turns_into_another_error_is_one():
     program = """
 import tui.cli, tui.__main__
 def main():
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     except BaseException as error:
         raise ImportError from error
@@ -72,6 +72,19 @@ tui.__main__.run()
 """
     code, _, err = interrupted(program, signal.SIGTERM)
     assert (code, err) == (143, b"")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interruption_while_a_module_is_imported_ends_the_program_at_once(number, tmp_path):
+    (tmp_path / "slow.py").write_text("""
+import os, time
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except BaseException:  # compiled modules do so
+    os.abort()
+""")
+    assert interrupted(f"sys.path.insert(0, {str(tmp_path)!r})\nimport slow", number)[0] == 128 + number
 
 
 def test_an_interruption_within_generated_code_has_the_exit_code_of_its_signal():
