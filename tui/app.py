@@ -264,6 +264,13 @@ class ExplorerApp(App[Path | dict[str, Any]]):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(done.wait(), _ATTACHED_SECONDS)
 
+    def _handle_exception(self, error: Exception) -> None:
+        """Show an error's traceback, unless it comes of a widget that goes away because the app exits."""
+        if self._exit:
+            self.log.error("".join(traceback.format_exception(error)))
+            return
+        super()._handle_exception(error)
+
     def copy_to_clipboard(self, text: str) -> None:
         """Give a text to the terminal's clipboard by OSC 52, inside tmux also past it."""
         super().copy_to_clipboard(text)

@@ -32,8 +32,8 @@ def exit_code() -> int:
 def interrupt_on_signals() -> None:
     """Let these signals raise `Interrupted` in the main thread, unless the parent has them ignored, as nohup does.
 
-    While a module is imported, the process ends at once. It also ends if the command has not done so soon, because it is
-    inside a library or a library has swallowed the exception; what is finished is kept. A second signal ends it at once.
+    While a module is imported, the process ends at once. It also ends if the command has not ended soon, because it is
+    inside a library or a library has swallowed the exception; what is finished is kept. A second signal ends it, too.
     """
     read, write = os.pipe()
     os.set_blocking(write, False)

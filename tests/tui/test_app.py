@@ -1551,3 +1551,15 @@ async def test_the_lists_are_shown_even_if_a_question_interrupts_the_comparison(
         await until(pilot, lambda: below.comparison is not None, what="the lists")
         await pilot.press("escape")
         assert app.screen is below
+
+
+async def test_an_error_of_a_widget_that_goes_away_does_not_change_the_exit_code(files):
+    def fail() -> None:
+        raise RuntimeError("a widget that is no longer there")
+
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.exit(return_code=143)
+        app.screen.call_later(fail)
+    assert app.return_code == 143
