@@ -58,7 +58,8 @@ class Loader:
             self._answered.wait()
             self._load("typed queries cannot be answered", _warm_up(opened))
             what = "the other methods could not be opened; the next start tries again"
-            self._load(what, opened.open_methods())
+            with _without_garbage_collection():
+                self._load(what, opened.open_methods())
             self._post(Warmed(more_follows=opened.setup.second is not None))
             if opened.setup.second is not None:
                 self._load(f"{opened.setup.second.model_name} cannot be asked", _open_second(opened))

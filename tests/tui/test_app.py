@@ -1,6 +1,7 @@
 """The screen: what a person sees after pressing keys."""
 
 import asyncio
+import gc
 import re
 import threading
 import time
@@ -27,6 +28,7 @@ from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
 from tui.trail import TrailWriter
 from tui.widgets.hit_list import HitList
+from tui.widgets.search_box import LONGEST
 from tui.widgets.verdict_pane import VerdictPane
 
 
@@ -617,6 +619,34 @@ async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(fi
         await until(pilot, lambda: app.explore.search_box.value == "a dog on the beach", what="the pasted text")
         await settle(pilot)
         assert app.explore.view.answer.query.text == "a dog on the beach"
+
+
+async def test_garbage_collections_do_not_look_through_what_was_loaded(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        opened = app.explore.explorer.opened
+        await until(pilot, lambda: opened.rankers is not None, what="the other methods")
+        await until(pilot, gc.isenabled, what="the end of loading")
+        assert not any(each is opened.rankers for each in gc.get_objects())
+
+
+async def test_of_a_huge_paste_the_beginning_is_asked_and_a_notice_says_so(files):
+    app = make_app(files)
+    pasted = "a dog on the beach " * 5000
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.post_message(Paste(pasted))
+        await until(pilot, lambda: app.explore.search_box.value == pasted[:LONGEST], what="the beginning of the paste")
+        await type_text(pilot, "x")
+        assert app.explore.search_box.value == pasted[:LONGEST]
+        await settle(pilot)
+        assert app.explore.view.answer.query.text == pasted[:LONGEST]
+        assert [notice.message for notice in app._notifications] == [
+            "a text has at most 5,000 characters: the rest is left out"
+        ]
+        await pilot.press("home", "delete", "x")
+        assert app.explore.search_box.value == "x" + pasted[1:LONGEST]
 
 
 async def test_timings_and_panes_fit_the_window_after_a_resize(files):

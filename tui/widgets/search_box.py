@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.widgets import Input
 from textual.widgets.input import Selection
+
+LONGEST: Final = 5_000
+"""Characters that can be typed or pasted: each key draws and asks the whole text again."""
 
 
 class SearchBox(Input):
@@ -25,7 +30,12 @@ class SearchBox(Input):
         self.cursor_blink = self.app.animation_level != "none"
 
     def put(self, text: str) -> None:
-        """Put a text in place of the selection, or at the cursor."""
+        """Put a text in place of the selection, or at the cursor, as much of it as there is room for."""
+        start, end = sorted(self.selection)
+        room = max(0, LONGEST - len(self.value) + end - start)
+        if len(text) > room:
+            text = text[:room]
+            self.notify(f"a text has at most {LONGEST:,} characters: the rest is left out", severity="warning")
         if self.selection.is_empty:
             self.insert_text_at_cursor(text)
         else:
