@@ -1,7 +1,7 @@
 # The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-.PHONY: bench check floors format fuzz lint offline-wheels picture test torture
+.PHONY: bench check floors format fuzz lint load offline-wheels picture test torture
 
 check: lint test
 
@@ -24,6 +24,10 @@ SECONDS ?= 60
 
 fuzz:
 	PYTHONPATH=. $(PYTHON) tests/fuzz.py --seconds $(SECONDS)
+
+# Drives the program for 20,000 random steps and asks it 20,000 queries; in hours, on an idle machine.
+load:
+	$(PYTHON) tests/load.py --steps 20000 --queries 20000
 
 # Compares speed, memory and quality with the alternatives; needs the extra `bench` and an idle machine for half an hour.
 bench:
