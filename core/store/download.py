@@ -123,6 +123,8 @@ class _Partial:
         known = {}
         with suppress(OSError, ValueError):
             known = read_json(self._about)
+        if self.path.is_symlink():
+            self.path.unlink()  # what it names is not of this download
         self._file = self.path.open("ab")
         with suppress(KeyError, TypeError, ValueError):
             if known["url"] == self.url and 0 <= known["done"] <= self._file.tell():

@@ -325,3 +325,13 @@ def test_a_partial_file_without_its_description_is_not_trusted(tmp_path: Path) -
             assert get(server, tmp_path) == FILE
             assert server.ranges == [None]
         (tmp_path / "file.bin").rename(tmp_path / "file.bin.partial")
+
+
+def test_a_link_in_place_of_a_partial_file_is_not_followed(tmp_path: Path) -> None:
+    mine, folder = tmp_path / "mine", tmp_path / "data"
+    mine.write_bytes(b"mine")
+    folder.mkdir()
+    (folder / "file.bin.partial").symlink_to(mine)
+    with serving(Give(FILE)) as server:
+        assert get(server, folder) == FILE
+    assert mine.read_bytes() == b"mine"
