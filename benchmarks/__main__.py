@@ -14,7 +14,7 @@ NAMES = (
     *("notebook", "encode", "search", "live", "vectors", "start", "memory", "scale"),
     *("methods", "variations", "verdict", "wire"),
 )
-"""The benchmarks that `all` runs; `gpu` runs only when it is named."""
+"""The benchmarks that `all` runs; `gpu` and `million` run only when they are named."""
 
 
 def missing_packages() -> list[str]:
@@ -42,7 +42,7 @@ def main() -> None:
     from tui.documents import flat
 
     @click.command()
-    @click.argument("name", type=click.Choice([*NAMES, "gpu", "all"]))
+    @click.argument("name", type=click.Choice([*NAMES, "gpu", "million", "all"]))
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("--quick", is_flag=True, help="Do less work in fewer rounds, to check that it runs.")
     @click.option("--device", help="Only for gpu: cuda (default), cuda:N, cpu or auto.")
