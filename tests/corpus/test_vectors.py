@@ -378,6 +378,7 @@ def test_a_damaged_store_is_made_anew(tmp_path, name, damage):
 
 
 def test_two_processes_that_convert_at_once_make_one_store(tmp_path):
+    key = "ab" * 32
     path = write_vectors(tmp_path / "a.vec", [f"word{i}" for i in range(5000)])
     code = """
 import json, sys
@@ -387,12 +388,12 @@ vec_file._BLOCK = 20_000
 stages = [step.stage for step in vectors.WordVectors.convert(vec_file.VecFile(Path(sys.argv[1])), Path(sys.argv[2]))]
 print(json.dumps([len(vectors.WordVectors(Path(sys.argv[2]))), len(stages)]))
 """
-    command = [sys.executable, "-c", code, str(path), str(tmp_path / "cache" / "vectors" / "abc")]
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "cache" / "vectors" / key)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert [size for size, _ in results] == [5000, 5000]
-    assert [entry.key for entry in Cache(tmp_path / "cache").entries()] == ["abc"]
+    assert [entry.key for entry in Cache(tmp_path / "cache").entries()] == [key]
 
 
 def test_one_waits_while_another_converts_and_then_uses_its_store(tmp_path, monkeypatch):
