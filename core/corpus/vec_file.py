@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -97,12 +96,10 @@ class VecFile:
                         yield lines, raw.tell()
                 if rest:
                     yield [rest], raw.tell()
-        except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-            # zipfile raises a RuntimeError for a password
-            found = f"damaged or cut-off archive ({error})"
-            raise AssetError(self.path, found, advice="copy or download it again") from error
-        except OSError as error:
-            raise AssetError.from_os_error(self.path, error) from error
+        except AssetError:
+            raise
+        except Exception as error:
+            raise self._unreadable(error) from error
 
     def read_shape(self, lines: list[bytes]) -> tuple[int, int]:
         """Read V (0 when unknown) from the header line `V E`, which is removed from the first lines, and E.
@@ -143,6 +140,13 @@ class VecFile:
         """Describe what is wrong with the file."""
         return AssetError(self.path, found, expected=LINE_FORMAT, advice=_ADVICE)
 
+    def _unreadable(self, error: Exception) -> AssetError:
+        """Describe a file that cannot be read or unpacked: zipfile raises errors of many kinds for flipped bits."""
+        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+            return AssetError.from_os_error(self.path, error)
+        found = f"damaged or cut-off archive ({error})"
+        return AssetError(self.path, found, advice="copy or download it again")
+
     def _members(self) -> list[str]:
         """List the text files in a `.zip` archive; nothing for another file."""
         if self._packing() != "zip":
@@ -150,11 +154,8 @@ class VecFile:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-        except zipfile.BadZipFile as error:
-            found = f"damaged or cut-off archive ({error})"
-            raise AssetError(self.path, found, advice="copy or download it again") from error
-        except OSError as error:
-            raise AssetError.from_os_error(self.path, error) from error
+        except Exception as error:
+            raise self._unreadable(error) from error
         endings = (".vec", ".txt")
         members = [[name for name in names if name.lower().endswith(ending)] for ending in endings]
         if not any(members):

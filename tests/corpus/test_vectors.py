@@ -457,6 +457,15 @@ def test_an_archive_whose_content_is_damaged_is_named(tmp_path):
     fails(path, "damaged or cut-off archive")
 
 
+def test_an_archive_that_wants_a_later_program_is_named(tmp_path):
+    path = write(tmp_path / "a.zip", LINES)
+    data = bytearray(path.read_bytes())
+    data[data.find(b"PK\x01\x02") + 6] = 248
+    path.write_bytes(data)
+    with pytest.raises(AssetError, match=r"damaged or cut-off archive \(zip file version 24.8"):
+        VecFile.choose(path, lambda: 3)
+
+
 def test_a_line_without_end_is_refused_before_it_is_read_whole(tmp_path):
     path = tmp_path / "a.vec"
     path.touch()
