@@ -33,7 +33,7 @@ class Queries:
         self._vocabulary = opened.text_encoder.vocabulary
         self._recent: dict[str, EncodedSentence] = {}  # by key, latest last
         self._unwritten: dict[str, EncodedSentence] = {}  # settled queries that `remember` writes
-        self._written: set[str] = set()  # keys that are in the cache
+        self._written: set[str] = set()  # those of recent keys that are in the cache
         self._ahead: dict[bytes, EncodedSentence] = {}  # by token ids: sentences that were encoded together
 
     def of_text(
@@ -164,7 +164,9 @@ class Queries:
             encoded = opened.text_encoder.encode(ids, cancelled=cancelled)
         self._recent[key] = encoded
         if len(self._recent) > _RECENT:
-            del self._recent[next(iter(self._recent))]
+            oldest = next(iter(self._recent))
+            del self._recent[oldest]
+            self._written.discard(oldest)
         if settled and key not in self._written:
             self._unwritten[key] = encoded
         return encoded

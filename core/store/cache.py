@@ -233,8 +233,9 @@ class Cache:
                 raise OSError(errno.ELOOP, "is a link to somewhere else")
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.chmod(folder, 0o700)
-            # A write-ahead log does not work on network file systems.
-            return diskcache.Cache(str(folder), disk=PlainDisk, sqlite_journal_mode="delete", timeout=0.25, **settings)
+            settings |= {"sqlite_journal_mode": "delete"}  # a write-ahead log does not work on network file systems
+            settings |= {"sqlite_mmap_size": 0, "sqlite_cache_size": 256}  # rows are read once: pages need no memory
+            return diskcache.Cache(str(folder), disk=PlainDisk, timeout=0.25, **settings)
         return None
 
     def _recall(self, database: Any, key: str) -> Any:
