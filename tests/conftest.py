@@ -32,6 +32,9 @@ settings.register_profile("long", deadline=None)  # `--hypothesis-profile=long` 
 SHARED = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Real captions, where they are present; tests that want them skip elsewhere."""
 
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)  # a process of pytest-xdist sets them, and no terminal of a test could then be resized
+
 WORD_DIM, HIDDEN = 12, 16
 
 real_captions = SHARED / "coco" / "captions_val2014_subset.json.gz"
