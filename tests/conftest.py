@@ -27,6 +27,7 @@ from core.store.cache import Cache
 from core.store.progress import finish
 
 torch.set_num_threads(1)  # small tests run steadier
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # nor do processes that tests start wait for each other
 settings.register_profile("long", deadline=None)  # `--hypothesis-profile=long` for an hour of bursts of keys
 
 SHARED = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
