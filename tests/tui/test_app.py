@@ -62,8 +62,13 @@ async def ready(pilot) -> None:
 
 
 def is_still(app) -> bool:
-    """Return whether no panel is about to be drawn, or to give up lines."""
-    return not any(panel.is_stale or panel.shrinking for panel in app.explore.query(Panel))
+    """Return whether no panel is about to be drawn or to give up lines, and all is painted where the list is shown."""
+    explore = app.explore
+    panels = list(explore.query(Panel))
+    if any(panel.is_stale or panel.shrinking for panel in panels):
+        return False
+    waits = any(each._layout_required or each._repaint_required for each in (explore, *panels))
+    return app.screen is not explore or not (waits or explore._dirty_widgets)
 
 
 async def settle(pilot) -> None:
