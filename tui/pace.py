@@ -31,17 +31,17 @@ class Pace:
 
     def __init__(self, *, every: float = 0.1) -> None:
         self._every = every
-        self._stage = self._due_stage = ""
+        self._stage = ""
         self._due_at = 0.0
         self._seen: deque[tuple[float, float]] = deque()  # (time, done)
 
     def due_line(self, progress: Progress) -> str | None:
         """Describe progress, or return None a moment after another line about the same stage."""
-        now = time.monotonic()
+        now, is_same_stage = time.monotonic(), progress.stage == self._stage
         line = self.line(progress, now=now)
-        if now < self._due_at and progress.stage == self._due_stage:
+        if now < self._due_at and is_same_stage:
             return None
-        self._due_at, self._due_stage = now + self._every, progress.stage
+        self._due_at = now + self._every
         return line
 
     def line(self, progress: Progress, *, now: float | None = None) -> str:
