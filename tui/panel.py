@@ -38,6 +38,7 @@ class Panel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._drawn: list[tuple[str, Sequence[Span]]] = []  # by line
+        self._drawn_size = Size(0, 0)  # for which those lines were laid out
         self._lines = 0  # that the latest layout was asked for
         self.is_stale = False
         """Whether a change waits to be drawn."""
@@ -68,7 +69,7 @@ class Panel(Widget):
     def _redraw(self) -> None:
         """Paint the lines that have changed, and see to the height."""
         self.is_stale = False
-        before, height = self._drawn, self.styles.height
+        before, size_before, height = self._drawn, self._drawn_size, self.styles.height
         self._note_drawn()
         if self.shrinking is not None:
             self.shrinking.stop()
@@ -79,15 +80,23 @@ class Panel(Widget):
                 return
             if len(self._drawn) < self._lines:
                 self.shrinking = self.set_timer(SHRINK_AFTER, self._shrink)
-        refresh_changed(self, before, self._drawn, width=self.content_size.width)
+        if self._drawn_size == size_before:
+            refresh_changed(self, before, self._drawn, width=self.content_size.width)
+        else:  # what was painted for the new size is not known
+            self.refresh()
 
     def _shrink(self) -> None:
         self.shrinking = None
         self.refresh(layout=True)
 
     @on(Resize)
+    def _note_resized(self) -> None:
+        """Note the lines, which are all painted anew, unless one of them waits to change."""
+        if not self.is_stale:
+            self._note_drawn()
+
     def _note_drawn(self) -> None:
         content = self.render()
         is_wrapped = self.styles.text_wrap == "wrap"
         lines = content.wrap(max(1, self.content_size.width)) if is_wrapped else content.split()
-        self._drawn = [(line.plain, line.spans) for line in lines]
+        self._drawn, self._drawn_size = [(line.plain, line.spans) for line in lines], self.content_size

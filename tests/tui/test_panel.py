@@ -3,6 +3,7 @@
 import pytest
 from textual.app import App
 from textual.content import Content
+from textual.events import Resize
 from textual.reactive import reactive
 from textual.widgets import Static
 
@@ -48,6 +49,12 @@ async def change(pilot, panel: str, lines: str) -> None:
         await pilot.pause()
 
 
+def painted(pilot) -> list[str]:
+    """Return the lines of the screen as they were last painted."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return ["".join(segment.text for segment in strip).strip() for strip in strips]
+
+
 async def test_it_grows_at_once_and_shrinks_on_a_pause(pilot):
     await change(pilot, "#upper", "one\ntwo\nthree")
     assert heights(pilot) == (3, 1, 4)
@@ -64,10 +71,7 @@ async def test_lines_that_come_and_go_with_every_key_lay_nothing_out(pilot):
     for lines in ("one", "one\ntwo", "two\nthree\nfour", "four"):
         await change(pilot, "#upper", lines)
         assert heights(pilot) == (3, 1, 4)
-        painted = [
-            "".join(segment.text for segment in strip).strip() for strip in pilot.app.screen._compositor.render_strips()
-        ]
-        assert painted[:3] == [*lines.split("\n"), "", ""][:3], "the lines it no longer fills are blank"
+        assert painted(pilot)[:3] == [*lines.split("\n"), "", ""][:3], "the lines it no longer fills are blank"
 
 
 async def test_a_panel_that_waits_to_shrink_shows_all_lines_after_another_has_grown(pilot):
@@ -78,3 +82,22 @@ async def test_a_panel_that_waits_to_shrink_shows_all_lines_after_another_has_gr
     assert heights(pilot) == (3, 2, 5)
     await change(pilot, "#upper", "one\ntwo\nthree\nfour")
     assert heights(pilot) == (4, 2, 6)
+
+
+async def test_a_change_during_a_resize_is_painted(pilot):
+    upper = pilot.app.query_one("#upper")
+    await change(pilot, "#upper", "one\ntwo")
+    upper.post_message(Resize(upper.size, upper.size))  # still unread when the text changes
+    await change(pilot, "#upper", "one\nthree")
+    assert painted(pilot)[:2] == ["one", "three"]
+
+
+@pytest.mark.parametrize("lines", ["one two three four", "five"])
+async def test_a_change_after_the_paint_of_a_new_width_is_painted(pilot, lines):
+    upper = pilot.app.query_one("#upper")
+    await change(pilot, "#upper", "one two three")
+    await pilot.resize_terminal(8, 20)
+    upper.lines = lines
+    await pilot.resize_terminal(30, 20)
+    await pilot.pause()
+    assert painted(pilot)[0] == lines
