@@ -102,8 +102,7 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
         if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             found = f"several columns have the name {repeated[0]}"
             raise AssetError(path, found, advice="give each column a name of its own")
-        _refuse_bomb(source, names + paths[:1], path)
-        frame = pd.read_parquet(source, columns=names + paths[:1], dtype_backend="pyarrow")
+        frame = _read_columns(source, names + paths[:1], path).to_pandas(types_mapper=pd.ArrowDtype)
         is_told = frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex)
         if is_told and not set(frame.index.names).intersection(frame.columns):
             frame = frame.reset_index()
@@ -114,8 +113,9 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
     return Table(layout="Parquet", columns=columns)
 
 
-def _refuse_bomb(source: Path | io.BytesIO, names: Sequence[str], path: Path) -> None:
-    """Raise `AssetError` if columns take far more memory than their file, as when each row repeats one vast text."""
+def _read_columns(source: Path | io.BytesIO, names: Sequence[str], path: Path) -> Any:
+    """Read columns into an Arrow table, unless they take far more memory than their file, as when each row repeats one vast text."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     data = pq.ParquetFile(source).metadata
@@ -123,11 +123,13 @@ def _refuse_bomb(source: Path | io.BytesIO, names: Sequence[str], path: Path) ->
     parts = [part for part in parts if any(f"{part.path_in_schema}.".startswith(f"{name}.") for name in names)]
     packed = len(source.getbuffer()) if isinstance(source, io.BytesIO) else source.stat().st_size
     refuse_bomb(path, packed=packed, unpacked=sum(part.total_uncompressed_size for part in parts))
-    size, leaves = 0, sorted({part.path_in_schema for part in parts})
+    size, batches, leaves = 0, [], sorted({part.path_in_schema for part in parts})
     file = pq.ParquetFile(source, read_dictionary=leaves)  # a text that is repeated stays one
-    for batch in file.iter_batches(columns=list(names)):
+    for batch in file.iter_batches(columns=list(names), use_pandas_metadata=True):
         size += sum(map(_size_of, batch.columns))
         refuse_bomb(path, packed=packed, unpacked=size)
+        batches.append(batch)
+    return pa.Table.from_batches(batches, None if batches else file.schema_arrow)
 
 
 def _size_of(values: Any) -> int:
