@@ -33,13 +33,12 @@ class Panel(Widget):
     """
 
     DRAWS: ClassVar[tuple[str, ...]] = ()
-    virtual_size = Reactive(Size(0, 0))  # Textual's own would lay the screen out once more after each layout
+    virtual_size = Reactive(Size(0, 0))  # Textual's own would lay the screen out a second time after each layout
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._drawn: list[tuple[str, Sequence[Span]]] = []  # by line
-        self._drawn_size = Size(0, 0)  # for which those lines were laid out
-        self._lines = 0  # that the latest layout was asked for
+        self._drawn_size = Size(0, 0)  # of the content, for which those lines were wrapped
         self.is_stale = False
         """Whether a change waits to be drawn."""
         self.shrinking: Timer | None = None
@@ -63,37 +62,53 @@ class Panel(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Return the lines to lay out: those of the text, and until it shrinks those it had."""
         lines = super().get_content_height(container, viewport, width)
-        self._lines = max(lines, self._lines) if self.shrinking else lines
-        return self._lines
+        return max(lines, self.content_size.height) if self.shrinking else lines
 
     def _redraw(self) -> None:
         """Paint the lines that have changed, and see to the height."""
         self.is_stale = False
-        before, size_before, height = self._drawn, self._drawn_size, self.styles.height
+        before, size_before = self._drawn, self._drawn_size
         self._note_drawn()
-        if self.shrinking is not None:
-            self.shrinking.stop()
-            self.shrinking = None
-        if height is not None and height.is_auto:
-            if len(self._drawn) > self._lines:
+        self._end_shrinking()
+        if self._fits_text:
+            blank = self.content_size.height - len(self._drawn)
+            if blank < 0:
                 self.refresh(layout=True)
                 return
-            if len(self._drawn) < self._lines:
+            if blank > 0:
                 self.shrinking = self.set_timer(SHRINK_AFTER, self._shrink)
         if self._drawn_size == size_before:
             refresh_changed(self, before, self._drawn, width=self.content_size.width)
         else:  # what was painted for the new size is not known
             self.refresh()
 
+    @property
+    def _fits_text(self) -> bool:
+        """Whether the panel is as high as its text; one that is not displayed is measured when it is."""
+        return self.display and self.styles.height is not None and self.styles.height.is_auto
+
     def _shrink(self) -> None:
-        self.shrinking = None
-        self.refresh(layout=True)
+        if not self.is_stale:  # else the change that waits decides
+            self._end_shrinking()
+            self.refresh(layout=True)
+
+    def _end_shrinking(self) -> None:
+        if self.shrinking is not None:
+            self.shrinking.stop()
+            self.shrinking = None
 
     @on(Resize)
     def _note_resized(self) -> None:
-        """Note the lines, which are all painted anew, unless one of them waits to change."""
-        if not self.is_stale:
-            self._note_drawn()
+        """Note the lines as they were painted for the new size, unless a change waits, which notes its own.
+
+        Textual measures a panel before its text knows the new width: the height may be of a text that was wrapped
+        elsewhere.
+        """
+        if self.is_stale:
+            return
+        self._note_drawn()
+        if self._fits_text and len(self._drawn) != self.content_size.height:
+            self._redraw_soon()
 
     def _note_drawn(self) -> None:
         content = self.render()

@@ -2,6 +2,7 @@
 
 import pytest
 from textual.app import App
+from textual.containers import Container
 from textual.content import Content
 from textual.events import Resize
 from textual.reactive import reactive
@@ -20,15 +21,34 @@ class Lines(Panel):
         return Content(self.lines)
 
 
-class Panels(App):
-    """Two panels that share a column, with a line below."""
+class Bars(Panel):
+    """Draws bars as wide as itself."""
 
-    CSS = "Lines { height: auto; }"
+    DRAWS = ("bars",)
+    bars: reactive[int] = reactive(1, repaint=False)
+
+    def render(self) -> Content:
+        return Content("\n".join(["━" * self.content_size.width] * self.bars))
+
+
+class Panels(App):
+    """Three panels that share a column, with a line below, and one beside another in a grid."""
+
+    CSS = """
+    Lines, Bars { height: auto; }
+    #grid { layout: grid; grid-size: 2; grid-rows: auto; height: auto; }
+    #whole { column-span: 2; }
+    """
 
     def compose(self):
         yield Lines(id="upper")
         yield Lines(id="lower")
         yield Static("end", id="end")
+        yield Bars(id="bars")
+        with Container(id="grid"):
+            yield Lines(id="half")
+            yield Lines(id="other")
+            yield Lines(id="whole")
 
 
 @pytest.fixture
@@ -101,3 +121,48 @@ async def test_a_change_after_the_paint_of_a_new_width_is_painted(pilot, lines):
     await pilot.resize_terminal(30, 20)
     await pilot.pause()
     assert painted(pilot)[0] == lines
+
+
+def layouts(pilot) -> int:
+    """Return how many layouts the panels have asked for."""
+    return sum(panel._layout_updates for panel in pilot.app.query(Panel))
+
+
+async def test_a_panel_that_is_not_displayed_lays_nothing_out_and_is_whole_once_it_is(pilot):
+    upper = pilot.app.query_one("#upper")
+    upper.display = False
+    await pilot.pause()
+    before = layouts(pilot)
+    await change(pilot, "#upper", "one two three four five six\nseven")
+    await change(pilot, "#upper", "eight\nnine\nten")
+    assert layouts(pilot) == before
+    upper.display = True
+    await pilot.pause()
+    assert painted(pilot)[:4] == ["eight", "nine", "ten", "one"]
+
+
+async def test_a_text_that_is_longer_than_the_lines_laid_out_is_whole_after_the_width_went_and_came(pilot):
+    await change(pilot, "#upper", "one two three four five six")  # one line of 40 cells, four of 8
+    for width in (8, 40):
+        await pilot.resize_terminal(width, 20)
+        await pilot.pause()
+    await change(pilot, "#upper", "a\nb\nc\nd")
+    assert painted(pilot)[:5] == ["a", "b", "c", "d", "one"]
+
+
+async def test_a_panel_across_two_columns_is_as_high_as_its_text_after_another_has_grown(pilot):
+    await change(pilot, "#whole", "one two three four five six seven")  # one line, two of a column's width
+    await change(pilot, "#half", "eight\nnine")
+    await change(pilot, "#whole", "ten\neleven")
+    grid = painted(pilot)[4:]
+    assert [line.split() for line in grid[:4]] == [["eight", "one"], ["nine"], ["ten"], ["eleven"]]
+
+
+async def test_bars_that_a_narrower_window_would_have_wrapped_leave_no_blank_lines(pilot):
+    bars = pilot.app.query_one("#bars")
+    bars.bars = 3
+    await pilot.pause()
+    assert bars.size.height == 3
+    await pilot.resize_terminal(24, 20)
+    await pilot.pause(SHRINK_AFTER + 0.2)
+    assert bars.size.height == 3
