@@ -114,7 +114,11 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
 
 
 def _read_columns(source: Path | io.BytesIO, names: Sequence[str], path: Path) -> Any:
-    """Read columns into an Arrow table, unless they take far more memory than their file, as when each row repeats one vast text."""
+    """Read columns into an Arrow table.
+
+    Raises:
+        AssetError: They take far more memory than their file, as when each row repeats one vast text.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
