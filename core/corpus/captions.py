@@ -117,6 +117,8 @@ class Captions:
         groups: list[Any] | None = None
         if roles.group is not None:
             groups = [image_of(table.columns[roles.group][row]) for row in rows]
+            if not any(map(_label, groups)):
+                groups = None  # blank names of images are none
         broken, notes = sorted([*table.broken, *(lines[row] for row in unreadable)]), list(table.notes)
         if len(set(rows)) < len(rows):  # rows with several captions
             if groups is None:

@@ -580,6 +580,21 @@ def test_whatever_a_file_holds_it_is_read_or_an_asset_error(tmp_path, ending, da
     assert all(isinstance(captions.group(row), int | str | None) for row in range(len(captions)))
 
 
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        (".json", json.dumps({" ": [{"caption": TEXTS[0]}, {"caption": TEXTS[1]}]})),
+        (".json", json.dumps([{"image_id": "\t", "captions": TEXTS[:2]}])),
+        (".csv", "image,caption\n " + ",a dog\n ,a cat on a red rug\n"),
+    ],
+)
+def test_images_without_a_name_are_not_counted_as_none(tmp_path, ending, content):
+    captions = Captions.read(write(tmp_path / f"captions{ending}", content))
+    assert len(captions) == 2
+    assert captions.images in (1, None)
+    assert " 0 images" not in captions.understood()
+
+
 def test_image_facts_that_are_no_text_are_left_out(tmp_path):
     document = {
         "images": [
