@@ -12,6 +12,7 @@ from core.corpus.delimited import read_delimited, recognise
 from core.corpus.json_files import read_json, read_json_lines
 from core.corpus.json_text import looks_like_json, looks_like_lines, parse, parse_sequence
 from core.corpus.kinds import kind_of_column
+from core.corpus.parquet import column_claims
 from core.corpus.table import ReadOptions, Table
 from core.corpus.text_files import decode, empty, lines_of, read_bytes, refuse_bomb
 
@@ -122,12 +123,12 @@ def _read_columns(source: Path | io.BytesIO, names: Sequence[str], path: Path) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    data = pq.ParquetFile(source).metadata
-    parts = [data.row_group(i).column(j) for i in range(data.num_row_groups) for j in range(data.num_columns)]
-    parts = [part for part in parts if any(f"{part.path_in_schema}.".startswith(f"{name}.") for name in names)]
+    claims = [
+        claim for claim in column_claims(source) if any(f"{claim.path}.".startswith(f"{name}.") for name in names)
+    ]
     packed = len(source.getbuffer()) if isinstance(source, io.BytesIO) else source.stat().st_size
-    refuse_bomb(path, packed=packed, unpacked=sum(part.total_uncompressed_size for part in parts))
-    size, batches, leaves = 0, [], sorted({part.path_in_schema for part in parts})
+    refuse_bomb(path, packed=packed, unpacked=sum(claim.unpacked for claim in claims))
+    size, batches, leaves = 0, [], sorted({claim.path for claim in claims})
     file = pq.ParquetFile(source, read_dictionary=leaves)  # a text that is repeated stays one
     for batch in file.iter_batches(columns=list(names), use_pandas_metadata=True):
         size += sum(map(_size_of, batch.columns))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
+from core.corpus.parquet import column_claims
 from core.store.file_state import FileState
 
 if TYPE_CHECKING:
@@ -117,10 +118,8 @@ def _read_parquet(path: Path, n: int) -> NDArray[Any]:
             found = f"has {len(names)} columns of lists of numbers" + "".join(f", {name}" for name in names)
             raise AssetError(path, found, expected="one such column", advice="write a file with that column alone")
         file, rows, done = parquet.ParquetFile(path), None, 0
-        data = file.metadata
-        _check_count(path, data.num_rows, n)
-        parts = [data.row_group(i).column(j) for i in range(data.num_row_groups) for j in range(data.num_columns)]
-        numbers = sum(part.num_values for part in parts if part.path_in_schema.startswith(f"{names[0]}."))
+        _check_count(path, file.metadata.num_rows, n)
+        numbers = sum(claim.values for claim in column_claims(path) if claim.path.startswith(f"{names[0]}."))
         if numbers > _MOST_DIM * n:
             found = f"its {n:,} lists claim {numbers:,} numbers"
             raise AssetError(

@@ -1,0 +1,50 @@
+"""Parquet: what the columns of a file claim to hold, before any of it is unpacked."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+_READ_CLAIMS = """
+import io, json, resource, sys
+import pyarrow.parquet as pq
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+data = pq.ParquetFile(sys.argv[1] if sys.argv[1:] else io.BytesIO(sys.stdin.buffer.read())).metadata
+parts = (data.row_group(i).column(j) for i in range(data.num_row_groups) for j in range(data.num_columns))
+print(json.dumps([(part.path_in_schema, part.num_values, part.total_uncompressed_size) for part in parts]))
+"""
+
+
+class Claim(NamedTuple):
+    """What a column claims to hold in one row group."""
+
+    path: str
+    """The column, then what is in it: `embedding.list.element`."""
+    values: int
+    """Number of values, those of lists too."""
+    unpacked: int
+    """Bytes."""
+
+
+def column_claims(source: Path | io.BytesIO) -> list[Claim]:
+    """Return the claims of all columns of a Parquet file, a row group after the other.
+
+    Some damaged claims end the process in which pyarrow reads them, so another one does.
+
+    Raises:
+        OSError: They cannot be read.
+    """
+    command, data = [sys.executable, "-P", "-c", _READ_CLAIMS], None
+    if isinstance(source, io.BytesIO):
+        data = source.getvalue()
+    else:
+        command.append(str(source))
+    done = subprocess.run(command, input=data or b"", capture_output=True, check=False)
+    if done.returncode:
+        told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+        raise OSError(told[-1].strip() if told else "its metadata are damaged")
+    return [Claim(*claim) for claim in json.loads(done.stdout)]

@@ -1,0 +1,49 @@
+"""Parquet: what its columns claim, and claims that would end the process that reads them."""
+
+import base64
+import io
+import zlib
+
+import pandas as pd
+import pytest
+
+from core.assets import AssetError
+from core.corpus.captions import Captions
+from core.corpus.parquet import Claim, column_claims
+from core.encoding.given import read_embeddings
+
+FLIPPED = zlib.decompress(
+    base64.b85decode(
+        "c-mD^!AiqG5S^rP%puoVvXDbA2`Xu^LW_rj6^c~op?LPP#6?rvByLu{_EY>6Kf@pK?rcOw*f;Z*o%eR%t}k!K1hk+<LC6FN69DiT=pArX>0NXGO-g04"
+        "Cy$lYJiDZ2LD7HF;KbEv0I<JcGUvtEGu{~Qa|-0`1Y+#U2fb4i07aP}AC{`MRa0lMaz+zB_B8o~tC`ycaj>mAOFmHOhV@qObZtSPOk|NmLXpf6<gX3!k"
+        "=Te$9$qK>JYeNaq!MKgE`U>nz2e-{z4ebJ3nNjBIyZm9<0+!Na-kUF!xNZ?+~6o}m3eyBc38IUP#M#_rZ3ube1Cd29i5KGvfwZ-&nIKeAN>XV|2<m"
+    )
+)
+"""A file of three captions and embeddings with one flipped bit, in the sizes that it states of a column."""
+
+
+def test_a_flipped_bit_in_the_claims_is_an_error_and_does_not_end_the_program(tmp_path):
+    path = tmp_path / "captions.parquet"
+    path.write_bytes(FLIPPED)
+    with pytest.raises(AssetError, match="cannot be read as parquet"):
+        Captions.read(path)
+    with pytest.raises(AssetError, match="cannot be read as parquet"):
+        read_embeddings(path, 3)
+
+
+def test_the_claims_are_those_of_each_column_and_row_group(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"caption": ["a dog", "a cat"], "e": [[1.0, 2.0, 3.0]] * 2})
+    frame.to_parquet(tmp_path / "a.parquet", row_group_size=1)
+    (tmp_path / "pyarrow.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)  # whose modules are not the ones that are meant
+    claims = column_claims(tmp_path / "a.parquet")
+    assert [(claim.path, claim.values) for claim in claims] == [("caption", 1), ("e.list.element", 3)] * 2
+    assert all(claim.unpacked > 0 for claim in claims)
+    assert column_claims(io.BytesIO((tmp_path / "a.parquet").read_bytes())) == claims
+    assert isinstance(claims[0], Claim)
+
+
+def test_what_is_no_parquet_file_has_no_claims(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing PAR1")
+    with pytest.raises(OSError, match=r"\w"):
+        column_claims(tmp_path / "a.parquet")
