@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -9,12 +10,23 @@ import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from textwrap import fill
 
 NAMES = (
     *("notebook", "encode", "search", "live", "vectors", "start", "memory", "scale"),
     *("methods", "variations", "verdict", "wire"),
 )
 """The benchmarks that `all` runs; `gpu` and `million` run only when they are named."""
+
+
+def questions() -> str:
+    """Return what each benchmark measures, a line each, as the first line of its module says."""
+    folder = Path(__file__).parent
+    trees = {
+        name: ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")) for name in (*NAMES, "gpu", "million")
+    }
+    lines = {name: (ast.get_docstring(tree) or "").splitlines()[0] for name, tree in trees.items()}
+    return "\n".join(fill(f"{name:11}{line}", 76, subsequent_indent=" " * 11) for name, line in lines.items())
 
 
 def missing_packages() -> list[str]:
@@ -41,14 +53,14 @@ def main() -> None:
     from core.assets import AssetError
     from tui.documents import flat
 
-    @click.command()
-    @click.argument("name", type=click.Choice([*NAMES, "gpu", "million", "all"]))
+    @click.command(epilog=f"\b\n{questions()}")
+    @click.argument("name", type=click.Choice([*NAMES, "gpu", "million", "all"]), metavar="NAME")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("--quick", is_flag=True, help="Do less work in fewer rounds, to check that it runs.")
     @click.option("--device", help="Only for gpu: cuda (default), cuda:N, cpu or auto.")
     @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Only for gpu: folder for gpu.json.")
     def measure(name: str, as_json: bool, quick: bool, device: str | None, out: Path | None) -> None:
-        """Measure the explorer and its alternatives; `gpu` also checks the results that a GPU computes."""
+        """Measure the explorer and its alternatives; `all` measures everything but `gpu` and `million`."""
         if name != "gpu" and (device or out):
             raise click.UsageError("--device and --out belong to gpu")
         documents = {}

@@ -22,11 +22,12 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     sizes = (1_000, 3_000) if quick else (1_000, 3_000, 10_000, 30_000, 69_009)
     searched = (1_000, 10_000) if quick else (1_000, 10_000, 50_000, 100_000, 200_000)
     whole = Corpus.read(max(sizes))
+    sizes = tuple(size for size in sizes if size <= len(whole.texts))
 
     encoder = SentenceEncoder(random_weights(hidden=512), dtype="float32")
     encoding, nodes = [], []
     for size in sizes:
-        corpus = Corpus(whole.name, whole.texts[:size])
+        corpus = whole.first(size)
         task = {"encode": lambda corpus=corpus: encode(corpus.sentences, corpus.vectors, encoder)}
         encoding.append(1e6 * interleave(task, rounds=1, warm_up=size <= 3_000)["encode"].median / size)
         nodes.append(nodes_per_token(corpus.sentences))
