@@ -95,15 +95,16 @@ def _read_npy(path: Path) -> NDArray[Any] | FileRows:
         raise AssetError(path, found, expected=_EXPECTED, advice="write it with numpy.save, or as Parquet")
     try:
         loaded: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        is_plain = loaded.ndim == 2 and loaded.flags.c_contiguous
+        rows: NDArray[Any] = loaded if is_plain else np.load(path, allow_pickle=False)
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
     except Exception as error:  # a damaged header can raise any exception
         found = f"cannot be read as a .npy file ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, expected=_EXPECTED, advice="copy or save it again") from error
-    if loaded.ndim == 2 and loaded.flags.c_contiguous:
-        assert isinstance(loaded, np.memmap)
-        return FileRows(loaded, path)
-    rows: NDArray[Any] = np.load(path, allow_pickle=False)
+    if is_plain:
+        assert isinstance(rows, np.memmap)
+        return FileRows(rows, path)
     return rows
 
 

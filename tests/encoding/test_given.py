@@ -135,10 +135,11 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:500])
     (tmp_path / "cut.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:500])
     whole = save(tmp_path / "whole.npy", given).read_bytes()
-    shapes = {"vast": 10**12, "endless": 10**30, "negative": -5}
+    shapes = {"vast": 10**12, "endless": 10**30, "negative": -5, "nothing": N}
     (tmp_path / "quote.npy").write_bytes(whole.replace(b"(300", b'""""'))
     for name, shape in shapes.items():
-        text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}, 37)}}".ljust(117) + "\n"
+        kind = "<0f4" if name == "nothing" else "<f4"
+        text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}, 37)}}".ljust(117) + "\n"
         (tmp_path / f"{name}.npy").write_bytes(whole[:10] + text.encode() + whole[128:])
     (tmp_path / "e.txt").write_text("0.1 0.2")
     (tmp_path / "empty.npy").touch()
@@ -157,6 +158,7 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
         "vast.npy": "cannot be read as a .npy",
         "endless.npy": "cannot be read as a .npy",
         "negative.npy": "cannot be read as a .npy",
+        "nothing.npy": "cannot be read as a .npy",
         "pickled.npy": "cannot be read as a .npy",
         "none.parquet": "has 0 columns",
         "two.parquet": "has 2 columns of lists of numbers, a, b",
