@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import json
 import re
@@ -16,17 +15,20 @@ NAMES = (
     *("notebook", "encode", "search", "live", "vectors", "start", "memory", "scale"),
     *("methods", "variations", "verdict", "wire"),
 )
-"""The benchmarks that `all` runs; `gpu` and `million` run only when they are named."""
+"""The benchmarks that `all` runs."""
+
+ALONE = ("gpu", "million")
+"""Those that run only when they are named."""
 
 
 def questions() -> str:
     """Return what each benchmark measures, a line each, as the first line of its module says."""
-    folder = Path(__file__).parent
-    trees = {
-        name: ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")) for name in (*NAMES, "gpu", "million")
-    }
-    lines = {name: (ast.get_docstring(tree) or "").splitlines()[0] for name, tree in trees.items()}
-    return "\n".join(fill(f"{name:11}{line}", 76, subsequent_indent=" " * 11) for name, line in lines.items())
+    lines = []
+    for name in (*NAMES, *ALONE):
+        with Path(__file__).with_name(f"{name}.py").open(encoding="utf-8") as module:
+            question = module.readline().strip().strip('"')
+        lines.append(fill(f"{name:11}{question}", 76, subsequent_indent=" " * 11))
+    return "\n".join(lines)
 
 
 def missing_packages() -> list[str]:
@@ -54,7 +56,7 @@ def main() -> None:
     from tui.documents import flat
 
     @click.command(epilog=f"\b\n{questions()}")
-    @click.argument("name", type=click.Choice([*NAMES, "gpu", "million", "all"]), metavar="NAME")
+    @click.argument("name", type=click.Choice([*NAMES, *ALONE, "all"]), metavar="NAME")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
     @click.option("--quick", is_flag=True, help="Do less work in fewer rounds, to check that it runs.")
     @click.option("--device", help="Only for gpu: cuda (default), cuda:N, cpu or auto.")

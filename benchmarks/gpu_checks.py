@@ -364,7 +364,7 @@ def _compare_answers(on_device: Explorer, on_cpu: Explorer, methods: Sequence[Me
     for explorer in (on_device, on_cpu):
         finish(explorer.opened.calibrate())
     captions = len(on_device.opened.captions)
-    rows = range(0, captions, max(15, captions // 40))
+    rows = range(0, captions, max(15, captions // 40))  # about 40; fewer of the few captions of a quick run
     pairs: list[list[Answer]] = []
     for method in methods:
         for row in rows:

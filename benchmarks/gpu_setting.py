@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.material import HIDDEN, SUBSET, full_size_files
+from benchmarks.material import COCO, HIDDEN, full_size_files
 from core.assets import DEMO_DIR, Assets
 from core.explorer import Explorer
 from core.opening import open_
@@ -41,7 +41,7 @@ class Setting:
     @property
     def captions(self) -> Path:
         """The COCO captions where they are present, else the bundled ones."""
-        return SUBSET if SUBSET.exists() else DEMO_DIR / "captions.json"
+        return COCO if COCO.exists() else DEMO_DIR / "captions.json"
 
     def first(self, count: int, *, of: Path | None = None) -> Path:
         """Write the first captions of a file in COCO's layout; the missing ones are made of two halves."""

@@ -20,7 +20,7 @@ from textual import on
 from textual.events import Key
 
 import tui.app
-from benchmarks.material import SUBSET, full_size_files, temporary_folder
+from benchmarks.material import COCO, full_size_files, temporary_folder
 from core.assets import DEMO_DIR
 from core.store.progress import finish
 from tui.app import ExplorerApp
@@ -41,7 +41,7 @@ _LAG_SECONDS = 0.005  # requested sleep; the excess is the event loop's delay
 def run(*, quick: bool = False) -> dict[str, Any]:
     """Measure with the demo encoder and with full-size random weights."""
     texts = _TEXTS[:1] if quick else _TEXTS
-    captions = SUBSET if SUBSET.exists() and not quick else DEMO_DIR / "captions.json"
+    captions = COCO if COCO.exists() and not quick else DEMO_DIR / "captions.json"
     result: dict[str, Any] = {
         "question": "milliseconds from a keystroke to its painted answer, and the delay of the event loop",
         "captions": captions.name,

@@ -20,7 +20,7 @@ from core.encoding.encoder import SentenceEncoder
 
 DATA = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _OFFICIAL = Path(os.environ.get("INFERSENT_TUI_DATA_DIR", DATA / "coco"), "captions_val2014.json")
-SUBSET = _OFFICIAL if _OFFICIAL.exists() else DATA / "coco" / "captions_val2014_subset.json.gz"
+COCO = _OFFICIAL if _OFFICIAL.exists() else DATA / "coco" / "captions_val2014_subset.json.gz"
 """COCO's captions: the official file where it is present, else a part of it."""
 
 WORD_DIM, HIDDEN = 300, 2048
@@ -48,14 +48,10 @@ class Corpus:
     @classmethod
     def read(cls, count: int | None = None) -> Corpus:
         """Read COCO's captions or else the bundled ones, shuffled because the file groups them by image."""
-        path = SUBSET if SUBSET.exists() else DEMO_DIR / "captions.json"
+        path = COCO if COCO.exists() else DEMO_DIR / "captions.json"
         texts = list(Captions.read(path).texts)
         order = np.random.default_rng(0).permutation(len(texts))[:count]
         return cls(path.name.split(".")[0], [texts[i] for i in order])
-
-    def first(self, count: int) -> Corpus:
-        """The first captions, which are fewer if there are fewer."""
-        return Corpus(self.name, self.texts[:count])
 
     @cached_property
     def _tokens(self) -> list[list[str]]:

@@ -27,7 +27,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     encoder = SentenceEncoder(random_weights(hidden=512), dtype="float32")
     encoding, nodes = [], []
     for size in sizes:
-        corpus = whole.first(size)
+        corpus = Corpus(whole.name, whole.texts[:size])
         task = {"encode": lambda corpus=corpus: encode(corpus.sentences, corpus.vectors, encoder)}
         encoding.append(1e6 * interleave(task, rounds=1, warm_up=size <= 3_000)["encode"].median / size)
         nodes.append(nodes_per_token(corpus.sentences))

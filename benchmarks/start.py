@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.material import SUBSET, temporary_folder
+from benchmarks.material import COCO, temporary_folder
 from benchmarks.measure import Timing
 from core.assets import DEMO_DIR
 
@@ -35,7 +35,7 @@ asyncio.run(main())
 
 def run(*, quick: bool = False) -> dict[str, Any]:
     """Measure new processes; the matrix is cached before."""
-    captions = SUBSET if SUBSET.exists() and not quick else DEMO_DIR / "captions.json"
+    captions = COCO if COCO.exists() and not quick else DEMO_DIR / "captions.json"
     rounds = 2 if quick else 7
     seconds: dict[str, list[float]] = {}
     with temporary_folder() as name:

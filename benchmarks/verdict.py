@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks.material import DATA, SUBSET, temporary_folder
+from benchmarks.material import COCO, DATA, temporary_folder
 from core.assets import Assets
 from core.explorer import Explorer
 from core.opened import Opened
@@ -37,7 +37,7 @@ _MOST = 200  # sentences of each foreign set
 
 def run(*, quick: bool = False) -> dict[str, Any]:
     """Measure on the bundled captions and on COCO's where present; draw the plot unless `quick`."""
-    corpora = [None] if quick else [None, *(path for path in (_VAL2017, SUBSET) if path.exists())]
+    corpora = [None] if quick else [None, *(path for path in (_VAL2017, COCO) if path.exists())]
     results, reliability = {}, {}
     for captions in corpora:
         with temporary_folder() as name:

@@ -84,7 +84,7 @@ class Panel(Widget):
 
     @property
     def _fits_text(self) -> bool:
-        """Whether the panel is as high as its text; one that is not displayed is measured when it is."""
+        """Whether the panel is displayed and as high as its text; a hidden one is measured once it is shown."""
         return self.display and self.styles.height is not None and self.styles.height.is_auto
 
     def _shrink(self) -> None:
@@ -99,10 +99,10 @@ class Panel(Widget):
 
     @on(Resize)
     def _note_resized(self) -> None:
-        """Note the lines as they were painted for the new size, unless a change waits, which notes its own.
+        """Note the lines as they were painted for the new size. If a change waits, `_redraw` notes them.
 
-        Textual measures a panel before its text knows the new width: the height may be of a text that was wrapped
-        elsewhere.
+        Textual measures a panel while `content_size` still has the old width, so its height may fit the text of that
+        width.
         """
         if self.is_stale:
             return

@@ -123,9 +123,7 @@ def _read_columns(source: Path | io.BytesIO, names: Sequence[str], path: Path) -
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    claims = [
-        claim for claim in column_claims(source) if any(f"{claim.path}.".startswith(f"{name}.") for name in names)
-    ]
+    claims = column_claims(source, names)
     packed = len(source.getbuffer()) if isinstance(source, io.BytesIO) else source.stat().st_size
     refuse_bomb(path, packed=packed, unpacked=sum(claim.unpacked for claim in claims))
     size, batches, leaves = 0, [], sorted({claim.path for claim in claims})

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,21 +31,19 @@ class Claim(NamedTuple):
     """Bytes."""
 
 
-def column_claims(source: Path | io.BytesIO) -> list[Claim]:
-    """Return the claims of all columns of a Parquet file, a row group after the other.
+def column_claims(source: Path | io.BytesIO, names: Sequence[str]) -> list[Claim]:
+    """Return the claims of some columns of a Parquet file, a row group after the other.
 
     Some damaged claims end the process in which pyarrow reads them, so another one does.
 
     Raises:
         OSError: They cannot be read.
     """
-    command, data = [sys.executable, "-P", "-c", _READ_CLAIMS], None
-    if isinstance(source, io.BytesIO):
-        data = source.getvalue()
-    else:
-        command.append(str(source))
-    done = subprocess.run(command, input=data or b"", capture_output=True, check=False)
+    data, arguments = (b"", [str(source)]) if isinstance(source, Path) else (source.getvalue(), [])
+    command = [sys.executable, "-P", "-c", _READ_CLAIMS, *arguments]  # -P: no modules of the current folder
+    done = subprocess.run(command, input=data, capture_output=True, check=False)
     if done.returncode:
         told = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
         raise OSError(told[-1].strip() if told else "its metadata are damaged")
-    return [Claim(*claim) for claim in json.loads(done.stdout)]
+    claims = [Claim(*claim) for claim in json.loads(done.stdout)]
+    return [claim for claim in claims if any(f"{claim.path}.".startswith(f"{name}.") for name in names)]
