@@ -93,10 +93,10 @@ def title(widget) -> str:
     return Content.from_markup(widget.border_title).plain
 
 
-def line(app, place: int) -> str:
-    """Return a line of the list as it is drawn."""
-    y = place - round(app.explore.hit_list.scroll_offset.y)
-    return app.explore.hit_list.render_line(y).text
+def line(app, hit: int) -> str:
+    """Return a hit of the list as it is drawn; a line that ends the relevant ones may stand above it."""
+    hits = app.explore.hit_list
+    return hits.render_line(hits._line_of(hit) - round(hits.scroll_offset.y)).text
 
 
 async def test_it_starts_with_a_random_caption_and_the_cursor_on_its_nearest_neighbour(files):
@@ -499,10 +499,11 @@ async def test_a_click_moves_the_cursor_and_a_double_click_follows(files):
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        await pilot.click(HitList, offset=(20, 6))  # the title is above the list
+        sixth = (20, 1 + app.explore.hit_list._line_of(5))  # the title is above the list
+        await pilot.click(HitList, offset=sixth)
         assert app.explore.hit_list.cursor == 5
         chosen = app.explore.hit_list.texts[app.explore.hit_list.row]
-        await pilot.click(HitList, offset=(20, 6), times=2)
+        await pilot.click(HitList, offset=sixth, times=2)
         await settle(pilot)
         assert app.explore.search_box.value == chosen
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import Files, refused, write_coco
-from test_app import make_app, notices, ready, settle, type_text
+from test_app import line, make_app, notices, ready, settle, type_text
 
 from core.assets import AssetError
 from tui.app import ExplorerApp
@@ -238,8 +238,7 @@ async def test_b_marks_a_caption_with_a_note_and_capital_b_lists_the_marks(files
         await pilot.press("left", "backspace", "enter")
         assert app.explore.session.bookmarks == {row: "like qrik"}
         await pilot.press("k")
-        y = app.explore.hit_list.cursor + 1
-        assert app.explore.hit_list.render_line(y).text.startswith("★")
+        assert line(app, app.explore.hit_list.cursor + 1).startswith("★")
         await pilot.press("j")
         await pilot.pause()
         assert "★ like qrik" in app.explore.view.caption_pane.render().plain
@@ -476,8 +475,9 @@ async def test_a_followed_hit_of_a_typed_text_was_followed_from_that_text(files,
         await ready(pilot)
         await type_text(pilot, "a dog near a window")
         await settle(pilot)
-        await pilot.click(app.explore.hit_list, offset=(20, 3))
-        await pilot.click(app.explore.hit_list, offset=(20, 3), times=2)
+        third = (20, 1 + app.explore.hit_list._line_of(2))  # the title is above the list
+        await pilot.click(app.explore.hit_list, offset=third)
+        await pilot.click(app.explore.hit_list, offset=third, times=2)
         await settle(pilot)
         typed, followed = app.explore.session.visits[-2:]
         assert (typed.text, typed.how, followed.how) == ("a dog near a window", "typed", "followed")
