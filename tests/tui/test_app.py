@@ -13,6 +13,7 @@ import pytest
 from conftest import ask_caption, demo_texts, write_coco
 from textual.content import Content
 from textual.events import Key, Paste
+from textual.strip import Strip
 
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
@@ -93,10 +94,15 @@ def title(widget) -> str:
     return Content.from_markup(widget.border_title).plain
 
 
-def line(app, hit: int) -> str:
+def strip(app, hit: int) -> Strip:
     """Return a hit of the list as it is drawn; a line that ends the relevant ones may stand above it."""
     hits = app.explore.hit_list
-    return hits.render_line(hits._line_of(hit) - round(hits.scroll_offset.y)).text
+    return hits.render_line(hits._line_of(hit) - round(hits.scroll_offset.y))
+
+
+def line(app, hit: int) -> str:
+    """Return the text of a hit as it is drawn."""
+    return strip(app, hit).text
 
 
 async def test_it_starts_with_a_random_caption_and_the_cursor_on_its_nearest_neighbour(files):

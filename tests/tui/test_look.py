@@ -17,6 +17,7 @@ from test_app import (
     measured,
     ready,
     settle,
+    strip,
     title,
     type_text,
     with_methods,
@@ -25,10 +26,9 @@ from test_app import (
 __all__ = ["measured"]
 
 
-def underlined(app, place: int) -> list[str]:
-    """The underlined words of a line of the list."""
-    y = place - round(app.explore.hit_list.scroll_offset.y)
-    return [part.text for part in app.explore.hit_list.render_line(y) if part.style and part.style.underline]
+def underlined(app, hit: int) -> list[str]:
+    """The underlined words of a hit of the list."""
+    return [part.text for part in strip(app, hit) if part.style and part.style.underline]
 
 
 def screen(app) -> list[str]:
