@@ -81,7 +81,11 @@ class Opened:
         folder, sentences = self.matrix.folder / "lexical", self.matrix.sentences
         vectors = self.text_encoder.vocabulary.vectors
         if self.rankers is None:
-            yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=vectors)
+            try:
+                yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=vectors)
+            except Exception:
+                self.saved_calibration = None  # without the methods, nothing can be judged by it
+                raise
         with self._lock:
             if self.rankers is None:
                 lexical = Lexical(folder, sentences=sentences, vectors=vectors)
@@ -153,6 +157,12 @@ class Opened:
         """The calibration that an earlier `calibrate` saved; None where there is none."""
         saved = Calibration.load(self._calibration_file)
         return saved if saved is None or saved.second == self._second_matrix else saved.without(AGAINST)
+
+    @property
+    def is_all_saved(self) -> bool:
+        """Whether a saved calibration has measured all methods that are open, so that `calibrate` only loads it."""
+        saved = self.saved_calibration
+        return saved is not None and (self.second is None or saved.second == self._second_matrix)
 
     @cached_property
     def why_unmeasured(self) -> str:

@@ -4,6 +4,7 @@ import gc
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from core.opening import Need, open_
 from core.query import Query
 from core.setup import Setup
 from core.store.cache import Cache
+from core.store.locks import only_one
 from core.store.progress import finish
 
 torch.set_num_threads(1)  # small tests run steadier
@@ -133,6 +135,17 @@ def no_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / f"of the user/{name}"))
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: tests of screens and of other processes often wait."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Exempt what is imported from garbage collection, which would go through all of it for each test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_frozen_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what a test opened be collected after it: the loader of the screen freezes all objects there are."""
@@ -153,22 +166,76 @@ def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Files:
+def new_files(tmp_path: Path) -> Files:
     """300 bundled captions with `make_files`."""
     return make_files(tmp_path, demo_texts(300))
 
 
 @pytest.fixture
-def few_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probing that is quick: fewer queries."""
-    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
-    monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
+def files(request: pytest.FixtureRequest) -> Files:
+    """`opened_files` for tests that are marked `opened`, else `new_files`."""
+    is_opened = request.node.get_closest_marker("opened") is not None
+    return request.getfixturevalue("opened_files" if is_opened else "new_files")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is made once in a run; the processes of pytest-xdist have it in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def opened_once(shared_folder: Path) -> Files:
+    """`new_files` with a filled cache; only to be copied."""
+    folder = shared_folder / "opened"
+    files = Files(folder, *(folder / name for name in ("weights.pkl", "vectors.vec", "captions.json", "cache")))
+    with only_one(folder) as waiting, pytest.MonkeyPatch.context() as patch:
+        finish(waiting)
+        if not folder.exists():
+            folder.mkdir()
+            make_files(folder, demo_texts(300))
+            ask_few_sources(patch)
+            cache = Cache(files.cache)
+            opened = finish(open_(files.setup(), cache, need="methods"))
+            finish(opened.calibrate())
+            cache.close()
+    return files
 
 
 @pytest.fixture
-def calibrated(files: Files, few_sources: None) -> Explorer:
-    """An explorer over `files` that has measured how far its answers can be trusted."""
-    explorer = files.explorer()
+def opened_files(opened_once: Files, tmp_path: Path) -> Files:
+    """`new_files` with a filled cache: they have been opened before, and measured with `few_sources`."""
+    shutil.copytree(opened_once.folder, tmp_path, dirs_exist_ok=True)
+    return Files(tmp_path, *(tmp_path / path.name for path in list(vars(opened_once).values())[1:]))
+
+
+@pytest.fixture(scope="session")
+def demo(shared_folder: Path) -> Explorer:
+    """An explorer of the bundled captions that knows how far its answers can be trusted; only to be asked."""
+    with only_one(shared_folder / "demo") as waiting:
+        finish(waiting)
+        opened = finish(open_(Setup(assets=Assets.find()), Cache(shared_folder / "demo"), need="methods"))
+        finish(opened.calibrate())
+    return Explorer(opened)
+
+
+def ask_few_sources(patch: pytest.MonkeyPatch) -> None:
+    """Make probing quick: fewer queries."""
+    patch.setattr("core.trust.probing._SOURCES", 120)
+    patch.setattr("core.trust.probing._PER_LENGTH", 30)
+
+
+@pytest.fixture
+def few_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probing that is quick."""
+    ask_few_sources(monkeypatch)
+
+
+@pytest.fixture
+def calibrated(opened_files: Files, few_sources: None) -> Explorer:
+    """An explorer over `opened_files` that knows how far its answers can be trusted."""
+    explorer = opened_files.explorer()
     finish(explorer.opened.calibrate())
     return explorer
 

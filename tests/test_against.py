@@ -198,12 +198,15 @@ def test_agreement_counts_the_nearest_captions_that_both_find(files: Files):
     assert set(same.first.tolist()) == {10}
 
 
-def test_the_calibration_measures_the_second_encoder_and_keeps_it_apart_from_another(files: Files, monkeypatch):
+def test_the_calibration_measures_the_second_encoder_and_keeps_it_apart_from_another(
+    files: Files, few_sources: None, monkeypatch
+):
     setup = beside(files)
     opened = opened_with(files, setup).opened
     finish(opened.calibrate())
     assert opened.calibration.measures(AGAINST)
     alone = opened_with(files, files.setup()).opened
+    assert alone.is_all_saved
     finish(alone.calibrate())
     assert not alone.calibration.measures(AGAINST), "it is of no encoder that is open"
     first = [cell.by_method["infersent"] for cell in alone.calibration.curve]
@@ -211,6 +214,7 @@ def test_the_calibration_measures_the_second_encoder_and_keeps_it_apart_from_ano
     other = opened_with(files, files.setup().with_second(RANDOM, None))
     finish(other.opened.open_calibration())
     assert not other.opened.calibration.measures(AGAINST), "it is of another second encoder"
+    assert not other.opened.is_all_saved
     reasons = other.ask("a dog runs on the beach", method=AGAINST).verdict.reasons
     assert "· how far random can be trusted is not measured yet" in reasons
     finish(other.opened.calibrate())
@@ -218,6 +222,7 @@ def test_the_calibration_measures_the_second_encoder_and_keeps_it_apart_from_ano
     said = other.ask("a dog runs on the beach", method=AGAINST).verdict.reasons[-1]
     assert "by random" in said
     again = opened_with(files, files.setup().with_second(RANDOM, None)).opened
+    assert again.is_all_saved
     monkeypatch.setattr("core.opened.probe", lambda *parts, **more: pytest.fail("measured again"))
     finish(again.calibrate())
 

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import gpu
 from benchmarks.__main__ import main
+from core.trust.foreign import foreign_sentences
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -23,6 +24,8 @@ def run(*arguments: str, options: tuple[str, ...] = (), **variables: str) -> sub
 
 
 def test_the_gpu_benchmark_completes_on_a_cpu_without_coco_captions(tmp_path, monkeypatch, few_sources, capsys):
+    few = foreign_sentences()[::10]
+    monkeypatch.setattr("core.trust.foreign.foreign_sentences", lambda: few)
     monkeypatch.setattr("benchmarks.gpu_setting.COCO", tmp_path / "missing.json.gz")
     monkeypatch.setattr("sys.argv", ["", "gpu", "--device", "cpu", "--quick", "--out", str(tmp_path / "new")])
     with pytest.raises(SystemExit) as ended:

@@ -15,18 +15,12 @@ from core.corpus.captions import Captions
 from core.explorer import Explorer
 from core.opening import open_
 from core.setup import Setup
-from core.store.cache import Cache
 from core.store.progress import finish
 
 
 @pytest.fixture(scope="module")
 def captions():
     return Captions.read(DEMO_DIR / "captions.json")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    return Explorer(finish(open_(Setup(assets=Assets.find()), Cache(tmp_path_factory.mktemp("cache")))))
 
 
 def fold(text: str) -> str:

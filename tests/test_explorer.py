@@ -315,8 +315,8 @@ def test_before_anything_is_measured_other_methods_are_said_to_be_unmeasured(fil
     assert verdict.reasons[0] == "· not measured: by a rule of thumb"
 
 
-def test_until_a_saved_calibration_is_loaded_there_is_no_verdict_that_it_would_change(calibrated, files):
-    explorer = files.explorer(need="methods")
+def test_until_a_saved_calibration_is_loaded_there_is_no_verdict_that_it_would_change(calibrated, opened_files):
+    explorer = opened_files.explorer(need="methods")
     assert explorer.ask("a dog near the window").verdict is None
     assert explorer.ask("a dog near the window", method="bm25").verdict is None
     assert ask_caption(explorer, 17).verdict is None

@@ -142,35 +142,35 @@ def test_two_threads_that_open_the_methods_at_once_get_the_same(files):
 # Calibration
 
 
-def test_what_was_measured_is_measured_once(calibrated, files, monkeypatch):
+def test_what_was_measured_is_measured_once(calibrated, opened_files, monkeypatch):
     monkeypatch.setattr("core.opened.probe", lambda *parts, **more: pytest.fail("measured again"))
-    again = files.explorer().opened
+    again = opened_files.explorer().opened
     finish(again.calibrate())
     assert again.calibration.document() == calibrated.opened.calibration.document()
 
 
-def test_other_image_groups_are_measured_anew_beside_the_old_ones(calibrated, files):
-    write_coco(files.captions, calibrated.opened.captions.texts, per_image=1)
-    alone = files.explorer(need="calibration").opened
+def test_other_image_groups_are_measured_anew_beside_the_old_ones(calibrated, opened_files):
+    write_coco(opened_files.captions, calibrated.opened.captions.texts, per_image=1)
+    alone = opened_files.explorer(need="calibration").opened
     assert alone.matrix.folder == calibrated.opened.matrix.folder
     assert alone.calibration is None
     finish(alone.calibrate())
     assert (alone.calibration.by_images, calibrated.opened.calibration.by_images) == (False, True)
-    write_coco(files.captions, calibrated.opened.captions.texts)
-    back = files.explorer(need="calibration").opened
+    write_coco(opened_files.captions, calibrated.opened.captions.texts)
+    back = opened_files.explorer(need="calibration").opened
     assert back.calibration.document() == calibrated.opened.calibration.document()
 
 
-def test_a_damaged_calibration_is_measured_again(calibrated, files):
+def test_a_damaged_calibration_is_measured_again(calibrated, opened_files):
     calibrated.opened._calibration_file.write_text("{")
-    again = files.explorer(need="calibration").opened
+    again = opened_files.explorer(need="calibration").opened
     assert again.calibration is None
     finish(again.calibrate())
     assert again.calibration.document() == calibrated.opened.calibration.document()
 
 
-def test_a_calibration_that_is_measured_again_takes_the_place_of_the_old_one(calibrated, files):
-    opened = files.explorer(need="calibration").opened
+def test_a_calibration_that_is_measured_again_takes_the_place_of_the_old_one(calibrated, opened_files):
+    opened = opened_files.explorer(need="calibration").opened
     before = opened.calibration, opened.judge
     finish(opened.calibrate(again=True))
     assert opened.calibration is not before[0]
@@ -178,10 +178,10 @@ def test_a_calibration_that_is_measured_again_takes_the_place_of_the_old_one(cal
     assert Calibration.load(opened._calibration_file).document() == opened.calibration.document()
 
 
-def test_a_calibration_that_cannot_be_kept_holds_and_is_told(calibrated, files):
+def test_a_calibration_that_cannot_be_kept_holds_and_is_told(calibrated, opened_files):
     calibrated.opened._calibration_file.unlink()
     calibrated.opened._calibration_file.mkdir()  # in the way of the file
-    opened = files.explorer().opened
+    opened = opened_files.explorer().opened
     finish(opened.calibrate())
     assert opened.calibration is not None
     assert "could not be saved: Is a directory" in opened.problems()[0]

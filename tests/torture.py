@@ -128,12 +128,11 @@ class Torture:
 
     def kill(self, work: Work, *, kills: int) -> None:
         """Kill work so many times, up to three times until it is done, and compare."""
-        self._fresh("undisturbed")
-        wanted = self._undisturbed(work)
+        wanted = self._undisturbed(work, self._fresh("undisturbed"))
         seconds, done, losses = self._seconds, 0, 0
         while done < kills:
             folder = self._fresh("killed")
-            in_child(work.before, folder)
+            self._prepare(folder)
             for _ in range(min(self._rng.randint(1, 3), kills - done)):
                 code = in_child(work.run, folder, kill_after=self._rng.uniform(0, seconds))
                 done += code == -signal.SIGKILL  # else it had ended before
@@ -143,11 +142,10 @@ class Torture:
 
     def crowd(self, work: Work, *, crowds: int) -> None:
         """Start two and eight processes of work at once, kill one of them, and compare."""
-        self._fresh("undisturbed")
-        wanted, losses, kills = self._undisturbed(work), 0, 0
+        wanted, losses, kills = self._undisturbed(work, self._fresh("undisturbed")), 0, 0
         for i in range(crowds):
             folder = self._fresh("crowd")
-            in_child(work.before, folder)
+            self._prepare(folder)
             children = [started(work.run, folder) for _ in range((2, 8)[i % 2])]
             time.sleep(self._rng.uniform(0, self._seconds))
             os.kill(children[0], signal.SIGKILL)
@@ -163,13 +161,14 @@ class Torture:
     def fill(self, work: Work, *, disks: int) -> None:
         """Let work run on disks that become full, then with room, and compare."""
         losses = full = 0
-        with small_disk(self._fresh("undisturbed")):
-            wanted = self._undisturbed(work)
-            needed = shutil.disk_usage(self._place / "undisturbed").used
+        undisturbed = self._fresh("undisturbed")
+        with small_disk(undisturbed):
+            wanted = self._undisturbed(work, undisturbed)
+            needed = shutil.disk_usage(undisturbed).used
         for i in range(disks):
             folder = self._fresh("full")
             with small_disk(folder) as resize:
-                in_child(work.before, folder)
+                self._prepare(folder)
                 used = shutil.disk_usage(folder).used
                 room = round(1.2 * (needed - used) * i / disks)
                 resize(max(used, 4096) + room)
@@ -183,10 +182,10 @@ class Torture:
         print(f"{work.name}: {disks} disks, {full} of them too small, {losses} losses", flush=True)
         self.disks, self.losses = self.disks + disks, self.losses + losses
 
-    def _undisturbed(self, work: Work) -> dict[str, str]:
+    def _undisturbed(self, work: Work, folder: Path) -> dict[str, str]:
         """Return the results of work that nobody disturbs."""
-        folder = self._place / "undisturbed"
-        in_child(work.before, folder)
+        in_child(work.before, self._fresh("before"))
+        self._prepare(folder)
         began = time.monotonic()
         if in_child(work.run, folder):
             raise RuntimeError(f"{work.name} fails undisturbed")
@@ -225,6 +224,10 @@ class Torture:
                 print(f"trail: {told} events were written, {kept} are there")
         print(f"trail: {kills} kills, {losses} losses", flush=True)
         self.kills, self.losses = self.kills + kills, self.losses + losses
+
+    def _prepare(self, folder: Path) -> None:
+        """Fill a folder with what the work of `_undisturbed` found before it."""
+        shutil.copytree(self._place / "before", folder, dirs_exist_ok=True)
 
     def _fresh(self, name: str) -> Path:
         folder = self._place / name
@@ -307,6 +310,8 @@ def main() -> None:
         with served(archive) as url:
             kinds = all_work(files, url, archive)
             in_child(kinds[-1].run, place)  # fills the cache that exports read
+            for work in kinds[:-1]:
+                work.run(place / "warm")  # what is imported and compiled here, no child waits for
             (place / "signals").mkdir()
             signals = Signals(place / "signals", url, archive, given.seed)
             signals.send(given.signals)

@@ -179,14 +179,20 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     @on(messages.Warmed)
     def start_calibrating(self, message: messages.Warmed) -> None:
-        """Calibrate while no request is waiting; before a second encoder is there, only load what was measured."""
+        """Calibrate while no request is waiting; before a second encoder is there, only load what was measured.
+
+        Without the methods there is no calibration, and what was measured before cannot be loaded.
+        """
         self.explore.show_activity(None)
         self.explore.show_lines()  # with the name of a second encoder
         self.explore.hit_list.redraw()  # with the words that hits share with the query, which bm25 finds
         opened = None if self.explore.explorer is None else self.explore.explorer.opened
         if opened is not None and opened.rankers is not None:
             self.explore.show_problems(opened.problems())
-            self.explore.asker.calibrate(opened.open_calibration() if message.more_follows else opened.calibrate())
+            steps = opened.open_calibration() if message.more_follows else opened.calibrate()
+            self.explore.asker.calibrate(steps, is_saved=opened.is_all_saved)
+        else:
+            self.explore.judge_again()
 
     @on(messages.Refused)
     def show_error(self, message: messages.Refused) -> None:

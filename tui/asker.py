@@ -33,6 +33,7 @@ class Asker:
         self._changed = threading.Condition()
         self._waiting: dict[type[Request], Request] = {}  # a request stays here until it is done
         self._calibration: Steps[None] | None = None
+        self._pause = _IDLE_SECONDS  # before the next step of the calibration
         self._last_request = 0.0  # time.monotonic() at the end of the last request
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -55,10 +56,10 @@ class Asker:
         with self._changed:
             self._waiting.pop(kind, None)
 
-    def calibrate(self, calibration: Steps[None]) -> None:
-        """Run the steps of a calibration whenever no request has come for a while."""
+    def calibrate(self, calibration: Steps[None], *, is_saved: bool = False) -> None:
+        """Run the steps of a calibration whenever no request has come for a while; of a saved one, between requests."""
         with self._changed:
-            self._calibration = calibration
+            self._calibration, self._pause = calibration, 0.0 if is_saved else _IDLE_SECONDS
             self._changed.notify()
 
     def stop(self) -> None:
@@ -95,7 +96,7 @@ class Asker:
         """Return the seconds until the calibration may continue; None when there is no calibration."""
         if self._calibration is None:
             return None
-        return max(0.0, self._last_request + _IDLE_SECONDS - time.monotonic())
+        return max(0.0, self._last_request + self._pause - time.monotonic())
 
     def _run_request(self, request: Request, explorer: Explorer) -> None:
         """Run a request until it is done or cancelled."""

@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from measurements import made, measured
 
-from core.assets import Assets
 from core.corpus.vocabulary import Vocabulary
-from core.explorer import Explorer
-from core.opening import open_
-from core.setup import Setup
-from core.store.cache import Cache
-from core.store.progress import finish
 from core.trust.foreign import cut_foreign, foreign_sentences
 from core.trust.probes import LENGTHS
 from core.trust.signals import NAMES
@@ -22,8 +16,8 @@ def test_there_are_four_hundred_different_foreign_sentences():
     assert all(len(sentence.split()) >= 4 for sentence in sentences)
 
 
-def test_foreign_queries_are_runs_of_known_words_not_all_of_them_in_the_captions(demo_explorer):
-    opened = demo_explorer.opened
+def test_foreign_queries_are_runs_of_known_words_not_all_of_them_in_the_captions(demo):
+    opened = demo.opened
     vocabulary: Vocabulary = opened.text_encoder.vocabulary
     probes = cut_foreign(opened.matrix.sentences, vocabulary, np.random.default_rng(0))
     in_captions, texts = set(opened.matrix.sentences.ids.tolist()), foreign_sentences()
@@ -47,14 +41,6 @@ def test_a_calibration_tells_foreign_queries_and_says_how_often():
     assert calibration.domain(4).contains([far, 0.0], np.zeros(2)).tolist() == [False, True]
 
 
-@pytest.fixture(scope="module")
-def demo_explorer(tmp_path_factory):
-    setup = Setup.choose(Assets.find(), device="cpu", dtype="float32")
-    opened = finish(open_(setup, Cache(tmp_path_factory.mktemp("foreign")), need="methods"))
-    finish(opened.calibrate())
-    return Explorer(opened)
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -64,8 +50,8 @@ def demo_explorer(tmp_path_factory):
         "The committee postponed its decision on interest rates until the autumn.",
     ],
 )
-def test_on_the_demo_a_foreign_sentence_is_unreliable_and_no_chance_contradicts_that(demo_explorer, text):
-    verdict = demo_explorer.ask(text).verdict
+def test_on_the_demo_a_foreign_sentence_is_unreliable_and_no_chance_contradicts_that(demo, text):
+    verdict = demo.ask(text).verdict
     assert verdict.level == "unreliable"
     assert verdict.in_corpus is False
     assert verdict.probability is None
@@ -73,18 +59,18 @@ def test_on_the_demo_a_foreign_sentence_is_unreliable_and_no_chance_contradicts_
 
 
 @pytest.mark.parametrize("text", ["a dog runs on the beach", "pizza", "somebody is about to get married", "train"])
-def test_on_the_demo_a_query_about_what_captions_show_is_in_the_corpus(demo_explorer, text):
-    assert demo_explorer.ask(text).verdict.in_corpus is True
+def test_on_the_demo_a_query_about_what_captions_show_is_in_the_corpus(demo, text):
+    assert demo.ask(text).verdict.in_corpus is True
 
 
-def test_a_caption_is_in_its_corpus_however_far_the_others_are(demo_explorer):
-    for row in range(0, len(demo_explorer.opened.captions), 90):
-        answer = demo_explorer.complete(demo_explorer.neighbours(row))
+def test_a_caption_is_in_its_corpus_however_far_the_others_are(demo):
+    for row in range(0, len(demo.opened.captions), 90):
+        answer = demo.complete(demo.neighbours(row))
         assert answer.verdict.in_corpus is True
 
 
-def test_most_foreign_sentences_are_found_on_the_demo_and_few_captions_are_lost(demo_explorer):
-    figures = demo_explorer.opened.calibration.figures
+def test_most_foreign_sentences_are_found_on_the_demo_and_few_captions_are_lost(demo):
+    figures = demo.opened.calibration.figures
     assert figures.foreign_found >= 0.8
     assert figures.foreign_reliable <= 0.1
     assert figures.captions_lost <= 0.05

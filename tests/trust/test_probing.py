@@ -10,21 +10,17 @@ import numpy as np
 import pytest
 from conftest import ask_caption, demo_texts, make_files, write_vectors
 
-from core.assets import Assets
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.encoding.matrix import EmbeddingMatrix
 from core.explorer import Explorer
 from core.opened import Opened
-from core.opening import open_
 from core.query import Token
 from core.ranking.arithmetic import weighted_sum
 from core.ranking.lexical import BM25, Lexical
 from core.ranking.methods import METHODS
 from core.ranking.rankers import Rankers
 from core.ranking.search import MatrixSearcher
-from core.setup import Setup
-from core.store.cache import Cache
 from core.store.progress import finish
 from core.trust import probing
 from core.trust.calibration import Calibration
@@ -473,13 +469,6 @@ def test_measuring_can_be_stopped_at_any_step_and_leaves_nothing(tmp_path, few_s
 
 
 # With the bundled encoder
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Explorer:
-    opened = finish(open_(Setup(assets=Assets.find()), Cache(tmp_path_factory.mktemp("demo"))))
-    finish(opened.calibrate())
-    return Explorer(opened)
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,9 @@ def test_the_figures_of_a_corpus_are_those_of_its_captions(files: Files):
     )
     texts = list(dict.fromkeys(opened.captions.texts))
     assert table.captions == len(texts) == 300, "all of them"
-    assert table.thresholds["infersent"].distance == pytest.approx(measured(opened).distance, abs=1e-6)
-    moved = [
-        each for text in texts for each in moves(opened, text, measured(opened)) if each.variation.kind == "colour"
-    ]
+    threshold = measured(opened)
+    assert table.thresholds["infersent"].distance == pytest.approx(threshold.distance, abs=1e-6)
+    moved = [each for text in texts for each in moves(opened, text, threshold) if each.variation.kind == "colour"]
     figures = table.figures["colour"]["infersent"]
     assert table.applies["colour"] == len(moved) > 5
     assert figures.median_distance == pytest.approx(sorted(each.distance for each in moved)[len(moved) // 2], rel=0.2)

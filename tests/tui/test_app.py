@@ -19,7 +19,7 @@ from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
 from core.encoding.matrix import unfinished_rows
 from core.query import Query
-from core.store.progress import Progress, finish
+from core.store.progress import Progress
 from core.trust.verdict import Verdict
 from tui.app import ExplorerApp
 from tui.messages import Ordered
@@ -31,6 +31,8 @@ from tui.trail import TrailWriter
 from tui.widgets.hit_list import HitList
 from tui.widgets.search_box import LONGEST
 from tui.widgets.verdict_pane import VerdictPane
+
+pytestmark = pytest.mark.opened
 
 
 def make_app(files, **changes) -> ExplorerApp:
@@ -56,10 +58,17 @@ async def until(pilot, holds, *, what: str) -> None:
     pytest.fail(f"did not happen in time: {what}")
 
 
+def is_trusted(app) -> bool:
+    """Return whether what was measured before is loaded, if there is any."""
+    return (
+        app.explore.explorer.opened.saved_calibration is None or app.explore.view.verdict_pane.calibration is not None
+    )
+
+
 async def ready(pilot) -> None:
-    """Wait for the opening caption and its whole ranking."""
+    """Wait for the opening caption and its whole ranking, judged by what was measured before."""
     app = pilot.app
-    await until(pilot, lambda: len(app.explore.hit_list) > 100, what="the first answer")
+    await until(pilot, lambda: len(app.explore.hit_list) > 100 and is_trusted(app), what="the first answer")
 
 
 def is_still(app) -> bool:
@@ -78,7 +87,7 @@ async def settle(pilot) -> None:
 
     def settled() -> bool:
         answer = app.explore.view.answer
-        if answer is None or not app.explore.session.is_shown or not is_still(app):
+        if answer is None or not app.explore.session.is_shown or not (is_still(app) and is_trusted(app)):
             return False
         return answer.found is None or len(app.explore.hit_list.ranking) == len(answer.found.order())
 
@@ -273,8 +282,8 @@ async def test_an_unknown_word_has_no_hits_and_the_pane_says_why(files):
         assert "unknown" in str(app.explore.view.importance_pane.render())
 
 
-async def test_a_query_whose_words_no_hit_has_is_marked_unreliable_in_words_and_by_a_sign(files):
-    app = make_app(files)
+async def test_a_query_whose_words_no_hit_has_is_marked_unreliable_in_words_and_by_a_sign(new_files):
+    app = make_app(new_files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await pilot.press("slash")
@@ -808,15 +817,16 @@ async def test_weights_that_vanish_leave_the_list_and_are_named_when_a_text_is_t
 
 
 async def test_words_that_cannot_be_indexed_are_a_notice_and_the_list_stays(files, monkeypatch):
-    def full_disk(self):
+    def full_disk(*_, **__):
         yield Progress("indexing words", 0, 0, "")
         raise AssetError(files.cache, "no space left on device")
 
-    monkeypatch.setattr("core.opened.Opened.open_methods", full_disk)
+    monkeypatch.setattr("core.opened.Lexical.build", full_disk)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await until(pilot, lambda: "no space left" in notices(app), what="the notice")
+        await until(pilot, lambda: app.explore.view.answer.verdict is not None, what="a verdict by rules of thumb")
         assert "the other methods could not be opened" in notices(app)
         await ask(pilot, "a dog near the window")
         assert app.explore.body.current == "answer"
@@ -1420,13 +1430,10 @@ async def test_a_comparison_survives_every_size(files):
 
 
 @pytest.fixture
-def measured(files, monkeypatch):
-    """The files of a corpus that is calibrated already, with fewer queries than usual."""
-    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
-    monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
+def measured(opened_files, monkeypatch):
+    """The files of a corpus that is calibrated already; what was measured is loaded at once."""
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
-    finish(files.explorer().opened.calibrate())
-    return files
+    return opened_files
 
 
 async def ask_measured(pilot, text: str) -> None:
@@ -1522,11 +1529,9 @@ def test_each_reason_has_its_sign_and_advice_is_given_only_where_a_level_is_not_
     assert lines == ["+ good", "− bad", "· so", *advice]
 
 
-async def test_a_calibration_ends_with_a_verdict_on_the_shown_query(files, monkeypatch):
-    monkeypatch.setattr("core.trust.probing._SOURCES", 120)
-    monkeypatch.setattr("core.trust.probing._PER_LENGTH", 30)
+async def test_a_calibration_ends_with_a_verdict_on_the_shown_query(new_files, few_sources, monkeypatch):
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
-    app = make_app(files)
+    app = make_app(new_files)
     stages = set()
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
@@ -1543,14 +1548,14 @@ async def test_a_calibration_ends_with_a_verdict_on_the_shown_query(files, monke
         assert (app.explore.search_box.value, app.explore.hit_list.cursor) == (query, cursor)
 
 
-async def test_a_failed_calibration_is_reported_and_the_list_stays(files, monkeypatch):
+async def test_a_failed_calibration_is_reported_and_the_list_stays(new_files, monkeypatch):
     def out_of_memory(self, *, again=False):
         yield Progress("calibrating", 0, 0, "")
         raise AssetError("--device cuda", "out of memory", advice="use --device cpu")
 
     monkeypatch.setattr("core.opened.Opened.calibrate", out_of_memory)
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 0.0)
-    app = make_app(files)
+    app = make_app(new_files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
         await until(pilot, lambda: "out of memory" in notices(app), what="the notice")

@@ -135,6 +135,14 @@ def test_calibration_pauses_for_a_while_after_a_question(asker, log, monkeypatch
     assert DONE not in log.names
 
 
+def test_a_saved_calibration_is_loaded_without_a_pause(asker, log, monkeypatch):
+    monkeypatch.setattr(asker_module, "_IDLE_SECONDS", 1e6)
+    asker.ask(Question(1, "a dog"))
+    log.wait_for(lambda names: (Ordered, 1) in names)
+    asker.calibrate(steps_of(3), is_saved=True)
+    log.wait_for(lambda names: names.count(DONE) == 4)
+
+
 def test_stopping_ends_the_calibration_and_closes_it(asker, log):
     closed = threading.Event()
 

@@ -100,6 +100,26 @@ main()
     assert interrupted(program, signal.SIGTERM)[0] == 143
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("moment", ["interrupt_on_signals", "end_at_once_on_signals"])
+def test_a_signal_just_before_or_after_the_command_ends_it_alike(number, moment):
+    program = f"""
+import os, sys, tui.__main__ as program
+act = program.{moment}
+def signalled():
+    if "{moment}" == "interrupt_on_signals":
+        act()
+    os.kill(os.getpid(), {int(number)})
+    act()
+program.{moment} = signalled
+sys.argv = ["infersent-tui", "--version"]
+program.run()
+"""
+    process = started("-c", program)
+    assert b"Traceback" not in process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+
+
 def test_a_hang_up_that_the_parent_ignores_is_ignored():
     program = "signal.signal(signal.SIGHUP, signal.SIG_IGN); i.interrupt_on_signals(); print(1, flush=True); input()"
     process = started("-c", f"import signal, tui.interruption as i; {program}", stdin=subprocess.PIPE)

@@ -103,14 +103,14 @@ def test_bursts_of_keys_pastes_and_sizes_do_what_they_would_do_one_by_one(files,
     Keys.files = files
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     phases = [Phase.explicit, Phase.reuse, Phase.generate]  # shrinking takes minutes, and the bursts are short
-    times = 100 if settings.get_current_profile_name() == "long" else 12  # `--hypothesis-profile=long`: 10,000 steps
+    is_long = settings.get_current_profile_name() == "long"  # `--hypothesis-profile=long`: 10,000 steps
     run_state_machine_as_test(
         Keys,
         settings=settings(
             settings.default,
             deadline=None,
-            max_examples=times,
-            stateful_step_count=times,
+            max_examples=100 if is_long else 8,
+            stateful_step_count=100 if is_long else 12,
             phases=phases,
             suppress_health_check=checks,
         ),

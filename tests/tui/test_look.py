@@ -23,6 +23,9 @@ from test_app import (
     with_methods,
 )
 
+pytestmark = pytest.mark.opened
+
+
 __all__ = ["measured"]
 
 

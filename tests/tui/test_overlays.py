@@ -17,6 +17,9 @@ from tui.app import ExplorerApp
 from tui.screens.features import FeaturesScreen
 from tui.screens.variations import VariationsScreen
 
+pytestmark = pytest.mark.opened
+
+
 TEXT = "a dog is sitting on a red couch in front of a white house"
 
 

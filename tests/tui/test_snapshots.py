@@ -16,6 +16,9 @@ from tui.app import ExplorerApp
 from tui.options import Options
 from tui.session import Visit
 
+pytestmark = pytest.mark.opened
+
+
 SIZES = [(80, 24), (120, 40)]
 
 
@@ -36,6 +39,7 @@ async def still_cursor(pilot) -> None:
 def still(monkeypatch, files):
     """An app that looks the same in every run: relative paths, a fixed caption, no timings, no calibration."""
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
+    next(files.cache.glob("matrix/*/calibration-*.json")).unlink()
     monkeypatch.chdir(files.folder)
     monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, rng=None, *, other_than=None: 42)
     monkeypatch.setattr(
@@ -102,7 +106,7 @@ def test_a_measured_verdict(snap_compare, still, level, size):
         await explained(pilot)
         pane = pilot.app.explore.view.verdict_pane
         cells = [Recall(kind, length, 300, {"infersent": (share, 0.0, 1.0)}) for kind, length, share in CURVE]
-        pane.calibration = SimpleNamespace(curve=cells)
+        pane.calibration = SimpleNamespace(curve=cells, measures=lambda method: True)
         pane.answer = replace(pane.answer, verdict=MEASURED[level])
 
     assert snap_compare(still, terminal_size=size, run_before=keys)

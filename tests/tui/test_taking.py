@@ -20,6 +20,9 @@ from tui.screens.help import HelpScreen
 from tui.screens.prompt import PromptScreen
 from tui.settings import Settings
 
+pytestmark = pytest.mark.opened
+
+
 ROWS = [
     {"rank": 1, "distance": 0.25, "score": None, "caption": "a dog, “big” | small\\"},
     {"rank": 2, "distance": 0.5, "score": None, "caption": '=HYPERLINK("http://example.org")'},

@@ -20,6 +20,8 @@ from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
 from tui.trail import FORMAT, Run, TrailWriter, default_folder, find_run, list_runs, read_run
 
+pytestmark = pytest.mark.opened
+
 
 def explorer(files: Files, folder, *, resume: str | None = None) -> ExplorerApp:
     """An app that keeps a trail in a folder."""

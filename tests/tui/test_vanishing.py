@@ -2,8 +2,11 @@
 
 import shutil
 
+import pytest
 from conftest import write_weights
 from test_app import ask, make_app, notices, ready, settle, until
+
+pytestmark = pytest.mark.opened
 
 
 async def test_the_screen_goes_on_when_its_cache_is_deleted(files):

@@ -157,9 +157,14 @@ class ExploreScreen(OverlaysScreen):
 
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:
-        """Show the progress of the calibration; at its end, ask the current query again."""
+        """Show the progress of the calibration; at its end, judge by it."""
         self.show_activity(message.progress)
-        if message.progress is None and self.explorer is not None:
+        if message.progress is None:
+            self.judge_again()
+
+    def judge_again(self) -> None:
+        """Ask the current query again, now that there is a calibration, or that there will be none."""
+        if self.explorer is not None:
             self.view.trust(self.explorer.opened.calibration)
             if self.session.is_shown:
                 self.ask(self.session.again(self.view.answer, self.search_box.value))

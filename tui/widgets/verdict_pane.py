@@ -51,7 +51,7 @@ class VerdictPane(Panel):
             reasons = " · ".join(drawable(reason[2:]) for reason in verdict.reasons)
             return Content.assemble(level, "  ", (reasons, "$foreground-muted"))
         lines = [level]
-        if self.calibration is not None:
+        if self.calibration is not None and self.calibration.measures(self.answer.method):
             content = self.answer.query.count_content_words(without_vector=self.answer.method in BY_WORDS)
             lines += curve(self.calibration, content, self.answer.method)
         lines += [
