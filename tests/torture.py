@@ -217,7 +217,7 @@ class Torture:
             os.close(write)
             with os.fdopen(read, "rb") as counted:
                 told = len(counted.read())
-            runs = [read_run(path) for path in folder.iterdir()]
+            runs = [read_run(path) for path in folder.glob("*.jsonl")]
             kept = sum(len(run.events) for run in runs)
             if kept < told - 1 or len(runs) > 1 or any(run.broken > 1 for run in runs):  # the first visit waits
                 losses += 1

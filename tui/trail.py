@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +25,8 @@ from core.assets import AssetError
 FORMAT = 1
 """Version of the events."""
 
+_PART = ".part"
+_ABANDONED_SECONDS = 60.0  # a living process begins a trail sooner
 _RECENT = 9  # corpora
 _LOOKED_AT = 200  # runs among which they are
 
@@ -96,13 +100,26 @@ class TrailWriter:
         if self.path is None:
             assert self.folder is not None
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A name that no other run has, in a file that only its owner reads.
-            made, name = mkstemp(prefix=f"{datetime.now():%Y%m%d-%H%M%S}-", suffix=".jsonl", dir=self.folder)
-            os.close(made)
-            self.path = Path(name)
-            lines = (json.dumps({"format": FORMAT} | self.about) + "\n").encode() + lines
+            self._remove_leftovers()
+            # A name that no other run has, in a file that only its owner reads; a trail once its beginning is there.
+            made, name = mkstemp(prefix=f"{datetime.now():%Y%m%d-%H%M%S}-", suffix=f".jsonl{_PART}", dir=self.folder)
+            try:
+                with os.fdopen(made, "wb") as file:
+                    file.write((json.dumps({"format": FORMAT} | self.about) + "\n").encode() + lines)
+                self.path = Path(name).rename(name.removesuffix(_PART))
+            finally:
+                Path(name).unlink(missing_ok=True)
+            return
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb") as file:  # not made anew if it is deleted
             file.write(lines)
+
+    def _remove_leftovers(self) -> None:
+        """Delete what processes left that were killed while they began a trail."""
+        assert self.folder is not None
+        for leftover in self.folder.glob(f"*{_PART}"):
+            with suppress(OSError):
+                if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+                    leftover.unlink()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_a_look_at_one_caption_leaves_no_file_and_a_bookmark_does(tmp_path):
     writer.write({"bookmark": 3, "text": "a cat", "note": ""})
     assert [next(iter(event.keys() - {"time"})) for event in read_run(writer.path).events if "visit" in event]
     assert len(read_run(writer.path).events) == 3
+
+
+def test_what_a_killed_process_left_before_its_first_line_is_deleted_later(tmp_path):
+    now, names = time.time(), ("20260102-030405-abcdefgh.jsonl.part", "20260102-030405-hgfedcba.jsonl.part")
+    for name, seconds in zip(names, (3600, 1), strict=True):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (now - seconds, now - seconds))
+    assert list(list_runs(tmp_path)) == []
+    run = write_run(tmp_path, visit(0, "a"), visit(1, "b"))
+    assert [each.path for each in list_runs(tmp_path)] == [run.path]
+    assert {path.name for path in tmp_path.iterdir()} == {run.path.name, names[1]}, "another may be about to write it"
 
 
 def test_runs_that_begin_together_have_files_of_their_own(tmp_path):
