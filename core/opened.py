@@ -139,8 +139,7 @@ class Opened:
         if not again:
             yield from self.open_calibration()
         second = "" if self.second is None else self._second_matrix
-        is_measured = self.calibration is not None and second in ("", self.calibration.second)
-        if (is_measured and not again) or self.why_unmeasured:
+        if (self._is_of_all(self.calibration) and not again) or self.why_unmeasured:
             return
         rankers = yield from self.open_methods()
         meter = self._meter(rankers)
@@ -161,8 +160,10 @@ class Opened:
     @property
     def is_all_saved(self) -> bool:
         """Whether a saved calibration has measured all methods that are open, so that `calibrate` only loads it."""
-        saved = self.saved_calibration
-        return saved is not None and (self.second is None or saved.second == self._second_matrix)
+        return self._is_of_all(self.saved_calibration)
+
+    def _is_of_all(self, calibration: Calibration | None) -> bool:
+        return calibration is not None and (self.second is None or calibration.second == self._second_matrix)
 
     @cached_property
     def why_unmeasured(self) -> str:

@@ -54,6 +54,11 @@ class Files:
     captions: Path
     cache: Path
 
+    @classmethod
+    def inside(cls, folder: Path) -> "Files":
+        """The paths as `make_files` names them."""
+        return cls(folder, *(folder / name for name in ("weights.pkl", "vectors.vec", "captions.json", "cache")))
+
     @property
     def flags(self) -> list[str]:
         """The same, as options of the command line."""
@@ -137,7 +142,7 @@ def no_files_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One process more than there are cores: tests of screens and of other processes often wait."""
-    return len(os.sched_getaffinity(0)) + 1
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -156,13 +161,11 @@ def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:
     """Captions, a random encoder 12 -> 2x16, vectors of nearly all their words; an empty cache."""
     words = sorted({word for text in texts for word in text.rstrip(".").split()})
     known = ["<p>", "</p>", ".", *(word for word in words if word != "bicycle")]
-    return Files(
-        folder,
-        write_weights(folder / "weights.pkl"),
-        write_vectors(folder / "vectors.vec", known),
-        write_coco(folder / "captions.json", texts, per_image=per_image),
-        folder / "cache",
-    )
+    files = Files.inside(folder)
+    write_weights(files.weights)
+    write_vectors(files.vectors, known)
+    write_coco(files.captions, texts, per_image=per_image)
+    return files
 
 
 @pytest.fixture
@@ -189,7 +192,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened_once(shared_folder: Path) -> Files:
     """`new_files` with a filled cache; only to be copied."""
     folder = shared_folder / "opened"
-    files = Files(folder, *(folder / name for name in ("weights.pkl", "vectors.vec", "captions.json", "cache")))
+    files = Files.inside(folder)
     with only_one(folder) as waiting, pytest.MonkeyPatch.context() as patch:
         finish(waiting)
         if not folder.exists():
@@ -207,7 +210,7 @@ def opened_once(shared_folder: Path) -> Files:
 def opened_files(opened_once: Files, tmp_path: Path) -> Files:
     """`new_files` with a filled cache: they have been opened before, and measured with `few_sources`."""
     shutil.copytree(opened_once.folder, tmp_path, dirs_exist_ok=True)
-    return Files(tmp_path, *(tmp_path / path.name for path in list(vars(opened_once).values())[1:]))
+    return Files.inside(tmp_path)
 
 
 @pytest.fixture(scope="session")

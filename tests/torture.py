@@ -213,9 +213,8 @@ class Torture:
                     writer.write({"visit": i, "from": None, "how": "typed", "text": "a dog " * 20, "row": None})
                     os.write(written, b".")
 
-            in_child(
-                events, folder, kill_after=self._rng.uniform(0, self._rng.choice((0.01, 0.2)))
-            )  # the first line, too
+            latest = self._rng.choice((0.01, 0.2))  # half of the kills meet the first line
+            in_child(events, folder, kill_after=self._rng.uniform(0, latest))
             os.close(write)
             with os.fdopen(read, "rb") as counted:
                 told = len(counted.read())

@@ -535,6 +535,7 @@ def test_the_program_ends_when_its_terminal_is_cut_off(files: Files, moment):
     cuts = 16 if moment == "starting" else 1
     for cut in range(40 if settings.get_current_profile_name() == "long" else cuts):
         seconds = draw.uniform(0, 2)
-        code = cut_off(files, moment, has_controlling_terminal=(cut + len(moment)) % 2 == 0, seconds=seconds)
+        controls = (cut + MOMENTS.index(moment)) % 2 == 0  # every other cut, and at every other moment the first
+        code = cut_off(files, moment, has_controlling_terminal=controls, seconds=seconds)
         killed_before_it_could_watch = code == -signal.SIGHUP and moment == "starting"  # a shell reports 129 too
         assert code == 129 or killed_before_it_could_watch, f"{code} after {seconds} s, cut {cut}"
