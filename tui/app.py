@@ -18,12 +18,12 @@ from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
-from textual.events import Event, Key, Paste
+from textual.events import Event, Key, MouseEvent, Paste
 from textual.screen import Screen, SystemModalScreen
 from textual.theme import Theme
 from textual.widget import Widget
 
-from tui import messages
+from tui import garbage, messages
 from tui.keys import COMMANDS, keys_of, usable_keys
 from tui.loader import Loader
 from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
@@ -103,6 +103,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.register_theme(_HIGH_CONTRAST)
         self._choose_theme()
         self._early: list[Event] | None = []
+        self._used_at = 0.0  # the monotonic time of the last key or movement of the mouse
         self._open_corpus = open_corpus
         self._loader = Loader(open_corpus, self.post_message)
 
@@ -126,6 +127,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.mutate_reactive(App.ansi_color)  # the theme that `_choose_theme` set may have the terminal's colours
         self.watch(self, "theme", keep_theme, init=False)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
+        garbage.collect_rarely()
+        self.set_interval(garbage.PAUSE_SECONDS / 2, lambda: garbage.collect_in_a_pause(self._used_at))
 
     def notify(self, message: str, **how: Any) -> None:
         """Show a notice, unless an equal one is still shown."""
@@ -222,6 +225,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         Textual queues a printable key for the focused widget, lets another key bubble up from there, and runs priority
         bindings at once: of a burst, later keys would overtake earlier ones.
         """
+        if isinstance(event, Key | Paste | MouseEvent):
+            self._used_at = time.monotonic()
         if not isinstance(event, Key | Paste) or event.is_forwarded or not self._is_ours():
             await super().on_event(event)
             return

@@ -1,4 +1,4 @@
-"""Bindings: those that all lists of hits share, and those of screens with a list of options."""
+"""Bindings: those that all lists of hits share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,4 @@ LIST_KEYS: list[Binding] = [
     Binding("home,g", "go(0)", "First", show=False),
     Binding("end,G", "go(-1)", "Last", show=False),
     Binding("enter", "follow", "follow", key_display="⏎"),
-]
-
-OPTION_KEYS: list[Binding] = [
-    Binding("question_mark", "app.help", "Help"),
-    Binding("j", "focused.cursor_down", show=False),
-    Binding("k", "focused.cursor_up", show=False),
-    Binding("g", "focused.first", show=False),
-    Binding("G", "focused.last", show=False),
 ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from core.assets import AssetError
 from core.store.progress import Cancelled, Progress, Steps, finish
+from tui.garbage import without_collection
 from tui.messages import BackgroundFailed, CorpusOpened, Crashed, Progressed, Refused, Warmed
 from tui.pace import Pace
 
@@ -50,7 +49,7 @@ class Loader:
 
     def _run(self) -> None:
         try:
-            with _without_garbage_collection():
+            with without_collection():
                 steps = self._open_corpus()
                 from core.explorer import Explorer
             opened = finish(steps, self._show)
@@ -58,7 +57,7 @@ class Loader:
             self._answered.wait()
             self._load("typed queries cannot be answered", _warm_up(opened))
             what = "the other methods could not be opened; the next start tries again"
-            with _without_garbage_collection():
+            with without_collection():
                 self._load(what, opened.open_methods())
             self._post(Warmed(more_follows=opened.setup.second is not None))
             if opened.setup.second is not None:
@@ -94,7 +93,7 @@ class Loader:
 def _warm_up(opened: Opened) -> Steps[None]:
     if opened.text_encoder.can_encode:
         yield Progress("loading the encoder", 0, 0, "")
-    with _without_garbage_collection():
+    with without_collection():
         opened.text_encoder.warm_up()
         opened.searcher.warm_up()
 
@@ -105,14 +104,3 @@ def _open_second(opened: Opened) -> Steps[None]:
     yield from open_second(opened)
     if opened.second is not None:
         yield from _warm_up(opened.second)
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Switch garbage collection off, and exempt all objects from later collections, which would freeze the screen."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()

@@ -5,6 +5,7 @@ import gc
 import re
 import threading
 import time
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -652,6 +653,31 @@ async def test_garbage_collections_do_not_look_through_what_was_loaded(files, mo
         await until(pilot, lambda: opened.rankers is not None, what="the other methods")
         await until(pilot, gc.isenabled, what="the end of loading")
         assert id(opened.rankers) in frozen[-1]
+
+
+async def test_all_garbage_is_collected_in_a_pause(files):
+    class Node:
+        pass
+
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        node = Node()
+        node.itself = node
+        gc.collect()  # from here on it is old: only a full collection can find it
+        gc.collect(1)  # this counts as new objects
+        left = weakref.ref(node)
+        del node
+        await until(pilot, lambda: left() is None, what="a full collection")
+
+
+async def test_a_click_on_a_key_presses_it(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        keys = app.explore.key_line
+        await pilot.click(keys, offset=(str(keys.render()).index("compare"), 0))
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen), what="the comparison")
 
 
 async def test_of_a_huge_paste_the_beginning_is_asked_and_a_notice_says_so(files):

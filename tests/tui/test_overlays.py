@@ -1,5 +1,6 @@
 """A closer look at a query: its variations, its distance to a pinned one, and its list by a second encoder."""
 
+import gc
 import re
 import threading
 
@@ -7,6 +8,8 @@ import pytest
 from conftest import write_vectors, write_weights
 from scipy.spatial.distance import cosine
 from test_app import ask, make_app, ready, settle, title, type_text, until
+from textual.events import AppBlur, AppFocus
+from textual.widget import Widget
 
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
@@ -394,3 +397,43 @@ async def test_nothing_is_measured_before_the_second_encoder_is_there(files, mon
         assert not measured_with
         release.set()
         await until(pilot, lambda: measured_with == [True], what="the calibration")
+
+
+@pytest.mark.parametrize("key", ["b", "w", "x"])
+async def test_keys_do_nothing_in_a_list_of_lines_while_the_window_is_not_active(files, key):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        await pilot.press("B", key)
+        await until(pilot, lambda: app.screen is not app.explore, what="the lines")
+        overlay = app.screen
+        app.post_message(AppBlur())
+        await until(pilot, lambda: overlay.focused is None, what="the loss of the focus")
+        await pilot.press("j", "k", "g", "G")
+        app.post_message(AppFocus())
+        await until(pilot, lambda: overlay.focused is not None, what="the focus again")
+        await pilot.press("j", "escape")
+        await until(pilot, lambda: app.screen is app.explore, what="the list again")
+
+
+async def test_closed_overlays_leave_no_widgets_in_memory(files):
+    def widgets() -> int:
+        gc.collect()
+        return sum(issubclass(type(each), Widget) for each in gc.get_objects())
+
+    async def open_and_close() -> None:
+        for key in ("question_mark", "c", "t", "b", "x", "e", "slash"):
+            await pilot.press(key, "escape")
+            await until(pilot, lambda: app.screen is app.explore, what="the list again")
+            await pilot.press("escape")  # also out of the box
+        await settle(pilot)
+
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        await open_and_close()
+        before = widgets()
+        await open_and_close()
+        assert widgets() <= before

@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Resize
 from textual.reactive import reactive
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from core.assets import AssetError
 from core.store.progress import Progress
@@ -24,6 +24,7 @@ from tui.screens.overlays import OverlaysScreen
 from tui.text import drawable, message_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
+from tui.widgets.key_line import KeyLine
 from tui.widgets.notices import ErrorPane, LoadingPane
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class ExploreScreen(OverlaysScreen):
         self.pin_line = Static("", id="pin", markup=False)
         self.loading_pane = LoadingPane(id="loading")
         self.error_pane = ErrorPane(id="error")
+        self.key_line = KeyLine(id="keys")
         self.status_line = Static("", id="status", markup=False)
         self._explained: tuple[int, int | None] | None = None  # question serial and row of the last explanation request
         self._understood = ""  # what was understood of the captions file
@@ -77,14 +79,14 @@ class ExploreScreen(OverlaysScreen):
             yield self.error_pane
             yield self.view
         with Horizontal(id="bottom"):
-            yield Footer(show_command_palette=False, compact=True)
+            yield self.key_line
             yield self.status_line
 
     def on_mount(self) -> None:
         """Name keys only where they are keys: while files are opened, all of them type."""
 
         def show(current: str | None) -> None:
-            self.query_one(Footer).visible = current != "loading"
+            self.key_line.visible = current != "loading"
 
         self.watch(self.body, "current", show)
 

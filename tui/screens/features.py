@@ -13,12 +13,12 @@ from textual.containers import Container
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 from textual.widgets.option_list import Option
 
-from tui.bindings import OPTION_KEYS
 from tui.hit_line import split_shared
 from tui.text import drawable, short_number
+from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from core.answers import FeatureWinners
@@ -42,7 +42,6 @@ class FeaturesScreen(ModalScreen[int | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,w,q", "dismiss(None)", "Close"),
-        *OPTION_KEYS,
     ]
 
     winners: reactive[FeatureWinners | None] = reactive(None)
@@ -63,7 +62,7 @@ class FeaturesScreen(ModalScreen[int | None]):
         self._encoder = encoder
         self.pair = Static(f"{drawable(query)}\n{drawable(hit)}", id="alike", classes="panel", markup=False)
         lines = [Option(_line(feature)) for feature in features]
-        self.lines = OptionList(*lines, id="features", classes="panel", markup=False)
+        self.lines = LineList(*lines, id="features", classes="panel", markup=False)
         self.details = Static("", id="feature", classes="panel", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -80,8 +79,8 @@ class FeaturesScreen(ModalScreen[int | None]):
         """Focus the list."""
         self.set_focus(self.lines)
 
-    @on(OptionList.OptionHighlighted)
-    def look(self, message: OptionList.OptionHighlighted) -> None:
+    @on(LineList.OptionHighlighted)
+    def look(self, message: LineList.OptionHighlighted) -> None:
         """Ask what the feature under the cursor responds to."""
         number = self._features[message.option_index].number
         if self.winners is None or self.winners.number != number:
@@ -104,8 +103,8 @@ class FeaturesScreen(ModalScreen[int | None]):
         self.details.border_title = f"#{self.winners.number} falls on, in the captions that have most of it"
         self.details.update(Content("\n").join(lines))
 
-    @on(OptionList.OptionSelected)
-    def select(self, message: OptionList.OptionSelected) -> None:
+    @on(LineList.OptionSelected)
+    def select(self, message: LineList.OptionSelected) -> None:
         """Close the screen, with the feature under the cursor as its result."""
         self.dismiss(self._features[message.option_index].number)
 

@@ -10,10 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui.bindings import OPTION_KEYS
+from tui.widgets.line_list import LineList
 
 
 class Picked(NamedTuple):
@@ -37,7 +36,6 @@ class PickScreen(ModalScreen[Picked | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", "Close"),
-        *OPTION_KEYS,
         Binding("d", "pick('d')", show=False),
         Binding("e", "pick('e')", show=False),
     ]
@@ -47,7 +45,7 @@ class PickScreen(ModalScreen[Picked | None]):
     ) -> None:
         super().__init__()
         self._keys = keys or {}
-        self.lines = OptionList(*(Option(line) for line in lines), id="lines", markup=False)
+        self.lines = LineList(*(Option(line) for line in lines), id="lines", markup=False)
         self.lines.border_title = title
         hints = ["⏎ go", *(f"{key} {what}" for key, what in self._keys.items()), "esc close"]
         self.lines.border_subtitle = " · ".join(hints)
@@ -67,7 +65,7 @@ class PickScreen(ModalScreen[Picked | None]):
         if key in self._keys and self.lines.highlighted is not None:
             self.dismiss(Picked(self.lines.highlighted, key))
 
-    @on(OptionList.OptionSelected)
-    def select(self, message: OptionList.OptionSelected) -> None:
+    @on(LineList.OptionSelected)
+    def select(self, message: LineList.OptionSelected) -> None:
         """Pick the line under the cursor."""
         self.dismiss(Picked(message.option_index, "enter"))

@@ -13,12 +13,12 @@ from textual.content import Content
 from textual.events import Resize
 from textual.reactive import reactive
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 from textual.widgets.option_list import Option
 
 from core.store.progress import Progress
-from tui.bindings import OPTION_KEYS
 from tui.text import drawable, fit, short_number
+from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from core.ranking.ranking import Ranking
@@ -38,7 +38,6 @@ class VariationsScreen(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,x,q", "dismiss(None)", "Close"),
-        *OPTION_KEYS,
     ]
 
     progress: reactive[Progress | None] = reactive(None)
@@ -52,7 +51,7 @@ class VariationsScreen(ModalScreen[str | None]):
         self.asked = text
         self._texts = texts
         self.query_panel = Static(drawable(text), id="varied", classes="panel", markup=False)
-        self.lines = OptionList(id="variations", classes="panel", markup=False)
+        self.lines = LineList(id="variations", classes="panel", markup=False)
         self.hits = [Static("", classes="panel", markup=False) for _ in range(2)]
 
     def compose(self) -> ComposeResult:
@@ -98,8 +97,8 @@ class VariationsScreen(ModalScreen[str | None]):
         if not stressed.moved:
             self.lines.add_option(Option("no rule fits this text: the rules are for English sentences", disabled=True))
 
-    @on(OptionList.OptionHighlighted)
-    def show_hits(self, message: OptionList.OptionHighlighted) -> None:
+    @on(LineList.OptionHighlighted)
+    def show_hits(self, message: LineList.OptionHighlighted) -> None:
         """Show the hits of the text and of the variation under the cursor side by side."""
         if self.stressed is None or message.option.id is None:
             return
@@ -119,8 +118,8 @@ class VariationsScreen(ModalScreen[str | None]):
             lines.append(Content.assemble((f"{mark} ", style), (f"{short_number(distance):>4} ", "dim"), (text, style)))
         return Content("\n").join(lines)
 
-    @on(OptionList.OptionSelected)
-    def select(self, message: OptionList.OptionSelected) -> None:
+    @on(LineList.OptionSelected)
+    def select(self, message: LineList.OptionSelected) -> None:
         """Close the screen, with the variation under the cursor as its result."""
         if self.stressed is not None and message.option.id is not None:
             self.dismiss(self.stressed.moved[int(message.option.id)].variation.text)
