@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkstemp
 from types import NoneType
@@ -25,8 +25,10 @@ from core.assets import AssetError
 FORMAT = 1
 """Version of the events."""
 
+_NAMED = "%Y%m%d-%H%M%S"  # local time
 _PART = ".part"
 _ABANDONED_SECONDS = 60.0  # a living process begins a trail sooner
+_SET_BACK = timedelta(days=1)  # a name that is later than now by more than this is not of a clock that was set back
 _RECENT = 9  # corpora
 _LOOKED_AT = 200  # runs among which they are
 
@@ -102,7 +104,7 @@ class TrailWriter:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._remove_leftovers()
             # A name that no other run has, in a file that only its owner reads; a trail once its beginning is there.
-            made, name = mkstemp(prefix=f"{datetime.now():%Y%m%d-%H%M%S}-", suffix=f".jsonl{_PART}", dir=self.folder)
+            made, name = mkstemp(prefix=f"{self._begun():{_NAMED}}-", suffix=f".jsonl{_PART}", dir=self.folder)
             try:
                 with os.fdopen(made, "wb") as file:
                     file.write((json.dumps({"format": FORMAT} | self.about) + "\n").encode() + lines)
@@ -112,6 +114,16 @@ class TrailWriter:
             return
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb") as file:  # not made anew if it is deleted
             file.write(lines)
+
+    def _begun(self) -> datetime:
+        """Return the time that names the trail, after that of the latest one also if the clock was set back since."""
+        assert self.folder is not None
+        now, latest = datetime.now(), max((path.name for path in self.folder.glob("*.jsonl")), default="")
+        with suppress(ValueError):
+            after = datetime.strptime(latest[: len(f"{now:{_NAMED}}")], _NAMED) + timedelta(seconds=1)
+            if now < after < now + _SET_BACK:
+                return after
+        return now
 
     def _remove_leftovers(self) -> None:
         """Delete what processes left that were killed while they began a trail."""

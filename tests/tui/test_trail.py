@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,6 +75,22 @@ def test_runs_that_begin_together_have_files_of_their_own(tmp_path):
     runs = [write_run(tmp_path, visit(0, f"a{number}"), visit(1, "b")) for number in range(5)]
     assert [run.those("visit")[0]["text"] for run in runs] == [f"a{number}" for number in range(5)]
     assert len({run.path for run in runs}) == len(list(list_runs(tmp_path))) == 5
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3600], ids=["at once", "in the next second", "clock set back by an hour"])
+def test_the_last_run_is_the_last_also_if_the_clock_says_otherwise(tmp_path, ahead):
+    earlier = write_run(tmp_path, visit(0, "a dog"), visit(1, "a cat", before=0))
+    then = datetime.now() + timedelta(seconds=ahead)
+    earlier.path.rename(tmp_path / f"{then:%Y%m%d-%H%M%S}-zzzz.jsonl")
+    for _ in range(3):
+        written = write_run(tmp_path, visit(0, "a horse"), visit(1, "a bird", before=0))
+        assert find_run(tmp_path, "last").path == written.path
+
+
+def test_a_trail_from_far_in_the_future_does_not_name_those_after_it(tmp_path):
+    (tmp_path / "20990101-000000-aaaa.jsonl").touch()
+    written = write_run(tmp_path, visit(0, "a dog"), visit(1, "a cat", before=0))
+    assert written.name.startswith(f"{datetime.now():%Y%m%d}")
 
 
 def test_only_its_owner_reads_a_trail(tmp_path):
