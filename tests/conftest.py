@@ -27,6 +27,7 @@ from core.setup import Setup
 from core.store.cache import Cache
 from core.store.locks import only_one
 from core.store.progress import finish
+from tui.garbage import collect_rarely
 
 torch.set_num_threads(1)  # small tests run steadier
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # nor do processes that tests start wait for each other
@@ -34,6 +35,9 @@ settings.register_profile("long", deadline=None)  # `--hypothesis-profile=long` 
 
 SHARED = Path(os.environ.get("INFERSENT_TUI_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 """Real captions, where they are present; tests that want them skip elsewhere."""
+
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False  # else each process that a test starts would compile all modules once more
 
 for _name in ("COLUMNS", "LINES"):
     os.environ.pop(_name, None)  # a process of pytest-xdist sets them, and no terminal of a test could then be resized
@@ -149,6 +153,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Exempt what is imported from garbage collection, which would go through all of it for each test."""
     gc.collect()
     gc.freeze()
+    collect_rarely()
 
 
 @pytest.fixture(autouse=True)

@@ -46,6 +46,7 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from core.fetching import CHECKSUMS, _known, _member_blocks, _remember
     from core.official import OfficialFile
     from core.ranking.arithmetic import parse, quoted
+    from core.ranking.methods import METHODS
     from core.store.cache import Cache
     from core.store.download import _has_more, _Partial
     from core.store.progress import finish
@@ -229,7 +230,7 @@ def given_seeds() -> list[bytes]:
 @cache
 def explorer() -> Any:
     folder = Path(tempfile.mkdtemp(dir=_PLACE))
-    found = make_files(folder, demo_texts(60)).explorer()
+    found = make_files(folder, demo_texts(60)).explorer(need="methods")
     shutil.rmtree(folder)  # what is open stays
     return found
 
@@ -237,8 +238,8 @@ def explorer() -> Any:
 def read_query(data: bytes, folder: Path) -> None:
     text = data.decode("utf-8", "replace")
     parse(quoted(text))
-    query = explorer().queries.of_text(text, settled=False)
-    assert query.embedding is None or np.isfinite(query.embedding).all()
+    answer = explorer().ask(text, settled=False, method=METHODS[len(data) % len(METHODS)])
+    assert answer.query.embedding is None or np.isfinite(answer.query.embedding).all()
 
 
 def read_config(data: bytes, folder: Path) -> None:

@@ -220,13 +220,14 @@ class Load:
             await asyncio.sleep(0.01)
             answer, shown = view.answer, session.shown
             if not session.is_shown or not shown.settled or answer is None:
-                continue
-            if any(panel.is_stale or panel.shrinking for panel in explore.query(Panel)):
-                continue
-            if answer.found is None or len(hits.ranking) == len(answer.found.order()):
+                problem = "no answer in 30 s"
+            elif waiting := [panel for panel in explore.query(Panel) if panel.is_stale or panel.shrinking]:
+                problem = f"not drawn in 30 s: {waiting}"
+            elif answer.found is not None and len(hits.ranking) != len(answer.found.order()):
+                problem = "no whole list in 30 s"
+            else:
+                problem = ""
                 break
-        else:
-            problem = "no answer in 30 s"
         box = explore.search_box.value
         if not problem and (answer.query.text != shown.text or visible(shown.text) != visible(box)):
             problem = f"the list answers {answer.query.text[:80]!r}"

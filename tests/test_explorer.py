@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ask_caption, embedding_of, make_files, write_coco, write_weights
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from reference import rank_slowly
 
 from core.assets import AssetError
@@ -132,6 +134,42 @@ def test_hostile_texts_are_data(files):
     assert len(explorer.ask("a dog").hits) >= 1
     assert explorer.opened.captions.texts[0] == texts[0]
     assert explorer.opened.captions.texts[6] == "? dog"  # half of a character
+
+
+_PIECES = st.sampled_from(
+    [
+        *"a dog on the beach , . + - * 2 0.5 #3 # \" ' ... U.S. 漢字 İ ß 1e999".split(" "),
+        *(
+            "\x1b[31m",
+            "\u202e",
+            "\u0301",
+            "\ud800\udfff",
+            "\ud83d",
+            "\x00",
+            "👩\u200d👩",
+            "do n't",
+            "\ufeff",
+            "\n",
+            "x" * 300,
+        ),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pieces=st.lists(_PIECES | st.text(max_size=5), max_size=12), method=st.sampled_from([*METHODS, "auto"]))
+@example(pieces=["\ud800\udfff", "dog"], method="auto")
+def test_any_text_is_answered_judged_explained_and_varied(demo, pieces, method):
+    text = " ".join(pieces)
+    if not text.strip():
+        return
+    answer = demo.ask(text, method=method)
+    assert answer.verdict is not None or answer.query.row is not None
+    demo.compare(answer.query)
+    if answer.found is not None:
+        demo.explain(answer, int(answer.hits.rows[0]))
+    if answer.query.embedding is not None:
+        finish(demo.stress(text, method=method))
 
 
 def test_a_random_caption_always_has_a_known_word(files):

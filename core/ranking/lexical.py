@@ -80,7 +80,7 @@ class BM25:
 
     def stem(self, word: str) -> str:
         """Return the stem of a word."""
-        stem: str = self._stemmer.stemWord(word.lower())
+        stem: str = self._stemmer.stemWord(word.lower().encode("utf-8", "replace").decode())  # lone surrogates raise
         return stem
 
     def scores(self, stems: Sequence[str]) -> NDArray[np.float32]:

@@ -164,7 +164,7 @@ def _shuffle(read: Phrases) -> Iterator[Edits]:
     words = [read.at(i) if i == 0 else read.written(i) for i in read.content]
     if len(set(words)) < 3:
         return
-    shuffled, draw = list(words), random.Random(read.text)
+    shuffled, draw = list(words), random.Random(read.text.encode("utf-8", "surrogatepass"))
     while shuffled == words:
         draw.shuffle(shuffled)
     places = zip(read.content, words, shuffled, strict=True)
@@ -305,7 +305,7 @@ def _noun(read: Phrases) -> Iterator[Edits]:
     here = {word.text for word in read.words}
     phrases = [phrase for phrase in read.phrases if not is_noun(read.at(phrase.head - 1))]
     if phrases:
-        draw = random.Random(read.text)
+        draw = random.Random(read.text.encode("utf-8", "surrogatepass"))
         phrase = draw.choice(phrases)
         kind = english.KINDS[phrase.noun]
         others = [noun for noun, other in english.KINDS.items() if other != kind]

@@ -417,6 +417,22 @@ async def test_keys_do_nothing_in_a_list_of_lines_while_the_window_is_not_active
         await until(pilot, lambda: app.screen is app.explore, what="the list again")
 
 
+@pytest.mark.parametrize("key", ["t", "w", "x"])
+async def test_page_keys_do_nothing_in_a_list_of_lines_without_room(files, key):
+    app = make_app(files)
+    async with app.run_test(size=(20, 5)) as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        await pilot.press(key)
+        await until(pilot, lambda: app.screen is not app.explore and app.screen.lines.options, what="the lines")
+        await pilot.press("j", "pagedown", "pageup")
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        await pilot.press("pagedown", "pagedown", "pagedown", "pagedown")
+        lines = app.screen.lines
+        await until(pilot, lambda: lines.highlighted == len(lines.options) - 1, what="the last line")
+
+
 async def test_closed_overlays_leave_no_widgets_in_memory(files):
     def widgets() -> int:
         gc.collect()

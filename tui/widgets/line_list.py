@@ -18,3 +18,13 @@ class LineList(OptionList):
         Binding("g", "first", show=False),
         Binding("G", "last", show=False),
     ]
+
+    def action_page_up(self) -> None:
+        """Move the cursor up by a page; without room for a line, Textual would raise KeyError."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        """Move the cursor down by a page; without room for a line, Textual would raise KeyError."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]
