@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -81,7 +82,8 @@ class DelayWatch:
             if time.monotonic() - self._beat > BAR / 2:
                 frame = sys._current_frames().get(self._thread_id)
                 if frame is not None:
-                    self._where[_frames(frame)] += 1
+                    with suppress(AttributeError):  # the stack changes while it is read
+                        self._where[_frames(frame)] += 1
 
 
 def _frames(frame: FrameType) -> str:
