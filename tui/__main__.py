@@ -19,9 +19,14 @@ def run() -> None:
             main()
         finally:
             end_at_once_on_signals()
-    except BaseException:  # libraries turn an interruption into other errors
+    except BaseException as error:  # libraries turn an interruption into other errors
         if not is_interrupted():
-            raise
+            if not isinstance(error, Exception):
+                raise
+            from tui.output import FAULT, fault_lines, tell_message
+
+            tell_message(f"{fault_lines()}\n")
+            sys.exit(FAULT)
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(exit_code())  # the interpreter's shutdown takes a second with torch

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -26,6 +27,7 @@ from textual.widget import Widget
 from tui import garbage, messages
 from tui.keys import COMMANDS, keys_of, usable_keys
 from tui.loader import Loader
+from tui.output import FAULT, fault_lines
 from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
@@ -281,6 +283,11 @@ class ExplorerApp(App[Path | dict[str, Any]]):
             self.log.error("".join(traceback.format_exception(error)))
             return
         super()._handle_exception(error)
+        self._return_code = FAULT
+
+    def _fatal_error(self) -> None:
+        """Leave with a traceback in which no text of a file controls the terminal, and without values of variables."""
+        self.panic(Text(fault_lines()))
 
     def copy_to_clipboard(self, text: str) -> None:
         """Give a text to the terminal's clipboard by OSC 52, inside tmux also past it."""

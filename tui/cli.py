@@ -20,7 +20,7 @@ from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
 from tui.commands.stress import stress
 from tui.commands.trail import trail
-from tui.interruption import exit_code
+from tui.interruption import exit_code, is_interrupted
 from tui.options import CONTEXT, Options, asset_options, explorer_options
 from tui.output import discard, tell, tell_lines
 
@@ -28,8 +28,8 @@ from tui.output import discard, tell, tell_lines
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 130 interrupted by SIGINT (Ctrl-C), 143 by SIGTERM,
-    129 by SIGHUP.
+    Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 70 a fault of the program, 130 interrupted by
+    SIGINT (Ctrl-C), 143 by SIGTERM, 129 by SIGHUP.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the locale cannot encode
@@ -45,6 +45,13 @@ def main() -> None:
         code = 2
     except AssetError as error:
         tell_lines(f"infersent-tui: {error}", err=True)
+        code = 2
+    except OSError as error:  # of a path that is too long or in a folder that may not be searched, or of stdout
+        if is_interrupted():
+            raise
+        if error.filename is None:
+            discard(sys.stdout)
+        tell_lines(f"infersent-tui: {AssetError.from_os_error(error.filename or 'stdout', error)}", err=True)
         code = 2
     except (click.Abort, KeyboardInterrupt):
         tell("interrupted; finished work is kept", err=True)
@@ -107,8 +114,8 @@ def cli(context: click.Context) -> None:
 
     Without a command, this opens the explorer in the terminal, on the captions in FILE, or on the bundled demo unless
     you name other files. Options can be before or after the command, or set as environment variables such as
-    INFERSENT_TUI_CAPTIONS. Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 130 interrupted by Ctrl-C
-    (SIGINT), 143 by SIGTERM, 129 by SIGHUP or a terminal that went away.
+    INFERSENT_TUI_CAPTIONS. Exit codes: 0 ok, 1 nothing found, 2 wrong usage or bad input, 70 a fault of the program,
+    130 interrupted by Ctrl-C (SIGINT), 143 by SIGTERM, 129 by SIGHUP or a terminal that went away.
     """
     if context.invoked_subcommand is None:
         explore(Options.of(context))

@@ -23,7 +23,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that b
 
 
 def check_output(path: Path, *, endings: Collection[str] = (), used: Iterable[Path] = ()) -> Path:
-    """Return a path to which a file can be written, with `~` resolved.
+    """Return a path to which a file can be written, with `~` and links resolved.
 
     Args:
         path: What the person named.
@@ -31,15 +31,12 @@ def check_output(path: Path, *, endings: Collection[str] = (), used: Iterable[Pa
         used: Files that are read, which it must not replace.
 
     Raises:
-        AssetError: It has another ending, is in no folder, or is a file that is read.
+        AssetError: It has another ending, is in no folder, is a file that is read, or no file at all, as a pipe is.
     """
     path = resolved(path)
-    if endings and path.suffix.lower() not in endings:
-        found = f"has the ending {path.suffix!r}" if path.suffix else "has no ending"
-        advice = f"name {path.stem or 'output'}{next(iter(endings))}, say"
-        raise AssetError(path, found, expected=f"one of {', '.join(endings)}", advice=advice)
+    _check_ending(path, endings)
     try:
-        fits = str(path) != "-" and not path.is_dir() and path.parent.is_dir()
+        fits = str(path) != "-" and (path.is_file() or not path.exists()) and path.parent.is_dir()
         is_used = fits and path.exists() and any(each.exists() and path.samefile(each) for each in used)
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
@@ -47,7 +44,17 @@ def check_output(path: Path, *, endings: Collection[str] = (), used: Iterable[Pa
         raise AssetError(path, "cannot be written", expected="a file in a folder that exists", advice="name another")
     if is_used:
         raise AssetError(path, "is a file that is read", advice="name another file to write")
+    if path.is_symlink():
+        path = path.resolve()
+        _check_ending(path, endings)
     return path
+
+
+def _check_ending(path: Path, endings: Collection[str]) -> None:
+    if endings and path.suffix.lower() not in endings:
+        found = f"has the ending {path.suffix!r}" if path.suffix else "has no ending"
+        advice = f"name {path.stem or 'output'}{next(iter(endings))}, say"
+        raise AssetError(path, found, expected=f"one of {', '.join(endings)}", advice=advice)
 
 
 def resolved(path: Path) -> Path:

@@ -83,7 +83,7 @@ def visit_line(visit: Visit, depth: int) -> Content:
     if visit.how == "followed":
         step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
         return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, drawable(visit.text))
-    return Content.assemble(f"{sign} ", (f"{visit.how:9} ", "dim"), (drawable(visit.text), "bold"))
+    return Content.assemble(f"{sign} ", (f"{drawable(visit.how):9} ", "dim"), (drawable(visit.text), "bold"))
 
 
 def corpus_line(about: Mapping[str, Any]) -> Content:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from typing import TextIO
 
 import click
 
 from tui.text import visible
+
+FAULT = 70
+"""Exit code of a fault of the program itself, as BSD's sysexits has it."""
 
 
 def tell(line: str = "", *, err: bool = False) -> None:
@@ -21,15 +25,15 @@ def tell(line: str = "", *, err: bool = False) -> None:
 
 
 def tell_message(text: str) -> None:
-    """Print a text on stderr. Where its reader has closed it, the work goes on without messages."""
+    """Print a text on stderr. Where it is closed or its disk is full, the work goes on without messages."""
     try:
         click.echo(text, nl=False, err=True)
-    except BrokenPipeError:
+    except OSError:
         discard(sys.stderr)
 
 
 def discard(stream: TextIO) -> None:
-    """Let a stream that its reader has closed take everything from now on, so that the final flush does not fail."""
+    """Let a stream that cannot be written take everything from now on, so that the final flush does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -37,6 +41,12 @@ def tell_lines(text: str, *, err: bool = False) -> None:
     """Print a text of several lines."""
     for line in text.splitlines():
         tell(line, err=err)
+
+
+def fault_lines() -> str:
+    """Describe the error that is being handled and that nobody expected, in lines: its traceback, and what to do."""
+    advice = "This is a fault of infersent-tui. Finished work is kept; please report it."
+    return "\n".join(map(visible, [*traceback.format_exc().splitlines(), "", advice]))
 
 
 def tell_row(*values: object) -> None:

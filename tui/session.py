@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core.ranking.methods import Choice
 from tui.messages import Question
+from tui.trail import How
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from core.answers import Answer
     from core.query import Query
 
-How = Literal["typed", "random", "bookmark", "followed"]
 _KEPT = 10  # hits of each answer
 
 

@@ -18,9 +18,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkstemp
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from core.assets import AssetError
+from core.store.whole import sync
 
 FORMAT = 1
 """Version of the events."""
@@ -29,10 +30,13 @@ _NAMED = "%Y%m%d-%H%M%S"  # local time
 _PART = ".part"
 _ABANDONED_SECONDS = 60.0  # a living process begins a trail sooner
 _SET_BACK = timedelta(days=1)  # a name that is later than now by more than this is not of a clock that was set back
+_ENDLESS = 1e12
 _RECENT = 9  # corpora
 _LOOKED_AT = 200  # runs among which they are
 
 Event: TypeAlias = dict[str, Any]
+How = Literal["typed", "random", "bookmark", "followed"]
+"""How a visit was come to."""
 
 _NUMBER, _MAYBE_ROW, _MAYBE_NUMBER = (int, float), (int, NoneType), (int, float, NoneType)
 _TYPES: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -108,7 +112,10 @@ class TrailWriter:
             try:
                 with os.fdopen(made, "wb") as file:
                     file.write((json.dumps({"format": FORMAT} | self.about) + "\n").encode() + lines)
+                    file.flush()
+                    os.fsync(file.fileno())
                 self.path = Path(name).rename(name.removesuffix(_PART))
+                sync(self.folder)
             finally:
                 Path(name).unlink(missing_ok=True)
             return
@@ -189,6 +196,8 @@ def _event(line: bytes) -> Event | None:
         if kind in event
         for name, kinds in types.items()
     )
+    is_sound = is_sound and event.get("how", "typed") in get_args(How)
+    is_sound = is_sound and all(event.get(name) is None or _is_number(event[name]) for name in ("step", "drift"))
     return event if is_sound and all(map(_is_hit, event.get("hits", ()))) else None
 
 
@@ -196,8 +205,13 @@ def _is_hit(hit: object) -> bool:
     return (
         isinstance(hit, dict)
         and isinstance(hit.get("caption"), str)
-        and isinstance(hit.get("distance", hit.get("score")), _NUMBER)
+        and _is_number(hit.get("distance", hit.get("score")))
     )
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether a value may be a distance or a score: JSON has also infinite numbers, and endless whole ones."""
+    return isinstance(value, _NUMBER) and abs(value) < _ENDLESS
 
 
 def list_runs(folder: Path) -> Iterator[Run | AssetError]:

@@ -6,10 +6,15 @@ import ast
 import json
 import random
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Any, Literal
+
+# What Python has to say of texts that it reads as its own, it would say in the terminal, with their control characters.
+for _category in (SyntaxWarning, DeprecationWarning):
+    warnings.filterwarnings("ignore", category=_category, module="<unknown>")
 
 Kind = Literal["empty", "number", "code", "file", "word", "text", "list", "object", "mixed"]
 """`code`: a hash, an id, a date or another single token with digits; `file`: a file name, path or URL; `word`: a single

@@ -90,7 +90,6 @@ def _read_lines(lines: list[str], path: Path, *, sure: bool) -> Table:
 def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
     """Read the columns of a Parquet file that may hold captions, ids or images; of a picture, only its path."""
     import pandas as pd
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -108,7 +107,9 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
         if is_told and not set(frame.index.names).intersection(frame.columns):
             frame = frame.reset_index()
         columns = {str(name): [None if value is pd.NA else value for value in frame[name]] for name in frame.columns}
-    except (ValueError, KeyError, OSError, pa.ArrowException) as error:
+    except AssetError:
+        raise
+    except Exception as error:  # pandas raises any kind of error at what a file says of its columns
         found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, advice="copy or download it again") from error
     return Table(layout="Parquet", columns=columns)

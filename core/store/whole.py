@@ -200,7 +200,7 @@ def whole_file(path: Path, *, advice: str = SPACE.format(option=CACHE_OPTION)) -
     What a killed process left of an earlier attempt is deleted.
 
     Args:
-        path: Its final path; an existing file stays until the new one is complete.
+        path: Its final path; an existing file stays until the new one is complete, which gets its permissions.
         advice: What the user can do when it cannot be written.
 
     Yields:
@@ -212,6 +212,8 @@ def whole_file(path: Path, *, advice: str = SPACE.format(option=CACHE_OPTION)) -
     try:
         _remove_leftovers(path)
         with _temporary(path) as temporary:
+            if path.is_file():
+                temporary.chmod(path.stat().st_mode)
             yield temporary
             sync(temporary)
             temporary.replace(path)

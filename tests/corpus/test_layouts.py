@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -612,3 +614,9 @@ def test_images_keep_their_captions_together(tmp_path):
     captions = read(tmp_path / "a.jsonl", SIX_IMAGES["lists.jsonl"])
     assert [captions.group(row) for row in range(30)] == [image for image, _, _ in ROWS]
     assert set(captions.groups.tolist()) == set(IMAGES)
+
+
+def test_python_has_nothing_to_say_of_lists_in_a_file():
+    code = r"""from core.corpus.kinds import parse_list; print(parse_list("['a \\d dog']"))"""
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("['a \\\\d dog']\n", "")

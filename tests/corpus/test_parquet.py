@@ -3,8 +3,11 @@
 import base64
 import io
 import zlib
+from contextlib import suppress
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.assets import AssetError
@@ -47,3 +50,25 @@ def test_what_is_no_parquet_file_has_no_claims(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing PAR1")
     with pytest.raises(OSError, match=r"\w"):
         column_claims(tmp_path / "a.parquet", ["a"])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"[]",
+        b"null",
+        b"5",
+        b'{"index_columns":5}',
+        b'{"index_columns":[{"kind":"range","start":"x","stop":"\x1b[31m","step":[]}]}',
+        b'{"columns":5,"index_columns":[]}',
+        b'{"columns":[7],"index_columns":["caption"]}',
+        b"{",
+        b"\xff",
+        b"[" * 3000,
+    ],
+)
+def test_whatever_a_file_tells_pandas_it_is_read_or_refused(tmp_path, told):
+    table = pa.table({"caption": ["a dog runs", "a cat sits"]}).replace_schema_metadata({b"pandas": told})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with suppress(AssetError):
+        assert len(Captions.read(tmp_path / "a.parquet").texts) == 2

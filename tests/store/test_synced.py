@@ -19,9 +19,13 @@ from core.opening import open_
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import finish
+from tui.trail import TrailWriter
 weights, vectors, captions, cache = map(Path, sys.argv[1:])
 opened = finish(open_(Setup(assets=Assets(weights, vectors, captions, 2)), Cache(cache), need="methods"))
 finish(opened.calibrate())
+trail = TrailWriter(cache / "trails")
+for number in range(2):
+    trail.write({"visit": number, "from": None, "how": "typed", "text": "a dog", "row": None})
 """
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
@@ -56,5 +60,8 @@ def test_files_are_synced_before_they_are_named_and_their_folders_after(files: F
             synced |= {new + path.removeprefix(old) for path in synced if path.startswith(old)}
             unnamed.add(str(Path(new).parent))
     assert {"whole.json", "recipe.json", "progress.json"} <= set(named)
-    assert sum(name.endswith("words") or "-" in name for name in named) == 2, "the folders of vectors and of words"
+    trails = [name for name in named if name.endswith(".jsonl")]
+    assert len(trails) == 1
+    folders = sum(name.endswith("words") or "-" in name for name in named if name not in trails)
+    assert folders == 2, "the folders of vectors and of words"
     assert not unnamed, "the last names are on disk"

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import threading
 import time
 
@@ -25,6 +26,15 @@ from core.store.whole import (
 )
 
 # Files
+
+
+def test_a_file_keeps_its_permissions_when_it_is_written_again(tmp_path):
+    path = tmp_path / "private.csv"
+    path.write_text("before")
+    path.chmod(0o600)
+    with whole_file(path) as work:
+        work.write_text("after")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("after", 0o600)
 
 
 def test_a_json_file_appears_whole_or_not_at_all(tmp_path):

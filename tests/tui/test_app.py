@@ -6,6 +6,7 @@ import re
 import threading
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -23,11 +24,12 @@ from core.query import Query
 from core.store.progress import Progress
 from core.trust.verdict import Verdict
 from tui.app import ExplorerApp
-from tui.messages import Ordered
+from tui.messages import Crashed, Ordered
 from tui.options import Options
 from tui.panel import Panel
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
+from tui.text import visible
 from tui.trail import TrailWriter
 from tui.widgets.hit_list import HitList
 from tui.widgets.search_box import LONGEST
@@ -641,6 +643,31 @@ async def test_all_lines_of_a_pasted_text_are_the_query_wherever_it_is_pasted(fi
         await until(pilot, lambda: app.explore.search_box.value == "a dog on the beach", what="the pasted text")
         await settle(pilot)
         assert app.explore.view.answer.query.text == "a dog on the beach"
+
+
+async def test_a_pasted_text_cannot_control_the_terminal(files):
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        app.post_message(Paste("dog \x9b31m \x9d0;PWN\x9c \x0e \u202e \x7f"))
+        await until(pilot, lambda: app.explore.search_box.value.startswith("dog"), what="the pasted text")
+        drawn = app.explore.search_box.render_line(0).text
+        assert visible(drawn) == drawn
+        await settle(pilot)
+        assert app.explore.view.answer.query.text == app.explore.search_box.value
+
+
+async def test_a_fault_of_the_program_ends_it_with_a_traceback_that_cannot_control_the_terminal(files, capsys):
+    app = make_app(files)
+    with suppress(TypeError):  # which the pilot raises again
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            app.post_message(Crashed(TypeError("of a file: \x1b]0;PWNED\x07 \x9b31m")))
+            await until(pilot, lambda: app._exit, what="the end")
+    written = capsys.readouterr()
+    assert app.return_code == 70
+    assert "TypeError: of a file: ␛]0;PWNED␇ \\u009b31m" in written.err
+    assert "PWNED\x07" not in written.err + written.out
 
 
 async def test_garbage_collections_do_not_look_through_what_was_loaded(files, monkeypatch):

@@ -1039,6 +1039,64 @@ def test_nothing_is_coloured(run, files, monkeypatch):
 # without a terminal, and interrupted
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x" * 300],
+        ["doctor", "--data-dir", "x" * 300],
+        ["cache", "list", "--cache-dir", "x" * 300],
+        ["search", "a", "--model", "x" * 300],
+    ],
+    ids=["file", "data", "cache", "model"],
+)
+def test_a_name_that_is_too_long_is_refused(run, arguments):
+    outcome = run(*arguments)
+    assert (outcome.code, "Traceback" in outcome.err) == (2, False)
+    assert "name too long" in outcome.err.lower()
+
+
+@pytest.mark.parametrize("arguments", [["paths"], ["completion", "bash"], ["--version"]])
+def test_a_full_disk_behind_stdout_is_an_error(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_a_full_disk_behind_stderr_loses_the_messages_only(files):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command("encode", "--json", *files.flags),
+            stdout=subprocess.PIPE,
+            stderr=full,
+            env=environment(),
+            check=False,
+        )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["rows"] == 300
+
+
+def test_a_fault_of_the_program_has_its_own_exit_code_and_no_control_character():
+    program = """
+import tui.cli, tui.__main__
+def main():
+    raise TypeError("of a file: \\x1b]0;PWNED\\x07 \\x9b31m")
+tui.cli.main = main
+tui.__main__.run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert done.returncode == 70
+    assert "TypeError: of a file: ␛]0;PWNED␇ \\u009b31m" in done.stderr
+    assert "please report it" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
 def test_the_screen_is_refused_without_a_terminal(run, files):
     assert refused(run(*files.flags), "needs a terminal")
 

@@ -3,12 +3,14 @@
 import base64
 import csv
 import json
+import os
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import demo_texts, write_coco
 from test_app import ask, compared, make_app, notices, ready, settle, until, with_methods
 from textual.events import Paste
 
@@ -316,3 +318,30 @@ async def test_a_bug_in_an_export_is_said_and_the_program_goes_on(files, home, m
         await until(pilot, lambda: "the export failed: division by zero" in notices(app), what="the notice")
         await pilot.press("escape", "j")
         assert app.explore.hit_list.cursor == 2
+
+
+def test_an_export_through_a_link_replaces_the_file_that_it_names(tmp_path):
+    (tmp_path / "kept.csv").write_text("before")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "kept.csv")
+    path = check_output(tmp_path / "link.csv", endings=ENDINGS)
+    write_rows(path, ROWS)
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "kept.csv").read_text().startswith("rank,")
+
+
+def test_neither_a_pipe_nor_a_device_is_replaced_by_an_export(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "device.csv").symlink_to("/dev/null")
+    for name in ("pipe.csv", "device.csv"):
+        with pytest.raises(AssetError):
+            check_output(tmp_path / name)
+
+
+async def test_a_copied_caption_cannot_end_the_paste_of_a_shell(files, home):
+    write_coco(files.captions, ["a dog \x1b[201~ id #\x0f", *demo_texts(120)])
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await ask(pilot, "#0")
+        for key in ("y", "Y"):
+            assert "\x1b" not in "".join(await copied(pilot, key))

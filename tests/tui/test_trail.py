@@ -494,6 +494,20 @@ def test_only_files_among_the_trails_are_deleted(tmp_path):
     assert run.path.exists()
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        visit(0, "a dog", how="ho\x1b]0;P"),
+        {"answer": 0, "level": None, "step": 10**400, "drift": None, "hits": []},
+        {"answer": 0, "level": None, "step": None, "drift": float("inf"), "hits": []},
+        {"answer": 0, "level": None, "step": None, "drift": None, "hits": [{"caption": "a", "distance": float("nan")}]},
+    ],
+)
+def test_an_event_with_a_value_that_cannot_be_is_left_out(tmp_path, event):
+    run = write_run(tmp_path, event, visit(1, "a cat"), visit(2, "a cow"))
+    assert (len(run.events), run.broken) == (2, 1)
+
+
 def test_an_event_that_lacks_a_part_is_left_out(tmp_path):
     run = write_run(tmp_path, visit(0, "a"), {"visit": 1}, visit(2, "b"), {"answer": 0}, {"bookmark": 3})
     assert [event["visit"] for event in run.those("visit")] == [0, 2]

@@ -16,8 +16,9 @@ from core.assets import AssetError
 from tui.asker import Asker
 from tui.keys import first_key
 from tui.screens.answer_view import AnswerView
-from tui.session import How, Session, Visit
+from tui.session import Session, Visit
 from tui.text import visible
+from tui.trail import How
 from tui.widgets.hit_list import HitList
 from tui.widgets.search_box import SearchBox
 

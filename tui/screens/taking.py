@@ -46,7 +46,7 @@ class TakingScreen(KeepingScreen):
     def action_copy_hit(self) -> None:
         """Copy the caption under the cursor."""
         if self.has_hits() and self.explorer is not None and self.hit_list.row is not None:
-            self._copy(self.explorer.opened.captions.texts[self.hit_list.row], "the caption")
+            self._copy(visible(self.explorer.opened.captions.texts[self.hit_list.row]), "the caption")
 
     def action_copy_list(self) -> None:
         """Copy the first hits, a line each: rank, distance or score, caption."""
@@ -56,7 +56,7 @@ class TakingScreen(KeepingScreen):
         first = range(min(len(hits), _COPIED_HITS))
         documents = hit_documents(self.explorer.opened.captions, hits, places=first)
         value = "distance" if hits.scores is None else "score"
-        lines = [f"{hit['rank']}\t{hit[value]:.4f}\t{hit['caption']}" for hit in documents]
+        lines = [f"{hit['rank']}\t{hit[value]:.4f}\t{visible(hit['caption'])}" for hit in documents]
         self._copy("\n".join(lines) + "\n", f"{len(lines)} hits")
 
     def _copy(self, text: str, what: str) -> None:

@@ -9,6 +9,8 @@ from textual.reactive import Reactive
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
+from tui.text import visible
+
 LONGEST: Final = 5_000
 """Characters that can be typed or pasted: each key draws and asks the whole text again."""
 
@@ -30,7 +32,11 @@ class SearchBox(Input):
         self.cursor_blink = self.app.animation_level != "none"
 
     def put(self, text: str) -> None:
-        """Put a text in place of the selection, or at the cursor, as much of it as there is room for."""
+        """Put a text in place of the selection, or at the cursor, as much of it as there is room for.
+
+        Textual draws what the box holds as it is, so that nothing in it may control the terminal.
+        """
+        text = visible(text)
         start, end = sorted(self.selection)
         room = max(0, LONGEST - len(self.value) + end - start)
         if len(text) > room:
