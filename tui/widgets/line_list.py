@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.widgets import OptionList
 
 
 class LineList(OptionList):
-    """Textual's list of options, with the keys of the list of hits."""
+    """Textual's list of options, none of which is wrapped, with the keys of the list of hits."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "app.help", "Help"),
@@ -18,6 +19,10 @@ class LineList(OptionList):
         Binding("g", "first", show=False),
         Binding("G", "last", show=False),
     ]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the number of lines; Textual would measure each of them three times while it opens the list."""
+        return len(self.options)
 
     def action_page_up(self) -> None:
         """Move the cursor up by a page; without room for a line, Textual would raise KeyError."""
