@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from core.assets import AssetError
+from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
 from core.store.download import delete_partial, download, file_sha256
 from core.store.locks import only_one
@@ -189,6 +190,7 @@ def _member_blocks(path: Path, file: OfficialFile, doing: str) -> Iterator[tuple
             if info is None:
                 names = ", ".join(archive.namelist()[:3])
                 raise AssetError(path, f"the archive has no {file.member}, but {names or 'nothing'}")
+            refuse_packing(path, info)
             size = info.file_size
             if size > _MOST_TIMES * file.member_bytes or size > _MOST_RATIO * max(1, info.compress_size):
                 found = f"{file.member} in the archive is {size / 1e6:,.0f} MB, from {info.compress_size / 1e6:,.1f} MB"

@@ -11,6 +11,7 @@ import threading
 from collections import namedtuple
 from contextlib import suppress
 from pathlib import Path
+from zipfile import ZIP_BZIP2
 
 import pytest
 from conftest import write_weights
@@ -92,6 +93,7 @@ WRONG = {
     "weights that end early": ("infersent2", None, "infersent2"),
     "no archive": ("crawl", b"word 1 2 3", "no whole zip archive"),
     "another archive": ("crawl", packed(**{"crawl-300d-2M-subword.vec": b"a 1"}), "has no crawl-300d-2M.vec"),
+    "an archive of another kind": ("crawl", packed(ZIP_BZIP2, **{"crawl-300d-2M.vec": b"a 1"}), "packed with bzip2"),
     "a bomb": ("coco", _bomb(), "in the archive is 5 MB"),
 }
 

@@ -117,10 +117,10 @@ def serving(
         server.server_close()
 
 
-def packed(**members: bytes) -> bytes:
+def packed(packing: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
     """A zip archive of files by their names."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", packing) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()

@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -39,6 +40,7 @@ _NO_TEXT = (  # first bytes, what the file is, what to do
     (b"\x89PNG", "a picture", "name the file that holds the captions"),
 )
 _PAGE = re.compile(r"\s*<(!doctype|\?xml|html|[a-z][\w:]*(\s[^<>]*)?>\s*(<|$))", re.IGNORECASE)
+_PACKINGS = {zipfile.ZIP_BZIP2: "with bzip2", zipfile.ZIP_LZMA: "with LZMA", 93: "with zstd"}  # of zip's members
 _GZIP = b"\x1f\x8b"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _WESTERN = re.compile(r"cp125[024789]|iso8859-(1|2|9|15)$|mac-roman")
@@ -79,6 +81,18 @@ def refuse_bomb(path: Path, *, packed: int, unpacked: int) -> None:
         found = f"{packed / 1e6:,.1f} MB of it unpack to more than {unpacked / 1e6:,.0f} MB: made to exhaust the memory"
         advice = "if you trust it, unpack it first, and name the unpacked file"
         raise AssetError(path, found, expected=f"at most {_MOST_RATIO} times as much", advice=advice)
+
+
+def refuse_packing(path: Path, member: zipfile.ZipInfo) -> None:
+    """Raise `AssetError` for a member of a zip archive of which no part can be unpacked without all that is read of it.
+
+    zipfile unpacks stored and deflated members in parts of a given size, and others (bzip2, LZMA) without a limit.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        method = _PACKINGS.get(member.compress_type, f"by method {member.compress_type}")
+        found = f"{member.filename} in the archive is packed {method}"
+        advice = "unpack it first, and name the unpacked file; or pack it as zip does by itself: zip NEW FILE"
+        raise AssetError(path, found, expected="a member that is stored or deflated", advice=advice)
 
 
 def _unpacked(data: bytes, path: Path) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.assets import AssetError
-from core.corpus.text_files import refuse_bomb
+from core.corpus.text_files import refuse_bomb, refuse_packing
 from core.store.file_state import FileState
 
 LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
@@ -180,8 +180,10 @@ class VecFile:
                 yield cast("IO[bytes]", text)
         elif packing == "zip":
             member = self.member or self._members()[0]
-            with zipfile.ZipFile(raw) as archive, archive.open(member) as text:
-                yield text
+            with zipfile.ZipFile(raw) as archive:
+                refuse_packing(self.path, archive.getinfo(member))
+                with archive.open(member) as text:
+                    yield text
         else:
             yield raw
 

@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -478,6 +479,22 @@ def test_an_archive_that_unpacks_a_thousandfold_is_refused(tmp_path, monkeypatch
     monkeypatch.setattr("core.corpus.text_files._SMALL", 1 << 20)
     monkeypatch.setattr("core.corpus.vec_file._BLOCK", 1 << 20)
     fails(write(tmp_path / f"a{ending}", f"word{' 0.5' * 3000}\n" * 300), "made to exhaust the memory")
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_cannot_be_unpacked_in_parts_is_refused_before_it_is(tmp_path, packing):
+    for name, ending in (("a.zip", ".vec"), ("b.zip", ".txt")):
+        with zipfile.ZipFile(tmp_path / name, "w", packing) as archive:
+            for number in range(2):
+                archive.writestr(f"{number}{ending}", bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        fails(tmp_path / "a.zip", f"0.vec in the archive is packed with {'bzip2' if packing == 12 else 'LZMA'}")
+        with pytest.raises(AssetError, match="unpack it first"):
+            VecFile.choose(tmp_path / "b.zip", lambda: 3)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("lines", ["hello\nworld\n", "", "\n"])
