@@ -11,7 +11,7 @@ from core.assets import AssetError
 from core.corpus.kinds import REFERENCES, Kind, are_most, is_label, kind_of
 from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, split_line, split_rows
 from core.corpus.shape import SAMPLE, Shape
-from core.corpus.table import MOST_BROKEN, Table, first_numbers
+from core.corpus.table import MOST_BROKEN, Table, first_numbers, refuse_sparse
 from core.corpus.text_files import empty
 
 _SEPARATORS = {"\t": "tab", "|": "bar", ";": "semicolon", ",": "comma", " : ": "colon", ": ": "colon", " ": "blank"}
@@ -67,13 +67,15 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
     A row with too many fields is mended where only one column holds texts. A row that still does not fit is broken.
 
     Raises:
-        AssetError: It has no rows, too many broken rows, or a quote that may have swallowed rows.
+        AssetError: It has no rows, too many broken rows, a quote that may have swallowed rows, or more columns than
+            nearly all rows have.
     """
     rows = [row for row in split_rows(lines, separator) if not _is_no_row(row)]
     if not rows:
         raise empty(path)
     shape = Shape.of(rows, header=header)
     body = shape.body(rows)
+    refuse_sparse([row.fields for row in body], len(shape.names), path, most=10)  # a field may take one byte
     kept: list[Row] = []
     broken = [row.start for row in rows[: shape.above]]
     surplus: list[int] = []

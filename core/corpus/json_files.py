@@ -9,7 +9,15 @@ from typing import Any
 from core.assets import AssetError
 from core.corpus.json_text import parse
 from core.corpus.kinds import REFERENCES, kind_of, kind_of_column
-from core.corpus.table import MOST_BROKEN, Table, distinct, is_caption_name, is_reference_name, table_of_objects
+from core.corpus.table import (
+    MOST_BROKEN,
+    Table,
+    distinct,
+    is_caption_name,
+    is_reference_name,
+    refuse_sparse,
+    table_of_objects,
+)
 
 _SPLITS = {"train", "val", "validation", "valid", "dev", "test", "restval"}
 _ACCEPTED = "COCO captions, or a layout that docs/files.md lists"
@@ -96,11 +104,11 @@ def _table_of_values(
         if any(map(_is_coco, rows)):
             found = f"holds {len(rows)} JSON documents, of which {item} {kept[0][0]:,} has annotations"
             raise AssetError(path, found, expected="one COCO document", advice="save each as a file of its own")
-        table = table_of_objects(rows, layout)
+        table = table_of_objects(rows, layout, path)
     elif kind is str:
         table = Table(layout=f"{layout} of texts", columns={"1": rows})
     else:
-        table = _table_of_lists(rows, layout)
+        table = _table_of_lists(rows, layout, path)
         kept = kept[len(kept) - len(table) :]
     table.lines, table.broken = [number for number, _ in kept], broken
     return table
@@ -112,9 +120,10 @@ def _is_coco(row: dict[str, Any]) -> bool:
     return isinstance(row.get("annotations"), list) and not is_image
 
 
-def _table_of_lists(rows: list[list[Any]], layout: str) -> Table:
+def _table_of_lists(rows: list[list[Any]], layout: str, path: Path) -> Table:
     """Make a table of lists: each has the captions of an image, or each is a row, the first perhaps a header."""
     width = max(map(len, rows))
+    refuse_sparse(rows, width, path)
     columns = [[row[i] if i < len(row) else None for row in rows] for i in range(width)]
     if {kind_of_column(column) for column in columns} <= {"text", "empty"}:
         return Table(layout=f"{layout} of lists of texts", columns={"1": rows})
@@ -290,13 +299,13 @@ def _one_object(document: dict[str, Any], path: Path) -> Table | None:
     if not any(map(is_caption_name, document)):
         return None
     if any(map(is_reference_name, document)):
-        return table_of_objects([document], "one JSON object")
+        return table_of_objects([document], "one JSON object", path)
     names = list(filter(is_caption_name, document))
     if len(names) == 1 and isinstance(document[names[0]], dict) and document[names[0]]:
         return _by_image(document[names[0]], path)
     if len(names) == 1 and isinstance(document[names[0]], list):
         return Table(layout=f"JSON list under {names[0]}", columns={names[0]: document[names[0]]})
-    return table_of_objects([document], "one JSON object")
+    return table_of_objects([document], "one JSON object", path)
 
 
 def _by_image(document: dict[str, Any], path: Path) -> Table:
@@ -309,8 +318,9 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     if kinds == {dict} and any(_has_captions([value, *value.values()]) for value in values):
         objects = [value or {} for value in document.values()]
         if all(any(map(is_reference_name, each)) for each in objects if each):  # they name their images themselves
-            return table_of_objects(objects, "JSON object of objects")
-        table = table_of_objects([{"image": name} | each for name, each in zip(document, objects, strict=True)], "")
+            return table_of_objects(objects, "JSON object of objects", path)
+        rows = [{"image": name} | each for name, each in zip(document, objects, strict=True)]
+        table = table_of_objects(rows, "", path)
     elif kinds and kinds <= {str, list} and (keys_are_images or kinds == {list}):
         table = Table(layout="", columns={"image": list(document), "caption": list(document.values())})
     else:

@@ -54,12 +54,13 @@ def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[s
     """Return the fields of the row from this line number, from 0, and its number of lines; None for stray quotes."""
     following = (f"{lines[n]}\n" for n in range(number, min(len(lines), number + _LONGEST_ROW)))
     line = lines[number]
-    is_spaced = re.search(rf'{re.escape(separator)}[ \t]+"', line) is not None  # before quotes
+    mark = re.escape(separator)  # tried behind itself, a tab would make the search quadratic
+    is_spaced = re.search(rf'{mark}(?:(?!{mark})[ \t])*[ \t]"', line) is not None  # before quotes
     if fields := _read(following, separator, skipinitialspace=is_spaced):
         return fields
     if '\\"' in line:
         return _read([line], separator, skipinitialspace=is_spaced, escapechar="\\", doublequote=False)
-    tight = re.sub(rf'"[ \t]+(?={re.escape(separator)}|$)', '"', line)  # blanks behind a closing quote
+    tight = re.sub(rf'"[ \t]+(?={mark}|$)', '"', line)  # blanks behind a closing quote
     return _read([tight], separator, skipinitialspace=is_spaced) if tight != line else None
 
 

@@ -87,8 +87,8 @@ class Shape:
             last = len(fields) if self.behind is not None else text + 1 + max(0, len(fields) - count)
             behind = itertools.takewhile(_is_continued, fields[text + 1 : last])
             fields = _joined(fields, text, sum(1 for _ in behind), separator)
-        while len(fields) > count and not fields[-1].strip():
-            fields = fields[:-1]
+        blank = itertools.takewhile(lambda text: not text.strip(), reversed(fields[count:]))
+        fields = fields[: len(fields) - sum(1 for _ in blank)]
         if len(fields) > count and text is not None and self.header is not None:
             fields = _joined(fields, text, len(fields) - count, separator)
         elif text is not None and text < len(fields):

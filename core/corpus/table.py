@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -29,6 +29,7 @@ _NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "src", "name", "id") 
 _PART_OF_IMAGE = re.compile(r"(.+)#\w+")  # caption 2 of an image: dog.jpg#2
 _LONGEST_NAME = 1000  # characters
 _SHOWN = 40  # characters of an example
+_SMALL = 1_000_000  # cells that any table may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +76,28 @@ class Table:
         return len(next(iter(self.columns.values()), ()))
 
 
-def table_of_objects(objects: Sequence[dict[str, Any]], layout: str) -> Table:
-    """Make a table of JSON objects; a key that an object lacks has the value None there."""
+def table_of_objects(objects: Sequence[dict[str, Any]], layout: str, path: Path) -> Table:
+    """Make a table of JSON objects; a key that an object lacks has the value None there.
+
+    Raises:
+        AssetError: Nearly all values would be None.
+    """
     names = dict.fromkeys(str(name) for each in objects for name in each)
+    refuse_sparse(objects, len(names), path)
     return Table(layout=layout, columns={name: [each.get(name) for each in objects] for name in names})
+
+
+def refuse_sparse(rows: Sequence[Sized], width: int, path: Path, *, most: int = 100) -> None:
+    """Raise `AssetError` for rows that would fill hardly any of so many columns, and far more memory than their file.
+
+    Such are rows of which each has names of its own, or of which one is vast. A table that is not small may have `most`
+    times as many cells as values.
+    """
+    values = sum(map(len, rows))
+    if len(rows) * width > max(_SMALL, most * values):
+        found = f"its {len(rows):,} rows have {values:,} values, in {width:,} columns"
+        advice = "convert it to JSON lines: a caption and its image a line, under the same names in each"
+        raise AssetError(path, found, expected="values in most columns of a row", advice=advice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,16 @@ from core.store.file_state import FileState
 LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
 _ADVICE = "copy it again, or fetch it: infersent-tui fetch crawl"
 _BLOCK = 32 << 20  # bytes of text parsed together
+_FIRST_BLOCK = 1 << 20  # bytes that tell the width
 _LONGEST_LINE = 16 << 20  # bytes
 _MOST_DIM = 1 << 16  # numbers of a word
+_MOST_MEMBERS = 100  # files of an archive that may be the vectors
 _SAMPLE = 20  # lines that tell the width
 _FASTTEXT = b"\xba\x16\x4f\x2f"
 _CONTROLS = bytes(range(9))  # bytes that no text holds, and nearly every binary number does
+
+Block: TypeAlias = tuple[list[bytes], int]
+"""Complete lines, and the number of the file's bytes read so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +53,13 @@ class VecFile:
         Raises:
             AssetError: The file is damaged; or it has several members, of which none or several have this width.
         """
-        members = cls(path)._members()
-        if len(members) < 2:
+        dims = cls(path)._dims()
+        if not dims:
             return cls(path)
-        wanted, widths, problems = None if width is None else width(), dict[str, int](), []
-        for member in members:
-            try:
-                widths[member] = cls(path, member).read_dim()
-            except AssetError as error:  # a README, or a damaged archive
-                problems.append(error)
+        wanted = None if width is None else width()
+        widths = {member: dim for member, dim in dims.items() if isinstance(dim, int)}
         if not widths:
-            raise problems[0]
+            raise next(dim for dim in dims.values() if isinstance(dim, AssetError))
         fitting = [member for member, dim in widths.items() if wanted in (dim, None)]
         if len(fitting) == 1:
             return cls(path, fitting[0])
@@ -73,33 +74,16 @@ class VecFile:
         Raises:
             AssetError: The file is missing, damaged, empty, or holds no word vectors as text.
         """
-        for lines, _ in self.blocks(1 << 20):
-            return self.read_shape(lines)[1]
-        raise self.error("is empty")
+        return self._dim(self.blocks(_FIRST_BLOCK))
 
-    def blocks(self, size: int | None = None) -> Iterator[tuple[list[bytes], int]]:
-        """Read blocks of complete lines, each with the number of the file's bytes read so far.
+    def blocks(self, size: int = _BLOCK) -> Iterator[Block]:
+        """Read the file in blocks of about `size` bytes of text.
 
         Raises:
             AssetError: The file cannot be read or unpacked.
         """
-        try:
-            with self.path.open("rb") as raw, self._unpacked(raw) as text:
-                rest, unpacked = b"", 0
-                while block := text.read(size or _BLOCK):
-                    unpacked += len(block)
-                    refuse_bomb(self.path, packed=raw.tell(), unpacked=unpacked)
-                    *lines, rest = (rest + block).split(b"\n")
-                    if len(rest) > _LONGEST_LINE:
-                        raise self.error(f"a line of it is longer than {_LONGEST_LINE / 1e6:,.0f} MB")
-                    if lines:
-                        yield lines, raw.tell()
-                if rest:
-                    yield [rest], raw.tell()
-        except AssetError:
-            raise
-        except Exception as error:
-            raise self._unreadable(error) from error
+        with self._errors_told(), self.path.open("rb") as raw, self._unpacked(raw) as text:
+            yield from self._blocks(raw, text, size)
 
     def read_shape(self, lines: list[bytes]) -> tuple[int, int]:
         """Read V (0 when unknown) from the header line `V E`, which is removed from the first lines, and E.
@@ -140,27 +124,74 @@ class VecFile:
         """Describe what is wrong with the file."""
         return AssetError(self.path, found, expected=LINE_FORMAT, advice=_ADVICE)
 
-    def _unreadable(self, error: Exception) -> AssetError:
-        """Describe a file that cannot be read or unpacked: zipfile raises errors of many kinds for flipped bits."""
-        if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-            return AssetError.from_os_error(self.path, error)
-        found = f"damaged or cut-off archive ({error})"
-        return AssetError(self.path, found, advice="copy or download it again")
+    def _dim(self, blocks: Iterator[Block]) -> int:
+        """Return E from the first of the file's blocks."""
+        for lines, _ in blocks:
+            return self.read_shape(lines)[1]
+        raise self.error("is empty")
 
-    def _members(self) -> list[str]:
-        """List the text files in a `.zip` archive; nothing for another file."""
-        if self._packing() != "zip":
-            return []
+    def _dims(self) -> dict[str, int | AssetError]:
+        """Read E of each text file in a `.zip` archive of several, or what is wrong with it; nothing of another one."""
+        dims: dict[str, int | AssetError] = {}
+        if self._packing() == "zip":
+            with self._errors_told(), self.path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+                members = self._members(archive)
+                for member in members if len(members) > 1 else ():
+                    file = VecFile(self.path, member)
+                    try:
+                        with self._errors_told(), file._member_of(archive) as text:
+                            dims[member] = self._dim(self._blocks(raw, text, _FIRST_BLOCK))
+                    except AssetError as error:  # a README, or a damaged archive
+                        dims[member] = error
+        return dims
+
+    def _blocks(self, raw: IO[bytes], text: IO[bytes], size: int) -> Iterator[Block]:
+        """Read blocks of complete lines from a text, which is unpacked from a file."""
+        rest, unpacked = b"", 0
+        while block := text.read(size):
+            unpacked += len(block)
+            refuse_bomb(self.path, packed=raw.tell(), unpacked=unpacked)
+            *lines, rest = (rest + block).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                raise self.error(f"a line of it is longer than {_LONGEST_LINE / 1e6:,.0f} MB")
+            if lines:
+                yield lines, raw.tell()
+        if rest:
+            yield [rest], raw.tell()
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        """Raise `AssetError` for any error of reading: flipped bits in an archive give errors of many kinds."""
         try:
-            with zipfile.ZipFile(self.path) as archive:
-                names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+            yield
+        except AssetError:
+            raise
         except Exception as error:
-            raise self._unreadable(error) from error
+            if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+                raise AssetError.from_os_error(self.path, error) from error
+            found = f"damaged or cut-off archive ({error})"
+            raise AssetError(self.path, found, advice="copy or download it again") from error
+
+    def _members(self, archive: zipfile.ZipFile) -> list[str]:
+        """List the text files in a `.zip` archive."""
+        names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
         endings = (".vec", ".txt")
         members = [[name for name in names if name.lower().endswith(ending)] for ending in endings]
         if not any(members):
             raise AssetError(self.path, "no .vec or .txt file in the archive", advice=_ADVICE)
-        return next(filter(None, members))
+        found = next(filter(None, members))
+        if len(found) > _MOST_MEMBERS:
+            advice = f"unpack the right one and name it: unzip {self.path.name} MEMBER; then --vectors MEMBER"
+            raise AssetError(
+                self.path, f"holds {len(found):,} texts", expected=f"at most {_MOST_MEMBERS}", advice=advice
+            )
+        return found
+
+    def _member_of(self, archive: zipfile.ZipFile) -> IO[bytes]:
+        """Open the member of a `.zip` archive."""
+        member = archive.getinfo(self.member or self._members(archive)[0])
+        refuse_packing(self.path, member)
+        return archive.open(member)
 
     def _packing(self) -> str | None:
         """Tell by its ending or its first bytes how the file is packed."""
@@ -179,11 +210,8 @@ class VecFile:
             with gzip.open(raw) as text:
                 yield cast("IO[bytes]", text)
         elif packing == "zip":
-            member = self.member or self._members()[0]
-            with zipfile.ZipFile(raw) as archive:
-                refuse_packing(self.path, archive.getinfo(member))
-                with archive.open(member) as text:
-                    yield text
+            with zipfile.ZipFile(raw) as archive, self._member_of(archive) as text:
+                yield text
         else:
             yield raw
 

@@ -6,6 +6,8 @@ import re
 import warnings
 import zipfile
 from collections.abc import Sequence
+from itertools import takewhile
+from operator import eq
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,11 +112,12 @@ def read_weights(path: Path) -> Weights:
     missing = [key for key, value in tensors.items() if not isinstance(value, torch.Tensor)]
     if missing:
         raise _lacking(missing, state, path)
-    others = [key for key in state if key not in {prefix + known for known in KEYS}]
-    levels = [prefix[: dot.end()] for dot in re.finditer(r"^|\.", prefix)]
+    own = {prefix + known for known in KEYS}
+    others = [key for key in state if key not in own]
+    levels = [dot.end() for dot in re.finditer(r"^|\.", prefix)]
     if prefix and not _WRAPPER.search(prefix):
         levels.pop()  # a head beside the LSTM, within the encoder, is a part of it
-    named = [key for key in others if not any(_NO_PART.match(key.removeprefix(level)) for level in levels)]
+    named = [key for key in others if not _is_no_part(key, prefix, levels)]
     if foreign := [key for key in named if isinstance(state[key], torch.Tensor)]:
         meaning = next(text for pattern, text in _MEANINGS if re.search(pattern, foreign[0]))
         found = f"holds {first_names(foreign)} beside the encoder's tensors"
@@ -122,6 +125,12 @@ def read_weights(path: Path) -> Weights:
     checked = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
     _check(checked, path)
     return Weights(checked, tuple(beside + others))
+
+
+def _is_no_part(key: str, prefix: str, levels: Sequence[int]) -> bool:
+    """Tell whether a name is that of a part of a training, at one of the places where a level of the prefix ends."""
+    shared = sum(takewhile(bool, map(eq, key, prefix)))  # characters
+    return any(_NO_PART.match(key, level) for level in levels if level <= shared)
 
 
 def untrained(weights: Weights) -> Weights:

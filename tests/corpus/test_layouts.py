@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +28,7 @@ from thirty import (
 
 from core.assets import AssetError
 from core.corpus.captions import Captions
+from core.corpus.rows import split_rows
 from core.corpus.table import ReadOptions
 
 
@@ -45,6 +47,19 @@ def refused(path: Path, data: str | bytes, match: str, **options: object) -> Ass
         read(path, data, **options)
     assert caught.value.advice
     return caught.value
+
+
+def peak_of_refusal(path: Path, data: str, match: str) -> int:
+    """The bytes that refusing a file took beside its text."""
+    write(path, data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(AssetError, match=match) as caught:
+            Captions.read(path)
+        assert caught.value.advice
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 # What is recognised.
@@ -459,6 +474,36 @@ def test_a_file_with_more_than_a_tenth_of_its_rows_broken_is_refused(tmp_path):
     captions = read(tmp_path / "a.token", token)
     assert (len(captions), list(captions.broken)) == (28, [2, 19])
     refused(tmp_path / "a.jsonl", SIX_IMAGES["train.json"] + "nothing\n" * 4, "4 of 34 are broken or cut off")
+
+
+WIDE = {
+    "keys.jsonl": "".join(f'{{"{n}.jpg": ["A dog runs."]}}\n' for n in range(4000)),
+    "keys of objects.json": json.dumps({f"{n}.jpg": {"caption": "A dog.", f"key {n}": 1} for n in range(4000)}),
+    "one long list.json": json.dumps([["A dog runs."] * 4000] + [["A dog runs."]] * 4000),
+    "wide.csv": f"caption{',x' * 100}\n" + f"A dog runs.{',x' * 100}\n" * 1000 + "A.\n" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_small_file_whose_table_would_be_vast_and_nearly_empty_is_refused(tmp_path, name):
+    assert peak_of_refusal(tmp_path / name, WIDE[name], r"rows have \S+ values, in") < 200 * len(WIDE[name])
+
+
+def test_a_table_may_have_many_columns_of_which_a_row_has_few(tmp_path):
+    rows = [{"caption": f"Dog number {n} runs.", f"note {n % 50}": "x"} for n in range(30_000)]
+    assert len(read(tmp_path / "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))) == 30_000
+
+
+@pytest.mark.parametrize("end", ["x", ' "x"', '"x'])
+def test_blanks_before_a_quote_are_told_however_many_there_are(end):
+    """A search that starts anew at each tab would take minutes."""
+    fields = split_rows(['"' + "\t" * 1_000_000 + end], "\t")[0].fields
+    assert len(fields) == 1_000_001
+
+
+def test_a_row_may_end_with_any_number_of_separators(tmp_path):
+    captions = read(tmp_path / "a.csv", "image,caption\n" + "".join(f"{n}.jpg,A dog.{',' * 300_000}\n" for n in (1, 2)))
+    assert list(captions.texts) == ["A dog.", "A dog."]
 
 
 def test_empty_captions_keep_their_rows_and_are_counted(tmp_path):

@@ -497,6 +497,22 @@ def test_a_member_that_cannot_be_unpacked_in_parts_is_refused_before_it_is(tmp_p
         tracemalloc.stop()
 
 
+def test_an_archive_is_opened_once_whatever_it_holds(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(100):
+            archive.writestr(f"{number}.txt", LINES if number == 7 else "About these vectors.\n")
+    opened = []
+    read = zipfile.ZipFile._RealGetContents
+    monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", lambda archive: opened.append(1) or read(archive))
+    assert VecFile.choose(tmp_path / "a.zip", lambda: 3).member == "7.txt"
+    assert len(opened) == 1
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.writestr("100.txt", LINES)
+    with pytest.raises(AssetError, match="holds 101 texts") as caught:
+        VecFile.choose(tmp_path / "a.zip", lambda: 3)
+    assert "unzip a.zip MEMBER" in caught.value.advice
+
+
 @pytest.mark.parametrize("lines", ["hello\nworld\n", "", "\n"])
 def test_a_header_that_announces_vast_vectors_is_refused(tmp_path, lines):
     fails(write(tmp_path / "a.vec", f"5 99999999999\n{lines}"), "99,999,999,999 numbers a word")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from core.corpus.vec_file import VecFile
 from core.corpus.vectors import WordVectors
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.pooling import pool
-from core.encoding.weights import KEYS, choose_device, choose_dtype
+from core.encoding.weights import KEYS, choose_device, choose_dtype, read_weights
 from core.store.progress import Cancelled, finish
 
 WORDS = 30
@@ -348,6 +349,19 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(setup, tmp_path):
         for name in stored.namelist():
             packed.writestr(name, stored.read(name))
     refused(tmp_path / "packed.pkl", r"an archive that unpacks to 16,\d{3},\d{3} bytes: more than the file has")
+
+
+def test_a_prefix_of_thousands_of_levels_takes_no_more_memory_than_it_is_long(setup, tmp_path):
+    prefix = "a" + "." * 10_000
+    state = {prefix + key: value for key, value in setup.weights.items()} | {prefix + "fc": 1, "a..head.x": 2, "b.x": 3}
+    torch.save(state, tmp_path / "a.pkl")
+    tracemalloc.start()
+    try:
+        read = read_weights(tmp_path / "a.pkl")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert list(read.passed_over) == [prefix + "fc", "a..head.x", "b.x"]
 
 
 def test_two_encoders_in_a_file_are_told(setup, tmp_path):

@@ -438,6 +438,17 @@ def test_queries_may_hold_anything(run, files):
     assert done.documents[3]["query"] == "\ufffd\ufffd dog"
 
 
+def test_a_line_without_end_is_refused_behind_the_queries_before_it(run, files, monkeypatch):
+    monkeypatch.setattr("tui.commands.search._READ_BYTES", 100)
+    monkeypatch.setattr("tui.commands.search._LONGEST_LINE", 10_000)
+    done = run(
+        "search", "-", "--jsonl", "-k", 1, *files.flags, stdin=b"a dog\n" + b"word " * 1900 + b"\n" + bytes(20_000)
+    )
+    assert done.code == 2
+    assert len(done.documents) == 2
+    assert "standard input: a line of it is longer than" in done.err
+
+
 def test_an_answer_is_printed_before_the_next_query_is_read(files):
     with subprocess.Popen(
         command("search", "-", "--jsonl", "-k", 1, "-q", *files.flags),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _METHOD_HELP = "Method of ranking; `against` is the encoder of --against."
 _READ_BYTES = 1 << 16
+_LONGEST_LINE = 1_000_000  # bytes; the explorer asks 5,000 characters of a text
 _MOST_TOGETHER = 512  # queries that are encoded together
 
 
@@ -163,11 +164,22 @@ def _queries(explorer: Explorer, *, quiet: bool) -> Iterator[str]:
 
 
 def _lines_that_arrived(stream: BufferedIOBase) -> Iterator[list[str]]:
-    """Yield whole lines as soon as they arrive, with those that have come with them."""
-    rest = b""
+    """Yield whole lines as soon as they arrive, with those that have come with them.
+
+    Raises:
+        AssetError: A line is far too long for a query.
+    """
+    rest = bytearray()
     while data := stream.read1(_READ_BYTES):
-        *lines, rest = (rest + data).split(b"\n")
-        yield [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
+        *lines, begun = data.split(b"\n")
+        if lines:
+            lines[0] = bytes(rest) + lines[0]
+            rest.clear()
+            yield [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
+        rest += begun
+        if len(rest) > _LONGEST_LINE:
+            found = f"a line of it is longer than {_LONGEST_LINE / 1e6:,.0f} MB"
+            raise AssetError("standard input", found, expected="a query a line", advice="check what is piped into it")
     if rest:
         yield [rest.decode("utf-8", "replace").rstrip("\r")]
 
