@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,7 +134,7 @@ class Assets:
         """
         for named in (weights, vectors, captions, embeddings):
             if named is not None and str(named) != "-":
-                _check_file(named)
+                check_file(named)
         found = _Folder(data_dir) if data_dir is not None else None
         if captions is None and found:
             captions = found.first(*_CAPTIONS_NAMES)
@@ -181,7 +182,8 @@ def _check_pair(weights: Path | None, vectors: Path | None, version: int, data_d
         )
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise `AssetError` for a path that is no plain file, such as a folder, or a pipe, whose reading may never end."""
     try:
         if path.is_file():
             return
@@ -192,19 +194,26 @@ def _check_file(path: Path) -> None:
 
 
 class _Folder:
-    """Files in a folder by name, searched to a limited depth; of equal names the first in sorted order counts."""
+    """Files in a folder by name, searched to a limited depth.
+
+    Of equal names the first plain file in sorted order counts.
+    """
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             found = "is a file" if path.exists() else "no such folder"
             raise AssetError(path, found, expected="a folder", advice="check the path")
         self.path = path
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, list[Path]] = {}
         for file in self._walk():
-            self._files.setdefault(file.name, file)
+            self._files.setdefault(file.name, []).append(file)
 
     def first(self, *names: str) -> Path | None:
-        return next((self._files[name] for name in names if name in self._files), None)
+        for path in (path for name in names for path in self._files.get(name, ())):
+            with suppress(AssetError):
+                check_file(path)
+                return path
+        return None
 
     def _walk(self) -> Iterator[Path]:
         root_depth = len(self.path.parts)

@@ -36,6 +36,21 @@ def test_captions_of_ones_own_go_with_the_demo_encoder(tmp_path):
     assert not assets.is_demo_captions
 
 
+def test_a_pipe_or_a_device_in_a_folder_is_passed_over_and_named_it_is_refused(data):
+    early = data / "A"
+    early.mkdir()
+    os.mkfifo(early / "infersent2.pkl")
+    (early / "crawl-300d-2M.vec").symlink_to("/dev/zero")
+    (early / "captions_val2014.json").symlink_to(data / "coco/annotations/captions_val2014.json")
+    assets = Assets.find(data_dir=data)
+    assert assets.weights == data / "InferSent/infersent2.pkl"
+    assert assets.vectors == data / "fastText/crawl-300d-2M.vec"
+    assert assets.captions == early / "captions_val2014.json"
+    for name in ("weights", "vectors", "captions", "embeddings"):
+        with pytest.raises(AssetError, match="is not a plain file"):
+            Assets.find(**{name: early / "infersent2.pkl"})
+
+
 def test_standard_input_is_no_file_to_check():
     from pathlib import Path
 

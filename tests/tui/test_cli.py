@@ -835,6 +835,12 @@ def test_embed_refuses_what_it_cannot_read_or_write(run, files):
     assert not out.exists()
 
 
+def test_embed_refuses_a_pipe_whose_reading_may_never_end(run, files):
+    os.mkfifo(files.folder / "texts.txt")
+    done = run("embed", files.folder / "texts.txt", "-o", files.folder / "out.npy", *files.flags)
+    assert refused(done, "texts.txt: is not a plain file")
+
+
 def test_a_failed_embed_leaves_the_old_file_as_it_was(run, files):
     lines, out = files.folder / "lines.txt", files.folder / "out.npy"
     out.write_bytes(b"precious")
