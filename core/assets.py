@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ _CAPTIONS_NAMES = tuple(
     for packed in ("", ".gz")
 )
 _SEARCH_DEPTH = 4
+_LONGEST = 2000  # characters of each part of an error
 
 RANDOM = "random"
 """Stands for the weights of an encoder that nobody has trained."""
@@ -46,15 +47,14 @@ class AssetError(Exception):
     """A user's file that is missing, wrong, empty or damaged.
 
     `found` says what is wrong with it, `expected` what it should be and `advice` what the user can do; either of the
-    last two may be empty.
+    last two may be empty. Of very long ones, as where a file has names of megabytes, the beginning is kept.
     """
 
     def __init__(self, path: str | Path, found: str, *, expected: str = "", advice: str = "") -> None:
         self.path = str(path)
-        self.found = found
-        self.expected = expected
-        self.advice = advice
-        parts = {"": f"{self.path}: {found}", "expected: ": expected, "what to do: ": advice}
+        self.found, self.expected, self.advice = map(_shortened, (found, expected, advice))
+        about = f"{_shortened(self.path)}: {self.found}"
+        parts = {"": about, "expected: ": self.expected, "what to do: ": self.advice}
         super().__init__("\n".join(label + text for label, text in parts.items() if text))
 
     def about_second(self) -> AssetError:
@@ -73,6 +73,15 @@ class AssetError(Exception):
         if isinstance(error, IsADirectoryError):
             return cls(path, "is a folder", expected="a file", advice="name the file in it")
         return cls(path, error.strerror or str(error), advice="check the path and the disk")
+
+
+def first_names(names: Sequence[str], most: int = 3) -> str:
+    """List the first names: `classifier.weight, classifier.bias`."""
+    return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

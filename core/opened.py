@@ -8,12 +8,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.corpus.captions import Captions
 from core.corpus.images import Images
 from core.encoding.matrix import BuildReport, EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
-from core.encoding.weights import first_names
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.methods import AGAINST, CHOICES, METHODS, Choice, Method, shown_name

@@ -51,6 +51,15 @@ def test_a_pipe_or_a_device_in_a_folder_is_passed_over_and_named_it_is_refused(d
             Assets.find(**{name: early / "infersent2.pkl"})
 
 
+def test_an_error_is_no_longer_than_a_person_reads(tmp_path):
+    error = AssetError(tmp_path, "x" * 10_000, expected="y" * 10_000, advice="z" * 10_000)
+    assert error.found.endswith("xxx…")
+    assert len(str(error)) < 7000
+    assert len(str(AssetError("p" * 1_000_000, "is wrong"))) < 3000
+    whole = AssetError(tmp_path, "x" * 2000)
+    assert whole.found == "x" * 2000
+
+
 def test_standard_input_is_no_file_to_check():
     from pathlib import Path
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.corpus.json_text import parse
 from core.corpus.kinds import REFERENCES, kind_of, kind_of_column
 from core.corpus.table import (
@@ -233,7 +233,7 @@ def _columns(document: dict[str, Any], path: Path) -> Table | None:
         return None
     lengths = {name: len(value) for name, value in document.items()}
     if len(set(lengths.values())) > 1:
-        found = f"its columns have different lengths: {', '.join(f'{name} {n:,}' for name, n in lengths.items())}"
+        found = f"its columns have different lengths: {first_names([f'{name} {n:,}' for name, n in lengths.items()])}"
         raise AssetError(path, found, advice="save it with one entry a caption in each column")
     return Table(layout="JSON object of columns", columns=document)
 
@@ -272,7 +272,7 @@ def _member(document: dict[str, Any], path: Path) -> Table | None:
     elif len(names) == len(document) and not _are_sets(document):
         return None  # each key is an image
     if len(names) > 1:
-        raise AssetError(path, f"holds several lists: {', '.join(names)}", advice=_ONE_OF_THEM)
+        raise AssetError(path, f"holds several lists: {first_names(names)}", advice=_ONE_OF_THEM)
     if not names:
         return None
     entries = document[names[0]]
@@ -324,7 +324,7 @@ def _by_image(document: dict[str, Any], path: Path) -> Table:
     elif kinds and kinds <= {str, list} and (keys_are_images or kinds == {list}):
         table = Table(layout="", columns={"image": list(document), "caption": list(document.values())})
     else:
-        found = f"no layout with captions (keys: {', '.join(list(document)[:8])})"
+        found = f"no layout with captions (keys: {first_names(list(document), 8)})"
         advice = "convert it to JSON lines: a caption and its image a line"
         raise AssetError(path, found, expected=_ACCEPTED, advice=advice)
     table.layout, table.groups = "JSON object of image and captions", "image"

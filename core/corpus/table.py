@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.corpus.kinds import REFERENCES, Kind, is_label, kind_of, kind_of_column, parse_list, parse_object, sample_of
 
 Layout = Literal["lines", "table", "json", "jsonl", "parquet"]
@@ -28,6 +28,7 @@ _GROUP_NAMES = tuple(
 _NAMES_OF_IMAGE = ("file_name", "filename", "path", "url", "src", "name", "id")  # in an object that describes an image
 _PART_OF_IMAGE = re.compile(r"(.+)#\w+")  # caption 2 of an image: dog.jpg#2
 _LONGEST_NAME = 1000  # characters
+_MOST_NAMES = 10  # of columns, in an error
 _SHOWN = 40  # characters of an example
 _SMALL = 1_000_000  # cells that any table may have
 
@@ -124,7 +125,12 @@ class Roles:
             for name in names:
                 if name is not None and name not in table.columns:
                     advice = f"name one of these with {option}"
-                    raise AssetError(path, f"has no column {name!r}", expected=", ".join(table.columns), advice=advice)
+                    raise AssetError(
+                        path,
+                        f"has no column {name!r}",
+                        expected=first_names(list(table.columns), _MOST_NAMES),
+                        advice=advice,
+                    )
         kinds = {name: kind_of_column(values) for name, values in table.columns.items()}
         texts = options.text_columns or ([table.texts] if table.texts else _text_columns(table, kinds, path))
         others = {name: kind for name, kind in kinds.items() if name not in texts}
@@ -216,7 +222,7 @@ def _refuse_several_images(names: Sequence[str], path: Path) -> None:
     """Refuse rows whose captions belong to different images, such as `image_0` and `image_1`."""
     numbered = [name for name in names if name[-1:].isdigit() and is_reference_name(name.rstrip("0123456789_"))]
     if len(numbered) > 1:
-        found = f"a row names several images: {', '.join(numbered)}"
+        found = f"a row names several images: {first_names(numbered)}"
         advice = f"name one of them with --group-column {numbered[0]}, and its captions with --text-column"
         raise AssetError(path, found, advice=advice)
 
@@ -241,7 +247,7 @@ def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]
     if len(table.columns) == 1 and usable:
         return usable
     shown = part_named or textual or list(table.columns)
-    columns = ", ".join(f"{name} ({_example(table.columns[name])})" for name in shown)
+    columns = first_names([f"{name} ({_example(table.columns[name])})" for name in shown], _MOST_NAMES)
     found = f"{len(shown)} columns may hold the captions" if textual else "no column holds sentences"
     lists = 'a list in a cell as JSON: ["A dog.", "A cat."]' if "list" in holds.values() else ""
     advice = "name the column with --text-column; repeat it for several"

@@ -15,7 +15,7 @@ from typing import IO, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_bomb, refuse_packing
 from core.store.file_state import FileState
 
@@ -63,7 +63,7 @@ class VecFile:
         fitting = [member for member, dim in widths.items() if wanted in (dim, None)]
         if len(fitting) == 1:
             return cls(path, fitting[0])
-        found = "holds " + ", ".join(f"{member} ({dim} numbers a word)" for member, dim in widths.items())
+        found = f"holds {first_names([f'{member} ({dim} numbers a word)' for member, dim in widths.items()])}"
         advice = f"unpack the right one and name it: unzip {path.name} MEMBER; then --vectors MEMBER"
         expected = "one file of vectors" if wanted is None else f"one with {wanted}, as the weights need"
         raise AssetError(path, found, expected=expected, advice=advice)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.corpus.parquet import column_claims
 from core.store.file_state import FileState
 
@@ -116,7 +116,7 @@ def _read_parquet(path: Path, n: int) -> NDArray[Any]:
         schema = parquet.read_schema(path)
         names = [field.name for field in schema if _is_embedding(field.type)]
         if len(names) != 1:
-            found = f"has {len(names)} columns of lists of numbers" + "".join(f", {name}" for name in names)
+            found = f"has {len(names)} columns of lists of numbers" + (f": {first_names(names)}" if names else "")
             raise AssetError(path, found, expected="one such column", advice="write a file with that column alone")
         file, rows, done = parquet.ParquetFile(path), None, 0
         _check_count(path, file.metadata.num_rows, n)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from core.assets import DEVICE_NAMES, AssetError, is_device_name
+from core.assets import DEVICE_NAMES, AssetError, first_names, is_device_name
 from core.encoding.device_errors import told_for_people
 from core.encoding.processor import multiplies_bfloat16
 
@@ -105,7 +105,7 @@ def read_weights(path: Path) -> Weights:
     state, beside = _state_dict({str(key): value for key, value in loaded.items()}, path)
     prefixes = sorted({key.removesuffix(KEYS[0]) for key in state if f".{key}".endswith(f".{KEYS[0]}")})
     if len(prefixes) > 1:
-        found = f"holds {len(prefixes)} encoders: {', '.join(prefix or KEYS[0] for prefix in prefixes)}"
+        found = f"holds {len(prefixes)} encoders: {first_names([prefix or KEYS[0] for prefix in prefixes])}"
         raise AssetError(path, found, expected=_EXPECTED, advice="save the state dict of one of them")
     prefix = prefixes[0] if prefixes else ""
     tensors = {key: state.get(prefix + key) for key in KEYS}
@@ -143,11 +143,6 @@ def untrained(weights: Weights) -> Weights:
     bound = float(weights.tensors["enc_lstm.weight_hh_l0"].shape[1]) ** -0.5
     drawn = {key: torch.empty(weights.tensors[key].shape).uniform_(-bound, bound, generator=draw) for key in KEYS}
     return Weights(drawn, ())
-
-
-def first_names(names: Sequence[str]) -> str:
-    """List the first three names: `classifier.weight, classifier.bias`."""
-    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
 
 
 def _load(path: Path) -> object:

@@ -489,6 +489,20 @@ def test_a_small_file_whose_table_would_be_vast_and_nearly_empty_is_refused(tmp_
     assert peak_of_refusal(tmp_path / name, WIDE[name], r"rows have \S+ values, in") < 200 * len(WIDE[name])
 
 
+MANY = {
+    "commas.csv": ",".join(["A dog runs."] * 5000) + "\n" + ",".join(["A cat runs."] * 5000) + "\n",
+    "lengths.json": json.dumps({"caption": ["A dog."] * 2} | {f"column {n}": ["x"] for n in range(5000)}),
+    "lists.json": json.dumps({f"list{n}": [{"caption": "A dog."}] for n in range(5000)} | {"one": 1}),
+    "images.csv": f"caption_0,caption_1{''.join(f',image_{n}' for n in range(500))}\nA dog.,A cat.{',7.jpg' * 500}\n",
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_of_thousands_of_names_an_error_has_the_first(tmp_path, name):
+    error = refused(tmp_path / name, MANY[name], r"(?m), .* \.\.\.")
+    assert len(str(error)) < 1000
+
+
 def test_a_table_may_have_many_columns_of_which_a_row_has_few(tmp_path):
     rows = [{"caption": f"Dog number {n} runs.", f"note {n % 50}": "x"} for n in range(30_000)]
     assert len(read(tmp_path / "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))) == 30_000

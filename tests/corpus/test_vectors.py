@@ -506,6 +506,8 @@ def test_an_archive_is_opened_once_whatever_it_holds(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "_RealGetContents", lambda archive: opened.append(1) or read(archive))
     assert VecFile.choose(tmp_path / "a.zip", lambda: 3).member == "7.txt"
     assert len(opened) == 1
+    with pytest.raises(AssetError, match=r"holds 7[.]txt"):
+        VecFile.choose(tmp_path / "a.zip", lambda: 300)
     with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
         archive.writestr("100.txt", LINES)
     with pytest.raises(AssetError, match="holds 101 texts") as caught:

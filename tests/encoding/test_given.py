@@ -161,7 +161,7 @@ def test_files_that_are_no_array_are_named(tmp_path, given):
         "nothing.npy": "cannot be read as a .npy",
         "pickled.npy": "cannot be read as a .npy",
         "none.parquet": "has 0 columns",
-        "two.parquet": "has 2 columns of lists of numbers, a, b",
+        "two.parquet": "has 2 columns of lists of numbers: a, b",
         "ragged.parquet": "different lengths",
         "gaps.parquet": "different lengths, or gaps",
     }.items():
