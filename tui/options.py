@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -129,7 +130,7 @@ class Options:
                 values[name] = Path(value)
             elif name == "text_column" and isinstance(value, list | tuple):
                 values[name] = tuple(map(str, value))
-            elif isinstance(value, bool if name == "header" else str):
+            elif isinstance(value, bool if name == "header" else str) and _fits(name, value):
                 values[name] = value
         filled = replace(self, **values)
         is_demo = all(getattr(filled, name) is None for name in _MODELS)  # whatever was fetched since
@@ -217,28 +218,36 @@ def _store(context: click.Context, parameter: click.Parameter, value: Any) -> No
     if value is None or value == ():
         return
     name = str(parameter.name)
-    if name == "vocab_size" and value != "all" and not (value.isascii() and value.isdigit() and int(value) > 0):
-        raise click.BadParameter("a whole number above 0, or `all`", context, parameter)
-    if name == "device" and not is_device_name(value):
-        raise click.BadParameter(f"one of {DEVICE_NAMES}", context, parameter)
-    if name == "separator" and not value:
-        raise click.BadParameter("at least one character", context, parameter)
+    if not _fits(name, value):
+        raise click.BadParameter(_VALUES[name][1], context, parameter)
     if name == "separator":
         value = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " "}.get(value.lower(), value)
-    if name == "encoding" and not _is_text_encoding(value):
-        raise click.BadParameter("a name of a text encoding, such as cp1252 or utf-16-le", context, parameter)
     if context.get_parameter_source(name) is ParameterSource.COMMANDLINE or _META + name not in context.meta:
         context.meta[_META + name] = value
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Tell whether a text is a value of an option."""
+    return name not in _VALUES or bool(_VALUES[name][0](value))
 
 
 def _is_text_encoding(name: str) -> bool:
     try:
         "a".encode(name)
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):  # a name with a null character
         return False
     return True
 
 
+_VALUES: dict[str, tuple[Callable[[str], object], str]] = {
+    "model_version": (re.compile("[12]").fullmatch, "1 or 2"),
+    "vocab_size": (re.compile("all|0*[1-9][0-9]{0,17}").fullmatch, "a whole number above 0, or `all`"),
+    "device": (is_device_name, f"one of {DEVICE_NAMES}"),
+    "layout": (LAYOUTS.count, f"one of {', '.join(LAYOUTS)}"),
+    "separator": (bool, "at least one character"),
+    "encoding": (_is_text_encoding, "a name of a text encoding, such as cp1252 or utf-16-le"),
+}
+"""What a value of an option fulfils, and that in words."""
 _DEMO_EXCLUDES = ("data_dir", "model", "vectors", "embeddings", "model_version")
 _MODELS = ("data_dir", "model", "embeddings")
 _FILES = ("data_dir", "model", "vectors", "captions", "embeddings", "against", "against_vectors")
@@ -281,11 +290,7 @@ def confirm_deletion(count: int) -> None:
 _OPTIONS: list[tuple[str, Any, str]] = [
     ("--demo", bool, "The bundled demo, also where official files were fetched."),
     ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
-    (
-        "--model",
-        _FILE,
-        "InferSent weights: infersent2.pkl, or another state dict with these tensors, also .safetensors.",
-    ),
+    ("--model", _FILE, "InferSent weights: infersent2.pkl, or a state dict with these tensors, also .safetensors."),
     ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
     ("--captions", _FILE, "File of captions: COCO JSON, a table, JSON lines, Parquet, a caption a line; - is stdin."),
     ("--embeddings", _FILE, "Embeddings of the captions by any encoder, .npy or .parquet; --model is not needed then."),
@@ -304,7 +309,6 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--separator", str, "What stands between the columns of a table, such as ; or tab."),
     ("--encoding", str, "Encoding of the captions file, such as cp1252 (default: UTF-8, or as its first bytes say)."),
 ]
-
 
 _EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     (

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from conftest import refused
 
 from tui.commands.explore import _with_files_of
 from tui.options import Options, asset_options, explorer_options
@@ -39,6 +40,25 @@ def test_the_size_of_the_vocabulary_is_no_model(tmp_path):
 def test_what_is_no_value_of_an_option_is_left_out():
     broken = {"text_column": 5, "header": "yes", "captions": 3, "model": None, "zzz": 1, "encoding": "cp1252"}
     assert Options().filled(broken) == Options(encoding="cp1252", demo=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model_version", "zz"),
+        ("vocab_size", "abc"),
+        ("vocab_size", "0"),
+        pytest.param("vocab_size", "9" * 5000, id="vocab_size-of 5,000 digits"),
+        ("layout", "dance"),
+        ("separator", ""),
+        ("encoding", "nope"),
+        ("encoding", "a\0"),
+    ],
+)
+def test_what_the_command_line_refuses_a_document_does_not_give(name, value, run):
+    assert Options().filled({name: value}) == Options(demo=True)
+    option = f"--{name.replace('_', '-')}"
+    assert refused(run("search", "a", option, value), option)
 
 
 def test_another_file_keeps_the_model_and_forgets_how_captions_were_read():
