@@ -122,7 +122,7 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
                     for block, progress in _member_blocks(path, file, "unpacking"):
                         target.write(block)
                         yield progress
-            _remember(folder, kept.name, (yield from file_sha256(kept)))
+            yield from _remember(folder, kept.name, (yield from file_sha256(kept)))
         _clear(path, kept)
 
 
@@ -135,7 +135,7 @@ def _compare(file: OfficialFile, kept: Path, name: str, sha256: str | None) -> S
     if digest != expected:
         advice = f"it is damaged or another one: delete it, then fetch again: infersent-tui fetch {name}"
         raise AssetError(kept, f"has another checksum: {digest}", expected=expected, advice=advice)
-    _remember(kept.parent, kept.name, digest)
+    yield from _remember(kept.parent, kept.name, digest)
 
 
 def _clear(path: Path, kept: Path) -> None:
@@ -153,21 +153,25 @@ def _known(folder: Path) -> dict[str, str]:
 
 
 def _checksum_lines(folder: Path) -> list[str]:
+    path = folder / CHECKSUMS
     try:
-        return (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     except (OSError, ValueError):
         return []
 
 
-def _remember(folder: Path, name: str, digest: str) -> None:
-    """Keep the checksum of a file; lines about other files stay as they are."""
-    if _known(folder).get(name) == digest:
+def _remember(folder: Path, name: str, digest: str) -> Steps[None]:
+    """Keep the checksum of a file; lines about other files, also those that others write now, stay as they are."""
+    path, lock = folder / CHECKSUMS, folder / f"{CHECKSUMS}.lock"
+    if _known(folder).get(name) == digest and not lock.exists():  # a killed run may have left it
         return
-    lines = [
-        line for line in _checksum_lines(folder) if not ((match := _CHECKSUM_LINE.fullmatch(line)) and match[2] == name)
-    ]
-    with whole_file(folder / CHECKSUMS, advice=_SPACE) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in [*lines, f"{digest}  {name}"]), encoding="utf-8")
+    with only_one(path, doing=f"writes {CHECKSUMS}", option="--data-dir") as waiting:
+        yield from waiting
+        found = [(line, _CHECKSUM_LINE.fullmatch(line)) for line in _checksum_lines(folder)]
+        lines = [line for line, match in found if not match or match[2] != name]
+        with whole_file(path, advice=_SPACE) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in [*lines, f"{digest}  {name}"]), encoding="utf-8")
+        lock.unlink(missing_ok=True)  # whoever waits for it sees that it is gone, and makes it anew
 
 
 def _check(file: OfficialFile, path: Path) -> Steps[None]:

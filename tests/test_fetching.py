@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import threading
 from collections import namedtuple
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zipfile import ZIP_BZIP2
 
@@ -21,6 +22,7 @@ from core.assets import AssetError
 from core.fetching import CHECKSUMS, bytes_needed, check_space, fetch
 from core.official import OFFICIAL
 from core.store.progress import finish
+from core.store.whole import whole_file
 
 
 def mirror_of(name: str, content: bytes, folder: Path, **options: str) -> Path:
@@ -132,6 +134,40 @@ def test_several_at_once_fetch_once(tmp_path: Path, published: dict[str, bytes])
             each.join()
         assert len(server.seen) == 2
     assert names(tmp_path / "official") == [CHECKSUMS, "captions_val2014.json"]
+
+
+def test_what_several_remember_at_once_is_all_kept(
+    tmp_path: Path, published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits, between reading and writing the checksums, until the others have read them, or wait for a lock."""
+    folder, names_of = tmp_path / "official", {"infersent2": "infersent2.pkl", "infersent1": "infersent1.pkl"}
+    folder.mkdir()
+    for name in names_of.values():
+        (folder / name).write_bytes(published["infersent2.pkl"])
+    both = threading.Barrier(2)
+
+    @contextmanager
+    def whole_file_after_all(path: Path, *, advice: str) -> Iterator[Path]:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)
+        with whole_file(path, advice=advice) as temporary:
+            yield temporary
+
+    monkeypatch.setattr("core.fetching.whole_file", whole_file_after_all)
+    threads = [threading.Thread(target=finish, args=(fetch(name, folder),)) for name in names_of]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (folder / CHECKSUMS).read_text().count("infersent") == 2
+    assert names(folder) == sorted([CHECKSUMS, *names_of.values()])
+
+
+def test_a_lock_that_a_killed_run_left_does_not_stay(tmp_path: Path, published: dict[str, bytes]) -> None:
+    mirror_of("infersent2", published["infersent2.pkl"], tmp_path / "official")
+    (tmp_path / "official" / f"{CHECKSUMS}.lock").touch()
+    finish(fetch("infersent2", tmp_path / "official"))
+    assert names(tmp_path / "official") == [CHECKSUMS, "infersent2.pkl"]
 
 
 def test_an_archive_that_was_not_unpacked_yet_is_not_fetched_again(tmp_path: Path, published: dict[str, bytes]) -> None:

@@ -65,6 +65,8 @@ def test_another_folder(run, mirror: Server, tmp_path: Path) -> None:
 
 def test_wrong_use_is_refused(run, mirror: Server) -> None:
     assert refused(run("fetch", "--sha256", "0" * 64), "give one NAME")
+    for wrong in ("sha256:" + "0" * 64, "0" * 63, "g" * 64, ""):
+        assert refused(run("fetch", "crawl", "--sha256", wrong), "64 digits")
     assert refused(run("fetch", "glove2"), "glove2")
     run("fetch", "coco")
     assert "--sha256, which is about its download, is not compared" in run("fetch", "coco", "--sha256", "0" * 64).err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def fetch(
 
     if sha256 is not None and len(names) != 1:
         raise click.UsageError("--sha256 is the checksum of one file: give one NAME")
+    if sha256 is not None and not re.fullmatch("[0-9A-Fa-f]{64}", sha256):
+        raise click.UsageError("--sha256 is 64 digits from 0 to f, as sha256sum prints them")
     names = names or USUAL
     folder = Options.of(context).data_dir or fetched_folder()
     wanted = {name: OFFICIAL[name] for name in names if not _is_there(folder / OFFICIAL[name].file_name)}
