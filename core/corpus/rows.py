@@ -65,8 +65,8 @@ def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[s
 
 
 def _read(lines: Iterable[str], separator: str, **how: object) -> tuple[list[str], int] | None:
-    reader = csv.reader(lines, delimiter=separator, strict=True, **how)  # type: ignore[arg-type]
     try:
+        reader = csv.reader(lines, delimiter=separator, strict=True, **how)  # type: ignore[arg-type]
         return next(reader), reader.line_num
-    except (csv.Error, StopIteration):
+    except (csv.Error, StopIteration, ValueError):  # from Python 3.13 on, a separator may be none: a quote, a backslash
         return None
