@@ -143,7 +143,7 @@ class Assets:
         """
         for named in (weights, vectors, captions, embeddings):
             if named is not None and str(named) != "-":
-                check_file(named)
+                _check_file(named)
         found = _Folder(data_dir) if data_dir is not None else None
         if captions is None and found:
             captions = found.first(*_CAPTIONS_NAMES)
@@ -191,7 +191,7 @@ def _check_pair(weights: Path | None, vectors: Path | None, version: int, data_d
         )
 
 
-def check_file(path: Path) -> None:
+def _check_file(path: Path) -> None:
     """Raise `AssetError` for a path that is no plain file, such as a folder, or a pipe, whose reading may never end."""
     try:
         if path.is_file():
@@ -220,7 +220,7 @@ class _Folder:
     def first(self, *names: str) -> Path | None:
         for path in (path for name in names for path in self._files.get(name, ())):
             with suppress(AssetError):
-                check_file(path)
+                _check_file(path)
                 return path
         return None
 

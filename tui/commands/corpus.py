@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.assets import AssetError, check_file
+from core.assets import AssetError
 from tui.documents import corpus_document
 from tui.exports import check_output, write_corpus
 from tui.options import Options, as_json, asset_options, captions_file, quiet
@@ -108,8 +108,6 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
     options = Options.of(context)
     if options.dtype in (None, "auto"):
         options = replace(options, dtype="float32")
-    if str(file) != "-":
-        check_file(file)
     setup = options.setup()
     setup.encoder_files()  # an error if there is none
 
