@@ -480,7 +480,7 @@ WIDE = {
     "keys.jsonl": "".join(f'{{"{n}.jpg": ["A dog runs."]}}\n' for n in range(4000)),
     "keys of objects.json": json.dumps({f"{n}.jpg": {"caption": "A dog.", f"key {n}": 1} for n in range(4000)}),
     "one long list.json": json.dumps([["A dog runs."] * 4000] + [["A dog runs."]] * 4000),
-    "wide.csv": f"caption{',x' * 100}\n" + f"A dog runs.{',x' * 100}\n" * 1000 + "A.\n" * 100_000,
+    "wide.csv": f"caption{',x' * 100}\n" + f"A dog runs.{',x' * 100}\n" * 100 + "A.\n" * 20_000,
 }
 
 

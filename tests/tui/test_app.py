@@ -663,7 +663,7 @@ async def test_a_fault_of_the_program_ends_it_with_a_traceback_that_cannot_contr
         async with app.run_test() as pilot:
             await ready(pilot)
             app.post_message(Crashed(TypeError("of a file: \x1b]0;PWNED\x07 \x9b31m")))
-            await until(pilot, lambda: app._exit, what="the end")
+            await until(pilot, lambda: app._exception is not None, what="the end")
     written = capsys.readouterr()
     assert app.return_code == 70
     assert "TypeError: of a file: ␛]0;PWNED␇ \\u009b31m" in written.err
