@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tui.commands.trail import trail
 from tui.interruption import exit_code, is_interrupted
 from tui.options import CONTEXT, Options, asset_options, explorer_options
 from tui.output import discard, tell, tell_lines
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # without a file, these are of stdout
 
 
 def main() -> None:
@@ -46,8 +49,8 @@ def main() -> None:
     except AssetError as error:
         tell_lines(f"infersent-tui: {error}", err=True)
         code = 2
-    except OSError as error:  # of a path that is too long or in a folder that may not be searched, or of stdout
-        if is_interrupted():
+    except OSError as error:  # of a path that is too long or in a folder that may not be searched, or of a full stdout
+        if is_interrupted() or (error.filename is None and error.errno not in _FULL):
             raise
         if error.filename is None:
             discard(sys.stdout)

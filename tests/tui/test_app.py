@@ -70,8 +70,12 @@ def is_trusted(app) -> bool:
 
 async def ready(pilot) -> None:
     """Wait for the opening caption and its whole ranking, judged by what was measured before."""
-    app = pilot.app
-    await until(pilot, lambda: len(app.explore.hit_list) > 100 and is_trusted(app), what="the first answer")
+    explore = pilot.app.explore
+
+    def is_ready() -> bool:
+        return len(explore.hit_list) > 100 and is_trusted(pilot.app) and explore.session.is_shown
+
+    await until(pilot, is_ready, what="the first answer")
 
 
 def is_still(app) -> bool:
