@@ -23,9 +23,9 @@ def run() -> None:
         if not is_interrupted():
             if not isinstance(error, Exception):
                 raise
-            from tui.output import FAULT, fault_lines, tell_message
+            from tui.output import FAULT, fault_text, tell_lines
 
-            tell_message(f"{fault_lines()}\n")
+            tell_lines(fault_text(), err=True)
             sys.exit(FAULT)
         with suppress(OSError, ValueError):
             sys.stdout.flush()

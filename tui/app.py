@@ -27,7 +27,7 @@ from textual.widget import Widget
 from tui import garbage, messages
 from tui.keys import COMMANDS, keys_of, usable_keys
 from tui.loader import Loader
-from tui.output import FAULT, fault_lines
+from tui.output import FAULT, fault_text
 from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
@@ -287,7 +287,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     def _fatal_error(self) -> None:
         """Leave with a traceback in which no text of a file controls the terminal, and without values of variables."""
-        self.panic(Text(fault_lines()))
+        self.panic(Text(fault_text()))
 
     def copy_to_clipboard(self, text: str) -> None:
         """Give a text to the terminal's clipboard by OSC 52, inside tmux also past it."""

@@ -43,7 +43,7 @@ def tell_lines(text: str, *, err: bool = False) -> None:
         tell(line, err=err)
 
 
-def fault_lines() -> str:
+def fault_text() -> str:
     """Describe the error that is being handled and that nobody expected, in lines: its traceback, and what to do."""
     advice = "This is a fault of infersent-tui. Finished work is kept; please report it."
     return "\n".join(map(visible, [*traceback.format_exc().splitlines(), "", advice]))

@@ -64,9 +64,8 @@ class VecFile:
         if len(fitting) == 1:
             return cls(path, fitting[0])
         found = f"holds {first_names([f'{member} ({dim} numbers a word)' for member, dim in widths.items()])}"
-        advice = f"unpack the right one and name it: unzip {path.name} MEMBER; then --vectors MEMBER"
         expected = "one file of vectors" if wanted is None else f"one with {wanted}, as the weights need"
-        raise AssetError(path, found, expected=expected, advice=advice)
+        raise AssetError(path, found, expected=expected, advice=cls(path)._one_member())
 
     def read_dim(self) -> int:
         """Read E, the width of the vectors, from the beginning.
@@ -181,11 +180,13 @@ class VecFile:
             raise AssetError(self.path, "no .vec or .txt file in the archive", advice=_ADVICE)
         found = next(filter(None, members))
         if len(found) > _MOST_MEMBERS:
-            advice = f"unpack the right one and name it: unzip {self.path.name} MEMBER; then --vectors MEMBER"
-            raise AssetError(
-                self.path, f"holds {len(found):,} texts", expected=f"at most {_MOST_MEMBERS}", advice=advice
-            )
+            expected = f"at most {_MOST_MEMBERS}"
+            raise AssetError(self.path, f"holds {len(found):,} texts", expected=expected, advice=self._one_member())
         return found
+
+    def _one_member(self) -> str:
+        """Advise to unpack one member of a `.zip` archive."""
+        return f"unpack the right one and name it: unzip {self.path.name} MEMBER; then --vectors MEMBER"
 
     def _member_of(self, archive: zipfile.ZipFile) -> IO[bytes]:
         """Open the member of a `.zip` archive."""

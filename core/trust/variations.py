@@ -160,11 +160,16 @@ def _swap(read: Phrases) -> Iterator[Edits]:
         yield [read.replaced(one.first, second, end=one.head), read.replaced(other.first, moved, end=other.head)]
 
 
+def _draw(read: Phrases) -> random.Random:
+    """Return random numbers that a text alone determines."""
+    return random.Random(read.text.encode("utf-8", "surrogatepass"))
+
+
 def _shuffle(read: Phrases) -> Iterator[Edits]:
     words = [read.at(i) if i == 0 else read.written(i) for i in read.content]
     if len(set(words)) < 3:
         return
-    shuffled, draw = list(words), random.Random(read.text.encode("utf-8", "surrogatepass"))
+    shuffled, draw = list(words), _draw(read)
     while shuffled == words:
         draw.shuffle(shuffled)
     places = zip(read.content, words, shuffled, strict=True)
@@ -305,7 +310,7 @@ def _noun(read: Phrases) -> Iterator[Edits]:
     here = {word.text for word in read.words}
     phrases = [phrase for phrase in read.phrases if not is_noun(read.at(phrase.head - 1))]
     if phrases:
-        draw = random.Random(read.text.encode("utf-8", "surrogatepass"))
+        draw = _draw(read)
         phrase = draw.choice(phrases)
         kind = english.KINDS[phrase.noun]
         others = [noun for noun, other in english.KINDS.items() if other != kind]
