@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 
+from core.store.ending import end_process
 from tui.interruption import end_at_once_on_signals, exit_code, interrupt_on_signals, is_interrupted
 
 
@@ -29,7 +29,7 @@ def run() -> None:
             sys.exit(FAULT)
         with suppress(OSError, ValueError):
             sys.stdout.flush()
-        os._exit(exit_code())  # the interpreter's shutdown takes a second with torch
+        end_process(exit_code())
 
 
 if __name__ == "__main__":

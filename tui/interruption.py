@@ -8,6 +8,8 @@ import threading
 import time
 from types import FrameType
 
+from core.store.ending import end_process
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask the program to end."""
 _LEAVE_SECONDS = 1.5  # the longest wait for an orderly end
@@ -58,7 +60,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     _received.append(number)
     while frame is not None:  # compiled modules may abort at an exception that comes while they are imported
         if frame.f_code.co_filename == _IMPORTING:
-            os._exit(128 + number)
+            end_process(128 + number)
         frame = frame.f_back
     raise Interrupted
 
@@ -68,4 +70,4 @@ def _end_soon(read: int) -> None:
     while (number := os.read(read, 1)[0]) not in SIGNALS:
         pass
     time.sleep(_LEAVE_SECONDS)
-    os._exit(128 + number)
+    end_process(128 + number)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from core.store.ending import end_process
 from tui.interruption import SIGNALS
 
 _LOOK_SECONDS = 0.2  # between two looks at the terminal
@@ -72,4 +73,4 @@ class Watchdog(threading.Thread):
             os.set_blocking(self._terminal, False)
             os.write(self._terminal, _RESTORE)
             termios.tcsetattr(self._terminal, termios.TCSANOW, self._settings)
-        os._exit(code)
+        end_process(code)

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.store.ending import unfinished
 from core.store.locks import CACHE_OPTION, SPACE, cannot_write, only_one
 from core.store.progress import Progress, Steps
 
@@ -227,18 +228,19 @@ def _temporary(path: Path) -> Iterator[Path]:
     """Make a temporary file beside a path and hold its lock, by which others see that it is in use."""
     while True:
         temporary = _part_of(path)
-        file = temporary.open("xb")
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_nlink:
-            break
-        file.close()  # another process took it for a leftover before it was locked
-    try:
-        yield temporary
-    finally:
-        file.close()
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        unfinished.add(temporary)
+        try:
+            with temporary.open("xb") as file:
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file.fileno()).st_nlink:
+                    yield temporary
+                    return
+                # Another process took it for a leftover before it was locked.
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            unfinished.discard(temporary)
 
 
 def _remove_leftovers(path: Path) -> None:

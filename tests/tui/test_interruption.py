@@ -87,6 +87,32 @@ except BaseException:  # compiled modules do so
     assert interrupted(f"sys.path.insert(0, {str(tmp_path)!r})\nimport slow", number)[0] == 128 + number
 
 
+HALF_WRITTEN = """
+from pathlib import Path
+from core.store.whole import whole_file
+with whole_file(Path("hits.csv")) as work:
+    work.write_text("half of it")
+    while True:
+        try:
+            {step}
+        except BaseException:
+            {after}
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "after"),
+    [("import slow", "raise"), ("print(1, flush=True); time.sleep(60)", "pass")],
+    ids=["while it imports a module", "in a library that swallows the interruption"],
+)
+def test_a_file_that_is_half_written_when_a_signal_ends_the_process_is_deleted(step, after, tmp_path, monkeypatch):
+    (tmp_path / "slow.py").write_text("import time; print(1, flush=True); time.sleep(60)")
+    monkeypatch.chdir(tmp_path)
+    program = "sys.path.insert(0, '.')" + HALF_WRITTEN.format(step=step, after=after)
+    assert interrupted(program, signal.SIGTERM)[0] == 143
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["slow.py"]
+
+
 def test_an_interruption_within_generated_code_has_the_exit_code_of_its_signal():
     program = """
 import tui.cli

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from core.store.ending import delete_unfinished, end_process
 from tui.options import Options, asset_options, explorer_options
 from tui.settings import config_path, read_settings, theme_problem
 from tui.trail import Run, TrailWriter, default_folder, find_run
@@ -117,15 +118,13 @@ def _start_again(options: Options) -> NoReturn:
     command = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
     options_of = {f"INFERSENT_TUI_{each.name.upper()}" for each in fields(Options)}
     environment = {name: value for name, value in os.environ.items() if name not in options_of}
+    delete_unfinished()
     os.execve(sys.executable, [*command, *options.arguments()], environment)
 
 
 def _exit_immediately(code: int) -> NoReturn:
-    """Exit without the interpreter's shutdown, which takes a second with torch and waits for threads.
-
-    No data is lost: the terminal is restored already, and an interrupted write to the cache is never used as complete.
-    """
+    """Exit without waiting for threads; the terminal is restored already."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    os._exit(code)
+    end_process(code)
