@@ -153,7 +153,7 @@ class Assets:
                 raise AssetError(embeddings, text, expected="one of the two", advice=advice)
             return cls(None, vectors, captions or DEMO_DIR / "captions.json", version or 2, embeddings)
         if weights is None and found:
-            weights = found.first(*(_WEIGHTS_NAMES[version] if version else _WEIGHTS_NAMES[2] + _WEIGHTS_NAMES[1]))
+            weights = found.weights([version] if version else [2, 1], with_vectors=vectors is None)
         if version is None:
             version = (version_of(weights) if weights is not None else None) or 2
         if vectors is None and found and weights is not None:
@@ -223,6 +223,12 @@ class _Folder:
                 _check_file(path)
                 return path
         return None
+
+    def weights(self, versions: Sequence[int], *, with_vectors: bool) -> Path | None:
+        """Find the weights of the first version that also has vectors, if any has, else of the first one."""
+        there = {version: path for version in versions if (path := self.first(*_WEIGHTS_NAMES[version]))}
+        whole = [path for version, path in there.items() if with_vectors and self.first(*_VECTORS_NAMES[version])]
+        return next(iter([*whole, *there.values()]), None)
 
     def _walk(self) -> Iterator[Path]:
         root_depth = len(self.path.parts)

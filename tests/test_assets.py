@@ -76,6 +76,19 @@ def test_official_names_are_found_in_a_folder(data):
     )
 
 
+def test_weights_without_vectors_do_not_hide_those_of_the_other_version(data):
+    (data / "fastText/crawl-300d-2M.vec").unlink()
+    with pytest.raises(AssetError, match="without vectors"):
+        Assets.find(data_dir=data)
+    one, glove = place(data / "infersent1.pkl"), place(data / "glove.840B.300d.txt")
+    assets = Assets.find(data_dir=data)
+    assert (assets.weights, assets.vectors, assets.version) == (one, glove, 1)
+    crawl = place(data / "crawl-300d-2M.vec")
+    assert Assets.find(data_dir=data).vectors == crawl
+    assert Assets.find(data_dir=data, version=1).vectors == glove
+    assert Assets.find(data_dir=data, vectors=glove).weights == data / "InferSent/infersent2.pkl"
+
+
 def test_files_named_come_before_files_found(data, tmp_path):
     mine = place(tmp_path / "mine.txt")
     assert Assets.find(data_dir=data, captions=mine).captions == mine
