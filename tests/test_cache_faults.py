@@ -281,6 +281,38 @@ def test_prune_keeps_folders_that_the_program_did_not_make(files: Files, elsewhe
     assert list(Cache(files.cache).entries()) == []
 
 
+@pytest.mark.parametrize("place", ["matrix", "vectors", f"matrix/{64 * 'a'}", f"matrix/{64 * 'a'}/lexical"])
+def test_checking_follows_no_link_and_marks_nothing_that_the_program_did_not_make(
+    files: Files, elsewhere: Path, place: str
+) -> None:
+    link = files.cache / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    (files.cache / "mine").mkdir()
+    (files.cache / "mine" / MANIFEST).write_text("my own")
+    assert finish(Cache(files.cache).check()) == []
+    assert (files.cache / "mine" / MANIFEST).read_text() == "my own"
+    assert [path.name for path in (files.cache / "mine").iterdir()] == [MANIFEST]
+
+
+@pytest.mark.parametrize("kind", ["matrix", "vectors"])
+def test_a_link_in_place_of_all_folders_of_a_kind_is_refused(files: Files, elsewhere: Path, kind: str) -> None:
+    files.cache.mkdir()
+    (files.cache / kind).symlink_to(elsewhere)
+    with pytest.raises(AssetError, match="is a link") as caught:
+        files.explorer()
+    assert "--cache-dir" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", ["norms.npy", MANIFEST])
+def test_a_pipe_in_place_of_a_file_is_damage(files: Files, name: str) -> None:
+    folder = files.explorer().opened.matrix.folder
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert hits(files.explorer())
+    assert (folder / name).is_file()
+
+
 def test_ones_own_folder_that_every_user_may_write_is_told(files: Files) -> None:
     files.cache.mkdir()
     files.cache.chmod(0o777)

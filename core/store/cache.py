@@ -21,6 +21,7 @@ import diskcache
 import platformdirs
 
 from core.assets import AssetError
+from core.store.disk import ensure_folder
 from core.store.file_state import FileState
 from core.store.locks import CACHE_OPTION, unless_locked
 from core.store.progress import Progress, Steps
@@ -30,19 +31,36 @@ from core.store.whole import about as about_folder
 _ANSWERS_BYTES = 256 << 20
 _KINDS = ("matrix", "vectors")
 _ENTRY = re.compile(r"[0-9a-f]{32,64}(-\d+)?(\.[0-9a-f]{8}\.part)?")  # names that this program makes
+_VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")  # names of files that diskcache makes
 _CRC_BYTES = 4  # of a checksum before each answer
 _HASH_BYTES = 16 << 20  # bytes hashed between two progress reports
 _ROOT = Path(__file__).parents[2]
 
 
 class PlainDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """diskcache storage without pickle, so that a tampered database cannot run code (CVE-2025-69872)."""
+    """diskcache storage of which a tampered database can neither run code nor reach other files.
+
+    Values are not pickled (CVE-2025-69872), and files have the names that diskcache gives them.
+    """
 
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
-        """Read a value; raise OSError for a pickled one, which diskcache treats as a miss."""
+        """Read a value; raise OSError for a pickled one or another file, which diskcache treats as a miss."""
         if mode == diskcache.core.MODE_PICKLE:
             raise OSError("refused to unpickle a cache value")
+        if mode != diskcache.core.MODE_RAW and not self._is_own(filename):
+            raise OSError("refused to read a file that is none of the cache")
         return super().fetch(mode, filename, value, read)
+
+    def remove(self, file_path: str) -> None:
+        """Delete the file of a value, and none that is not of the cache."""
+        if self._is_own(file_path):
+            super().remove(file_path)
+
+    def _is_own(self, filename: object) -> bool:
+        if not isinstance(filename, str) or not _VALUE.fullmatch(filename):
+            return False
+        path = Path(self._directory).resolve() / filename
+        return path.resolve() == path and path.is_file()
 
     def get(self, key: Any, raw: bool) -> Any:
         """Read a key; raise OSError for a pickled one."""
@@ -106,9 +124,14 @@ class Cache:
         One's own folder that every user may write is a problem that is told.
 
         Raises:
-            AssetError: A folder that every user may write, or one inside such a folder, belongs to another user.
+            AssetError: A folder that every user may write, or one inside such a folder, belongs to another user. Or a
+                folder of entries is a link.
         """
         folders, user = (self.root, *(self.root / kind for kind in _KINDS)), os.geteuid()
+        for folder in folders[1:]:
+            if folder.is_symlink():
+                advice = f"delete the link, or name another place for the whole cache with {CACHE_OPTION}"
+                raise AssetError(folder, "is a link to somewhere else", advice=advice)
         found = [(folder, folder.stat()) for folder in folders if folder.exists()]
         is_open = {folder for folder, status in found if status.st_mode & stat.S_IWOTH}
         for folder, status in found:
@@ -160,7 +183,9 @@ class Cache:
     def entries(self) -> Iterator[CacheEntry]:
         """List the entries, matrices first."""
         for kind in _KINDS:
-            for path in sorted(path for path in (self.root / kind).glob("*/") if _ENTRY.fullmatch(path.name)):
+            folder = self.root / kind
+            folders = [] if folder.is_symlink() else folder.glob("*/")
+            for path in sorted(path for path in folders if _ENTRY.fullmatch(path.name)):
                 about = about_folder(path) or _about_matrix(path) or "unfinished"
                 yield CacheEntry(kind, path.name, path, _size(path.rglob("*")), is_whole(path), about)
 
@@ -171,7 +196,8 @@ class Cache:
             A description of each damaged folder.
         """
         problems = []
-        for manifest in sorted(self.root.glob(f"*/**/{MANIFEST}")):
+        entries = [entry.path for entry in self.entries() if not entry.path.is_symlink()]
+        for manifest in sorted(path for entry in entries for path in entry.rglob(MANIFEST)):
             folder, bad = manifest.parent, list[str]()
             try:
                 with unless_locked(folder) as free:  # else another process is replacing it
@@ -231,7 +257,7 @@ class Cache:
             folder = self.root / name
             if folder.is_symlink() or (folder / diskcache.core.DBNAME).is_symlink():
                 raise OSError(errno.ELOOP, "is a link to somewhere else")
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            ensure_folder(folder)
             os.chmod(folder, 0o700)
             settings |= {"sqlite_journal_mode": "delete"}  # a write-ahead log does not work on network file systems
             settings |= {"sqlite_mmap_size": 0, "sqlite_cache_size": 256}  # rows are read once: pages need no memory

@@ -60,10 +60,10 @@ def store(cache, kind, key, *, files=("rows.npy",), whole=True):
     return folder
 
 
-def plant(cache, sql, *values):
-    """Change the registry's database behind its back."""
+def plant(cache, sql, *values, into="registry"):
+    """Change a database behind the back of the cache."""
     cache.close()
-    with sqlite3.connect(cache.root / "registry" / "cache.db") as database:
+    with sqlite3.connect(cache.root / into / "cache.db") as database:
         assert database.execute(sql, values).rowcount == 1
     database.close()
 
@@ -175,6 +175,37 @@ def test_a_planted_pickle_key_does_not_run(cache, tmp_path, an_hour_later):
         list(again._registry)
     assert not trap.exists()
     again.close()
+
+
+@pytest.mark.parametrize("name", ["{}", "../../thesis.txt", "ab/cd/{val}"])
+def test_a_planted_file_name_leads_to_no_file_of_the_user(cache, tmp_path, name):
+    thesis, val = written(tmp_path / "thesis.txt", "my own"), f"{28 * 'e'}.val"
+    cache.remember_answer("key", b"answer")
+    (cache.root / "answers/ab/cd").mkdir(parents=True)
+    (cache.root / "answers/ab/cd" / val).symlink_to(thesis)
+    sql = "UPDATE Cache SET mode = 2, value = NULL, expire_time = 1e12, filename = ?"
+    plant(cache, sql, name.format(thesis, val=val), into="answers")
+    again = Cache(cache.root)
+    assert again.recall_answer("key") is None
+    again.remember_answer("key", b"another answer")  # in place of the planted row, whose file would be deleted
+    assert thesis.read_text() == "my own"
+    assert again.recall_answer("key") == b"another answer"
+    plant(again, "UPDATE Cache SET filename = ?, expire_time = 1", name.format(thesis, val=val), into="answers")
+    last = Cache(cache.root)
+    last.remember_answer("other", b"answer")  # deletes what has expired
+    assert thesis.read_text() == "my own"
+    assert last.recall_answer("key") is None
+    last.close()
+
+
+def test_a_large_answer_comes_back_and_its_file_goes_with_it(cache):
+    large = bytes(range(256)) * 1000
+    cache.remember_answer("key", large)
+    assert cache.recall_answer("key") == large
+    assert len(list(cache.root.glob("answers/*/*/*.val"))) == 1
+    cache.remember_answer("key", b"small")
+    assert cache.recall_answer("key") == b"small"
+    assert list(cache.root.glob("answers/*/*/*.val")) == []
 
 
 def test_the_trap_of_these_tests_does_spring_when_unpickled(tmp_path):
