@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.assets import AssetError
+from core.store.disk import ensure_folder
 from tui.keys import COMMANDS
 from tui.trail import data_folder
 
@@ -110,10 +111,10 @@ def last_theme() -> str | None:
 
 def keep_theme(theme: str) -> None:
     """Keep the name of a theme for the next run; a failure keeps nothing."""
-    from core.store.whole import whole_file  # it loads numpy, which the first frame does not need
+    from core.store.whole import whole_file  # not loaded before the first frame
 
     with suppress(OSError, AssetError):
-        _theme_file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ensure_folder(_theme_file().parent)
         with whole_file(_theme_file()) as work:
             work.write_text(theme + "\n", encoding="utf-8")
 

@@ -21,7 +21,7 @@ from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args
 
 from core.assets import AssetError
-from core.store.whole import sync
+from core.store.disk import ensure_folder, sync
 
 FORMAT = 1
 """Version of the events."""
@@ -105,7 +105,7 @@ class TrailWriter:
     def _append(self, lines: bytes) -> None:
         if self.path is None:
             assert self.folder is not None
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ensure_folder(self.folder)
             self._remove_leftovers()
             # A name that no other run has, in a file that only its owner reads; a trail once its beginning is there.
             made, name = mkstemp(prefix=f"{self._begun():{_NAMED}}-", suffix=f".jsonl{_PART}", dir=self.folder)

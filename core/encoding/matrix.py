@@ -25,6 +25,7 @@ from core.encoding.device_errors import told_for_people
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.given import FileRows
 from core.encoding.unit_rows import UnitRows
+from core.store.disk import ensure_folder
 from core.store.file_state import FileState
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps
@@ -220,7 +221,7 @@ def _open_folder(folder: Path) -> None:
     """Make a folder, or mark it as unfinished. Links in it are deleted: what they name is not of this cache."""
     if folder.is_symlink():
         delete(folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ensure_folder(folder)
     for path in folder.iterdir():
         if path.is_symlink() or (path.is_file() and path.stat().st_nlink > 1):
             delete(path)

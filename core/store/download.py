@@ -14,9 +14,10 @@ from urllib3 import exceptions as http
 from urllib3.util import Retry
 
 from core.assets import AssetError
+from core.store.disk import sync
 from core.store.progress import Progress, Steps
 from core.store.web import ADVICE, ask, check_address, connections, describe, is_final, range_of
-from core.store.whole import read_json, sync, write_json
+from core.store.whole import read_json, write_json
 
 _BLOCK_BYTES = 1 << 18
 _SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk

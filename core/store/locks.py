@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 
 from core.assets import AssetError
+from core.store.disk import ensure_folder
 from core.store.progress import Progress, Steps
 
 SPACE = "free some space, or name another folder with {option}; finished work is kept"
@@ -71,7 +72,7 @@ def unless_locked(folder: Path) -> Iterator[bool]:
 def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str, option: str) -> Steps[None]:
     while True:
         try:
-            parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            ensure_folder(parent)
             lock.acquire(timeout=_POLL_SECONDS)
         except filelock.Timeout:
             yield Progress(f"waiting for another process that {doing}", 0, 0, "")

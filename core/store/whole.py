@@ -8,6 +8,7 @@ Differences farther on are found by `damaged`, which reads everything.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import json
@@ -22,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.store.disk import ensure_folder, sync
 from core.store.ending import unfinished
 from core.store.locks import CACHE_OPTION, SPACE, cannot_write, only_one
 from core.store.progress import Progress, Steps
@@ -94,8 +96,14 @@ def seal(folder: Path, origin: Origin, *, files: Sequence[str] | None = None) ->
 
 def _fingerprint(path: Path) -> list[int]:
     """Return a file's size and the CRC-32 of its beginning, which holds an array's header or all of a small file."""
+    _check_file(path)
     with path.open("rb") as file:
         return [os.fstat(file.fileno()).st_size, zlib.crc32(file.read(_CHECKED_BYTES))]
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "is no file, which can be read to its end", path)
 
 
 def damaged(folder: Path) -> Steps[list[str]]:
@@ -184,7 +192,7 @@ def make_folder(
                 delete(leftover)
         temporary = _part_of(folder)
         try:
-            temporary.mkdir(parents=True, mode=0o700)
+            ensure_folder(temporary)
             yield from make(temporary)
             seal(temporary, origin)
             delete(folder)  # it has another origin or is damaged
@@ -281,6 +289,7 @@ def parse_json(path: Path) -> Any:
     Raises:
         OSError, ValueError: The file cannot be read, is not JSON, or is nested too deeply.
     """
+    _check_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
@@ -305,12 +314,3 @@ def new_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap[Any, 
 def _part_of(path: Path) -> Path:
     """Return a temporary path beside another; it is unique even where locks do not work."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's content, or the list of names in a folder, is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all, each made by one process at a time."""
 
+import errno
 import json
 import os
 import signal
@@ -35,6 +36,19 @@ def test_a_file_keeps_its_permissions_when_it_is_written_again(tmp_path):
     with whole_file(path) as work:
         work.write_text("after")
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("after", 0o600)
+
+
+def test_a_file_system_that_syncs_no_folders_is_written_to_all_the_same(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    write_json(tmp_path / "a.json", {"about": 1})
+    assert read_json(tmp_path / "a.json") == {"about": 1}
 
 
 def test_a_json_file_appears_whole_or_not_at_all(tmp_path):

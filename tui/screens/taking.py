@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.worker import get_current_worker
 
 from core.assets import AssetError
+from core.store.disk import ensure_folder
 from core.store.progress import Cancelled
 from tui import messages
 from tui.documents import comparison_rows, hit_documents, visit_documents
@@ -64,7 +65,7 @@ class TakingScreen(KeepingScreen):
         self.app.copy_to_clipboard(text)
         path = data_folder() / "copied.txt"
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ensure_folder(path.parent)
             file_number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(file_number, "w", encoding="utf-8", errors="replace") as file:
                 os.fchmod(file.fileno(), 0o600)
