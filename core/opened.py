@@ -177,8 +177,7 @@ class Opened:
         if choice == AGAINST and self.setup.second is not None:
             second = self.setup.second.model_name
             if second not in {*CHOICES, self.setup.model_name}:
-                named = "".join(char for char in second if char.isprintable())
-                return named[:_SHORT_NAME] if short else named
+                return second[:_SHORT_NAME] if short else second
         return shown_name(choice, given=not self.text_encoder.can_encode, short=short)
 
     def lacks(self, method: Method) -> str:

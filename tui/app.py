@@ -32,9 +32,9 @@ from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
 from tui.settings import HIGH_CONTRAST, Settings, keep_theme, last_theme
-from tui.text import message_line, one_line
+from tui.text import drawable, message_line, one_line
 from tui.trail import Run, TrailWriter
-from tui.widgets.search_box import SearchBox
+from tui.widgets.search_box import SearchBox, boxed
 
 if TYPE_CHECKING:
     from core.opened import Opened
@@ -133,7 +133,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.set_interval(garbage.PAUSE_SECONDS / 2, lambda: garbage.collect_in_a_pause(self._used_at))
 
     def notify(self, message: str, **how: Any) -> None:
-        """Show a notice, unless an equal one is still shown."""
+        """Show a notice, unless an equal one is still shown; nothing in it controls the terminal."""
+        message = "\n".join(map(drawable, message.splitlines()))
         if message not in (notice.message for notice in self._notifications):
             super().notify(message, **how)
 
@@ -230,6 +231,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         if isinstance(event, Key | Paste | MouseEvent):
             self._used_at = time.monotonic()
         if not isinstance(event, Key | Paste) or event.is_forwarded or not self._is_ours():
+            if isinstance(event, Paste):  # into the command palette, whose box draws what it holds as it is
+                event.text = boxed(one_line(event.text))
             await super().on_event(event)
             return
         if self._early is not None:
@@ -338,9 +341,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         for command, (title, run) in with_keys.items():
             yield SystemCommand(title, f"{keys_of(command, self._keys)}: {COMMANDS[command][1]}", run)
         yield SystemCommand("Open captions", "explore a recent corpus, or another file", explore.action_open_other)
-        yield SystemCommand(
-            "Official files", "fetch InferSent, its word vectors and COCO's captions", explore.action_fetch
-        )
+        yield SystemCommand("Official files", "fetch InferSent, its vectors and COCO's captions", explore.action_fetch)
         yield SystemCommand("Follow", "enter: make the caption under the cursor the query", hits.action_follow)
         previous = partial(explore.action_next_method, -1)
         yield SystemCommand("Previous method", "shift+tab: rank the captions by the previous method", previous)

@@ -29,7 +29,7 @@ def header(opened: Opened, choice: Choice, *, width: int, key: str) -> Content:
 
     The chosen method is in brackets.
     """
-    names = [opened.name_of(each, short=width < _SHORT_CELLS) for each in opened.choices]
+    names = [drawable(opened.name_of(each, short=width < _SHORT_CELLS)) for each in opened.choices]
     tabs: list[str | tuple[str, str]] = []
     for each, name in zip(opened.choices, names, strict=True):
         tabs.append((f" [{name}]", "bold $text-accent") if each == choice else (f" {name}", "$foreground-muted"))
@@ -70,7 +70,7 @@ def list_title(ranking: Ranking | None, method: str, *, images: int | None) -> C
     if ranking is None or not len(ranking):
         return _title("neighbours", "none")
     what = "" if images is None else f"{images:,} images · "
-    return _title("neighbours", f"{what}by {method}{'' if ranking.scores is None else ' score'}")
+    return _title("neighbours", f"{what}by {drawable(method)}{'' if ranking.scores is None else ' score'}")
 
 
 def _title(name: str, rest: str) -> Content:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from typing import Final
+
+LONGEST: Final = 5_000
+"""Characters of one text that are drawn, or that the search box takes: drawing more would delay each key."""
 
 # Control characters (C0, DEL, C1), line separators, direction overrides, lone surrogates.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
-# What shows nothing but may be within a word: soft hyphens, spaces without width, fillers.
+# What shows nothing but may be within a word: soft hyphens, spaces without width, fillers, variation selectors that
+# choose no emoji, tags.
 _HIDDEN = (
-    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0\ufff0-\ufffb"
-    "\U0001d173-\U0001d17a\U000e0001"
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0d\uffa0"
+    "\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_UNSAFE = re.compile(f"[{_CONTROLS}{_HIDDEN}]")
-# Marks that stand on the letter before them; no writing has five on one letter.
-_MARK = (
-    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u0e34-\u0e3a\u0e47-\u0e4e"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-)
-_FLOOD = re.compile(f"({_MARK}{{4}}){_MARK}+")
-# Joiners, variation selectors, skin tones, tags: a terminal may draw the parts of such a character side by side.
-_VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
+_REGION_FLAG = "\U0001f3f4[\U000e0030-\U000e007a]{1,6}\U000e007f"  # of England, Scotland, Wales: the only use of tags
+_UNSAFE = re.compile(f"({_REGION_FLAG})|[{_CONTROLS}{_HIDDEN}]")
+# Joiners, emoji variants, skin tones, tags: a terminal may draw the parts of such a character side by side.
+_VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0030-\U000e007f]")
+_JAMO = "\u1160-\u11ff\ud7b0-\ud7fb"  # vowels and ends of Korean syllables, which stand in the cell of their beginning
+# Where five characters may stand on the one before them: marks are no letters (`\w`) and no ASCII.
+_MAYBE_FLOOD = re.compile(f"(?:[^\\w\x00-\x7f]|[{_JAMO}]){{5,}}")
+_ON_ONE_LETTER = 4  # no writing has five marks on one letter
 
 
 def visible(text: str) -> str:
@@ -27,12 +32,17 @@ def visible(text: str) -> str:
 
     Of marks on one letter, four stay.
     """
-    return _FLOOD.sub(r"\1…", _UNSAFE.sub(_picture, text))
+    return _MAYBE_FLOOD.sub(_without_flood, _UNSAFE.sub(_picture, text))
 
 
 def drawable(text: str) -> str:
-    """Make a text visible and leave out what terminals count differently: joiners, emoji variants and skin tones."""
-    return _VARIANTS.sub("", visible(text))
+    """Make the first 5,000 characters of a text visible, and leave out what terminals count differently.
+
+    That is joiners, emoji variants and skin tones. A text that is cut ends with an ellipsis.
+    """
+    drawn = _VARIANTS.sub("", _UNSAFE.sub(_picture, text[:LONGEST]))
+    drawn = _MAYBE_FLOOD.sub(_without_flood, drawn)
+    return f"{drawn[: LONGEST - 1]}…" if max(len(text), len(drawn)) > LONGEST else drawn
 
 
 def one_line(text: str) -> str:
@@ -55,7 +65,10 @@ def fit(text: str, cells: int) -> str:
     """Pad a text to exactly `cells` cells, or cut it with an ellipsis."""
     from rich.cells import cell_len, set_cell_size  # not loaded for `--help`
 
-    return text + " " * (cells - cell_len(text)) if cell_len(text) <= cells else set_cell_size(text, cells - 1) + "…"
+    beginning = text[: 8 * cells]  # of a drawable text, no eight characters share a cell
+    if len(text) == len(beginning) and (used := cell_len(text)) <= cells:
+        return text + " " * (cells - used)
+    return set_cell_size(beginning, cells - 1) + "…"
 
 
 def short_number(number: float) -> str:
@@ -82,7 +95,25 @@ def bar_to_mark(share: float, cells: int, *, mark: float | None) -> str:
 
 
 def _picture(match: re.Match[str]) -> str:
+    if match[1]:
+        return match[1]
     code = ord(match[0])
     if code < 0x20:
         return chr(0x2400 + code)  # Unicode's pictures of control characters
     return "\u2421" if code == 0x7F else f"\\u{code:04x}"
+
+
+def _without_flood(match: re.Match[str]) -> str:
+    """Leave four of the marks that follow each other, and an ellipsis for the rest; joiners count as marks."""
+    kept, count = [], 0
+    for char in match[0]:
+        count = count + 1 if char in "\u200c\u200d" or _is_mark(char) else 0
+        if count <= _ON_ONE_LETTER:
+            kept.append(char)
+        elif count == _ON_ONE_LETTER + 1:
+            kept.append("…")
+    return "".join(kept)
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me") or "\u1160" <= char <= "\u11ff" or "\ud7b0" <= char <= "\ud7fb"

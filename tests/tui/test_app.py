@@ -29,10 +29,9 @@ from tui.options import Options
 from tui.panel import Panel
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
-from tui.text import visible
+from tui.text import LONGEST, visible
 from tui.trail import TrailWriter
 from tui.widgets.hit_list import HitList
-from tui.widgets.search_box import LONGEST
 from tui.widgets.verdict_pane import VerdictPane
 
 pytestmark = pytest.mark.opened

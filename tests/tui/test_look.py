@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import demo_texts, write_coco
-from rich.segment import Segment
+from screen_text import screen_lines
 from test_app import (
     ask,
     ask_measured,
@@ -32,12 +32,6 @@ __all__ = ["measured"]
 def underlined(app, hit: int) -> list[str]:
     """The underlined words of a hit of the list."""
     return [part.text for part in strip(app, hit) if part.style and part.style.underline]
-
-
-def screen(app) -> list[str]:
-    """The lines of the screen."""
-    strips = app.screen._compositor.render_strips()
-    return ["".join(part.text for part in strip if isinstance(part, Segment)) for strip in strips]
 
 
 async def test_a_key_that_is_no_command_types_a_new_query_from_the_list(files):
@@ -162,8 +156,8 @@ async def test_the_list_has_most_of_the_window_and_the_verdict_a_line(files, siz
         await ready(pilot)
         await explained(pilot)
         assert app.explore.hit_list.scrollable_content_region.height >= least
-        assert any("RELIABLE" in text or "DOUBTFUL" in text for text in screen(app))
-        assert "[inf" in screen(app)[0], "the method in use"
+        assert any("RELIABLE" in text or "DOUBTFUL" in text for text in screen_lines(app))
+        assert "[inf" in screen_lines(app)[0], "the method in use"
 
 
 async def test_v_unfolds_the_reasons_below_a_list_and_folds_them_beside_one(files):
@@ -171,17 +165,17 @@ async def test_v_unfolds_the_reasons_below_a_list_and_folds_them_beside_one(file
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await explained(pilot)
-        assert not any("importance of its words" in text for text in screen(app))
+        assert not any("importance of its words" in text for text in screen_lines(app))
         await pilot.press("v")
         await pilot.pause(0.1)
-        assert any("importance of its words" in text for text in screen(app))
-        assert len([text for text in screen(app) if " ━" in text or "╸" in text]) >= 6, "hits are still there"
+        assert any("importance of its words" in text for text in screen_lines(app))
+        assert len([text for text in screen_lines(app) if " ━" in text or "╸" in text]) >= 6, "hits are still there"
         await pilot.resize_terminal(120, 36)
         await pilot.pause(0.1)
-        assert any("importance of its words" in text for text in screen(app)), "what fits another window"
+        assert any("importance of its words" in text for text in screen_lines(app)), "what fits another window"
         await pilot.press("v")
         await pilot.pause(0.1)
-        assert not any("importance of its words" in text for text in screen(app))
+        assert not any("importance of its words" in text for text in screen_lines(app))
 
 
 @pytest.mark.parametrize("key", ["", "v"])
@@ -210,8 +204,10 @@ async def test_the_address_of_an_image_is_in_one_line_where_there_is_room(files,
     async with app.run_test(size=(width, 40)) as pilot:
         await ready(pilot)
         await settle(pilot)
-        assert any("http://images.cocodataset.org/val2014/COCO_val2014_0000000000" in text for text in screen(app))
-        assert any(re.search(r"COCO_val2014_\d{12}\.jpg", text) for text in screen(app))
+        assert any(
+            "http://images.cocodataset.org/val2014/COCO_val2014_0000000000" in text for text in screen_lines(app)
+        )
+        assert any(re.search(r"COCO_val2014_\d{12}\.jpg", text) for text in screen_lines(app))
 
 
 async def test_a_corpus_with_a_short_name_is_named(files):

@@ -1,6 +1,7 @@
 """A panel of text: when it lays the screen out again, and what it paints."""
 
 import pytest
+from screen_text import screen_lines
 from textual.app import App
 from textual.containers import Container
 from textual.content import Content
@@ -71,8 +72,7 @@ async def change(pilot, panel: str, lines: str) -> None:
 
 def painted(pilot) -> list[str]:
     """Return the lines of the screen as they were last painted."""
-    strips = pilot.app.screen._compositor.render_strips()
-    return ["".join(segment.text for segment in strip).strip() for strip in strips]
+    return [line.strip() for line in screen_lines(pilot.app)]
 
 
 async def test_it_grows_at_once_and_shrinks_on_a_pause(pilot):

@@ -6,23 +6,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from screen_text import unsafe
 
 from tui.text import drawable, short_number, visible
 
-ANY_TEXT = st.text(st.characters(codec=None))
+ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"  # a flag
+ANY_TEXT = st.text(
+    st.characters(codec=None)
+    | st.characters(categories=["Mn", "Me", "Cf"])
+    | st.sampled_from("\u200c\u200d\ufe0f\U0001f3fd\U0001f3f4\U000e0067\U000e007f\u1161")
+)
 
 
 @given(ANY_TEXT)
 def test_no_character_is_left_that_controls_the_terminal(text):
-    shown = visible(text)
-    assert not any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in shown)
-    assert not any(unicodedata.bidirectional(char) in ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI") for char in shown)
-    shown.encode("utf-8")
+    for shown in (visible(text), drawable(text)):
+        assert not unsafe(shown)
+        shown.encode("utf-8")
 
 
 @given(ANY_TEXT)
 def test_making_visible_twice_changes_nothing(text):
     assert visible(visible(text)) == visible(text)
+    assert drawable(drawable(text)) == drawable(text)
 
 
 FILLERS = "\u115f\u1160\u3164\uffa0\ufffc"  # letters and symbols that show nothing
@@ -48,6 +54,16 @@ def test_ordinary_text_stays_as_it_is(text):
         ("do\u200bg do\u00adg \u3164", "do\\u200bg do\\u00adg \\u3164"),
         ("z" + "\u0301" * 4, "z" + "\u0301" * 4),
         ("z" + "\u0301\u20dd" * 5000 + "a", "z" + "\u0301\u20dd" * 2 + "…a"),
+        ("z" + "\u0301\u200d" * 5000, "z" + "\u0301\u200d" * 2 + "…"),
+        ("\u0e01" + "\u0e31" * 9, "\u0e01" + "\u0e31" * 4 + "…"),
+        ("\u1100" + "\u1161" * 9 + "\u1161", "\u1100" + "\u1161" * 4 + "…"),
+        ("a\U0001d165 b\U00011300\U00011301", "a\U0001d165 b\U00011300\U00011301"),
+        (
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+            "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        ),
+        ("a\U000e0068\U000e0069", "a\\ue0068\\ue0069"),
+        ("a\ufe01\U000e0101", "a\\ufe01\\ue0101"),
         ("", ""),
     ],
 )

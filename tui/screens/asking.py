@@ -17,10 +17,9 @@ from tui.asker import Asker
 from tui.keys import first_key
 from tui.screens.answer_view import AnswerView
 from tui.session import Session, Visit
-from tui.text import visible
 from tui.trail import How
 from tui.widgets.hit_list import HitList
-from tui.widgets.search_box import SearchBox
+from tui.widgets.search_box import SearchBox, boxed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +88,7 @@ class AskingScreen(Screen[None]):
         """Ask the question of a visit and put its text into the search box."""
         if question is not None:
             with self.search_box.prevent(Input.Changed):
-                self.search_box.show(visible(question.text))
+                self.search_box.show(question.text)
             self.ask(question)
 
     def go(self, visit: Visit) -> None:
@@ -112,7 +111,7 @@ class AskingScreen(Screen[None]):
     def submit(self) -> None:
         """Make the typed text a visit."""
         text, here = self.search_box.value, self.session.here
-        if here is not None and visible(here.text) == text:
+        if here is not None and boxed(here.text) == text:
             self.session.is_typing = False  # the trail already ends with this text
         elif text.strip():
             visit, answer = Visit(text, None), self.view.answer

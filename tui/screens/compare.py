@@ -107,5 +107,5 @@ class CompareScreen(ModalScreen[int | None]):
         if self.comparison is not None:
             name, overlap = self._opened.name_of, self.comparison.overlap
             pairs = [f"{name(one)}/{name(other)} {overlap(one, other)}" for one, other in combinations(shown, 2)]
-            overlaps = (f" overlap@10 {' · '.join(pairs)}" if pairs else "", "not bold $foreground-muted")
+            overlaps = (f" overlap@10 {drawable(' · '.join(pairs))}" if pairs else "", "not bold $foreground-muted")
             self.query_panel.border_title = Content.assemble("query", overlaps)

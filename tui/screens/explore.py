@@ -155,7 +155,7 @@ class ExploreScreen(OverlaysScreen):
         self._shown_problems.update(new)
         if new:
             seconds = 3.0 + 3.0 * len(new)  # to read them
-            self.notify("\n".join(map(drawable, new)), severity="warning", markup=False, timeout=seconds)
+            self.notify("\n".join(new), severity="warning", markup=False, timeout=seconds)
 
     @on(messages.Measured)
     def show_measuring(self, message: messages.Measured) -> None:

@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.text import drawable, visible
-from tui.widgets.search_box import SearchBox
+from tui.text import drawable
+from tui.widgets.search_box import SearchBox, boxed
 
 
 class PromptScreen(ModalScreen[str | None]):
@@ -38,13 +38,13 @@ class PromptScreen(ModalScreen[str | None]):
         self._title, self._text, self._is_proposal = title, text, is_proposal
         self.problem = problem
         self.box = SearchBox(id="prompt-line")
-        self.box.placeholder, self.box.value = hint, visible(value)
+        self.box.placeholder, self.box.value = hint, boxed(value)
 
     def compose(self) -> ComposeResult:
         """Yield the text and the line."""
         with Vertical(id="prompt-panel") as panel:
             panel.border_title, panel.border_subtitle = self._title, "⏎ accept · esc cancel"
-            yield Static(drawable(self._text), markup=False)
+            yield Static(drawable(self._text), id="prompt-text", markup=False)
             if self.problem:
                 lines = map(drawable, self.problem.splitlines())
                 yield Static("\n".join(lines), id="prompt-problem", markup=False)

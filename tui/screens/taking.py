@@ -144,7 +144,7 @@ class TakingScreen(KeepingScreen):
         except Exception as error:  # a bug in this thread would end the program
             self.post_message(messages.BackgroundFailed("the export failed", error))
         else:
-            self.call_later(self.notify, visible(f"{path}: {counted(count, 'row')}"), markup=False)
+            self.call_later(self.notify, f"{path}: {counted(count, 'row')}", markup=False)
 
     def action_save_picture(self) -> None:
         """Save the screen as an SVG file in the current folder."""

@@ -125,6 +125,9 @@ class CompareTable(ScrollView, can_focus=True):
         if self.hit is not None and self.comparison is not None and self.hit.row != self.comparison.row:
             self.post_message(self.Followed(self.hit.row))
 
+    def _name_of(self, method: Method, *, short: bool) -> str:
+        return drawable(self._opened.name_of(method, short=short))
+
     def render_line(self, y: int) -> Strip:
         """Draw the names of the methods, or one of the two lines of a hit in each list."""
         width = self.scrollable_content_region.width
@@ -139,7 +142,7 @@ class CompareTable(ScrollView, can_focus=True):
             if y == 0:
                 here = column == self.column
                 style = plain + self._style("compare--head" if here else "compare--muted")
-                name, short = (self._opened.name_of(method, short=short) for short in (False, True))
+                name, short = (self._name_of(method, short=short) for short in (False, True))
                 both = f"{name} ({short})" if len(self.methods) > 3 and short != name else name
                 segments.append(Segment(fit(f"{POINTER if here else ' '}{both}", each), style))
                 continue
@@ -160,7 +163,7 @@ class CompareTable(ScrollView, can_focus=True):
             value = hit.distance if hit.score is None else hit.score
             others = {other: rank for other, rank in hit.ranks.items() if other in self.methods}
             short = len(self.methods) > 3
-            ranks = [f"{self._opened.name_of(other, short=short)} {rank or '–'}" for other, rank in others.items()]
+            ranks = [f"{self._name_of(other, short=short)} {rank or '–'}" for other, rank in others.items()]
             return [Segment(fit(f"     {value or 0:.4f}"[:11] + "  " + "  ".join(ranks), width), muted)]
         if self.comparison is not None and hit.row == self.comparison.row:
             base += self._style("compare--query")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
-from tui.text import visible
+from tui.text import LONGEST, one_line, visible
 
-LONGEST: Final = 5_000
-"""Characters that can be typed or pasted: each key draws and asks the whole text again."""
+
+def boxed(text: str) -> str:
+    """Return what the box holds of a text: at most 5,000 characters, in which nothing controls the terminal.
+
+    Textual draws what a box holds as it is.
+    """
+    return visible(text[:LONGEST])[:LONGEST]
 
 
 class SearchBox(Input):
@@ -32,14 +35,12 @@ class SearchBox(Input):
         self.cursor_blink = self.app.animation_level != "none"
 
     def put(self, text: str) -> None:
-        """Put a text in place of the selection, or at the cursor, as much of it as there is room for.
-
-        Textual draws what the box holds as it is, so that nothing in it may control the terminal.
-        """
-        text = visible(text)
+        """Put a text in place of the selection, or at the cursor, as much of it as there is room for."""
         start, end = sorted(self.selection)
         room = max(0, LONGEST - len(self.value) + end - start)
-        if len(text) > room:
+        is_cut = len(text) > LONGEST
+        text = visible(text[:LONGEST])
+        if is_cut or len(text) > room:
             text = text[:room]
             self.notify(f"a text has at most {LONGEST:,} characters: the rest is left out", severity="warning")
         if self.selection.is_empty:
@@ -47,9 +48,13 @@ class SearchBox(Input):
         else:
             self.replace(text, *self.selection)
 
+    def action_paste(self) -> None:
+        """Paste what this program copied or cut last, as the terminal's paste does."""
+        self.put(one_line(self.app.clipboard))
+
     def show(self, text: str) -> None:
         """Show a text from its beginning, selected, so that typing replaces it."""
-        self.value = text
+        self.value = boxed(text)
         self.select_text()
 
     def select_text(self) -> None:

@@ -68,7 +68,7 @@ class VerdictPane(Panel):
 
 def _level(verdict: Verdict, method: str) -> Content:
     if verdict.level is None:
-        return Content.styled(f"BY {method.upper()}", "bold")
+        return Content.styled(f"BY {drawable(method).upper()}", "bold")
     sign, colour = _SIGNS[verdict.level]
     return Content.styled(f"{sign} {verdict.level.upper()}", f"bold {colour}")
 
