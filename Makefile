@@ -15,7 +15,7 @@ test:
 	$(PYTHON) -m pytest
 
 # Kills every kind of work, 300 times altogether, lets crowds of processes do it, fills disks under it (as root), and
-# compares what it leaves; sends 150 signals to commands and to the explorer. In half an hour.
+# compares what it leaves; sends 150 signals to commands and to the explorer. In twenty minutes.
 torture:
 	$(PYTHON) tests/torture.py --crowds 4 --full 12 --kills 300 --signals 150
 

@@ -143,12 +143,12 @@ class Pty:
             os.close(descriptor)
 
 
-def faults_of(end: End, sent: signal.Signals) -> list[str]:
-    """Say what is wrong with how a process ended after a signal."""
+def faults_of(end: End, sent: signal.Signals, *, may_finish: bool) -> list[str]:
+    """Say what is wrong with how a process ended after a signal, before which it may have finished."""
     faults: list[str] = []
     if b"KeyboardInterrupt" in end.written and str(ROOT).encode() not in end.written:
         return faults  # Python itself was interrupted, before it ran the program
-    if end.code not in (0, 128 + sent, -sent):
+    if end.code not in (128 + sent, -sent) and not (end.code == 0 and may_finish):
         faults.append(f"exit code {end.code}, printed {end.written[-300:].decode(errors='replace')!r}")
     if b"Traceback" in end.written or b"Error" in end.written or b"Exception" in end.written:
         faults.append(f"printed {end.written[-1500:].decode(errors='replace')}")
@@ -238,7 +238,7 @@ class Signals:
         at = time.monotonic()
         written = process.stderr.read()
         end = End(process.wait(), written, time.monotonic() - at)
-        faults = faults_of(end, sent)
+        faults = faults_of(end, sent, may_finish=True)
         if end.code != -sent and name in ("export", "embed"):
             faults += [f"left {path.name}" for path in self._place.glob("*.part*")]
         return name, f"{sent.name} after {moment:.2f} s", faults
@@ -262,15 +262,19 @@ class Signals:
                     program.read(0.005)
                 sent = signal.SIGTERM
             program.process.send_signal(sent)
+            faults = []
             if sent == signal.SIGTSTP:
-                for _ in range(10):
+                for _ in range(50):
                     program.read(0.1)
                     if program.go_on():
                         break
+                else:
+                    faults.append("did not stop")
                 program.read(0.3)
                 sent = signal.SIGTERM
                 program.process.send_signal(sent)
             end = program.end()
-            return f"the explorer, {stage}", what, [*faults_of(end, sent), *program.faults(end)]
+            faults += faults_of(end, sent, may_finish=False) + program.faults(end)
+            return f"the explorer, {stage}", what, faults
         finally:
             program.close()

@@ -329,9 +329,9 @@ def main() -> None:
                 torture.fill(work, disks=given.full)
     if given.crowds or given.full:
         print(f"crowds: {torture.crowds}, full disks: {torture.disks}")
-    print(f"kills: {torture.kills}, losses: {torture.losses}")
     if given.signals:
         print(f"signals: {signals.sent}, wrong: {signals.wrong}")
+    print(f"kills: {torture.kills}, losses: {torture.losses}")
     sys.exit(torture.losses + signals.wrong > 0)
 
 

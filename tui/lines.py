@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LEVELS = {"reliable": "✔", "doubtful": "?", "unreliable": "✘"}
 _LEAST_NAME = 8  # cells of a corpus's name
+_IN_A_LINE = 1000  # characters of a text in a line of at most 100 cells
 _SHORT_CELLS = 60  # below this width, the methods have their short names
 
 
@@ -56,7 +57,7 @@ def query_title(session: Session, understood: str) -> Content:
     rest = ""
     if session.here.how == "followed":
         walk, drift = session.walk, session.here.drift
-        away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text)}”"
+        away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text[:_IN_A_LINE])}”"
         rest = f"step {len(walk) - 1}{away}"
     elif len(session.path) == 1 and understood:
         rest = drawable(understood)
@@ -79,11 +80,11 @@ def _title(name: str, rest: str) -> Content:
 
 def visit_line(visit: Visit, depth: int) -> Content:
     """Describe a visit in the trail: the step that led there, its distance from the start, and the query."""
-    sign = _LEVELS.get(visit.level or "", " ")
+    sign, text = _LEVELS.get(visit.level or "", " "), drawable(visit.text[:_IN_A_LINE])
     if visit.how == "followed":
         step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
-        return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, drawable(visit.text))
-    return Content.assemble(f"{sign} ", (f"{drawable(visit.how):9} ", "dim"), (drawable(visit.text), "bold"))
+        return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, text)
+    return Content.assemble(f"{sign} ", (f"{drawable(visit.how):9} ", "dim"), (text, "bold"))
 
 
 def corpus_line(about: Mapping[str, Any]) -> Content:
@@ -95,7 +96,8 @@ def corpus_line(about: Mapping[str, Any]) -> Content:
 
 def bookmark_line(caption: str, note: str) -> Content:
     """Describe a bookmark: its note and its caption."""
-    return Content.assemble((f"{drawable(note)}  ", "$text-accent") if note else "", drawable(caption))
+    text = drawable(caption[:_IN_A_LINE])
+    return Content.assemble((f"{drawable(note[:_IN_A_LINE])}  ", "$text-accent") if note else "", text)
 
 
 def pin_line(pinned: str, told: str, *, width: int) -> Content:
