@@ -315,7 +315,7 @@ def read_archive(data: bytes, folder: Path) -> None:
 def read_checksums(data: bytes, folder: Path) -> None:
     (folder / CHECKSUMS).write_bytes(data)
     _known(folder)
-    _remember(folder, "file.zip", "0" * 64)
+    finish(_remember(folder, "file.zip", "0" * 64))
     assert _known(folder)["file.zip"] == "0" * 64
 
 
