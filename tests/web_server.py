@@ -31,6 +31,8 @@ class Give:
     headers: dict[str, str | None] = field(default_factory=dict)
     """More headers; None leaves one out."""
     chunked: bool = False
+    chunk_bytes: int = 1 << 40
+    """Bytes of each chunk of a chunked answer; the last one may have fewer."""
 
 
 class Server(ThreadingHTTPServer):
@@ -92,7 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         sent = body if give.stop is None else body[: give.stop]
         if give.chunked:
-            sent = b"%x\r\n%s\r\n" % (len(sent), sent) + (b"0\r\n\r\n" if give.stop is None else b"")
+            chunks = [sent[at : at + give.chunk_bytes] for at in range(0, len(sent), give.chunk_bytes)]
+            sent = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+            sent += b"0\r\n\r\n" if give.stop is None else b""
         self.wfile.write(sent)
         self.wfile.flush()
         time.sleep(give.stall)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_bomb, refuse_packing
 from core.store.file_state import FileState
+from core.store.pages import START_BYTES, is_page
 
 LINE_FORMAT = "a text file, each line `word v1 ... vdim`"
 _ADVICE = "copy it again, or fetch it: infersent-tui fetch crawl"
@@ -114,8 +115,10 @@ class VecFile:
             raise self.error(f"it has {max(announced, width):,} numbers a word, and at most {_MOST_DIM:,} are read")
         if not announced and width < 2:
             found = "its first line is not a word and numbers"
-            if lines[0].lstrip()[:1] in (b"<", b"{", b"[", b"\x80"):
-                found = "a web page, JSON or a binary file, not word vectors"
+            if is_page(lines[0]):
+                found = "an HTML or XML page, not word vectors"
+            elif lines[0].lstrip()[:1] in (b"{", b"[", b"\x80"):
+                found = "JSON or a binary file, not word vectors"
             raise self.error(found)
         return count, announced or width
 
@@ -199,9 +202,11 @@ class VecFile:
         by_ending = {".gz": "gzip", ".zip": "zip"}.get(self.path.suffix.lower())
         try:
             with self.path.open("rb") as file:
-                start = file.read(4)
+                start = file.read(START_BYTES)
         except OSError:
             return by_ending  # an error when it is read
+        if is_page(start):
+            return None
         return by_ending or {b"\x1f\x8b": "gzip", b"PK": "zip"}.get(start[:2])
 
     @contextmanager

@@ -16,6 +16,7 @@ import torch
 from core.assets import DEVICE_NAMES, AssetError, first_names, is_device_name
 from core.encoding.device_errors import told_for_people
 from core.encoding.processor import multiplies_bfloat16
+from core.store.pages import is_page
 
 KEYS = [
     f"enc_lstm.{kind}_l0{direction}"
@@ -154,7 +155,7 @@ def _load(path: Path) -> object:
         raise AssetError.from_os_error(path, error) from error
     if not start.strip():
         raise AssetError(path, "the file is empty", expected=_EXPECTED, advice=_DOWNLOAD)
-    if start.lstrip()[:1] == b"<":
+    if is_page(start):
         raise AssetError(path, "an HTML or XML page, not weights: the download failed", advice=_DOWNLOAD)
     if start.startswith(b"\x1f\x8b"):
         raise AssetError(path, "packed with gzip", expected=_EXPECTED, advice=f"unpack it: gunzip {path.name}")

@@ -15,6 +15,7 @@ from urllib3.util import Retry
 
 from core.assets import AssetError
 from core.store.disk import sync
+from core.store.pages import START_BYTES, is_page
 from core.store.progress import Progress, Steps
 from core.store.web import ADVICE, ask, check_address, connections, describe, is_final, range_of
 from core.store.whole import read_json, write_json
@@ -24,7 +25,6 @@ _SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced t
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
 _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|body|\?xml|error|!--)", re.IGNORECASE)
 _SPACE = "free some space, or name another folder with --data-dir; what has come is kept, the same command goes on"
 
 
@@ -248,9 +248,9 @@ def _ask(pool: PoolManager, partial: _Partial) -> Steps[None]:
     try:
         if not _has_more(response, partial):
             return
-        block = response.read1(_BLOCK_BYTES, decode_content=False)
+        block = response.read(START_BYTES, decode_content=False)
         if response.status == 200:
-            if _PAGE.match(block):
+            if is_page(block):
                 text = "a web page came in place of the file"
                 raise AssetError(partial.url, text, advice="open the address in a browser to read it; " + ADVICE)
             partial.begin(response)

@@ -84,7 +84,7 @@ def test_the_width_of_the_vectors_is_told_without_converting_them(tmp_path, head
 
 def test_the_width_of_what_are_no_vectors_is_an_error(tmp_path):
     path = tmp_path / "a.vec"
-    for data, found in (("", "is empty"), ("<html>", "web page")):
+    for data, found in (("", "is empty"), ("<html>", "HTML or XML page")):
         path.write_text(data)
         with pytest.raises(AssetError, match=found):
             VecFile(path).read_dim()
@@ -413,10 +413,10 @@ def test_one_waits_while_another_converts_and_then_uses_its_store(tmp_path, monk
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        ("<!DOCTYPE html>\n<html></html>\n", "web page"),
-        ("<html>", "web page"),
-        ('{"annotations": []}', "web page, JSON"),
-        ("[\n1, 2]", "web page, JSON"),
+        ("<!DOCTYPE html>\n<html></html>\n", "HTML or XML page"),
+        ("<html>", "HTML or XML page"),
+        ('{"annotations": []}', "JSON or a binary file"),
+        ("[\n1, 2]", "JSON or a binary file"),
         (pickle.dumps({"enc_lstm.weight_ih_l0": 1}), "binary file"),
         ("", "is empty"),
         ("\n\n", "not a word and numbers"),
@@ -447,7 +447,7 @@ def test_an_archive_that_is_cut_off_is_named(tmp_path, ending):
 def test_a_web_page_saved_as_an_archive_is_named(tmp_path, ending):
     path = tmp_path / f"a{ending}"
     path.write_text("<!DOCTYPE html>")
-    fails(path, "damaged or cut-off archive")
+    fails(path, "HTML or XML page")
 
 
 def test_an_archive_whose_content_is_damaged_is_named(tmp_path):

@@ -251,6 +251,18 @@ def test_weights_are_accepted_in_half_precision_and_as_safetensors(setup, tmp_pa
         np.testing.assert_array_equal(embedding(tmp_path / name, setup), embedding(setup.path, setup))
 
 
+def test_safetensors_that_begin_like_a_page_are_read(setup, tmp_path):
+    """The length of the header, its first eight bytes, may be any; `<` is a byte of it here."""
+    path = tmp_path / "weights.safetensors"
+    save_file({key: value.contiguous() for key, value in setup.weights.items()}, path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].ljust(length // 256 * 256 + 256 + ord("<"))
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    assert path.read_bytes().startswith(b"<")
+    np.testing.assert_array_equal(embedding(path, setup), embedding(setup.path, setup))
+
+
 def test_a_classifier_and_an_optimizers_state_are_passed_over_and_named(setup, tmp_path):
     path, beside = tmp_path / "checkpoint.pt", {"classifier.0.weight": torch.zeros(2), "head.bias": torch.zeros(2)}
     prefixed = {f"encoder.{name}": value for name, value in setup.weights.items()}

@@ -161,8 +161,9 @@ def test_a_file_of_unknown_length_comes_whole(tmp_path: Path, give: Give) -> Non
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>Please log in", b"\n <html>", b"<?xml version='1.0'?><Error>"])
 def test_a_web_page_is_refused(tmp_path: Path, page: bytes) -> None:
-    with serving(Give(page)) as server:
-        assert "a web page came" in fails(server, tmp_path)
+    for give in (Give(page), Give(page, chunked=True, chunk_bytes=1)):
+        with serving(give) as server:
+            assert "a web page came" in fails(server, tmp_path)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 501])
