@@ -12,7 +12,8 @@ from pathlib import Path
 from core.assets import AssetError
 from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import delete_partial, download, file_sha256
+from core.store.download import delete_partial, download
+from core.store.hashing import file_sha256
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps
 from core.store.web import check_address
@@ -122,13 +123,13 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
                     for block, progress in _member_blocks(path, file, "unpacking"):
                         target.write(block)
                         yield progress
-            yield from _remember(folder, kept.name, (yield from file_sha256(kept)))
+            yield from _remember(folder, kept.name, (yield from file_sha256(kept, stage=f"checking {kept.name}")))
         _clear(path, kept)
 
 
 def _compare(file: OfficialFile, kept: Path, name: str, sha256: str | None) -> Steps[None]:
     """Compare a file that is there with what is known of it; raise `AssetError` if it differs."""
-    digest = yield from file_sha256(kept)
+    digest = yield from file_sha256(kept, stage=f"checking {kept.name}")
     published = None if file.unpacked else file.sha256
     sha256 = None if file.unpacked else sha256  # that of an archive which is not kept
     expected = (sha256 or _known(kept.parent).get(kept.name) or published or digest).lower()

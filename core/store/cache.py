@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import sqlite3
@@ -23,8 +22,9 @@ import platformdirs
 from core.assets import AssetError
 from core.store.disk import ensure_folder
 from core.store.file_state import FileState
+from core.store.hashing import file_sha256
 from core.store.locks import CACHE_OPTION, unless_locked
-from core.store.progress import Progress, Steps
+from core.store.progress import Steps
 from core.store.whole import MANIFEST, damaged, delete, is_whole, parse_json, unseal
 from core.store.whole import about as about_folder
 
@@ -33,7 +33,6 @@ _KINDS = ("matrix", "vectors")
 _ENTRY = re.compile(r"[0-9a-f]{32,64}(-\d+)?(\.[0-9a-f]{8}\.part)?")  # names that this program makes
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")  # names of files that diskcache makes
 _CRC_BYTES = 4  # of a checksum before each answer
-_HASH_BYTES = 16 << 20  # bytes hashed between two progress reports
 _ROOT = Path(__file__).parents[2]
 
 
@@ -156,12 +155,7 @@ class Cache:
             known = self._recall(self._registry, memo_key)
             if isinstance(known, str):
                 return known
-            hasher = hashlib.sha256()
-            with path.open("rb") as file:
-                while block := file.read(_HASH_BYTES):
-                    hasher.update(block)
-                    yield Progress(f"hashing {path.name}", file.tell() / 1e6, state.bytes / 1e6, "MB")
-            digest = hasher.hexdigest()
+            digest = yield from file_sha256(path, stage=f"hashing {path.name}")
         except OSError as error:
             raise AssetError.from_os_error(path, error) from error
         state.check()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from urllib3.util import Retry
 
 from core.assets import AssetError
 from core.store.disk import sync
+from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
 from core.store.progress import Progress, Steps
 from core.store.web import ADVICE, ask, check_address, connections, describe, is_final, range_of
@@ -76,16 +76,6 @@ def delete_partial(path: Path) -> None:
         name.unlink(missing_ok=True)
 
 
-def file_sha256(path: Path) -> Steps[str]:
-    """Compute the SHA-256 of a file, hexadecimal; raise OSError if it cannot be read."""
-    hasher, size = hashlib.sha256(), path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(16 << 20):
-            hasher.update(block)
-            yield Progress(f"checking {path.name.removesuffix('.partial')}", file.tell() / 1e6, size / 1e6, "MB")
-    return hasher.hexdigest()
-
-
 def _part_of(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
@@ -95,7 +85,7 @@ def _about_of(path: Path) -> Path:
 
 
 def _compare(path: Path, sha256: str) -> Steps[None]:
-    digest = yield from file_sha256(path)
+    digest = yield from file_sha256(path, stage=f"checking {path.name.removesuffix('.partial')}")
     if digest != sha256:
         advice = "fetch it again; if that stays so, name another server with --mirror, or the checksum you trust"
         raise AssetError(
