@@ -12,7 +12,7 @@ from pathlib import Path
 from core.assets import AssetError
 from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import delete_partial, download
+from core.store.download import FOLDER_OPTION, delete_partial, download, is_of_machine
 from core.store.hashing import file_sha256
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps
@@ -23,7 +23,6 @@ CHECKSUMS = "SHA256SUMS"
 """The file, as `sha256sum -c` reads it, that remembers the checksums of what was fetched."""
 
 _CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)")
-_SPACE = "free some space; the same command goes on"
 _BLOCK_BYTES = 1 << 20
 _SPARE_BYTES = 100_000_000
 _MOST_TIMES = 4  # a download, and an archive's member, may be so many times as large as the official one
@@ -89,8 +88,8 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
     """
     file = OFFICIAL[name]
     url = address_of(file, mirror)
+    path, kept = _paths(file, folder)
     try:
-        path, kept = _paths(file, folder)
         if kept.is_file():
             _clear(path, kept)
             yield from _compare(file, kept, name, sha256)
@@ -98,6 +97,9 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
             yield from _fetch(file, folder, url, sha256)
     except OSError as error:
         raise AssetError.from_os_error(error.filename or folder, error) from error
+    except MemoryError as error:
+        advice = f"close other programs and run the same command again; if that stays so, delete {path.name}.partial"
+        raise AssetError(path, "there is not enough memory to read it", advice=advice) from error
     return kept
 
 
@@ -110,7 +112,7 @@ def _paths(file: OfficialFile, folder: Path) -> tuple[Path, Path]:
 def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> Steps[None]:
     """Download, unpack and remember a file that is not there."""
     path, kept = _paths(file, folder)
-    with only_one(kept, doing=f"fetches {kept.name}", option="--data-dir") as waiting:
+    with only_one(kept, doing=f"fetches {kept.name}", option=FOLDER_OPTION) as waiting:
         yield from waiting
         if not kept.is_file():
             if not path.is_file():  # else a run was killed before it unpacked it
@@ -119,7 +121,7 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
                 check = partial(_check, file)
                 yield from download(url, path, most_bytes=most, sha256=wanted, check=check)
             if file.unpacked:
-                with whole_file(kept, advice=_SPACE) as temporary, temporary.open("wb") as target:
+                with whole_file(kept, option=FOLDER_OPTION) as temporary, temporary.open("wb") as target:
                     for block, progress in _member_blocks(path, file, "unpacking"):
                         target.write(block)
                         yield progress
@@ -166,11 +168,11 @@ def _remember(folder: Path, name: str, digest: str) -> Steps[None]:
     path, lock = folder / CHECKSUMS, folder / f"{CHECKSUMS}.lock"
     if _known(folder).get(name) == digest and not lock.exists():  # a killed run may have left it
         return
-    with only_one(path, doing=f"writes {CHECKSUMS}", option="--data-dir") as waiting:
+    with only_one(path, doing=f"writes {CHECKSUMS}", option=FOLDER_OPTION) as waiting:
         yield from waiting
         found = [(line, _CHECKSUM_LINE.fullmatch(line)) for line in _checksum_lines(folder)]
         lines = [line for line, match in found if not match or match[2] != name]
-        with whole_file(path, advice=_SPACE) as temporary:
+        with whole_file(path, option=FOLDER_OPTION) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in [*lines, f"{digest}  {name}"]), encoding="utf-8")
         lock.unlink(missing_ok=True)  # whoever waits for it sees that it is gone, and makes it anew
 
@@ -207,5 +209,7 @@ def _member_blocks(path: Path, file: OfficialFile, doing: str) -> Iterator[tuple
     except (AssetError, GeneratorExit):
         raise
     except Exception as error:  # zipfile raises errors of many kinds where bits are flipped
+        if is_of_machine(error):
+            raise
         advice = "delete it, then fetch again"
         raise AssetError(path, f"is no whole zip archive ({error})", advice=advice) from error

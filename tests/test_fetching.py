@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -147,10 +149,10 @@ def test_what_several_remember_at_once_is_all_kept(
     both = threading.Barrier(2)
 
     @contextmanager
-    def whole_file_after_all(path: Path, *, advice: str) -> Iterator[Path]:
+    def whole_file_after_all(path: Path, *, option: str) -> Iterator[Path]:
         with suppress(threading.BrokenBarrierError):
             both.wait(1)
-        with whole_file(path, advice=advice) as temporary:
+        with whole_file(path, option=option) as temporary:
             yield temporary
 
     monkeypatch.setattr("core.fetching.whole_file", whole_file_after_all)
@@ -219,3 +221,46 @@ def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert bytes_needed(["crawl"], tmp_path) == OFFICIAL["crawl"].bytes - 1000
     (tmp_path / "crawl-300d-2M.vec.zip").touch()
     assert bytes_needed(["crawl"], tmp_path) == 0
+
+
+def test_a_folder_that_cannot_be_is_no_matter_of_space(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AssetError) as caught:
+        finish(fetch("crawl", tmp_path / "file" / "official"))
+    assert "check the path, or name another folder with --data-dir" in caught.value.advice
+
+
+FAULTS = {
+    "a disk": (OSError(errno.EIO, os.strerror(errno.EIO)), "Input/output error", "check the disk"),
+    "memory": (MemoryError(), "not enough memory", "close other programs"),
+}
+
+
+@pytest.mark.parametrize(("fault", "found", "advice"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("name", ["crawl", "infersent2"])
+def test_a_fault_of_the_machine_is_none_of_the_download(
+    tmp_path: Path,
+    published: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    fault: Exception,
+    found: str,
+    advice: str,
+) -> None:
+    """What has come stays, and is not fetched again once the fault is over."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    content = published[OFFICIAL[name].download_name]
+    with serving(Give(content)) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr("zipfile.ZipExtFile.read", fail)
+            patch.setattr("torch.load", fail)
+            with pytest.raises(AssetError) as caught:
+                finish(fetch(name, tmp_path, mirror=server.url))
+        assert found in caught.value.found
+        assert advice in caught.value.advice
+        path = finish(fetch(name, tmp_path, mirror=server.url))
+        assert path.read_bytes() == content
+        assert server.ranges[1:] == [f"bytes={len(content)}-"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Callable
@@ -20,12 +21,13 @@ from core.store.progress import Progress, Steps
 from core.store.web import ADVICE, ask, check_address, connections, describe, is_final, range_of
 from core.store.whole import read_json, write_json
 
+FOLDER_OPTION = "--data-dir"
+"""The option that names the folder of downloads."""
 _BLOCK_BYTES = 1 << 18
 _SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
 _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-_SPACE = "free some space, or name another folder with --data-dir; what has come is kept, the same command goes on"
 
 
 def download(
@@ -51,7 +53,7 @@ def download(
 
     Raises:
         AssetError: The server does not have the file, cannot be reached or sends something else; the checksum differs.
-        OSError: The disk is full or cannot be written. What has come is kept.
+        OSError, MemoryError: The disk is full or fails, or the memory is full. What has come is kept.
     """
     check_address(url)
     with _Partial(url, path, most_bytes) as partial:
@@ -62,6 +64,8 @@ def download(
         if check is not None:
             yield from check(partial.path)
     except AssetError as error:
+        if error.__cause__ is not None and is_of_machine(error.__cause__):
+            raise error.__cause__ from error
         delete_partial(path)
         advice = error.advice or "fetch it again; if that stays so, name another server with --mirror"
         raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
@@ -74,6 +78,12 @@ def delete_partial(path: Path) -> None:
     """Delete what has come of a file, also where a run was killed before it could."""
     for name in (_part_of(path), _about_of(path)):
         name.unlink(missing_ok=True)
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Tell whether an error, come while a file was read, is of the disk or the memory, and none of the file."""
+    is_of_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)  # of offsets that are damaged
+    return is_of_disk or isinstance(error, MemoryError)
 
 
 def _part_of(path: Path) -> Path:
@@ -187,7 +197,7 @@ class _Partial:
         sync(self.path)
         self._synced = self.done
         names = ("url", "etag", "modified", "total", "done")
-        write_json(self._about, {name: getattr(self, name) for name in names}, advice=_SPACE)
+        write_json(self._about, {name: getattr(self, name) for name in names}, option=FOLDER_OPTION)
 
 
 class _Busy(http.HTTPError):

@@ -13,10 +13,18 @@ from core.assets import AssetError
 from core.store.disk import ensure_folder
 from core.store.progress import Progress, Steps
 
-SPACE = "free some space, or name another folder with {option}; finished work is kept"
-"""What the user can do where nothing can be written; `option` names the folder."""
 CACHE_OPTION = "--cache-dir"
 _POLL_SECONDS = 0.2
+_ADVICE = {
+    errno.ENOSPC: "free some space, or name another folder with {option}",
+    errno.EDQUOT: "free some space, or name another folder with {option}",
+    errno.EFBIG: "name a folder on a disk that takes larger files, with {option}",
+    errno.EACCES: "name a folder that can be written, with {option}",
+    errno.EPERM: "name a folder that can be written, with {option}",
+    errno.EROFS: "name a folder that can be written, with {option}",
+    errno.EIO: "check the disk, or name a folder on another one with {option}",
+}
+"""What the user can do about an error; `option` names the folder."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
@@ -43,7 +51,7 @@ def only_one(folder: Path, *, doing: str = "uses this folder", option: str = CAC
     except FileNotFoundError as error:
         raise AssetError(folder, "was deleted during the work", advice="start again") from error
     except OSError as error:
-        raise cannot_write(folder, error, SPACE.format(option=option)) from error
+        raise cannot_write(folder, error, option=option) from error
     finally:
         lock.release()
 
@@ -77,7 +85,9 @@ def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str, option: str)
         except filelock.Timeout:
             yield Progress(f"waiting for another process that {doing}", 0, 0, "")
         except OSError as error:
-            advice = f"name a folder that can be written, on a disk with file locks, with {option}"
+            advice = _advice(error, option)
+            if error.errno in _NO_LOCKS:
+                advice = f"name a folder on a disk with file locks, with {option}"
             raise AssetError(parent, f"the folder cannot be written ({_reason(error)})", advice=advice) from error
         else:
             return
@@ -94,7 +104,20 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
     return filelock.FileLock(folder.with_name(folder.name + ".lock"), thread_local=False, fallback_to_soft=False)
 
 
-def cannot_write(path: Path, error: OSError, advice: str) -> AssetError:
-    """Describe a file or folder that could not be written; `advice` says what the user can do."""
+def cannot_write(path: Path, error: OSError, *, option: str = CACHE_OPTION, advice: str = "") -> AssetError:
+    """Describe a file or folder that could not be written.
+
+    Args:
+        path: The file or folder.
+        error: Why not.
+        option: The option that names the folder.
+        advice: What the user can do; by default, what helps against this error.
+    """
     named = str(error.filename or path)
+    advice = advice or f"{_advice(error, option)}; finished work is kept"
     return AssetError(path if named.endswith(".part") else named, error.strerror or str(error), advice=advice)
+
+
+def _advice(error: OSError, option: str) -> str:
+    default = "check the path, or name another folder with {option}"
+    return _ADVICE.get(error.errno or 0, default).format(option=option)

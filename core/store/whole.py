@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.store.disk import ensure_folder, sync
 from core.store.ending import unfinished
-from core.store.locks import CACHE_OPTION, SPACE, cannot_write, only_one
+from core.store.locks import CACHE_OPTION, cannot_write, only_one
 from core.store.progress import Progress, Steps
 
 if TYPE_CHECKING:
@@ -203,14 +203,15 @@ def make_folder(
 
 
 @contextmanager
-def whole_file(path: Path, *, advice: str = SPACE.format(option=CACHE_OPTION)) -> Iterator[Path]:
+def whole_file(path: Path, *, option: str = CACHE_OPTION, advice: str = "") -> Iterator[Path]:
     """Write a file that appears complete or not at all, and survives a power cut.
 
     What a killed process left of an earlier attempt is deleted.
 
     Args:
         path: Its final path; an existing file stays until the new one is complete, which gets its permissions.
-        advice: What the user can do when it cannot be written.
+        option: The option that names its folder.
+        advice: What the user can do when it cannot be written; by default, what helps against the error.
 
     Yields:
         The temporary path to write to.
@@ -228,7 +229,7 @@ def whole_file(path: Path, *, advice: str = SPACE.format(option=CACHE_OPTION)) -
             temporary.replace(path)
         sync(path.parent)
     except OSError as error:
-        raise cannot_write(path, error, advice) from error
+        raise cannot_write(path, error, option=option, advice=advice) from error
 
 
 @contextmanager
@@ -260,13 +261,15 @@ def _remove_leftovers(path: Path) -> None:
             leftover.unlink()
 
 
-def write_json(path: Path, document: dict[str, Any], *, advice: str = SPACE.format(option=CACHE_OPTION)) -> None:
+def write_json(path: Path, document: dict[str, Any], *, option: str = CACHE_OPTION) -> None:
     """Write a JSON file that appears complete or not at all, with a checksum for `read_json`.
+
+    `option` names its folder, for errors.
 
     Raises:
         AssetError: The file cannot be written.
     """
-    with whole_file(path, advice=advice) as temporary:
+    with whole_file(path, option=option) as temporary:
         checksum = zlib.crc32(json.dumps(document).encode())
         temporary.write_text(json.dumps(document | {"checksum": checksum}, indent=1), encoding="utf-8")
 

@@ -5,8 +5,11 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -232,6 +235,42 @@ def test_a_sealed_folder_may_get_more_files_and_loses_its_seal_when_told(tmp_pat
     unseal(tmp_path)
     assert not is_whole(tmp_path, ORIGIN)
     assert (tmp_path / "rows.bin").exists()
+
+
+ADVICE = {
+    errno.ENOSPC: "free some space, or name another folder with --cache-dir",
+    errno.EDQUOT: "free some space, or name another folder with --cache-dir",
+    errno.EFBIG: "name a folder on a disk that takes larger files, with --cache-dir",
+    errno.EACCES: "name a folder that can be written, with --cache-dir",
+    errno.EROFS: "name a folder that can be written, with --cache-dir",
+    errno.EIO: "check the disk, or name a folder on another one with --cache-dir",
+    errno.ENOTDIR: "check the path, or name another folder with --cache-dir",
+}
+
+
+@pytest.mark.parametrize("number", ADVICE, ids=errno.errorcode.get)
+def test_the_advice_is_about_what_went_wrong(tmp_path, number):
+    """The operating system would raise these errors inside the blocks."""
+    with pytest.raises(AssetError) as caught, whole_file(tmp_path / "abc"):
+        raise OSError(number, os.strerror(number))
+    assert ADVICE[number] in caught.value.advice
+    with pytest.raises(AssetError) as caught, only_one(tmp_path / "abc"):
+        raise OSError(number, os.strerror(number))
+    assert ADVICE[number] in caught.value.advice
+
+
+def test_a_file_that_is_larger_than_may_be_is_no_matter_of_space(tmp_path):
+    script = (
+        "import resource; from pathlib import Path; from core.store.whole import whole_file\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "with whole_file(Path('abc')) as work: work.write_bytes(bytes(2000))"
+    )
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert "takes larger files" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 # Locks.
