@@ -50,7 +50,7 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from core.store.cache import Cache
     from core.store.download import _has_more, _Partial
     from core.store.progress import finish
-    from core.store.web import check_address, range_of
+    from core.store.web import Answer, check_address, range_of
     from core.store.whole import MANIFEST, Origin, is_whole, seal, write_json
     from core.trust.calibration import Calibration
     from tui.settings import read_settings
@@ -285,14 +285,16 @@ def read_answer(data: bytes, folder: Path) -> None:
     assert -1 <= start < 10**15
     assert 0 <= length < 10**15
     with suppress(HTTPError), _Partial("http://example.org/file", folder / "file", 1 << 20) as partial:
-        if _has_more(response, partial):
+        answer = Answer(response, "http://example.org/file")
+        if _has_more(answer, partial):
             if response.status == 200:
-                partial.begin(response)
+                partial.begin(answer)
             partial.append(response.read1(1 << 18, decode_content=False))
 
 
 def answer_seeds() -> list[bytes]:
-    note = {"url": "http://example.org/file", "etag": '"1"', "modified": "", "total": 6, "done": 3}
+    url = "http://example.org/file"
+    note = {"url": url, "source": url, "etag": '"1"', "modified": "", "total": 6, "done": 3}
     written = in_folder(lambda path: write_json(path, note))
     return [
         written + b'\x00206\nETag: "1"\nContent-Range: bytes 3-5/6\n\ndef',

@@ -77,7 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
         server.seen.append((self.path, dict(self.headers)))
         start, length = 0, len(give.content)
         asked = self.headers.get("Range")
-        if asked and give.ranges and give.status is None and self.headers.get("If-Range") in (None, "", give.etag):
+        signs = (None, give.etag, give.headers.get("Last-Modified"))
+        if asked and give.ranges and give.status is None and self.headers.get("If-Range") in signs:
             start = int(asked[6:-1])
         headers: dict[str, str | None] = {"ETag": give.etag}
         status = give.status or 200
@@ -102,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(give.stall)
         if give.stop is not None or "Content-Length" in give.headers:
             self.close_connection = True
+
+    do_CONNECT = do_GET  # as a proxy that refuses
 
 
 @contextmanager

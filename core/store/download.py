@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from urllib3 import BaseHTTPResponse, PoolManager
+from urllib3 import BaseHTTPResponse
 from urllib3 import exceptions as http
 from urllib3.util import Retry
 
@@ -18,7 +18,7 @@ from core.store.disk import sync
 from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
 from core.store.progress import Progress, Steps
-from core.store.web import ADVICE, ask, check_address, connections, describe, is_final, range_of
+from core.store.web import ADVICE, Answer, Connections, check_address, describe, is_final, range_of, status_of
 from core.store.whole import read_json, write_json
 
 FOLDER_OPTION = "--data-dir"
@@ -104,34 +104,41 @@ def _compare(path: Path, sha256: str) -> Steps[None]:
 
 
 class _Partial:
-    """What is on disk of a file that has not come whole, and of which state of the server's file it is a part."""
+    """What is on disk of a file that has not come whole, and of which state of which server's file it is a part.
+
+    It stays as it is until the body of another file comes.
+    """
 
     def __init__(self, url: str, path: Path, most_bytes: int) -> None:
         self.url = url
         self.name = path.name
         self.path = _part_of(path)
+        self.source = ""
+        """The address that answered; `url` may lead to several servers."""
         self.etag = self.modified = ""
         self.total = 0
         """Bytes of the whole file; 0 where the server does not say."""
         self.done = 0
-        """Bytes that have come."""
+        """Bytes that have come from `url`."""
+        self._goes_on = False
         self._most_bytes = most_bytes
         self._synced = 0
         self._about = _about_of(path)
 
     def __enter__(self) -> _Partial:
-        """Open the file and cut off what may not have reached the disk before a power cut."""
-        known = {}
-        with suppress(OSError, ValueError):
-            known = read_json(self._about)
-        if self.path.is_symlink():
-            self.path.unlink()  # what it names is not of this download
+        """Open the file; of a part of this address's file, cut off what may not have reached the disk."""
+        if self.path.is_symlink() or not self.path.is_file():  # what a link or pipe leads to is not of this download
+            self.path.unlink(missing_ok=True)
         self._file = self.path.open("ab")
-        with suppress(KeyError, TypeError, ValueError):
-            if known["url"] == self.url and 0 <= known["done"] <= self._file.tell():
-                self.etag, self.modified, self.total = str(known["etag"]), str(known["modified"]), int(known["total"])
-                self.done = int(known["done"])
-        self._cut(self.done if self.validator else 0)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            known = read_json(self._about)
+            if known["url"] == self.url and 0 < known["done"] <= self._file.tell():
+                self.source, self.etag, self.modified = (str(known[name]) for name in ("source", "etag", "modified"))
+                self.total, self.done = int(known["total"]), int(known["done"])
+                self._goes_on = True
+        if self._goes_on:
+            self._file.truncate(self.done)
+            self._synced = self.done
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -149,54 +156,70 @@ class _Partial:
         """By what the server can tell that its file is still the same; empty where nothing does."""
         return self.modified if self.etag.startswith("W/") else self.etag or self.modified
 
-    def begin(self, response: BaseHTTPResponse) -> None:
-        """Start anew with a response that has the whole file."""
-        length = response.headers.get("Content-Length", "")
-        is_length = re.fullmatch(r"\d{1,15}", length) and "Transfer-Encoding" not in response.headers
-        self.etag, self.modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
-        self._cut(0)
+    @property
+    def start(self) -> int:
+        """Where the rest begins that is to be asked for; 0 if the whole file is."""
+        return self.done if self._goes_on and self.validator else 0
+
+    def start_over(self) -> None:
+        """Ask for the whole file from now on, since the server does not have the rest."""
+        self._goes_on = False
+
+    def begin(self, answer: Answer) -> None:
+        """Drop what has come, for an answer that has the whole file."""
+        headers = answer.response.headers
+        length = headers.get("Content-Length", "")
+        is_length = re.fullmatch(r"\d{1,15}", length) and "Transfer-Encoding" not in headers
         self.expect(int(length) if is_length else 0)
+        self.source, self._goes_on = answer.source, True
+        self.etag, self.modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+        self._drop()
 
     def expect(self, total: int) -> None:
         """Note the bytes of the whole file, 0 for an unknown number."""
-        self.total = total
         self._refuse_beyond(total)
+        self.total = total
 
-    def is_of(self, response: BaseHTTPResponse) -> bool:
-        """Tell whether a response is about the state of the file of which this is a part."""
-        etag, modified = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
-        return etag in ("", self.etag) and (modified in ("", self.modified) or bool(etag))
-
-    def forget(self) -> None:
-        """Drop what has come, since the server now has another file."""
-        self.etag, self.modified, self.total = "", "", 0
-        self._cut(0)
+    def is_of(self, answer: Answer) -> bool:
+        """Tell whether an answer has the sign by which the rest was asked for, and is of the same server."""
+        headers = answer.response.headers
+        etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+        is_same = etag == self.etag if self.validator == self.etag else modified == self.modified
+        return is_same and etag in ("", self.etag) and answer.source == self.source
 
     def append(self, block: bytes) -> None:
         """Add what has come."""
-        self._refuse_beyond(self.done + len(block))
+        size = self.done + len(block)
+        if size > (self.total or size):
+            self._drop()
+            raise http.ProtocolError("the server sent more than it had announced")
+        self._refuse_beyond(size)
         self._file.write(block)
-        self.done += len(block)
+        self.done = size
         if self.done - self._synced >= _SYNC_BYTES:
             self._sync()
 
     def _refuse_beyond(self, size: int) -> None:
         if size > self._most_bytes:
-            self.forget()
             found = f"the file has at least {size / 1e6:,.0f} MB"
             raise AssetError(
                 self.url, found, expected=f"at most {self._most_bytes / 1e6:,.0f} MB", advice="name another --mirror"
             )
 
-    def _cut(self, done: int) -> None:
-        self._file.truncate(done)
-        self._synced = self.done = done
+    def _drop(self) -> None:
+        self.done = self._synced = 0
+        self._write_about()  # first: of what comes now, nothing may be taken for a part of the file before
+        self._file.truncate(0)
 
     def _sync(self) -> None:
-        self._file.flush()
-        sync(self.path)
-        self._synced = self.done
-        names = ("url", "etag", "modified", "total", "done")
+        if self.done != self._synced:
+            self._file.flush()
+            sync(self.path)
+            self._synced = self.done
+            self._write_about()
+
+    def _write_about(self) -> None:
+        names = ("url", "source", "etag", "modified", "total", "done")
         write_json(self._about, {name: getattr(self, name) for name in names}, option=FOLDER_OPTION)
 
 
@@ -204,7 +227,7 @@ class _Busy(http.HTTPError):
     """The server asks for patience."""
 
     def __init__(self, response: BaseHTTPResponse) -> None:
-        super().__init__(f"the server is busy: {response.status} {response.reason or ''}")
+        super().__init__(f"the server is busy: {status_of(response)}")
         self.seconds: float | None = None
         """After which it wants to be asked again; None if it does not say."""
         with suppress(http.HTTPError, ValueError, OverflowError):
@@ -213,11 +236,11 @@ class _Busy(http.HTTPError):
 
 def _complete(partial: _Partial) -> Steps[None]:
     """Ask for what is missing until the file is whole."""
-    waits, furthest = _WAITS, partial.done
-    with connections(partial.url) as pool:
+    waits, furthest = _WAITS, partial.start
+    with Connections() as connections:
         while True:
             try:
-                yield from _ask(pool, partial)
+                yield from _ask(connections, partial)
                 return
             except http.HTTPError as error:
                 cause = error.reason if isinstance(error, http.MaxRetryError) and error.reason else error
@@ -235,25 +258,26 @@ def _complete(partial: _Partial) -> Steps[None]:
             yield from _wait(seconds, f"{partial.name}: {reason}; asking again in {seconds:.0f} s")
 
 
-def _ask(pool: PoolManager, partial: _Partial) -> Steps[None]:
+def _ask(connections: Connections, partial: _Partial) -> Steps[None]:
     """Ask once for what is missing; raise HTTPError if it may come later, AssetError if it never will."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui"}
-    if partial.done and not partial.validator:
-        partial.forget()
-    if partial.done:
-        headers |= {"Range": f"bytes={partial.done}-", "If-Range": partial.validator}
+    if partial.start:
+        headers |= {"Range": f"bytes={partial.start}-", "If-Range": partial.validator}
     stage = f"fetching {partial.name}"
-    yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
-    response = ask(pool, partial.url, headers)
+    yield Progress(stage, partial.start / 1e6, partial.total / 1e6, "MB")
+    answer = connections.ask(partial.url, headers)
+    response = answer.response
     try:
-        if not _has_more(response, partial):
+        if not _has_more(answer, partial):
             return
         block = response.read(START_BYTES, decode_content=False)
         if response.status == 200:
             if is_page(block):
                 text = "a web page came in place of the file"
                 raise AssetError(partial.url, text, advice="open the address in a browser to read it; " + ADVICE)
-            partial.begin(response)
+            if not block:
+                raise http.ProtocolError("the answer is empty")
+            partial.begin(answer)
         while block:
             partial.append(block)
             yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
@@ -264,27 +288,26 @@ def _ask(pool: PoolManager, partial: _Partial) -> Steps[None]:
         response.close()
 
 
-def _has_more(response: BaseHTTPResponse, partial: _Partial) -> bool:
-    """Check a response and tell whether its body belongs to the file."""
-    status = response.status
-    if status in _BUSY:
+def _has_more(answer: Answer, partial: _Partial) -> bool:
+    """Check an answer and tell whether its body belongs to the file."""
+    response = answer.response
+    if response.status in _BUSY:
         raise _Busy(response)
-    if status == 416:
-        length = range_of(response)[1]
-        if partial.done and length == partial.done:
+    start, length = range_of(response)
+    if response.status == 416:
+        if partial.start and length == partial.start and response.headers.get("ETag", partial.etag) == partial.etag:
             return False
-        partial.forget()
+        partial.start_over()
         raise http.ProtocolError("the server has another file now")
-    if status not in (200, 206):
-        raise AssetError(partial.url, f"the server answers: {status} {response.reason or ''}".rstrip(), advice=ADVICE)
-    if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
+    if response.status not in (200, 206):
+        raise AssetError(partial.url, f"the server answers: {status_of(response)}", advice=ADVICE)
+    if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         text = f"the server sends it packed ({response.headers['Content-Encoding']}), unasked"
         raise AssetError(partial.url, text, advice=ADVICE)
-    if status == 206:
-        start, length = range_of(response)
-        is_rest = bool(partial.done) and start == partial.done and length in (0, partial.total or length)
-        if not is_rest or not partial.is_of(response):
-            partial.forget()
+    if response.status == 206:
+        is_rest = bool(partial.start) and start == partial.start and length in (0, partial.total or length)
+        if not is_rest or not partial.is_of(answer):
+            partial.start_over()
             raise http.ProtocolError("the server sent another part than the one asked for")
         partial.expect(length or partial.total)
     return True

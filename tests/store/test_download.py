@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -38,6 +39,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "_TIMEOUT", Timeout(connect=2, read=0.5))
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def names(folder: Path) -> list[str]:
@@ -108,13 +110,13 @@ def test_without_a_sign_that_the_file_is_the_same_it_starts_over(tmp_path: Path)
         assert get(server, tmp_path) == FILE
 
 
-def test_a_date_serves_where_the_tag_is_weak(tmp_path: Path) -> None:
+def test_a_date_serves_where_the_tag_is_weak_or_missing(tmp_path: Path) -> None:
     date = {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
-    with serving(
-        Give(FILE, stop=400_000, etag='W/"1"', headers=date), Give(FILE, etag=date["Last-Modified"])
-    ) as server:
-        assert get(server, tmp_path) == FILE
-        assert server.seen[1][1]["If-Range"] == date["Last-Modified"]
+    for etag in ('W/"1"', None):
+        with serving(Give(FILE, stop=400_000, etag=etag, headers=date), Give(FILE, etag=etag, headers=date)) as server:
+            assert get(server, tmp_path / str(etag)[:1]) == FILE
+            assert server.seen[1][1]["If-Range"] == date["Last-Modified"]
+            assert server.ranges == [None, "bytes=400000-"]
 
 
 @pytest.mark.parametrize("changed", [Give(OTHER, etag='"2"'), Give(OTHER, ranges=False, etag='"2"')])
@@ -336,3 +338,213 @@ def test_a_link_in_place_of_a_partial_file_is_not_followed(tmp_path: Path) -> No
     with serving(Give(FILE)) as server:
         assert get(server, folder) == FILE
     assert mine.read_bytes() == b"mine"
+
+
+def begun(server: Server, folder: Path, give: Give | None = None) -> None:
+    """Let the first 400,000 bytes of a file come from a server, which has the whole file from then on."""
+    server.answers = [give or Give(FILE, stop=400_000), *[Give(FILE, stop=0)] * 6]
+    server.seen.clear()
+    fails(server, folder)
+    server.answers = [Give(FILE)]
+
+
+USELESS = {
+    "that does not have it": Give(b"no", status=404),
+    "that is busy": Give(b"later", status=503),
+    "that breaks off at once": Give(OTHER, stop=0),
+    "that sends a page": Give(b"<html>Please log in"),
+    "that sends it packed": Give(gzip.compress(OTHER), headers={"Content-Encoding": "gzip"}),
+    "that sends nothing": Give(b""),
+    "whose file is too large": Give(OTHER, headers={"Content-Length": str(10**8)}),
+    "that sends a part unasked": Give(OTHER[:9], status=206, headers={"Content-Range": "bytes 0-8/500000"}),
+    "that refuses the range": Give(b"", status=416, headers={"Content-Range": "bytes */400000"}),
+    "that leads nowhere": Give(b"", status=302, headers={"Location": "ftp://host/file"}),
+}
+
+
+@pytest.mark.parametrize("useless", USELESS.values(), ids=USELESS)
+def test_another_server_costs_nothing_before_it_has_answered_well(tmp_path: Path, useless: Give) -> None:
+    with serving(Give(FILE)) as first, serving(useless) as second:
+        begun(first, tmp_path)
+        fails(second, tmp_path)
+        assert {None} == set(second.ranges), "its file is another one: no part of it is asked for"
+        assert get(first, tmp_path) == FILE
+        assert first.ranges[-1] == "bytes=400000-"
+
+
+@pytest.mark.parametrize("useless", USELESS.values(), ids=USELESS)
+def test_the_same_server_costs_nothing_while_it_does_not_answer_well(tmp_path: Path, useless: Give) -> None:
+    wrong = Give(b"", status=416, headers={"Content-Range": "bytes */500000"})
+    with serving(Give(FILE)) as server:
+        begun(server, tmp_path)
+        server.answers = [*[Give(FILE)] * 7, wrong, useless]
+        fails(server, tmp_path)
+        server.answers = [Give(FILE)]
+        assert get(server, tmp_path) == FILE
+        assert server.ranges[-1] == "bytes=400000-"
+
+
+def test_parts_of_two_servers_are_not_mixed(tmp_path: Path) -> None:
+    """Both call their file by the same tag."""
+    with serving(Give(FILE)) as first, serving(Give(OTHER)) as second:
+        begun(first, tmp_path)
+        assert get(second, tmp_path) == OTHER
+        assert second.ranges == [None]
+        begun(first, tmp_path / "new")
+        begun(second, tmp_path / "new", Give(OTHER, stop=450_000))
+        assert get(first, tmp_path / "new") == FILE
+        assert first.ranges[-1] is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_download_that_is_killed_soon_after_it_began_anew_is_not_mixed(tmp_path: Path, same: bool) -> None:
+    """Nothing of the new file was synced, and the old note would fit its length."""
+    script = (
+        "import sys; from pathlib import Path; from core.store.download import download\n"
+        "from core.store.progress import finish\n"
+        "finish(download(sys.argv[1], Path(sys.argv[2]), most_bytes=10**7))"
+    )
+    new = Give(OTHER, stop=450_000, stall=20, etag='"2"')
+    with serving(Give(FILE)) as first, serving(new) as second:
+        begun(first, tmp_path)
+        if same:
+            first.answers = [new]
+            first.seen.clear()
+        url = (first if same else second).url
+        command = [sys.executable, "-c", script, f"{url}/file.bin", str(tmp_path / "file.bin")]
+        with subprocess.Popen(command) as process:
+            part = tmp_path / "file.bin.partial"
+            while part.read_bytes() != OTHER[:450_000]:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        first.answers = [Give(FILE)]
+        assert get(first, tmp_path) == FILE
+
+
+def test_parts_of_two_servers_behind_one_address_are_not_mixed(tmp_path: Path) -> None:
+    """The address leads to one, then to another one, which has another file with the same tag and length."""
+    other = random.Random(9).randbytes(len(FILE))
+    with serving(Give(FILE, stop=400_000)) as one, serving(Give(other)) as two, serving(Give(b"")) as front:
+        leads = [Give(b"", status=302, headers={"Location": f"{server.url}/file.bin?key=1"}) for server in (one, two)]
+        front.answers = [leads[0], leads[1]]
+        assert get(front, tmp_path) == other
+        assert two.ranges == ["bytes=400000-", None]
+        again = Give(b"", status=302, headers={"Location": f"{one.url}/file.bin?key=2"})
+        front.answers, one.answers = [leads[0], again], [Give(FILE, stop=400_000), Give(FILE)]
+        front.seen.clear()
+        one.seen.clear()
+        assert get(front, tmp_path / "new") == FILE
+        assert one.ranges == [None, "bytes=400000-"], "the key of a signed address may change"
+
+
+DATE, LATER = "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:29:00 GMT"
+RANGE = f"bytes 400000-{len(FILE) - 1}/{len(FILE)}"
+MIXED = {
+    "no sign": ({}, '"1"', {}, None),
+    "another tag": ({}, '"1"', {}, '"2"'),
+    "a tag that became weak": ({}, '"1"', {}, 'W/"1"'),
+    "another date under a weak tag": ({"Last-Modified": DATE}, 'W/"1"', {"Last-Modified": LATER}, 'W/"1"'),
+    "another weak tag": ({"Last-Modified": DATE}, 'W/"1"', {"Last-Modified": DATE}, 'W/"2"'),
+    "no date": ({"Last-Modified": DATE}, None, {}, None),
+    "another date": ({"Last-Modified": DATE}, None, {"Last-Modified": LATER}, None),
+}
+
+
+@pytest.mark.parametrize(("headers", "etag", "then", "etag_then"), MIXED.values(), ids=MIXED)
+def test_a_rest_needs_the_sign_by_which_it_was_asked_for(
+    tmp_path: Path, headers: dict[str, str | None], etag: str | None, then: dict[str, str | None], etag_then: str | None
+) -> None:
+    """The server ignores If-Range and sends the rest of another file, of equal length."""
+    other = random.Random(9).randbytes(len(FILE))
+    rest = Give(other[400_000:], status=206, etag=etag_then, headers={"Content-Range": RANGE, **then})
+    with serving(Give(FILE, stop=400_000, etag=etag, headers=headers), rest, Give(other)) as server:
+        assert get(server, tmp_path) == other
+        assert server.ranges == [None, "bytes=400000-", None]
+
+
+def test_a_rest_that_is_longer_than_it_was_said_to_be_is_not_taken(tmp_path: Path) -> None:
+    longer = Give(FILE[400_000:] + b"more", status=206, chunked=True, headers={"Content-Range": RANGE})
+    with serving(Give(FILE, stop=400_000), longer, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+
+
+# Proxies.
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("form", ["http://localhost:{}", "localhost:{}", "http://localhost:{}/", "HTTP://localhost:{}"])
+def test_a_proxy_may_be_named_in_several_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, form: str
+) -> None:
+    with serving(Give(FILE)) as proxy:
+        monkeypatch.setenv(variable, form.format(proxy.server_port))
+        finish(download("http://no.such.host/file.bin", tmp_path / "file.bin", most_bytes=10**7))
+        assert proxy.seen[0][0] == "http://no.such.host/file.bin"
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+@pytest.mark.parametrize("hosts", ["*", "localhost", "other.host, .localhost"])
+def test_hosts_without_a_proxy_are_asked_directly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, hosts: str
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://localhost:1")
+    monkeypatch.setenv(name, hosts)
+    with serving(Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+
+
+def test_each_address_has_the_proxy_that_is_named_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one is reached through a proxy, the one to which it leads is not, or by another one."""
+    with serving(Give(FILE)) as server, serving(Give(b"")) as proxy, serving(Give(b"", status=403)) as secure:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("localhost", "127.0.0.1"))
+        monkeypatch.setenv("https_proxy", secure.url)
+        monkeypatch.setenv("no_proxy", "localhost")
+        proxy.answers = [Give(b"", status=302, headers={"Location": f"{server.url}/file.bin"})]
+        finish(download("http://no.such.host/file.bin", tmp_path / "file.bin", most_bytes=10**7))
+        assert (tmp_path / "file.bin").read_bytes() == FILE
+        assert len(proxy.seen) == 1
+        proxy.answers = [Give(b"", status=302, headers={"Location": "https://other.host/file.bin"})]
+        with pytest.raises(AssetError, match="the proxy refuses: 403"):
+            finish(download("http://no.such.host/file.bin", tmp_path / "other.bin", most_bytes=10**7))
+        assert [path for path, _ in secure.seen] == ["other.host:443"]
+
+
+def test_a_password_may_hold_any_character(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Give(FILE)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:%C5%82%3A%23%2F@localhost:{proxy.server_port}")
+        finish(download("http://no.such.host/file.bin", tmp_path / "file.bin", most_bytes=10**7))
+        sent = proxy.seen[0][1]["proxy-authorization"].removeprefix("Basic ")
+        assert base64.b64decode(sent).decode() == "me:ł:#/"
+
+
+WRONG_PROXIES = [
+    *("http://", "http://:3128", "http://me:secret@", "http://me:secret@[x", "socks5://me:secret@host:1080"),
+    *("http://me:secret@host:port", "http://me:secret@host:99999", "http://me:sec#ret@host:1", "ftp://me:secret@host"),
+    *("http://me:sec/ret@host:1", "http://me:sec?ret@host:1", "http://me:secret@ho st:1", "me:secret@host:secret"),
+    *("http://me:12#secret@host:1", "http://me:12/secret@host", "http://host:1/secret", "http://me:secret@host:0"),
+]
+
+
+@pytest.mark.parametrize("address", WRONG_PROXIES)
+def test_a_proxy_that_cannot_be_is_an_error_that_keeps_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    with serving(Give(FILE)) as server:
+        monkeypatch.setenv("HTTP_PROXY", address)
+        message = fails(server, tmp_path)
+        assert "http_proxy: this variable names a proxy that cannot be used" in message
+        assert not any(word in message for word in ("secret", "sec", "ret@", "me:"))
+        assert not server.seen
+
+
+def test_a_proxy_that_refuses_or_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Give(b"", status=407)) as proxy:
+        address = f"http://me:secret@localhost:{proxy.server_port}"
+        monkeypatch.setenv("https_proxy", address)
+        with pytest.raises(AssetError, match="the proxy refuses: 407") as caught:
+            finish(download("https://no.such.host/file.bin", tmp_path / "file.bin", most_bytes=10**7))
+        assert "secret" not in str(caught.value)
+        assert len(proxy.seen) == 1, "it would refuse again"
+    with pytest.raises(AssetError, match="the proxy that the environment names cannot be reached") as caught:
+        finish(download("https://no.such.host/file.bin", tmp_path / "file.bin", most_bytes=10**7))
+    assert "secret" not in str(caught.value)
