@@ -340,7 +340,7 @@ def test_an_lstm_under_another_name_is_read_once_it_is_renamed(setup, tmp_path):
 def test_tensors_that_are_no_dense_numbers_with_a_fraction_are_refused(setup, tmp_path, kind):
     changed = {name: value.to_sparse() if kind == "sparse" else value.to(kind) for name, value in setup.weights.items()}
     torch.save(changed, tmp_path / "other.pkl")
-    refused(tmp_path / "other.pkl", "is no array of numbers with a fraction")
+    refused(tmp_path / "other.pkl", r"is no array of numbers with a fraction|holds a torch\._utils\._rebuild_\w+")
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -361,6 +361,91 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(setup, tmp_path):
         for name in stored.namelist():
             packed.writestr(name, stored.read(name))
     refused(tmp_path / "packed.pkl", r"an archive that unpacks to 16,\d{3},\d{3} bytes: more than the file has")
+
+
+def repeated(count: int, what: bytes) -> bytes:
+    """A pickle of a list of so many values, each made from the list of 3,000 numbers that the memo holds under 0."""
+    numbers = b"".join(b"M" + n.to_bytes(2, "little") for n in range(3000))
+    return b"\x80\x02]q\x00(" + numbers + b"e(" + what * count + b"t."
+
+
+HOSTILE = {  # pickles of some bytes, the value that they claim, and what they are refused for
+    "bytes": (b"\x80\x02cbuiltins\nbytearray\n\x8a\x04\x00\x00\x00\x40\x85R.", "holds a builtins.bytearray"),
+    "bytes of Python 2": (b"\x80\x02c__builtin__\nbytearray\nK\x05\x85R.", "holds a __builtin__.bytearray"),
+    "tensors": (b"\x80\x02ctorch\nFloatTensor\nK\x05\x85R.", "holds a torch.FloatTensor"),
+    "sets": (b"\x80\x02(" + b"\x8f" * 1000 + b"t.", "the opcode EMPTY_SET"),
+    "new objects": (b"\x80\x02ctorch\nSize\n)\x81.", "the opcode NEWOBJ"),
+    "copies": (repeated(1000, b"ccollections\nOrderedDict\nh\x00\x85R"), "repeats what it holds"),
+    "sizes": (repeated(1000, b"ctorch\nSize\nh\x00\x85R"), "repeats what it holds"),
+    "states": (repeated(1000, b"ccollections\nOrderedDict\n)Rh\x00b"), "repeats what it holds"),
+    "doubled": (b"\x80\x02)" + b"\x85q\x00h\x00\x86" * 40 + b".", "repeats what it holds"),
+    "nested": (b"\x80\x02}K\x00" + b"\x85" * 100_000 + b"K\x01s.", "nests it too deeply"),
+    "keys": (b"\x80\x02}K\x00\x85q\x00h\x00K\x01s.", "repeats what it holds"),
+    "long": (b"\x80\x02" + b"]" * 1_000_000 + b".", "its pickle is too long"),
+    "short": (b"\x80\x02\x86.", "takes what it does not have"),
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_small_pickle_that_would_take_any_memory_is_refused_before_it_is_loaded(tmp_path, kind, zipped):
+    content, found = HOSTILE[kind]
+    path = tmp_path / "a.pkl"
+    if zipped:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/DATA.pkl", content)
+            archive.writestr("a/version", "3\n")
+    else:
+        torch.save({}, path, _use_new_zipfile_serialization=False)
+        *before, _, after = [b"\x80\x02" + part for part in path.read_bytes().split(b"\x80\x02")[1:]]
+        path.write_bytes(b"".join([*before, content, after]))
+    refused(path, found)
+
+
+def test_keys_of_dicts_that_name_no_tensor_are_passed_over(setup, tmp_path):
+    torch.save(setup.weights | {(("a",), 2): 3, None: 1, 7: 2}, tmp_path / "a.pkl")
+    assert read_weights(tmp_path / "a.pkl").passed_over == ("7",)
+
+
+def test_an_ordered_dict_as_python_2_wrote_it_is_read(setup, tmp_path):
+    path = tmp_path / "a.pkl"
+    torch.save({"state_dict": 1}, path, _use_new_zipfile_serialization=False)
+    old = b"ccollections\nOrderedDict\nq\x01]q\x02]q\x03(U\x05epochK\x03ea\x85q\x04Rq\x05."
+    whole = path.read_bytes()
+    start = whole.index(b"}q\x00X\n\x00\x00\x00state_dict")
+    path.write_bytes(whole[:start] + old + whole[whole.index(b".", start) + 1 :])
+    refused(path, "holds no tensors")
+
+
+def test_of_two_pickles_in_an_archive_both_are_checked(setup, tmp_path):
+    """Torch ignores upper and lower case, and may find either."""
+    path = tmp_path / "a.pkl"
+    torch.save(setup.weights, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("A/data.PKL", HOSTILE["bytes"][0])
+    refused(path, "holds a builtins.bytearray")
+
+
+def test_a_dict_under_many_names_is_read_once(setup, tmp_path):
+    shared = {str(n): n for n in range(2000)}
+    torch.save({f"copy {n}": shared for n in range(200)}, tmp_path / "a.pkl")
+    tracemalloc.start()
+    try:
+        refused(tmp_path / "a.pkl", "holds no tensors")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_torchscript_archive_says_how_to_save_its_state_dict(tmp_path):
+    torch.jit.script(torch.nn.Linear(2, 3)).save(str(tmp_path / "a.pt"))
+    assert "torch.jit.load" in refused(tmp_path / "a.pt", "a TorchScript archive").advice
+
+
+def test_an_archive_of_members_that_unpack_without_a_bound_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}.")
+    refused(tmp_path / "a.pt", "packed with LZMA")
 
 
 def test_a_prefix_of_thousands_of_levels_takes_no_more_memory_than_it_is_long(setup, tmp_path):
