@@ -61,19 +61,32 @@ class EncodedSentence:
 
 
 class _States(NamedTuple):
-    """The LSTM states of one direction after each word of a sentence."""
+    """The forward LSTM states after each of the first t words of a sentence."""
 
     inputs: torch.Tensor
-    """Word vectors in reading order, (T, E)."""
+    """Word vectors, (t, E)."""
     hidden: torch.Tensor
-    """(T, H)."""
+    """(t, H)."""
     cell: torch.Tensor
-    """(T, H)."""
+    """(t, H)."""
 
     def shared_with(self, inputs: torch.Tensor) -> int:
         """Count the leading words that another sentence (T', E) shares with this one."""
         n = min(len(inputs), len(self.inputs))
         return int((inputs[:n] == self.inputs[:n]).all(dim=1).cumprod(dim=0).sum())
+
+
+class _Passed(NamedTuple):
+    """What one direction leaves of a sentence, in the order in which it reads; the other states are not kept."""
+
+    maxima: torch.Tensor
+    """Largest hidden states, (H,)."""
+    winners: torch.Tensor
+    """Index of the token of each maximum, (H,)."""
+    hidden: torch.Tensor
+    """After each of the first t words, (t, H); t is at least 64, or T."""
+    cell: torch.Tensor
+    """The same, (t, H)."""
 
 
 class Pooled(NamedTuple):
@@ -183,43 +196,59 @@ class SentenceEncoder:
     @torch.inference_mode()
     def _encode(self, word_vectors: NDArray[np.float32], cancelled: Callable[[], bool]) -> EncodedSentence:
         inputs = torch.from_numpy(np.ascontiguousarray(word_vectors)).to(self.device)  # (T, E)
-        directions: list[Callable[[], _States]] = [
+        directions: list[Callable[[], _Passed]] = [
             partial(self._step_through, 0, inputs, self._previous, cancelled),
-            partial(self._step_through, 1, inputs.flip(0), None, cancelled),
+            partial(self._step_through, 1, inputs, None, cancelled),
         ]
         # On a GPU both run in this thread: they share one stream, and in a new thread torch warns of a missing context.
         forward, backward = run_in_parallel(directions) if self.device.type == "cpu" else [run() for run in directions]
-        self._previous = _States(*(values[:_TOKENS_PER_STEP].clone() for values in forward))
-        maxima, winners = forward.hidden.max(dim=0)  # (H,), (H,)
-        maxima_back, winners_back = backward.hidden.max(dim=0)  # (H,), (H,)
-        winners = torch.cat([winners, len(inputs) - 1 - winners_back]).int()  # (D,)
-        embedding = torch.cat([maxima, maxima_back])  # (D,)
+        first = (each[:_TOKENS_PER_STEP].clone() for each in (inputs, forward.hidden, forward.cell))
+        self._previous = _States(*first)
+        winners = torch.cat([forward.winners, len(inputs) - 1 - backward.winners]).int()  # (D,)
+        embedding = torch.cat([forward.maxima, backward.maxima])  # (D,)
         return EncodedSentence(embedding.cpu().numpy(), winners.cpu().numpy(), len(inputs))
 
     def _step_through(
         self, direction: int, inputs: torch.Tensor, previous: _States | None, cancelled: Callable[[], bool]
-    ) -> _States:
-        """Run one direction over word vectors (T, E) in reading order, reusing the states shared with `previous`."""
-        weights, steps = self._directions[direction], self._step_weights[direction]
-        done = 0 if previous is None else previous.shared_with(inputs)
-        hidden, cell = (torch.empty((len(inputs), self.dim // 2), device=self.device) for _ in range(2))  # (T, H)
-        if previous is not None:
-            hidden[:done], cell[:done] = previous.hidden[:done], previous.cell[:done]
-        for at in range(done, len(inputs)):
-            offset = (at - done) % _TOKENS_PER_STEP
-            if offset == 0:
-                if at > done and cancelled():
-                    raise Cancelled
-                projected = weights.project(inputs[at : at + _TOKENS_PER_STEP])  # (t, 4H)
-            gates = projected[offset]  # (4H,)
-            if at:
-                gates += torch.mv(steps, hidden[at - 1].to(steps.dtype))
-            i, f, g, o = gates.chunk(4)  # (H,) each
-            torch.mul(i.sigmoid_(), g.tanh_(), out=cell[at])
-            if at:
-                cell[at].addcmul_(f.sigmoid_(), cell[at - 1])
-            torch.mul(o.sigmoid_(), cell[at].tanh(), out=hidden[at])
-        return _States(inputs, hidden, cell)
+    ) -> _Passed:
+        """Run one direction over word vectors (T, E), reusing the states shared with `previous`.
+
+        It goes block by block, so that a text of a megabyte does not take gigabytes: the first block is the reused
+        states and up to 64 more, each later one has up to 64.
+        """
+        weights, steps, total = self._directions[direction], self._step_weights[direction], len(inputs)
+        start, done = 0, 0 if previous is None else previous.shared_with(inputs)
+        passed: _Passed | None = None
+        hidden = cell = inputs.new_zeros((1, self.dim // 2))  # (1, H)
+        for end in (*range(done + _TOKENS_PER_STEP, total, _TOKENS_PER_STEP), total):
+            if passed is not None and cancelled():
+                raise Cancelled
+            before = hidden[-1], cell[-1]  # (H,) each
+            hidden, cell = (inputs.new_empty((1 + end - start, self.dim // 2)) for _ in range(2))  # (1 + t, H) each
+            hidden[0], cell[0] = before
+            if passed is None and previous is not None:
+                hidden[1 : 1 + done], cell[1 : 1 + done] = previous.hidden[:done], previous.cell[:done]
+            words = inputs[done:end] if direction == 0 else inputs[total - end : total - done].flip(0)  # (n, E)
+            projected = weights.project(words) if done < end else words  # (n, 4H)
+            for at, gates in enumerate(projected, done):  # (4H,) each
+                row = at - start
+                if at:
+                    gates.add_(torch.mv(steps, hidden[row].to(steps.dtype)))
+                i, f, g, o = gates.chunk(4)  # (H,) each
+                torch.mul(i.sigmoid_(), g.tanh_(), out=cell[row + 1])
+                if at:
+                    cell[row + 1].addcmul_(f.sigmoid_(), cell[row])
+                torch.mul(o.sigmoid_(), cell[row + 1].tanh(), out=hidden[row + 1])
+            maxima, winners = hidden[1:].max(dim=0)  # (H,), (H,)
+            if passed is None:
+                passed = _Passed(maxima, winners, hidden[1:], cell[1:])
+            else:
+                maxima, later = torch.stack([passed.maxima, maxima]).max(dim=0)
+                winners = torch.where(later == 0, passed.winners, start + winners)
+                passed = passed._replace(maxima=maxima, winners=winners)
+            start = done = end
+        assert passed is not None
+        return passed
 
     def encode_together(
         self,

@@ -114,6 +114,16 @@ def test_a_sentence_of_several_parts_equals_the_reference(setup):
     assert encoded.importance.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("direction", [0, 1])
+def test_of_a_long_sentence_no_more_states_are_kept_than_of_a_short_one(setup, direction):
+    kept = []
+    for length in (64, 640):
+        vectors = torch.from_numpy(np.resize(setup.vectors.rows, (length, WORD_DIM)))
+        passed = setup.encoder._step_through(direction, vectors, None, lambda: False)
+        kept.append(sum(each.untyped_storage().nbytes() for each in passed))
+    assert kept[0] == kept[1]
+
+
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=2, max_size=6))
 @settings(deadline=None, max_examples=60)
 def test_a_sentence_does_not_depend_on_the_one_encoded_before_it(setup, sentences):
