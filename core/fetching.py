@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import FOLDER_OPTION, delete_partial, download, is_of_machine
+from core.store.download import FOLDER_OPTION, Checksum, delete_partial, download, is_of_machine
 from core.store.hashing import file_sha256
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps
@@ -22,7 +23,7 @@ from core.store.whole import whole_file
 CHECKSUMS = "SHA256SUMS"
 """The file, as `sha256sum -c` reads it, that remembers the checksums of what was fetched."""
 
-_CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)")
+_CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+?)\r?")
 _BLOCK_BYTES = 1 << 20
 _SPARE_BYTES = 100_000_000
 _MOST_TIMES = 4  # a download, and an archive's member, may be so many times as large as the official one
@@ -35,8 +36,8 @@ def bytes_needed(names: Iterable[str], folder: Path) -> int:
     for file in map(OFFICIAL.__getitem__, names):
         path, kept = _paths(file, folder)
         if not kept.exists():
-            came = path.with_name(path.name + ".partial")
-            done = came.stat().st_size if came.exists() else 0
+            came = [each for each in (path, path.with_name(path.name + ".partial")) if each.is_file()]
+            done = sum(each.stat().st_size for each in came)
             needed += max(0, file.bytes - done) + (file.member_bytes if file.unpacked else 0)
     return needed
 
@@ -92,7 +93,10 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
     try:
         if kept.is_file():
             _clear(path, kept)
-            yield from _compare(file, kept, name, sha256)
+            yield from _compare(file, kept, sha256)
+        elif kept.exists():
+            advice = "move it away, or name another folder with --data-dir"
+            raise AssetError(kept, "is no plain file", expected="nothing, or the official file", advice=advice)
         else:
             yield from _fetch(file, folder, url, sha256)
     except OSError as error:
@@ -115,11 +119,11 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
     with only_one(kept, doing=f"fetches {kept.name}", option=FOLDER_OPTION) as waiting:
         yield from waiting
         if not kept.is_file():
-            if not path.is_file():  # else a run was killed before it unpacked it
-                wanted = sha256 or file.sha256 or _known(folder).get(path.name)
-                most = _MOST_TIMES * file.bytes
-                check = partial(_check, file)
-                yield from download(url, path, most_bytes=most, sha256=wanted, check=check)
+            wanted = _checksums(path, sha256, file.sha256)
+            if not (yield from _is_there(path, wanted)):
+                most, check = _MOST_TIMES * file.bytes, partial(_check, file)
+                checksum = next(iter(wanted), None)
+                yield from download(url, path, most_bytes=most, checksum=checksum, check=check)
             if file.unpacked:
                 with whole_file(kept, option=FOLDER_OPTION) as temporary, temporary.open("wb") as target:
                     for block, progress in _member_blocks(path, file, "unpacking"):
@@ -129,16 +133,34 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
         _clear(path, kept)
 
 
-def _compare(file: OfficialFile, kept: Path, name: str, sha256: str | None) -> Steps[None]:
+def _is_there(path: Path, wanted: list[Checksum]) -> Steps[bool]:
+    """Tell whether a download is there as it should be: a run was killed before it unpacked it."""
+    if not path.is_file():
+        return False
+    digest = yield from file_sha256(path, stage=f"checking {path.name}")
+    return not wanted or digest in [each.sha256 for each in wanted]
+
+
+def _compare(file: OfficialFile, kept: Path, sha256: str | None) -> Steps[None]:
     """Compare a file that is there with what is known of it; raise `AssetError` if it differs."""
     digest = yield from file_sha256(kept, stage=f"checking {kept.name}")
-    published = None if file.unpacked else file.sha256
-    sha256 = None if file.unpacked else sha256  # that of an archive which is not kept
-    expected = (sha256 or _known(kept.parent).get(kept.name) or published or digest).lower()
-    if digest != expected:
-        advice = f"it is damaged or another one: delete it, then fetch again: infersent-tui fetch {name}"
+    # Of an unpacked file, the other checksums are of the archive, which is not kept.
+    wanted = _checksums(kept, *((None, None) if file.unpacked else (sha256, file.sha256)))
+    if wanted and digest not in [each.sha256 for each in wanted]:
+        advice = "it is damaged or another one: delete it, then fetch again"
+        if not file.unpacked:
+            advice += f"; if you trust it, give its checksum: --sha256 {digest}"
+        expected = " or ".join(map(str, wanted))
         raise AssetError(kept, f"has another checksum: {digest}", expected=expected, advice=advice)
     yield from _remember(kept.parent, kept.name, digest)
+
+
+def _checksums(path: Path, given: str | None, published: str | None) -> list[Checksum]:
+    """Return the checksums of which a file should have one, the first for what is downloaded; none for any."""
+    if given:
+        return [Checksum(given.lower(), "as --sha256 says")]
+    found = {"as published": published, f"as kept in {CHECKSUMS}": _known(path.parent).get(path.name)}
+    return [Checksum(each, source) for source, each in found.items() if each]
 
 
 def _clear(path: Path, kept: Path) -> None:
@@ -156,11 +178,10 @@ def _known(folder: Path) -> dict[str, str]:
 
 
 def _checksum_lines(folder: Path) -> list[str]:
+    """Read the lines of the checksums, of which some may be damaged, and hold any bytes."""
     path = folder / CHECKSUMS
-    try:
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    except (OSError, ValueError):
-        return []
+    text = path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else ""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _remember(folder: Path, name: str, digest: str) -> Steps[None]:
@@ -173,7 +194,8 @@ def _remember(folder: Path, name: str, digest: str) -> Steps[None]:
         found = [(line, _CHECKSUM_LINE.fullmatch(line)) for line in _checksum_lines(folder)]
         lines = [line for line, match in found if not match or match[2] != name]
         with whole_file(path, option=FOLDER_OPTION) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in [*lines, f"{digest}  {name}"]), encoding="utf-8")
+            text = "".join(f"{line}\n" for line in [*lines, f"{digest}  {name}"])
+            temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
         lock.unlink(missing_ok=True)  # whoever waits for it sees that it is gone, and makes it anew
 
 
@@ -193,10 +215,12 @@ def _member_blocks(path: Path, file: OfficialFile, doing: str) -> Iterator[tuple
     """Read the wanted member of an archive to its end, which checks its CRC-32."""
     try:
         with zipfile.ZipFile(path) as archive:
-            info = next((each for each in archive.infolist() if each.filename == file.member), None)
-            if info is None:
-                names = ", ".join(archive.namelist()[:3])
+            if file.member not in archive.namelist():
+                names = first_names(archive.namelist())
                 raise AssetError(path, f"the archive has no {file.member}, but {names or 'nothing'}")
+            info = archive.getinfo(file.member)  # of several of this name the last one, as whoever reads it later
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise AssetError(path, f"{file.member} in the archive is a link", expected="a file")
             refuse_packing(path, info)
             size = info.file_size
             if size > _MOST_TIMES * file.member_bytes or size > _MOST_RATIO * max(1, info.compress_size):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import random
 import shutil
+import stat
 import subprocess
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from zipfile import ZIP_BZIP2
+from warnings import catch_warnings
+from zipfile import ZIP_BZIP2, ZipFile, ZipInfo
 
 import pytest
 from conftest import write_weights
@@ -92,6 +96,24 @@ def _bomb() -> bytes:
     return packed(**{"annotations/captions_val2014.json": bytes(5_000_000)})
 
 
+def _link() -> bytes:
+    link = ZipInfo("annotations/captions_val2014.json")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with closing(io.BytesIO()) as buffer:
+        with ZipFile(buffer, "w") as archive:
+            archive.writestr(link, "/etc/passwd")
+        return buffer.getvalue()
+
+
+def _twice() -> bytes:
+    """The second one, which readers of the archive would take, is damaged."""
+    with closing(io.BytesIO()) as buffer, catch_warnings(action="ignore"):
+        with ZipFile(buffer, "w") as archive:
+            for content in ("{}", "[damaged]"):
+                archive.writestr("annotations/captions_val2014.json", content)
+        return buffer.getvalue().replace(b"[damaged]", b"[flipped]")
+
+
 WRONG = {
     "no weights": ("infersent2", b"\x80\x02}q\x00.", "infersent"),
     "weights that end early": ("infersent2", None, "infersent2"),
@@ -99,6 +121,8 @@ WRONG = {
     "another archive": ("crawl", packed(**{"crawl-300d-2M-subword.vec": b"a 1"}), "has no crawl-300d-2M.vec"),
     "an archive of another kind": ("crawl", packed(ZIP_BZIP2, **{"crawl-300d-2M.vec": b"a 1"}), "packed with bzip2"),
     "a bomb": ("coco", _bomb(), "in the archive is 5 MB"),
+    "a link": ("coco", _link(), "in the archive is a link"),
+    "a second member of the name": ("coco", _twice(), "no whole zip archive"),
 }
 
 
@@ -180,7 +204,8 @@ def test_an_archive_that_was_not_unpacked_yet_is_not_fetched_again(tmp_path: Pat
             (tmp_path / "captions_val2014.json.archive").write_bytes(zipped)
             (tmp_path / "captions_val2014.json.archive.partial.json").write_text("{}")
             (tmp_path / "captions_val2014.json.lock").touch()
-            finish(fetch("coco", tmp_path, mirror=server.url))
+            assert bytes_needed(["coco"], tmp_path) < OFFICIAL["coco"].bytes + OFFICIAL["coco"].member_bytes
+            finish(fetch("coco", tmp_path, mirror=server.url, sha256=sha256(zipped)))
             assert {"published", *names(tmp_path)} == {"published", CHECKSUMS, "captions_val2014.json"}
         assert not server.seen
 
@@ -196,6 +221,91 @@ def test_a_persons_own_files_stay_as_they_are(tmp_path: Path, published: dict[st
     assert (tmp_path / "annotations_trainval2014.zip").read_bytes() == b"mine"
     assert (tmp_path / CHECKSUMS).read_bytes().startswith(own[CHECKSUMS])
     assert len((tmp_path / CHECKSUMS).read_bytes().splitlines()) == 3
+
+
+def test_an_archive_that_was_not_unpacked_yet_has_to_have_its_checksum(
+    tmp_path: Path, published: dict[str, bytes]
+) -> None:
+    zipped = published["annotations_trainval2014.zip"]
+    (tmp_path / "captions_val2014.json.archive").write_bytes(zipped[:100] + b"!" + zipped[101:])
+    assert mirror_of("coco", zipped, tmp_path, sha256=sha256(zipped)).is_file()
+    assert {"published", *names(tmp_path)} == {"published", CHECKSUMS, "captions_val2014.json"}
+
+
+def test_what_else_is_among_the_checksums_stays_byte_by_byte(tmp_path: Path, published: dict[str, bytes]) -> None:
+    content = published["infersent2.pkl"]
+    lines = [
+        b"0" * 64 + b"  caf\xe9.bin",
+        b"\xff\xfe damaged \0 line",
+        b"0" * 64 + b"  \xe2\x80\xa8two\x0blines\x85.bin",
+        b"0" * 64 + b" *other.bin\r",
+        b"\\" + b"0" * 64 + b"  a\\nb",
+        b"",
+        b"0" * 63 + b"  infersent2.pkl",
+    ]
+    for end in (b"", b"\n"):
+        (tmp_path / CHECKSUMS).write_bytes(b"\n".join(lines) + end)
+        mirror_of("infersent2", content, tmp_path).unlink()
+        kept = (tmp_path / CHECKSUMS).read_bytes()
+        assert kept.split(b"\n") == [*lines, sha256(content).encode() + b"  infersent2.pkl", b""]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+@pytest.mark.parametrize("beside", [b"", b"\xff damaged\n"])
+def test_what_was_remembered_counts_however_its_line_ends_and_whatever_stands_beside_it(
+    tmp_path: Path, published: dict[str, bytes], end: bytes, beside: bytes
+) -> None:
+    (tmp_path / CHECKSUMS).write_bytes(beside + b"A" * 64 + b"  infersent2.pkl" + end)
+    with pytest.raises(AssetError, match=f"as kept in {CHECKSUMS}"):
+        mirror_of("infersent2", published["infersent2.pkl"], tmp_path)
+
+
+def test_the_advice_about_another_checksum_helps(tmp_path: Path, published: dict[str, bytes]) -> None:
+    """A damaged line, or a file that its owner has published anew: of what comes and of what is there."""
+    content = published["infersent2.pkl"]
+    wrong = b"0" * 64 + b"  infersent2.pkl\n"
+    (tmp_path / CHECKSUMS).write_bytes(wrong)
+    with pytest.raises(AssetError, match=f"as kept in {CHECKSUMS}") as caught:
+        mirror_of("infersent2", content, tmp_path)
+    assert f"--sha256 {sha256(content)}" in caught.value.advice
+    path = mirror_of("infersent2", content, tmp_path, sha256=sha256(content))
+    (tmp_path / CHECKSUMS).write_bytes(wrong)
+    with pytest.raises(AssetError, match=f"as kept in {CHECKSUMS}") as caught:
+        finish(fetch("infersent2", tmp_path))
+    assert f"--sha256 {sha256(content)}" in caught.value.advice
+    assert finish(fetch("infersent2", tmp_path, sha256=sha256(content))) == path
+    assert finish(fetch("infersent2", tmp_path)) == path
+    captions = tmp_path / "captions_val2014.json"
+    zipped = published["annotations_trainval2014.zip"]
+    (tmp_path / CHECKSUMS).write_bytes(b"0" * 64 + b"  captions_val2014.json\n")
+    captions.write_bytes(b"{}")
+    with pytest.raises(AssetError, match="delete it, then fetch again") as caught:
+        finish(fetch("coco", tmp_path))
+    assert "--sha256" not in caught.value.advice, "that of the archive would say nothing of this file"
+    captions.unlink()
+    mirror_of("coco", zipped, tmp_path, sha256=sha256(zipped))
+    assert finish(fetch("coco", tmp_path)) == captions
+
+
+def test_a_published_checksum_counts_where_the_kept_one_is_damaged(
+    tmp_path: Path, published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = published["crawl-300d-2M.vec.zip"]
+    monkeypatch.setitem(OFFICIAL, "crawl", replace(OFFICIAL["crawl"], sha256=sha256(content)))
+    mirror_of("crawl", content, tmp_path)
+    (tmp_path / CHECKSUMS).write_bytes(b"0" * 64 + b"  crawl-300d-2M.vec.zip\n")
+    finish(fetch("crawl", tmp_path))
+    assert (tmp_path / CHECKSUMS).read_text().startswith(sha256(content))
+
+
+def test_what_is_no_plain_file_is_neither_replaced_nor_fetched(tmp_path: Path) -> None:
+    (tmp_path / "infersent2.pkl").mkdir()
+    os.mkfifo(tmp_path / "crawl-300d-2M.vec.zip")
+    with serving(Give(b"", status=404)) as server:
+        for name in ("infersent2", "crawl"):
+            with pytest.raises(AssetError, match="is no plain file"):
+                finish(fetch(name, tmp_path, mirror=server.url))
+        assert not server.seen
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from urllib3 import BaseHTTPResponse
 from urllib3 import exceptions as http
@@ -30,12 +31,24 @@ _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
+class Checksum(NamedTuple):
+    """What a file's SHA-256 should be."""
+
+    sha256: str
+    """64 hexadecimal digits, lower case."""
+    source: str
+    """Who says so, for errors: `published by its owner`."""
+
+    def __str__(self) -> str:
+        return f"{self.sha256} ({self.source})"
+
+
 def download(
     url: str,
     path: Path,
     *,
     most_bytes: int,
-    sha256: str | None = None,
+    checksum: Checksum | None = None,
     check: Callable[[Path], Steps[None]] | None = None,
 ) -> Steps[None]:
     """Download a file. Of one path, one process at a time may call this.
@@ -48,7 +61,7 @@ def download(
         url: Address, http or https; the variables `http_proxy`, `https_proxy` and `no_proxy` count.
         path: Where the file will be, in a folder that exists.
         most_bytes: A larger file is refused.
-        sha256: The checksum that it must have, hexadecimal; None for any.
+        checksum: What it must have; None for any.
         check: Looks at the whole file before it gets its name, and raises `AssetError` if it is not what it should be.
 
     Raises:
@@ -59,8 +72,8 @@ def download(
     with _Partial(url, path, most_bytes) as partial:
         yield from _complete(partial)
     try:
-        if sha256 is not None:
-            yield from _compare(partial.path, sha256.lower())
+        if checksum is not None:
+            yield from _compare(partial.path, checksum)
         if check is not None:
             yield from check(partial.path)
     except AssetError as error:
@@ -94,13 +107,12 @@ def _about_of(path: Path) -> Path:
     return path.with_name(path.name + ".partial.json")
 
 
-def _compare(path: Path, sha256: str) -> Steps[None]:
+def _compare(path: Path, checksum: Checksum) -> Steps[None]:
     digest = yield from file_sha256(path, stage=f"checking {path.name.removesuffix('.partial')}")
-    if digest != sha256:
-        advice = "fetch it again; if that stays so, name another server with --mirror, or the checksum you trust"
-        raise AssetError(
-            path, f"what came has another checksum: {digest}", expected=sha256, advice=f"{advice} (--sha256)"
-        )
+    if digest != checksum.sha256:
+        advice = "fetch it again; if that stays so, name another server with --mirror, or, if you trust what came,"
+        advice += f" its checksum: --sha256 {digest}"
+        raise AssetError(path, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
 
 
 class _Partial:

@@ -24,11 +24,12 @@ from web_server import Give, Server, serving
 from core.assets import AssetError
 from core.store import download as module
 from core.store import web
-from core.store.download import download
+from core.store.download import Checksum, download
 from core.store.progress import finish
 
 FILE = random.Random(7).randbytes(700_001)
 DIGEST = hashlib.sha256(FILE).hexdigest()
+RIGHT = Checksum(DIGEST, "as the test says")
 OTHER = random.Random(8).randbytes(500_000)
 
 
@@ -66,7 +67,7 @@ def fails(server: Server, folder: Path, **options: object) -> str:
 
 def test_a_file_comes_whole(tmp_path: Path) -> None:
     with serving(Give(FILE)) as server:
-        assert get(server, tmp_path, sha256=DIGEST.upper()) == FILE
+        assert get(server, tmp_path, checksum=RIGHT) == FILE
 
 
 BROKEN = {
@@ -146,7 +147,7 @@ def test_another_part_than_the_one_asked_for_is_not_taken(tmp_path: Path) -> Non
 def test_a_part_that_was_the_whole_is_done(tmp_path: Path) -> None:
     """The first answer promised more than there is."""
     with serving(Give(FILE, headers={"Content-Length": str(len(FILE) + 10)}), Give(FILE)) as server:
-        assert get(server, tmp_path, sha256=DIGEST) == FILE
+        assert get(server, tmp_path, checksum=RIGHT) == FILE
         assert server.ranges == [None, f"bytes={len(FILE)}-"]
 
 
@@ -209,14 +210,20 @@ def test_only_a_server_that_proves_its_name_is_believed(tmp_path: Path, monkeypa
         with serving(Give(FILE)) as other:
             for target in (other.url, other.url.replace("http", "HTTP")):
                 server.answers = [Give(b"", status=302, headers={"Location": f"{target}/file.bin"})]
-                assert "not secure (http)" in fails(server, tmp_path)
+                for server.scheme in ("https", "HTTPS"):
+                    assert "not secure (http)" in fails(server, tmp_path)
+            server.answers = [Give(b"", status=302, headers={"Location": f"{server.url}/file.bin"}), Give(FILE)]
+            server.seen.clear()
+            assert get(server, tmp_path / "secure") == FILE
             assert not other.seen
 
 
 def test_another_checksum_leaves_nothing(tmp_path: Path) -> None:
     with serving(Give(OTHER)) as server:
-        message = fails(server, tmp_path, sha256=DIGEST)
-        assert all(each in message for each in (hashlib.sha256(OTHER).hexdigest(), DIGEST, "--sha256"))
+        message = fails(server, tmp_path, checksum=RIGHT)
+        assert all(
+            each in message for each in (hashlib.sha256(OTHER).hexdigest(), DIGEST, "as the test says", "--sha256")
+        )
         assert [each for each in names(tmp_path) if "partial" in each] == []
 
 
@@ -400,7 +407,7 @@ def test_parts_of_two_servers_are_not_mixed(tmp_path: Path) -> None:
 def test_a_download_that_is_killed_soon_after_it_began_anew_is_not_mixed(tmp_path: Path, same: bool) -> None:
     """Nothing of the new file was synced, and the old note would fit its length."""
     script = (
-        "import sys; from pathlib import Path; from core.store.download import download\n"
+        "import sys; from pathlib import Path; from core.store.download import Checksum, download\n"
         "from core.store.progress import finish\n"
         "finish(download(sys.argv[1], Path(sys.argv[2]), most_bytes=10**7))"
     )
