@@ -63,6 +63,9 @@ def address_of(file: OfficialFile, mirror: str | None) -> str:
     """
     if not mirror:
         return file.url
+    if "?" in mirror or "#" in mirror:  # the names of files could not follow
+        shown = re.split("[?#]", mirror.rpartition("@")[2])[0]
+        raise AssetError(shown, "is not the address of a folder", expected="https://SERVER/FOLDER, without ? or #")
     address = f"{mirror.rstrip('/')}/{file.download_name}"
     check_address(address)
     return address

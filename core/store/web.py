@@ -108,7 +108,8 @@ def check_address(url: str) -> None:
     except ValueError:
         is_address = False
     if not is_address:
-        raise AssetError(url, "is not the address of a file on the web", expected="https://SERVER/...")
+        shown = url.rpartition("@")[2]  # without a password
+        raise AssetError(shown, "is not the address of a file on the web", expected="https://SERVER/...")
     if parts.username is not None:
         found = "addresses with a user's name or password are not supported"
         raise AssetError(str(parts.hostname), found, advice="name a server that needs none")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import refused
+from signals import Pty, environment
 from test_app import make_app, ready, until
 from web_server import Give, Server, serving
 
@@ -164,3 +168,71 @@ def test_the_demo_wins_over_the_environment_and_not_over_the_command_line(run, f
     assert "encoder.pkl" not in run("paths").out
     assert "encoder.pkl" in run("paths", "--demo").out
     assert refused(run("paths", "--demo", "--model", files.weights), "--demo is an encoder of its own")
+
+
+@pytest.mark.parametrize("keys", [b"n\r", b"\r", b"\x04"], ids=["no", "enter", "end"])
+def test_who_does_not_agree_gets_nothing(mirror: Server, tmp_path: Path, keys: bytes) -> None:
+    terminal = Pty(["fetch", "infersent2", "coco", "--mirror", mirror.url, "--data-dir", str(tmp_path / "data")])
+    try:
+        assert terminal.read(60, until=b"[y/N]: ")
+        terminal.press(keys)
+        end = terminal.end()
+    finally:
+        terminal.close()
+    assert end.code == 2
+    assert b"\nError: nothing is fetched" in end.written
+    assert b"infersent-tui fetch coco" in end.written
+    assert not mirror.seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_question_ends_its_line(mirror: Server, tmp_path: Path, number: signal.Signals) -> None:
+    terminal = Pty(["fetch", "infersent2", "--mirror", mirror.url, "--data-dir", str(tmp_path / "data")])
+    try:
+        assert terminal.read(60, until=b"[y/N]: ")
+        terminal.read(0.5)  # it waits for the answer: a signal just before would end it without a word
+        terminal.process.send_signal(number)
+        end = terminal.end()
+    finally:
+        terminal.close()
+    assert end.code == 128 + number
+    assert b"\ninterrupted; finished work is kept" in end.written
+    assert not mirror.seen
+
+
+def test_a_closed_standard_input_agrees_to_nothing(mirror: Server, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tui",
+        "fetch",
+        "infersent2",
+        "--mirror",
+        mirror.url,
+        "--data-dir",
+        str(tmp_path / "data"),
+    ]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "use --accept-licence" in done.stderr
+    assert not mirror.seen
+
+
+def test_a_password_in_an_address_that_is_none_is_shown_nowhere(run) -> None:
+    for address in ("https://name:sec/ret@host/files", "https://name:12#secret@host", "https://host/files?key=secret"):
+        done = run("fetch", "crawl", "--mirror", address)
+        assert refused(done, "is not the address")
+        assert not any(part in done.err for part in ("sec", "ret@", "name:"))
+
+
+async def test_a_folder_that_cannot_be_looked_at_is_told_on_the_screen(files) -> None:
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        app.push_screen(FetchScreen(files.folder / ("x" * 300)))
+        await until(pilot, lambda: isinstance(app.screen, FetchScreen), what="the screen")
+        assert "1,524 MB" in str(app.screen.panel.children[0].render())
+        await pilot.press("enter")
+        await until(pilot, lambda: "File name too long" in str(app.screen.status.render()), what="the error")

@@ -10,6 +10,7 @@ import click
 
 from core.assets import AssetError
 from core.official import OFFICIAL, USUAL, OfficialFile
+from tui.interruption import is_interrupted
 from tui.options import Options, as_json, asset_options, quiet
 from tui.output import tell, tell_json
 from tui.pace import print_message, run_steps
@@ -77,15 +78,26 @@ def _is_there(path: Path) -> bool:
 
 
 def _ask(wanted: dict[str, OfficialFile]) -> None:
-    """Ask the person to agree to the licences that forbid some uses, and end the command unless they do.
+    """Ask the person to agree to the licences that forbid some uses.
 
     Raises:
         UsageError: Standard input is no terminal.
+        ClickException: The person does not agree.
     """
     asked = [f"{name} ({file.licence})" for name, file in wanted.items() if file.needs_consent]
     if not asked:
         return
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # it may be closed
         text = "standard input is no terminal, so nobody can agree to the licence of"
         raise click.UsageError(f"{text} {', '.join(asked)}: use --accept-licence")
-    click.confirm(f"Do you agree to the licence of {', '.join(asked)}?", abort=True, err=True)
+    try:
+        agrees = click.confirm(f"Do you agree to the licence of {', '.join(asked)}?", err=True)
+    except click.Abort:
+        tell(err=True)  # the line of the question ends
+        if is_interrupted():
+            raise
+        agrees = False  # the end of the input
+    if not agrees:
+        others = " ".join(name for name, file in wanted.items() if not file.needs_consent)
+        advice = f"; without these files: infersent-tui fetch {others}" if others else ""
+        raise click.ClickException(f"nothing is fetched, since you do not agree{advice}")

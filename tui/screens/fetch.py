@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -54,7 +55,9 @@ class FetchScreen(ModalScreen[Path | None]):
         lines = [Content("InferSent version 2, its word vectors and COCO's captions"), Content("")]
         for name in USUAL:
             file = OFFICIAL[name]
-            is_here = (self._folder / file.file_name).exists()
+            is_here = False
+            with suppress(OSError):  # fetching will tell
+                is_here = (self._folder / file.file_name).exists()
             size = "here" if is_here else f"{file.bytes / 1e6:,.0f} MB"
             lines.append(Content(f"{file.file_name:<22} {size:>9}  {file.licence}"))
         return Content("\n").join(
