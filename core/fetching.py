@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -95,8 +96,11 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
     path, kept = _paths(file, folder)
     try:
         if kept.is_file():
-            _clear(path, kept)
-            yield from _compare(file, kept, sha256)
+            if is_own := os.access(folder, os.W_OK):  # else nothing is deleted or kept in it
+                _clear(path, kept)
+            digest = yield from _compare(file, kept, sha256)
+            if is_own:
+                yield from _remember(folder, kept.name, digest)
         elif kept.exists():
             advice = "move it away, or name another folder with --data-dir"
             raise AssetError(kept, "is no plain file", expected="nothing, or the official file", advice=advice)
@@ -121,7 +125,9 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
     path, kept = _paths(file, folder)
     with only_one(kept, doing=f"fetches {kept.name}", option=FOLDER_OPTION) as waiting:
         yield from waiting
-        if not kept.is_file():
+        if kept.is_file():  # another process has fetched it
+            digest = yield from _compare(file, kept, sha256)
+        else:
             wanted = _checksums(path, sha256, file.sha256)
             if not (yield from _is_there(path, wanted)):
                 most, check = _MOST_TIMES * file.bytes, partial(_check, file)
@@ -132,7 +138,8 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
                     for block, progress in _member_blocks(path, file, "unpacking"):
                         target.write(block)
                         yield progress
-            yield from _remember(folder, kept.name, (yield from file_sha256(kept, stage=f"checking {kept.name}")))
+            digest = yield from file_sha256(kept, stage=f"checking {kept.name}")
+        yield from _remember(folder, kept.name, digest)
         _clear(path, kept)
 
 
@@ -144,8 +151,8 @@ def _is_there(path: Path, wanted: list[Checksum]) -> Steps[bool]:
     return not wanted or digest in [each.sha256 for each in wanted]
 
 
-def _compare(file: OfficialFile, kept: Path, sha256: str | None) -> Steps[None]:
-    """Compare a file that is there with what is known of it; raise `AssetError` if it differs."""
+def _compare(file: OfficialFile, kept: Path, sha256: str | None) -> Steps[str]:
+    """Return the checksum of a file that is there; raise `AssetError` if it differs from what is known of it."""
     digest = yield from file_sha256(kept, stage=f"checking {kept.name}")
     # Of an unpacked file, the other checksums are of the archive, which is not kept.
     wanted = _checksums(kept, *((None, None) if file.unpacked else (sha256, file.sha256)))
@@ -155,7 +162,7 @@ def _compare(file: OfficialFile, kept: Path, sha256: str | None) -> Steps[None]:
             advice += f"; if you trust it, give its checksum: --sha256 {digest}"
         expected = " or ".join(map(str, wanted))
         raise AssetError(kept, f"has another checksum: {digest}", expected=expected, advice=advice)
-    yield from _remember(kept.parent, kept.name, digest)
+    return digest
 
 
 def _checksums(path: Path, given: str | None, published: str | None) -> list[Checksum]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -349,4 +349,22 @@ def small_disk(tmp_path) -> Iterator[Path]:
     if made.returncode:
         pytest.skip("no file system can be mounted here")
     yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def read_only_disk(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
+    """A function that copies a folder to a file system that can only be read; only root can make one."""
+    place = tmp_path / "read-only"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("no file system can be mounted here")
+
+    def copied(folder: Path) -> Path:
+        shutil.copytree(folder, place / "cache")
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        return place / "cache"
+
+    yield copied
     subprocess.run(["umount", "--lazy", place], check=True)

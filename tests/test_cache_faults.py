@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import struct
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -34,24 +33,6 @@ def whole_entries(cache: Path) -> list[str]:
 
 
 # A cache that can only be read.
-
-
-@pytest.fixture
-def read_only_disk(tmp_path: Path) -> Iterator[Callable[[Path], Path]]:
-    """A function that copies a folder to a file system that can only be read; only root can make one."""
-    place = tmp_path / "read-only"
-    place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip("no file system can be mounted here")
-
-    def copied(folder: Path) -> Path:
-        shutil.copytree(folder, place / "cache")
-        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
-        return place / "cache"
-
-    yield copied
-    subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def test_a_finished_cache_that_can_only_be_read_answers(files: Files, read_only_disk: Callable[[Path], Path]) -> None:

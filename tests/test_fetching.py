@@ -13,7 +13,7 @@ import stat
 import subprocess
 import threading
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from web_server import Give, packed, serving
 from core.assets import AssetError
 from core.fetching import CHECKSUMS, bytes_needed, check_space, fetch
 from core.official import OFFICIAL
+from core.store.locks import only_one
 from core.store.progress import finish
 from core.store.whole import whole_file
 
@@ -160,6 +161,33 @@ def test_several_at_once_fetch_once(tmp_path: Path, published: dict[str, bytes])
             each.join()
         assert len(server.seen) == 2
     assert names(tmp_path / "official") == [CHECKSUMS, "captions_val2014.json"]
+
+
+def test_who_waits_compares_what_another_one_fetched(tmp_path: Path, published: dict[str, bytes]) -> None:
+    content = published["infersent2.pkl"]
+    with serving(Give(content)) as server:
+        waiting = fetch("infersent2", tmp_path, mirror=server.url, sha256="0" * 64)
+        with only_one(tmp_path / "infersent2.pkl") as own:
+            finish(own)
+            assert "waiting for another process" in next(waiting).stage
+            (tmp_path / "infersent2.pkl").write_bytes(content)
+        with pytest.raises(AssetError, match="as --sha256 says"):
+            finish(waiting)
+        assert not server.seen
+
+
+def test_what_is_in_a_folder_that_can_only_be_read_is_compared(
+    tmp_path: Path, published: dict[str, bytes], read_only_disk: Callable[[Path], Path]
+) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "infersent2.pkl").write_bytes(published["infersent2.pkl"])
+    folder = read_only_disk(tmp_path / "shared")
+    assert finish(fetch("infersent2", folder)) == folder / "infersent2.pkl"
+    with pytest.raises(AssetError, match="another checksum"):
+        finish(fetch("infersent2", folder, sha256="0" * 64))
+    with pytest.raises(AssetError, match="Read-only file system") as caught:
+        finish(fetch("crawl", folder))
+    assert "name a folder that can be written, with --data-dir" in caught.value.advice
 
 
 def test_what_several_remember_at_once_is_all_kept(
