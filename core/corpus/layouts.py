@@ -119,14 +119,15 @@ def _read_columns(source: Path | io.BytesIO, names: Sequence[str], path: Path) -
     """Read columns into an Arrow table.
 
     Raises:
-        AssetError: They take far more memory than their file, as when each row repeats one vast text.
+        AssetError: They take far more memory than their file, as when each row, or a list in one, repeats one text.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     claims = column_claims(source, names)
     packed = len(source.getbuffer()) if isinstance(source, io.BytesIO) else source.stat().st_size
-    refuse_bomb(path, packed=packed, unpacked=sum(claim.unpacked for claim in claims))
+    claimed = sum(max(claim.unpacked, _OBJECT_BYTES * claim.values) for claim in claims)  # a row may be vast
+    refuse_bomb(path, packed=packed, unpacked=claimed)
     size, batches, leaves = 0, [], sorted({claim.path for claim in claims})
     file = pq.ParquetFile(source, read_dictionary=leaves)  # a text that is repeated stays one
     for batch in file.iter_batches(columns=list(names), use_pandas_metadata=True):

@@ -488,6 +488,14 @@ def test_a_parquet_file_that_unpacks_a_thousandfold_is_refused(tmp_path, monkeyp
     fails(tmp_path / "a.parquet", "made to exhaust the memory")
 
 
+def test_a_parquet_file_of_one_vast_list_is_refused_by_what_it_claims_before_it_is_read(tmp_path):
+    column = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), 5_000_000), ["a kite"])
+    lists = pa.ListArray.from_arrays(pa.array([0, 5_000_000], pa.int32()), column)
+    pq.write_table(pa.table({"caption": lists}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 1000
+    fails(tmp_path / "a.parquet", "more than 320 MB: made to exhaust the memory")  # read, it has 350
+
+
 def test_a_parquet_file_whose_texts_are_not_utf_8_is_named(tmp_path):
     path = table(tmp_path / "a.parquet", pd.DataFrame({"caption": TEXTS}))
     path.write_bytes(path.read_bytes().replace("ä".encode(), b"\xff\xff"))
