@@ -55,6 +55,7 @@ _COMMON = [  # encodings that files on disks are in; the rarer ones fit by chanc
 ]
 _BLOCK = 16 << 20  # bytes unpacked together
 _SMALL = 256 << 20  # bytes that any file may unpack to
+_SMALL_TEXT = 16 << 20  # the same, where all of it is parsed as text: as JSON, a byte may take 93 of memory
 _MOST_RATIO = 200  # a larger text may be so many times as large as its packed form
 _ENOUGH = 4  # characters beyond ASCII, to tell encodings apart
 _SAMPLE_LINES = 200  # lines that tell the encoding
@@ -75,9 +76,9 @@ def read_bytes(path: Path) -> bytes:
         raise AssetError.from_os_error(path, error) from error
 
 
-def refuse_bomb(path: Path, *, packed: int, unpacked: int) -> None:
+def refuse_bomb(path: Path, *, packed: int, unpacked: int, is_text: bool = False) -> None:
     """Raise `AssetError` for a packed file, read up to these numbers of bytes, that was made to exhaust the memory."""
-    if unpacked > max(_SMALL, _MOST_RATIO * packed):
+    if unpacked > max(_SMALL_TEXT if is_text else _SMALL, _MOST_RATIO * packed):
         found = f"{packed / 1e6:,.1f} MB of it unpack to more than {unpacked / 1e6:,.0f} MB: made to exhaust the memory"
         advice = "if you trust it, unpack it first, and name the unpacked file"
         raise AssetError(path, found, expected=f"at most {_MOST_RATIO} times as much", advice=advice)
@@ -101,7 +102,7 @@ def _unpacked(data: bytes, path: Path) -> bytes:
         while block := file.read(_BLOCK):
             blocks.append(block)
             size += len(block)
-            refuse_bomb(path, packed=len(data), unpacked=size)
+            refuse_bomb(path, packed=len(data), unpacked=size, is_text=True)
     return b"".join(blocks)
 
 
