@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 ONE_COLUMN = "\x1f"
@@ -14,6 +14,7 @@ BEHIND_A_NAME = (" : ", ": ", " ")
 
 _LONGEST_ROW = 1000  # lines that a quoted field may run over
 _MOST_CHARACTERS = 1 << 24  # of a field
+_MOST_TIMES = 10  # that a larger table may be read ahead for the ends of quotes
 
 
 class Row(NamedTuple):
@@ -38,22 +39,44 @@ def split_rows(lines: Sequence[str], separator: str) -> list[Row]:
     """Split lines into rows, without blank ones. A quoted field may run over lines if its quote is closed properly."""
     csv.field_size_limit(_MOST_CHARACTERS)
     rows: list[Row] = []
+    ahead = _Ahead(lines)
     number = 0
     while number < len(lines):
         line, count = lines[number], 1
         fields = split_line(line, separator)
         if '"' in line and separator not in BEHIND_A_NAME and len(separator) == 1:
-            fields, count = _unquoted(lines, number, separator) or (fields, 1)
+            fields, count = _unquoted(lines[number], ahead.of(number), separator) or (fields, 1)
         if line.strip():
             rows.append(Row(number + 1, number + 1 + count, fields))
         number += count
     return rows
 
 
-def _unquoted(lines: Sequence[str], number: int, separator: str) -> tuple[list[str], int] | None:
-    """Return the fields of the row from this line number, from 0, and its number of lines; None for stray quotes."""
-    following = (f"{lines[n]}\n" for n in range(number, min(len(lines), number + _LONGEST_ROW)))
-    line = lines[number]
+class _Ahead:
+    """Reads lines ahead for the end of a quote, all together no more than some times the length of the table."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+        self._left = max(_MOST_CHARACTERS, _MOST_TIMES * sum(map(len, lines)))
+
+    def of(self, number: int) -> Iterator[str]:
+        """Yield the lines from this number, from 0, with their ends."""
+        for n in range(number, min(len(self._lines), number + _LONGEST_ROW)):
+            if n > number and self._left <= 0:
+                return
+            line = self._lines[n]
+            self._left -= len(line)
+            yield f"{line}\n"
+
+
+def _unquoted(line: str, following: Iterable[str], separator: str) -> tuple[list[str], int] | None:
+    """Return the fields of the row that begins with a line, and its number of lines; None for stray quotes.
+
+    Args:
+        line: The line.
+        following: It and the lines after it, with their ends.
+        separator: What stands between the fields.
+    """
     mark = re.escape(separator)  # tried behind itself, a tab would make the search quadratic
     is_spaced = re.search(rf'{mark}(?:(?!{mark})[ \t])*[ \t]"', line) is not None  # before quotes
     if fields := _read(following, separator, skipinitialspace=is_spaced):

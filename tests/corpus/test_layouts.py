@@ -508,6 +508,19 @@ def test_a_table_may_have_many_columns_of_which_a_row_has_few(tmp_path):
     assert len(read(tmp_path / "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))) == 30_000
 
 
+def test_quotes_that_never_close_are_not_sought_in_all_lines_again_and_again():
+    class Counted(list):
+        reads = 0
+
+        def __getitem__(self, key):
+            self.reads += 1
+            return super().__getitem__(key)
+
+    table = Counted(["a" * 1000 + 'x","""'] * 1000)  # each line opens a quote, and none of the later ones closes it
+    assert [row.fields for row in split_rows(table, ",")] == [line.split(",") for line in table]
+    assert table.reads < 30_000
+
+
 @pytest.mark.parametrize("end", ["x", ' "x"', '"x'])
 def test_blanks_before_a_quote_are_told_however_many_there_are(end):
     """A search that starts anew at each tab would take minutes."""
