@@ -2,8 +2,14 @@
 
 import base64
 import io
+import os
+import signal
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -50,6 +56,34 @@ def test_what_is_no_parquet_file_has_no_claims(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing PAR1")
     with pytest.raises(OSError, match=r"\w"):
         column_claims(tmp_path / "a.parquet", ["a"])
+
+
+def test_claims_that_take_for_ever_to_read_are_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.corpus.parquet._MOST_SECONDS", 1)
+    os.mkfifo(tmp_path / "a.parquet")  # whose reader waits for a writer
+    with pytest.raises(OSError, match="took more than 1 seconds"):
+        column_claims(tmp_path / "a.parquet", ["a"])
+
+
+def test_a_signal_ends_the_reading_of_claims_also_where_a_thread_with_blocked_signals_asked_for_them(tmp_path):
+    os.mkfifo(tmp_path / "a.parquet")
+
+    def ask() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+        thread.append(threading.get_native_id())
+        column_claims(tmp_path / "a.parquet", ["a"])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        thread: list[int] = []
+        with ThreadPoolExecutor(1) as executor:
+            asked = executor.submit(ask)
+            children = ""
+            while not children:
+                time.sleep(0.01)
+                children = Path(f"/proc/self/task/{thread[0]}/children").read_text() if thread else ""
+            os.kill(int(children), number)
+            with pytest.raises(OSError, match="metadata"):
+                asked.result()
 
 
 @pytest.mark.parametrize(
