@@ -231,8 +231,13 @@ class _Folder:
         return next(iter([*whole, *there.values()]), None)
 
     def _walk(self) -> Iterator[Path]:
+        def refuse(error: OSError) -> None:
+            if error.filename == str(self.path):  # folders in it may be those of others
+                raise AssetError.from_os_error(self.path, error) from error
+
         root_depth = len(self.path.parts)
-        for folder, folders, files in os.walk(self.path, followlinks=True):  # the depth limit breaks link cycles
+        # The depth limit breaks link cycles.
+        for folder, folders, files in os.walk(self.path, onerror=refuse, followlinks=True):
             folders.sort()
             if len(Path(folder).parts) - root_depth >= _SEARCH_DEPTH:
                 folders.clear()

@@ -2,6 +2,8 @@
 
 import errno
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -198,6 +200,22 @@ def test_a_data_folder_that_is_none_is_an_error(tmp_path, make, found):
     path = place(tmp_path / "data") if make else tmp_path / "data"
     with pytest.raises(AssetError, match=found):
         Assets.find(data_dir=path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
+def test_a_data_folder_that_may_not_be_read_is_an_error(mode):
+    with TemporaryDirectory() as folder:  # the folders above are open to every user
+        path = Path(folder) / "data"
+        os.chmod(folder, 0o755)
+        place(path / "captions_val2014.json")
+        path.chmod(mode)
+        os.seteuid(2000)
+        try:
+            with pytest.raises(AssetError, match="permission denied"):
+                Assets.find(data_dir=path)
+        finally:
+            os.seteuid(0)
 
 
 def test_version_1_of_the_demo_is_refused():

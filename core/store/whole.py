@@ -255,6 +255,8 @@ def _temporary(path: Path) -> Iterator[Path]:
 def _remove_leftovers(path: Path) -> None:
     """Delete the temporary files of a path whose processes were killed."""
     for leftover in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"):
+        if leftover.is_symlink() or not leftover.is_file():  # none of this program, and a pipe would hold it up
+            continue
         # The lock cannot be had while its process lives, nor where there are no locks.
         with suppress(OSError), leftover.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -273,6 +273,16 @@ def test_a_file_that_is_larger_than_may_be_is_no_matter_of_space(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pipe_or_a_link_with_a_leftovers_name_holds_nothing_up(tmp_path):
+    path, mine = tmp_path / "a.csv", tmp_path / "mine"
+    mine.write_text("mine")
+    os.mkfifo(f"{path}.00000000.part")
+    Path(f"{path}.00000001.part").symlink_to(mine)
+    with whole_file(path) as work:
+        work.write_text("new")
+    assert (path.read_text(), mine.read_text()) == ("new", "mine")
+
+
 # Locks.
 
 

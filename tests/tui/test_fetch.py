@@ -236,3 +236,14 @@ async def test_a_folder_that_cannot_be_looked_at_is_told_on_the_screen(files) ->
         assert "1,524 MB" in str(app.screen.panel.children[0].render())
         await pilot.press("enter")
         await until(pilot, lambda: "File name too long" in str(app.screen.status.render()), what="the error")
+
+
+@pytest.mark.parametrize("header", ["Content-Encoding", "ETag", "Retry-After", "Location"])
+def test_what_a_server_says_does_not_reach_the_terminal_raw(run, tmp_path: Path, header: str) -> None:
+    statuses = {"Retry-After": 418, "Location": 301}
+    give = Give(b"no", status=statuses.get(header), headers={header: "\x1b[31m\x9b1m\x07" + "long" * 10_000})
+    with serving(give) as server:
+        done = run("fetch", "coco", "--mirror", server.url, "--data-dir", tmp_path)
+    assert done.code == 2
+    assert not any(control in done.err for control in "\x1b\x9b\x07")
+    assert len(done.err) < 5000
