@@ -161,9 +161,11 @@ def describe(cause: BaseException) -> str:
 def range_of(response: BaseHTTPResponse) -> tuple[int, int]:
     """Return where the body of a response begins in the file, -1 if it does not say, and the file's length, or 0."""
     content_range = response.headers.get("Content-Range", "").strip()
-    match = re.fullmatch(r"bytes (?:(\d{1,15})-\d{1,15}|\*)/(\d{1,15}|\*)", content_range)
-    start, length = match.groups() if match else (None, None)
-    return int(start or -1), int(length) if length and length != "*" else 0
+    match = re.fullmatch(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(?:(\d{1,15})|\*)", content_range)
+    start, last, length = (-1 if each is None else int(each) for each in match.groups()) if match else (-1, -1, -1)
+    if last < start or last >= length >= 0:  # no range of a file
+        return -1, 0
+    return start, max(0, length)
 
 
 def is_final(cause: BaseException) -> bool:

@@ -475,6 +475,34 @@ def test_a_rest_that_is_longer_than_it_was_said_to_be_is_not_taken(tmp_path: Pat
         assert get(server, tmp_path) == FILE
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        f"bytes 400000-{len(FILE) - 1}/999999",
+        f"bytes 400000-{len(FILE) - 1}/{len(FILE) - 1}",
+        f"bytes 400000-3/{len(FILE)}",
+        f"bytes 400000-{len(FILE)}/{len(FILE)}",
+        f"bytes 400001-{len(FILE) - 1}/{len(FILE)}",
+        f"bytes=400000-{len(FILE) - 1}/{len(FILE)}",
+        f"items 400000-{len(FILE) - 1}/{len(FILE)}",
+        f"bytes */{len(FILE)}",
+        None,
+    ],
+)
+def test_a_rest_whose_range_cannot_be_is_not_taken(tmp_path: Path, stated: str | None) -> None:
+    wrong = Give(OTHER[:300_001], status=206, headers={"Content-Range": stated})
+    with serving(Give(FILE, stop=400_000), wrong, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.ranges == [None, "bytes=400000-", None]
+
+
+@pytest.mark.parametrize("after", ["", "0", "-1", "nan", "9" * 30, "9" * 5000, "Wed, 21 Oct 9999 07:28:00 GMT", "\xff"])
+def test_no_wish_of_a_busy_server_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+    monkeypatch.setattr(module, "_LONGEST_WAIT_SECONDS", 0)
+    with serving(Give(b"later", status=429, headers={"Retry-After": after}), Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+
+
 # Proxies.
 
 
