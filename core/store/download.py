@@ -55,7 +55,8 @@ def download(
 
     Until the file is whole, `NAME.partial` holds what has come. A server that still has the same file, by its ETag or
     date, is asked for the rest alone. It is asked again, later each time, when the connection fails, stalls for 30 s,
-    or the server is busy; six times without a byte more end the download.
+    or the server is busy; six times without a byte more end the download. What has come of another file, or from
+    another address, stays until the body of this one comes.
 
     Args:
         url: Address, http or https; the variables `http_proxy`, `https_proxy` and `no_proxy` count.
@@ -78,7 +79,7 @@ def download(
             yield from check(partial.path)
     except AssetError as error:
         if error.__cause__ is not None and is_of_machine(error.__cause__):
-            raise error.__cause__ from error
+            raise error.__cause__ from None
         delete_partial(path)
         advice = error.advice or "fetch it again; if that stays so, name another server with --mirror"
         raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
