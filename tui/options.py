@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,10 +102,9 @@ class Options:
         return with_captions if self.captions is None and with_captions._can_be_found() else self
 
     def _can_be_found(self) -> bool:
-        try:
+        with suppress(AssetError):
             return bool(self.find_assets())
-        except AssetError:
-            return False
+        return False
 
     def document(self) -> dict[str, Any]:
         """Return the options that name files and say how they are read, as values for JSON, with whole paths."""
@@ -123,15 +124,9 @@ class Options:
         if self.against is not None:
             document = {name: value for name, value in document.items() if name != "against_vectors"}
         for name in (*_FILES, *_READING):
-            value = document.get(name)
-            if getattr(self, name) is not None:
-                continue
-            if name in _FILES and isinstance(value, str):
-                values[name] = Path(value)
-            elif name == "text_column" and isinstance(value, list | tuple):
-                values[name] = tuple(map(str, value))
-            elif isinstance(value, bool if name == "header" else str) and _fits(name, value):
-                values[name] = value
+            value: Any = document.get(name)
+            if getattr(self, name) is None and _is_value(name, value):
+                values[name] = Path(value) if name in _FILES else tuple(value) if name == "text_column" else value
         filled = replace(self, **values)
         is_demo = all(getattr(filled, name) is None for name in _MODELS)  # whatever was fetched since
         return replace(filled, demo=True) if is_demo else filled
@@ -231,6 +226,20 @@ def _fits(name: str, value: Any) -> bool:
     return name not in _VALUES or bool(_VALUES[name][0](value))
 
 
+def _is_value(name: str, value: Any) -> bool:
+    """Tell whether a value in a document is one of an option, and an argument that a program can be started with."""
+    if name == "header":
+        return isinstance(value, bool)
+    texts = value if name == "text_column" and isinstance(value, list | tuple) else [value]
+    return all(isinstance(text, str) and _is_argument(text) and _fits(name, text) for text in texts)
+
+
+def _is_argument(text: str) -> bool:
+    with suppress(UnicodeEncodeError):  # half of a character that no file name has
+        return b"\0" not in os.fsencode(text)
+    return False
+
+
 def _is_text_encoding(name: str) -> bool:
     try:
         "a".encode(name)
@@ -310,12 +319,9 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--encoding", str, "Encoding of the captions file, such as cp1252 (default: UTF-8, or as its first bytes say)."),
 ]
 
+_RUN = {"metavar": "RUN", "is_flag": False, "flag_value": "last"}
 _EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
-    (
-        "--resume",
-        {"metavar": "RUN", "is_flag": False, "flag_value": "last"},
-        "Go on with an earlier run: a name that `trail list` prints, or the last.",
-    ),
+    ("--resume", _RUN, "Go on with an earlier run: a name that `trail list` prints, or the last."),
     ("--no-trail", {"is_flag": True, "default": None}, "Keep no file of what is asked and bookmarked."),
     ("--theme", {}, "Theme of the screen, as the palette (ctrl+p) lists them."),
     ("--seed", {"type": int}, "Seed of the random captions, so that a run begins like another."),
@@ -327,24 +333,18 @@ _EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
 def explorer_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that concern the explorer's screen; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, how, text in reversed(_EXPLORER_OPTIONS):
-        option = click.option(name, help=text, callback=_store, envvar=_variable(name), expose_value=False, **how)
-        command = option(command)
+        command = _option(name, text, **how)(command)
     return command
 
 
 def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the common options to a command; each can also be set by its variable `INFERSENT_TUI_...`."""
     for name, kind, text in reversed(_OPTIONS):
-        how: dict[str, Any] = {"type": kind}
-        if kind is bool:
-            how |= {"default": None, "is_flag": True}
-        elif name == "--text-column":
-            how["multiple"] = True
-        option = click.option(name, help=text, callback=_store, envvar=_variable(name), expose_value=False, **how)
-        command = option(command)
+        is_flag = {"default": None, "is_flag": True} if kind is bool else {}
+        command = _option(name, text, type=kind, multiple=name == "--text-column", **is_flag)(command)
     return command
 
 
-def _variable(option: str) -> str:
-    """Return the environment variable of an option."""
-    return "INFERSENT_TUI_" + option.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
+def _option(name: str, text: str, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    variable = "INFERSENT_TUI_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
+    return click.option(name, help=text, callback=_store, envvar=variable, expose_value=False, **how)

@@ -1,5 +1,7 @@
 """Options of a run: kept in its trail, taken up again, and written as arguments."""
 
+import os
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -59,6 +61,21 @@ def test_what_the_command_line_refuses_a_document_does_not_give(name, value, run
     assert Options().filled({name: value}) == Options(demo=True)
     option = f"--{name.replace('_', '-')}"
     assert refused(run("search", "a", option, value), option)
+
+
+@pytest.mark.parametrize("broken", ["a\0b", "a\ud800", ["a", "b\0"], ["\udfff"], ["a", 5], [["a"]]])
+def test_what_no_program_can_be_started_with_a_document_does_not_give(broken):
+    names = [each.name for each in fields(Options)]
+    filled = Options().filled(dict.fromkeys(names, broken))
+    subprocess.run(["true", *filled.arguments()], check=True)
+    assert filled == Options(demo=True)
+
+
+def test_a_file_name_that_is_no_text_is_kept():
+    captions = Path(os.fsdecode(b"/a\xff.txt"))
+    filled = Options().filled(Options(captions=captions, text_column=("\udcff",)).document())
+    assert (filled.captions, filled.text_column) == (captions, ("\udcff",))
+    subprocess.run(["true", *filled.arguments()], check=True)
 
 
 def test_another_file_keeps_the_model_and_forgets_how_captions_were_read():
