@@ -13,6 +13,7 @@ import faulthandler
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -36,7 +37,7 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from urllib3.exceptions import HTTPError
     from web_server import packed
 
-    from core.assets import AssetError
+    from core.assets import DEMO_DIR, AssetError
     from core.corpus.captions import Captions
     from core.corpus.table import LAYOUTS, ReadOptions
     from core.corpus.vec_file import VecFile
@@ -53,8 +54,14 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from core.store.web import Answer, check_address, range_of
     from core.store.whole import MANIFEST, Origin, is_whole, seal, write_json
     from core.trust.calibration import Calibration
+    from tui.commands.explore import _with_files_of
+    from tui.lines import corpus_line, visit_line
+    from tui.options import Options
+    from tui.screens.keeping import _Rows
+    from tui.session import Session, Visit
     from tui.settings import read_settings
-    from tui.trail import list_runs, recent_corpora
+    from tui.text import visible
+    from tui.trail import Run, TrailWriter, list_runs, read_run, recent_corpora
 
 _PLACE = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # inputs need no disk
 _MOST_SECONDS = 60
@@ -64,6 +71,7 @@ _DEEP = json.loads("[" * 400 + '"a dog"' + "]" * 400)
 _STRANGE = [
     *(_DEEP, str(_DEEP), {"caption": _DEEP}),
     *(None, True, 0, -1, 2**31, 2**63, 2**70, 1e308, "", " ", "\0", "\ud800", "a dog", "7.jpg", "1e999999", _HUGE),
+    10**4300 - 1,  # the largest number that Python writes
     *([], {}, [[]], [{}], {"": ""}, ["a dog"], {"caption": "a dog"}, "[" * 2000, "[{[]: 1}]", "[0x" + "f" * 5000 + "]"),
 ]
 _NAMES = (
@@ -248,24 +256,63 @@ def read_config(data: bytes, folder: Path) -> None:
     path = folder / "config.toml"
     path.write_bytes(data)
     for problem in read_settings(path).problems:
-        problem.encode("utf-8", "surrogatepass")
+        visible(problem).encode()
 
 
 def read_trails(data: bytes, folder: Path) -> None:
     (folder / "20260101-run.jsonl").write_bytes(data)
-    list(list_runs(folder))
-    recent_corpora(folder)
+    for run in list_runs(folder):
+        if not isinstance(run, AssetError):
+            go_on(run, folder)
+    for about in recent_corpora(folder):
+        corpus_line(about)
+        start(Options().reopened(about.get("options", {})))
+
+
+def read_session(data: bytes, folder: Path) -> None:
+    """A trail with strange values in its lines."""
+    lines = altered(trail_lines(), atheris.FuzzedDataProvider(data))
+    path = folder / "20260101-run.jsonl"
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in lines) if isinstance(lines, list) else "")
+    go_on(read_run(path), folder)
+
+
+def go_on(run: Run, folder: Path) -> None:
+    """Resume a run, and start the program again with its options."""
+    session, trail = Session(), TrailWriter(folder / "trails")
+    session.restore(run.events, _Rows(explorer().opened.captions).find)
+    assert all(visit_line(visit, depth) for visit, depth in session.tree())
+    assert len(session.walk) <= len(session.path) <= len(session.visits)
+    trail.resume(run)
+    session.keep = trail.write
+    session.go(Visit("a dog", None), cursor=0)
+    assert not trail.problem
+    assert read_run(trail.path).events
+    with suppress(AssetError):  # its captions are gone
+        start(_with_files_of(run, Options()))
+
+
+def start(options: Options) -> None:
+    assert not any(b"\0" in os.fsencode(argument) for argument in options.arguments())
+
+
+def trail_lines() -> list[Any]:
+    text = demo_texts(1)[0]
+    options = Options(captions=Path("/a"), text_column=("a", "b"), header=True, separator=";", encoding="cp1252")
+    about = {"format": 1, "captions": str(DEMO_DIR / "captions.json"), "model": "b", "count": 3, "corpus": "c"}
+    hits = [{"caption": "a cat", "distance": 0.5}, {"caption": "a cow", "score": 2}]
+    return [
+        about | {"options": options.document()},
+        {"visit": 1, "from": None, "how": "typed", "text": "a dog", "row": None},
+        {"answer": 1, "level": None, "step": 0.5, "drift": None, "hits": hits},
+        *({"visit": n, "from": n // 2, "how": "followed", "text": text, "row": 0} for n in range(2, 7)),
+        {"answer": 6, "level": "DOUBTFUL", "step": 0.5, "drift": 0.5, "hits": hits},
+        *({"bookmark": 3, "text": text, "note": ""}, {"unbookmark": 3, "text": "a"}, {"at": 1}),
+    ]
 
 
 def trail_seeds() -> list[bytes]:
-    about = {"format": 1, "captions": "/a.json", "model": "b", "count": 3, "corpus": "c", "options": {}}
-    hits = [{"caption": "a cat", "distance": 0.5}, {"caption": "a cow", "score": 2}]
-    events = [
-        {"visit": 1, "from": None, "how": "typed", "text": "a dog", "row": None},
-        {"answer": 1, "level": None, "step": 0.5, "drift": None, "hits": hits},
-        *({"bookmark": 3, "text": "a", "note": ""}, {"unbookmark": 3, "text": "a"}, {"at": 1}),
-    ]
-    lines = "".join(json.dumps(each) + "\n" for each in [about, *events]).encode()
+    lines = "".join(json.dumps(each) + "\n" for each in trail_lines()).encode()
     return [lines, b"[" * 5000 + b"\n" + lines, lines + b"[" * 5000, lines.replace(b": 3", b": " + b"9" * 5000)]
 
 
@@ -372,6 +419,7 @@ TARGETS = {
         read_config,
     ),
     "trail": Target(trail_seeds, read_trails),
+    "session": Target(lambda: [bytes([n]) + bytes(range(1, 250)) for n in range(40)], read_session),
     "answer": Target(answer_seeds, read_answer),
     "archive": Target(lambda: [packed(**{"a/b.txt": b"a dog " * 50}), packed(other=b"")], read_archive),
     "checksums": Target(lambda: [b"0" * 64 + b"  file.zip\n" + b"A" * 64 + b" *other\n"], read_checksums),
@@ -387,7 +435,9 @@ def attempt(target: Target, data: bytes) -> BaseException | None:
         try:
             target.read(data, Path(folder))
         except AssetError as error:
-            str(error).encode("utf-8", "surrogatepass")
+            text = str(error)
+            is_told = len(text) < 7000 and not re.search("[\ud800-\udfff]", visible(text))
+            return None if is_told else error
         except Exception as error:
             return error
     return None

@@ -23,6 +23,7 @@ _LEVELS = {"reliable": "✔", "doubtful": "?", "unreliable": "✘"}
 _LEAST_NAME = 8  # cells of a corpus's name
 _IN_A_LINE = 1000  # characters of a text in a line of at most 100 cells
 _SHORT_CELLS = 60  # below this width, the methods have their short names
+_MOST_INDENTED = 20  # branches above a visit in the trail
 
 
 def header(opened: Opened, choice: Choice, *, width: int, key: str) -> Content:
@@ -83,7 +84,7 @@ def visit_line(visit: Visit, depth: int) -> Content:
     sign, text = _LEVELS.get(visit.level or "", " "), drawable(visit.text[:_IN_A_LINE])
     if visit.how == "followed":
         step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
-        return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * depth, text)
+        return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * min(depth, _MOST_INDENTED), text)
     return Content.assemble(f"{sign} ", (f"{drawable(visit.how):9} ", "dim"), (text, "bold"))
 
 

@@ -191,13 +191,12 @@ def _event(line: bytes) -> Event | None:
     if not isinstance(event, dict):
         return None
     is_sound = all(
-        isinstance(event.get(name, ...), kinds)
+        isinstance(value := event.get(name, ...), kinds) and (not isinstance(value, _NUMBER) or _is_number(value))
         for kind, types in _TYPES.items()
         if kind in event
         for name, kinds in types.items()
     )
     is_sound = is_sound and event.get("how", "typed") in get_args(How)
-    is_sound = is_sound and all(event.get(name) is None or _is_number(event[name]) for name in ("step", "drift"))
     return event if is_sound and all(map(_is_hit, event.get("hits", ()))) else None
 
 

@@ -9,6 +9,7 @@ import click
 import pytest
 from conftest import refused
 
+from core.assets import AssetError
 from tui.commands.explore import _with_files_of
 from tui.options import Options, asset_options, explorer_options
 from tui.trail import Run
@@ -98,6 +99,12 @@ def test_a_resumed_run_of_bundled_captions_has_its_model(tmp_path):
         model=Path("/m.pkl"), vectors=Path("/v.vec")
     )
     assert _with_files_of(Run(tmp_path, about | {"options": None}, (), 0), Options()) == Options(demo=True)
+
+
+@pytest.mark.parametrize("captions", ["/" + "x" * 5000, "/a\0b", "/\ud800", 5, ""])
+def test_a_resumed_run_whose_captions_are_no_file_is_an_error(tmp_path, captions):
+    with pytest.raises(AssetError, match="is gone"):
+        _with_files_of(Run(tmp_path, {"captions": captions}, (), 0), Options())
 
 
 def test_arguments_give_the_same_options():

@@ -17,6 +17,7 @@ from test_app import line, make_app, notices, ready, settle, type_text
 
 from core.assets import AssetError
 from tui.app import ExplorerApp
+from tui.lines import visit_line
 from tui.screens.pick import PickScreen
 from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
@@ -227,6 +228,14 @@ def test_branches_are_indented_and_a_straight_walk_is_not():
         ("other", 2),
         ("new", 0),
     ]
+
+
+def test_a_walk_of_thousands_of_branches_is_not_indented_ever_further():
+    session = Session()
+    events = [visit(n, "a", how="followed", before=(n - 1) // 2 * 2) for n in range(4000)]
+    session.restore(events, lambda row, text: row)
+    assert max(depth for _, depth in session.tree()) > 1000
+    assert sum(len(visit_line(each, depth).plain) for each, depth in session.tree()) < 100 * 4000
 
 
 async def test_t_lists_all_visits_and_returns_to_the_chosen_one(files, tmp_path):
@@ -498,6 +507,7 @@ def test_only_files_among_the_trails_are_deleted(tmp_path):
     "event",
     [
         visit(0, "a dog", how="ho\x1b]0;P"),
+        pytest.param(visit(10**4300 - 1, "a dog"), id="number"),  # the next one could not be written
         {"answer": 0, "level": None, "step": 10**400, "drift": None, "hits": []},
         {"answer": 0, "level": None, "step": None, "drift": float("inf"), "hits": []},
         {"answer": 0, "level": None, "step": None, "drift": None, "hits": [{"caption": "a", "distance": float("nan")}]},

@@ -105,10 +105,11 @@ def _with_files_of(run: Run, options: Options) -> Options:
     captions = Path(str(run.about.get("captions", "")))
     if captions.parent == DEMO_DIR:
         return options.filled(kept)
-    if not captions.is_file():
-        found = f"is gone; run {run.name} explored it"
-        raise AssetError(captions, found, advice="name the captions to go on with: --captions FILE")
-    return options.filled(kept | {"captions": str(captions)})
+    with suppress(OSError):  # a name that is too long for a file
+        if captions.is_file():
+            return options.filled(kept | {"captions": str(captions)})
+    found = f"is gone; run {run.name} explored it"
+    raise AssetError(captions, found, advice="name the captions to go on with: --captions FILE")
 
 
 def _start_again(options: Options) -> NoReturn:
