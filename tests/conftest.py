@@ -158,8 +158,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def no_frozen_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what a test opened be collected after it: the loader of the screen freezes all objects there are."""
+    """Let what a test opened be collected after it: the loader of the screen freezes all objects there are.
+
+    In its pauses the screen collects too, which takes longer with all that the other tests have imported.
+    """
     monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr("tui.garbage.PAUSE_SECONDS", 600.0)
 
 
 def make_files(folder: Path, texts: list[str], *, per_image: int = 5) -> Files:

@@ -685,10 +685,11 @@ async def test_garbage_collections_do_not_look_through_what_was_loaded(files, mo
         assert id(opened.rankers) in frozen[-1]
 
 
-async def test_all_garbage_is_collected_in_a_pause(files):
+async def test_all_garbage_is_collected_in_a_pause(files, monkeypatch):
     class Node:
         pass
 
+    monkeypatch.setattr("tui.garbage.PAUSE_SECONDS", 1.0)
     app = make_app(files)
     async with app.run_test() as pilot:
         await settle(pilot)
