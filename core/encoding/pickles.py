@@ -6,7 +6,7 @@ import pickletools
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 _GLOBALS = re.compile(
     r"collections\.OrderedDict|torch\.(Size|device|[a-z]+\d+|\w+Storage)|torch\.nn\.parameter\.Parameter"
@@ -21,11 +21,21 @@ _MOST_OPCODES = 1_000_000  # a state dict has some hundred; each takes about 100
 _TOO_DEEP = 100  # levels of tuples within tuples
 
 
+class _Item(NamedTuple):
+    """What is known of a value on the stack or in the memo."""
+
+    level: int = 0
+    """How many levels of tuples are in it, itself included; 1 for another container, 0 for what is none."""
+    text: str = ""
+    """A text, or the third one of a tuple: of one that names a tensor's bytes, their key."""
+
+
 def foreign_global(file: IO[bytes]) -> str | None:
     """Walk the pickle at the file's place, to behind its end or to the first name that no state dict holds.
 
-    What passes takes memory in proportion to its length. For that, a container that the pickle fetches again from its
-    memo may stand in lists and as a value in dicts, but not where it would be copied, hashed, or doubled in tuples.
+    What passes takes memory in proportion to its length and to the bytes of tensors beside it. For that, a container
+    that the pickle fetches again from its memo may stand in lists and as a value in dicts, but not where it would be
+    copied, hashed, or doubled in tuples; and keys of tensors are numbers, of which torch takes no two for the same.
 
     Returns:
         That name, such as `builtins.bytearray`; None if there is none.
@@ -34,9 +44,9 @@ def foreign_global(file: IO[bytes]) -> str | None:
         ValueError: It is no pickle, is too long, or is built as no state dict is.
         LookupError: It takes from its stack or memo what is not there.
     """
-    levels: list[int] = []  # of each value on the stack: 0, or of a container the levels of tuples in it, from 1
+    stack: list[_Item] = []
     marks: list[int] = []
-    memo: dict[int, int] = {}
+    memo: dict[int, _Item] = {}
     walked: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(file)
     for opcode, argument, _ in islice(walked, _MOST_OPCODES):
         name, before = opcode.name, opcode.stack_before
@@ -47,33 +57,37 @@ def foreign_global(file: IO[bytes]) -> str | None:
         if name == "GLOBAL" and not _GLOBALS.fullmatch(argument.replace(" ", ".")):
             return str(argument.replace(" ", "."))
         if name == "MARK":
-            marks.append(len(levels))
+            marks.append(len(stack))
         elif name.endswith("BINPUT"):
-            memo[argument] = levels[-1]
+            memo[argument] = stack[-1]
         elif name.endswith("BINGET"):
-            levels.append(_TOO_DEEP if memo[argument] else 0)
+            stack.append(memo[argument]._replace(level=_TOO_DEEP if memo[argument].level else 0))
         else:
             has_mark = pickletools.markobject in before
             fixed = before.index(pickletools.markobject) if has_mark else len(before)
-            start = (marks.pop() if has_mark else len(levels)) - fixed
+            start = (marks.pop() if has_mark else len(stack)) - fixed
             if start < 0:
                 raise LookupError("its pickle takes what it does not have")
-            taken = levels[start:]
-            del levels[start:]
+            taken = stack[start:]
+            del stack[start:]
             if opcode.stack_after:
-                levels.append(_level(name, taken))
+                stack.append(_made(name, taken, argument))
     raise ValueError("its pickle is too long")
 
 
-def _level(name: str, taken: list[int]) -> int:
-    """Return the level of what an opcode makes of the values that it takes; raise `ValueError` for what is too deep."""
-    is_item = name.startswith("SETITEM")
-    copied = taken[1::2] if is_item else taken if name == "BUILD" or name.startswith(("TUPLE", "REDUCE")) else ()
-    deepest = max(copied, default=0)
+def _made(name: str, taken: list[_Item], argument: object) -> _Item:
+    """Return what an opcode makes of the values that it takes; raise `ValueError` for what no state dict holds."""
+    is_item, is_tuple = name.startswith("SETITEM"), name.startswith("TUPLE")
+    copied = taken[1::2] if is_item else taken if is_tuple or name in ("REDUCE", "BUILD") else ()
+    deepest = max((each.level for each in copied), default=0)
     if deepest >= _TOO_DEEP:
         raise ValueError("its pickle repeats what it holds, or nests it too deeply")
+    if name == "BINPERSID" and not re.fullmatch("[0-9]+", taken[0].text):
+        raise ValueError("its pickle names a tensor by no number")
     if is_item or name in ("BUILD", "APPEND", "APPENDS"):
         return taken[0]
-    if name.startswith("TUPLE"):
-        return deepest + 1
-    return 1 if name in ("REDUCE", "EMPTY_LIST", "EMPTY_DICT") else 0
+    if is_tuple:
+        return _Item(deepest + 1, taken[2].text if len(taken) > 2 else "")
+    if isinstance(argument, str) and name != "GLOBAL":
+        return _Item(text=argument)
+    return _Item(level=int(name in ("REDUCE", "EMPTY_LIST", "EMPTY_DICT")))

@@ -436,6 +436,22 @@ def test_of_two_pickles_in_an_archive_both_are_checked(setup, tmp_path):
     refused(path, "holds a builtins.bytearray")
 
 
+@pytest.mark.parametrize("keys", [["0"] + [f"0\0{n}" for n in range(3)], ["ab", "AB", "aB"]])
+def test_a_tensor_under_many_names_is_refused_before_all_of_them_are_read(tmp_path, keys):
+    """Torch takes a name up to a null character, and ignores upper and lower case."""
+
+    def text(value: str) -> bytes:
+        return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+    before, after = b"(" + text("storage") + b"ctorch\nByteStorage\n", text("cpu") + b"M\xe8\x03tQ"  # 1,000 bytes
+    storages = [before + text(key) + after for key in keys]
+    with zipfile.ZipFile(tmp_path / "a.pkl", "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02(" + b"".join(storages) + b"t.")
+        archive.writestr(f"a/data/{keys[0]}", b"\x01" * 1000)
+        archive.writestr("a/version", "3\n")
+    refused(tmp_path / "a.pkl", "names a tensor by no number")
+
+
 def test_a_dict_under_many_names_is_read_once(setup, tmp_path):
     shared = {str(n): n for n in range(2000)}
     torch.save({f"copy {n}": shared for n in range(200)}, tmp_path / "a.pkl")
