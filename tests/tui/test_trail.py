@@ -492,6 +492,17 @@ def test_a_bookmark_that_is_taken_away_after_resuming_stays_away(tmp_path):
     assert session.bookmarks == {}
 
 
+def test_a_trail_that_cannot_be_deleted_holds_up_no_other(tmp_path):
+    folder = tmp_path / "infersent-tui" / "trails"
+    runs = [write_run(folder, visit(0, "a"), visit(1, "b")) for _ in range(2)]
+    (folder / "20000102-100000-b.jsonl").mkdir()
+    done = run_trail(tmp_path, "delete", "--all", "-y")
+    assert done.returncode == 2
+    assert "deleted 2" in done.stdout
+    assert "20000102-100000-b.jsonl" in done.stderr
+    assert not any(run.path.exists() for run in runs)
+
+
 def test_only_files_among_the_trails_are_deleted(tmp_path):
     folder = tmp_path / "infersent-tui" / "trails"
     run = write_run(folder, visit(0, "a"), visit(1, "b"))

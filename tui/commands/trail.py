@@ -73,9 +73,15 @@ def trail_delete(runs: tuple[str, ...], every: bool, yes: bool) -> None:
         tell(str(path))
     if paths and not yes:
         confirm_deletion(len(paths))
+    kept: list[AssetError] = []
     for path in paths:
-        path.unlink(missing_ok=True)
-    tell(f"deleted {len(paths)}")
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            kept.append(AssetError.from_os_error(path, error))
+    tell(f"deleted {len(paths) - len(kept)}")
+    for error in kept[:1]:
+        raise error
 
 
 def _bookmarks(run: Run) -> dict[str, str]:
