@@ -65,6 +65,15 @@ def test_claims_that_take_for_ever_to_read_are_an_error(tmp_path, monkeypatch):
         column_claims(tmp_path / "a.parquet", ["a"])
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """SIGINT as a program in the foreground has it; a background job ignores it, and so would what it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_a_signal_ends_the_reading_of_claims_also_where_a_thread_with_blocked_signals_asked_for_them(tmp_path):
     os.mkfifo(tmp_path / "a.parquet")
 

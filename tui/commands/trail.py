@@ -80,8 +80,8 @@ def trail_delete(runs: tuple[str, ...], every: bool, yes: bool) -> None:
         except OSError as error:
             kept.append(AssetError.from_os_error(path, error))
     tell(f"deleted {len(paths) - len(kept)}")
-    for error in kept[:1]:
-        raise error
+    if kept:
+        raise kept[0]
 
 
 def _bookmarks(run: Run) -> dict[str, str]:
