@@ -65,6 +65,6 @@ offline-wheels:
 # CUDA build of gigabytes.
 floors:
 	python3 -m venv .venv-floors
-	sed -n '/^dependencies/,/^]/s/.*"\([A-Za-z0-9]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > .venv-floors/floors.txt
+	sed -n '/^dependencies/,/^]/s/.*"\([A-Za-z0-9-]*\)>=\([0-9.]*\)".*/\1==\2/p' pyproject.toml > .venv-floors/floors.txt
 	.venv-floors/bin/pip install -q -c .venv-floors/floors.txt -e '.[dev]'
 	.venv-floors/bin/python -m pytest

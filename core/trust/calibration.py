@@ -264,7 +264,10 @@ class Calibration:
                 Recall(**cell | {"by_method": {name: tuple(values) for name, values in cell["by_method"].items()}})
                 for cell in plain.pop("curve")
             )
-            hubs = np.array(plain.pop("hubs"), np.int32)
+            rows = np.array(plain.pop("hubs"), np.int64)
+            hubs = rows.astype(np.int32)
+            if (hubs != rows).any():  # which numpy before 2.0 does not refuse itself
+                return None
             domains = {
                 key: Domain(**cell | {"predictor": Predictor(**_tupled(cell["predictor"]))})
                 for key, cell in plain.pop("domains").items()
