@@ -394,7 +394,7 @@ def test_a_fault_of_the_machine_is_none_of_the_download(
     with serving(Give(content)) as server:
         with monkeypatch.context() as patch:
             patch.setattr("zipfile.ZipExtFile.read", fail)
-            patch.setattr("torch.load", fail)
+            patch.setattr("core.encoding.weights.read_checkpoint", fail)
             with pytest.raises(AssetError) as caught:
                 finish(fetch(name, tmp_path, mirror=server.url))
         assert found in caught.value.found

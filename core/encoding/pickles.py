@@ -1,93 +1,162 @@
-"""Pickles: walk a pickle without loading it, and find what no state dict of an encoder holds."""
+"""Pickles: turn a pickle into plain values; what it names is not imported, and what it wants called is not called."""
 
 from __future__ import annotations
 
 import pickletools
-import re
-from collections.abc import Iterator
-from itertools import islice
-from typing import IO, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any
 
-_GLOBALS = re.compile(
-    r"collections\.OrderedDict|torch\.(Size|device|[a-z]+\d+|\w+Storage)|torch\.nn\.parameter\.Parameter"
-    r"|torch\._utils\._rebuild_(tensor|tensor_v2|parameter)"
-)
-_OPCODES = frozenset(
-    "PROTO STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINSTRING "
-    "EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS "
-    "GLOBAL REDUCE BUILD BINPERSID BINGET LONG_BINGET BINPUT LONG_BINPUT".split()
-)
-_MOST_OPCODES = 1_000_000  # a state dict has some hundred; each takes about 100 bytes of memory, at most
-_TOO_DEEP = 100  # levels of tuples within tuples
+_MOST_OPCODES = 3_000_000  # of all pickles of a file: three for each word of a vocabulary, of some 100 bytes each
 
 
-class _Item(NamedTuple):
-    """What is known of a value on the stack or in the memo."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A class or function that a pickle names, or what a call of it would return; only the name is known."""
 
-    level: int = 0
-    """How many levels of tuples are in it, itself included; 1 for another container, 0 for what is none."""
-    text: str = ""
-    """A text, or the third one of a tuple: of one that names a tensor's bytes, their key."""
+    name: str
+    """Such as `collections.OrderedDict`."""
 
 
-def foreign_global(file: IO[bytes]) -> str | None:
-    """Walk the pickle at the file's place, to behind its end or to the first name that no state dict holds.
+class Unpickler:
+    """Makes the object of a pickle: dicts, lists, tuples, texts, numbers, and what these functions return.
 
-    What passes takes memory in proportion to its length and to the bytes of tensors beside it. For that, a container
-    that the pickle fetches again from its memo may stand in lists and as a value in dicts, but not where it would be
-    copied, hashed, or doubled in tuples; and keys of tensors are numbers, of which torch takes no two for the same.
+    Dicts have texts for keys, as numbers are written; entries with other keys and attributes of objects are left out.
+    So no value is hashed or copied, and the memory is in proportion to the length of the pickle, whatever it holds.
 
-    Returns:
-        That name, such as `builtins.bytearray`; None if there is none.
-
-    Raises:
-        ValueError: It is no pickle, is too long, or is built as no state dict is.
-        LookupError: It takes from its stack or memo what is not there.
+    Args:
+        named: Called with each name in the pickle; raises an error for one that may not be there.
+        persistent: Returns what the pickle refers to by an identity.
+        made: Functions by name that return what a call would, given its arguments; other calls return `Named`.
     """
-    stack: list[_Item] = []
-    marks: list[int] = []
-    memo: dict[int, _Item] = {}
-    walked: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(file)
-    for opcode, argument, _ in islice(walked, _MOST_OPCODES):
-        name, before = opcode.name, opcode.stack_before
-        if name not in _OPCODES:
-            raise ValueError(f"its pickle has the opcode {name}")
-        if name == "STOP":
-            return None
-        if name == "GLOBAL" and not _GLOBALS.fullmatch(argument.replace(" ", ".")):
-            return str(argument.replace(" ", "."))
-        if name == "MARK":
-            marks.append(len(stack))
-        elif name.endswith("BINPUT"):
-            memo[argument] = stack[-1]
-        elif name.endswith("BINGET"):
-            stack.append(memo[argument]._replace(level=_TOO_DEEP if memo[argument].level else 0))
+
+    def __init__(
+        self,
+        *,
+        named: Callable[[str], None],
+        persistent: Callable[[object], object],
+        made: Mapping[str, Callable[..., object]],
+    ) -> None:
+        self._check_name, self._persistent, self._functions = named, persistent, made
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+        self._left = _MOST_OPCODES
+
+    def load(self, file: IO[bytes]) -> object:
+        """Return the object of the pickle at the file's place, and leave the file behind the pickle's end.
+
+        Raises:
+            Exception: The pickle is damaged, too long, or has opcodes that `torch.save` does not write.
+        """
+        self._stack, self._marks, self._memo = [], [], {}
+        walked: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(file)
+        for opcode, argument, _ in walked:
+            self._left -= 1
+            if self._left < 0:
+                raise ValueError("its pickles are too long: save the state dict alone")
+            if opcode.name == "STOP":
+                return self._stack.pop()
+            if opcode.name in _VALUES:
+                self._stack.append(argument)
+            elif opcode.name in _STEPS:
+                _STEPS[opcode.name](self, argument)
+            else:
+                raise ValueError(f"its pickle has the opcode {opcode.name}")
+        raise ValueError("its pickle has no end")
+
+    def _mark(self, _: object) -> None:
+        self._marks.append(len(self._stack))
+
+    def _since(self, start: int) -> list[Any]:
+        """Take what lies on the stack from a place on."""
+        if not 0 <= start <= len(self._stack):
+            raise ValueError("its pickle takes what it does not have")
+        above = self._stack[start:]
+        del self._stack[start:]
+        return above
+
+    def _taken(self, count: int | None) -> list[Any]:
+        """Take so many values, or with None those above the last mark."""
+        return self._since(self._marks.pop() if count is None else len(self._stack) - count)
+
+    def _remember(self, number: int) -> None:
+        self._memo[number] = self._stack[-1]
+
+    def _recall(self, number: int) -> None:
+        self._stack.append(self._memo[number])
+
+    def _new(self, _: object, *, value: Callable[[], object]) -> None:
+        self._stack.append(value())
+
+    def _tuple(self, _: object, *, count: int | None) -> None:
+        self._stack.append(tuple(self._taken(count)))
+
+    def _append(self, _: object, *, count: int | None) -> None:
+        values = self._taken(count)
+        if isinstance(self._stack[-1], list):
+            self._stack[-1].extend(values)
+
+    def _set(self, _: object, *, count: int | None) -> None:
+        values = self._taken(count)
+        if isinstance(self._stack[-1], dict):
+            put(self._stack[-1], zip(values[::2], values[1::2], strict=True))
+
+    def _name(self, argument: str) -> None:
+        name = argument.replace(" ", ".")
+        self._check_name(name)
+        self._stack.append(Named(name))
+
+    def _refer(self, _: object) -> None:
+        self._stack.append(self._persistent(*self._taken(1)))
+
+    def _call(self, _: object) -> None:
+        function, arguments = self._taken(2)
+        name = function.name if isinstance(function, Named) else "call"
+        if name in self._functions and isinstance(arguments, tuple):
+            self._stack.append(self._functions[name](*arguments))
         else:
-            has_mark = pickletools.markobject in before
-            fixed = before.index(pickletools.markobject) if has_mark else len(before)
-            start = (marks.pop() if has_mark else len(stack)) - fixed
-            if start < 0:
-                raise LookupError("its pickle takes what it does not have")
-            taken = stack[start:]
-            del stack[start:]
-            if opcode.stack_after:
-                stack.append(_made(name, taken, argument))
-    raise ValueError("its pickle is too long")
+            self._stack.append(Named(name))
+
+    def _nothing(self, _: object) -> None:
+        """Pass over the protocol."""
+
+    def _build(self, _: object) -> None:
+        self._taken(1)
 
 
-def _made(name: str, taken: list[_Item], argument: object) -> _Item:
-    """Return what an opcode makes of the values that it takes; raise `ValueError` for what no state dict holds."""
-    is_item, is_tuple = name.startswith("SETITEM"), name.startswith("TUPLE")
-    copied = taken[1::2] if is_item else taken if is_tuple or name in ("REDUCE", "BUILD") else ()
-    deepest = max((each.level for each in copied), default=0)
-    if deepest >= _TOO_DEEP:
-        raise ValueError("its pickle repeats what it holds, or nests it too deeply")
-    if name == "BINPERSID" and not re.fullmatch("[0-9]+", taken[0].text):
-        raise ValueError("its pickle names a tensor by no number")
-    if is_item or name in ("BUILD", "APPEND", "APPENDS"):
-        return taken[0]
-    if is_tuple:
-        return _Item(deepest + 1, taken[2].text if len(taken) > 2 else "")
-    if isinstance(argument, str) and name != "GLOBAL":
-        return _Item(text=argument)
-    return _Item(level=int(name in ("REDUCE", "EMPTY_LIST", "EMPTY_DICT")))
+def put(target: dict[str, Any], pairs: Iterable[tuple[object, object]]) -> None:
+    """Put those entries into a dict whose keys are texts or numbers."""
+    for key, value in pairs:
+        if isinstance(key, str | int):
+            target[str(key)] = value
+
+
+_VALUES = {"NONE", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING"}
+_STEPS: dict[str, Callable[[Unpickler, Any], None]] = {
+    "PROTO": Unpickler._nothing,
+    "MARK": Unpickler._mark,
+    "NEWTRUE": partial(Unpickler._new, value=lambda: True),
+    "NEWFALSE": partial(Unpickler._new, value=lambda: False),
+    "EMPTY_LIST": partial(Unpickler._new, value=list),
+    "EMPTY_DICT": partial(Unpickler._new, value=dict),
+    "EMPTY_TUPLE": partial(Unpickler._new, value=tuple),
+    "TUPLE1": partial(Unpickler._tuple, count=1),
+    "TUPLE2": partial(Unpickler._tuple, count=2),
+    "TUPLE3": partial(Unpickler._tuple, count=3),
+    "TUPLE": partial(Unpickler._tuple, count=None),
+    "APPEND": partial(Unpickler._append, count=1),
+    "APPENDS": partial(Unpickler._append, count=None),
+    "SETITEM": partial(Unpickler._set, count=2),
+    "SETITEMS": partial(Unpickler._set, count=None),
+    "GLOBAL": Unpickler._name,
+    "BINPERSID": Unpickler._refer,
+    "REDUCE": Unpickler._call,
+    "NEWOBJ": Unpickler._call,
+    "BUILD": Unpickler._build,
+    "BINPUT": Unpickler._remember,
+    "LONG_BINPUT": Unpickler._remember,
+    "BINGET": Unpickler._recall,
+    "LONG_BINGET": Unpickler._recall,
+}

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
-import zipfile
 from collections.abc import Sequence
 from itertools import takewhile
 from operator import eq
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from core.assets import DEVICE_NAMES, AssetError, first_names, is_device_name
-from core.corpus.text_files import refuse_packing
+from core.encoding.checkpoints import TOO_LARGE, read_checkpoint
 from core.encoding.device_errors import told_for_people
-from core.encoding.pickles import foreign_global
+from core.encoding.pickles import Named
 from core.encoding.processor import multiplies_bfloat16
 from core.store.pages import is_page
 
@@ -33,8 +30,6 @@ _DOWNLOAD = "download it again: infersent-tui fetch infersent2"
 _ADVICE = "name InferSent's weights with --model; the official ones: infersent-tui fetch infersent2"
 _OTHER_ENCODER = "this is another encoder, and without these tensors its embeddings would be wrong: name other weights"
 _OTHER_CELLS = {3: "a GRU", 1: "a plain RNN"}  # by the number of gates
-_LEGACY_PICKLES = 5  # magic number, version, about the system, the object, the names of its tensors' bytes
-_TOO_LARGE = "more than the file has, which is damaged or made to exhaust the memory"
 _NO_PART = re.compile(r"(classifier|cls|head|fc\d*|criterion|loss|optim\w*|decoder)(\.|$)")
 _WRAPPER = re.compile(r"(^|\.)(module|model|net|_orig_mod)\.$")  # holds a whole model, not an encoder alone
 _MEANINGS = (  # what a tensor beside the eight means
@@ -106,14 +101,19 @@ def read_weights(path: Path) -> Weights:
     """
     loaded = _load(path)
     if not isinstance(loaded, dict):
-        raise AssetError(path, f"holds a {type(loaded).__name__}", expected=_EXPECTED, advice=_ADVICE)
-    state, beside = _state_dict(_named(loaded), path)
+        kind = loaded.name if isinstance(loaded, Named) else type(loaded).__name__
+        raise AssetError(path, f"holds a {kind}", expected=_EXPECTED, advice=_ADVICE)
+    state, beside = _state_dict(loaded, path)
     prefixes = sorted({key.removesuffix(KEYS[0]) for key in state if f".{key}".endswith(f".{KEYS[0]}")})
     if len(prefixes) > 1:
         found = f"holds {len(prefixes)} encoders: {first_names([prefix or KEYS[0] for prefix in prefixes])}"
         raise AssetError(path, found, expected=_EXPECTED, advice="save the state dict of one of them")
     prefix = prefixes[0] if prefixes else ""
     tensors = {key: state.get(prefix + key) for key in KEYS}
+    for key, value in tensors.items():
+        if isinstance(value, Named):
+            found = f"{key} is no array of numbers with a fraction ({value.name})"
+            raise AssetError(path, found, expected="float32 or float16", advice=_ADVICE)
     missing = [key for key, value in tensors.items() if not isinstance(value, torch.Tensor)]
     if missing:
         raise _lacking(missing, state, path)
@@ -151,7 +151,7 @@ def untrained(weights: Weights) -> Weights:
 
 
 def _load(path: Path) -> object:
-    """Load the file's object without running code of it."""
+    """Read the file's object, without running code of it."""
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -168,14 +168,7 @@ def _load(path: Path) -> object:
             from safetensors.torch import load
 
             return load(path.read_bytes())  # a mapped file would change the weights when it is written again
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols: the error says what matters
-            source = _stored_plainly(file, path) if start.startswith(b"PK\x03\x04") else file
-            if source is file:
-                for _ in range(_LEGACY_PICKLES):
-                    _refuse_foreign(file, path)
-                file.seek(0)
-            return torch.load(source, map_location="cpu", weights_only=True)
+        return read_checkpoint(path)
     except AssetError:
         raise
     except Exception as error:  # a damaged file can raise any exception
@@ -183,40 +176,6 @@ def _load(path: Path) -> object:
         found = f"damaged, or not a state dict ({message.splitlines()[0].split('. ')[0]})"
         advice = "save it with torch.save, or copy it again; official weights: infersent-tui fetch infersent2"
         raise AssetError(path, found, expected=_EXPECTED, advice=advice) from error
-
-
-def _stored_plainly(file: IO[bytes], path: Path) -> io.BytesIO:
-    """Check a zip archive and return a copy of it: in the file itself, torch might find other members than zipfile.
-
-    Raises:
-        AssetError: It unpacks to more than it is long, is a TorchScript archive, or holds no state dict.
-    """
-    plain = io.BytesIO()
-    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(plain, "w") as copy:
-        unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > path.stat().st_size:  # torch packs nothing
-            found = f"an archive that unpacks to {unpacked:,} bytes: {_TOO_LARGE}"
-            raise AssetError(path, found, expected=_EXPECTED, advice=_ADVICE)
-        for member in archive.infolist():
-            refuse_packing(path, member)
-            if Path(member.filename).name == "constants.pkl":
-                advice = "save its state dict: torch.save(torch.jit.load(FILE).state_dict(), NEW)"
-                raise AssetError(path, "a TorchScript archive", expected=_EXPECTED, advice=advice)
-        for member in archive.infolist():
-            content = archive.read(member)
-            if member.filename.lower().endswith(".pkl"):  # torch ignores upper and lower case
-                _refuse_foreign(io.BytesIO(content), path)
-            copy.writestr(member.filename, content)
-    plain.seek(0)
-    return plain
-
-
-def _refuse_foreign(file: IO[bytes], path: Path) -> None:
-    """Walk the pickle at the file's place; raise `AssetError` for a name in it that no state dict holds."""
-    if foreign := foreign_global(file):
-        found = f"a pickle that holds a {foreign}, not only tensors; loading it could run code or exhaust the memory"
-        advice = "where it can be loaded, save the state dict alone: torch.save(model.state_dict(), FILE)"
-        raise AssetError(path, found, expected=_EXPECTED, advice=advice)
 
 
 def _state_dict(loaded: dict[str, object], path: Path) -> tuple[dict[str, object], list[str]]:
@@ -228,26 +187,15 @@ def _state_dict(loaded: dict[str, object], path: Path) -> tuple[dict[str, object
     if any(key.endswith(KEYS[0]) for key in loaded):
         return loaded, []
     inner = {name: value for name, value in loaded.items() if isinstance(value, dict)}
-    states = {id(value): _named(value) for value in inner.values()}  # one that has a thousand names is read once
-    encoders = {key for key, state in states.items() if any(name.endswith(KEYS[0]) for name in state)}
-    holding = [name for name, value in inner.items() if id(value) in encoders]
+    holding = [name for name, state in inner.items() if any(key.endswith(KEYS[0]) for key in state)]
     if len(holding) > 1:
         advice = f'save the right one: torch.save(torch.load(FILE)["{holding[0]}"], NEW)'
         found = f"holds an encoder under {' and '.join(holding)}"
         raise AssetError(path, found, expected=_EXPECTED, advice=advice)
-    wanted = encoders or {key for key, state in states.items() if _has_tensors(state)}
-    for name in [name for name, value in inner.items() if id(value) in wanted][:1]:
-        return states[id(inner[name])], [key for key in loaded if key != name]
+    tensors = [name for name, state in inner.items() if any(isinstance(each, torch.Tensor) for each in state.values())]
+    for name in [*holding, *tensors][:1]:
+        return inner[name], [key for key in loaded if key != name]
     return loaded, []
-
-
-def _has_tensors(state: dict[str, object]) -> bool:
-    return any(isinstance(each, torch.Tensor) for each in state.values())
-
-
-def _named(entries: dict[object, object]) -> dict[str, object]:
-    """Return the entries under texts and numbers; nothing else names a tensor, or is sure to have a short text."""
-    return {str(key): value for key, value in entries.items() if isinstance(key, str | int)}
 
 
 def _lacking(missing: Sequence[str], state: dict[str, object], path: Path) -> AssetError:
@@ -282,12 +230,12 @@ def _check(tensors: dict[str, torch.Tensor], path: Path) -> None:
         if tuple(tensor.shape) != shape:
             found = f"{key} is {tuple(tensor.shape)}"
             raise AssetError(path, found, expected=f"{shape}, to match the other tensors", advice=_ADVICE)
-        if tensor.layout is not torch.strided or tensor.is_meta or not tensor.is_floating_point():
-            found = f"{key} is no array of numbers with a fraction ({tensor.dtype}, {tensor.layout}, {tensor.device})"
+        if not tensor.is_floating_point():
+            found = f"{key} is no array of numbers with a fraction ({tensor.dtype})"
             raise AssetError(path, found, expected="float32 or float16", advice=_ADVICE)
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if claimed > path.stat().st_size:  # numbers that stand for many
-        raise AssetError(path, f"its tensors claim {claimed:,} bytes: {_TOO_LARGE}", expected=_EXPECTED, advice=_ADVICE)
+        raise AssetError(path, f"its tensors claim {claimed:,} bytes: {TOO_LARGE}", expected=_EXPECTED, advice=_ADVICE)
     for key, tensor in tensors.items():
         numbers = tensor.float()
         if not numbers.isfinite().all():
