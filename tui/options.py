@@ -228,15 +228,14 @@ def _fits(name: str, value: Any) -> bool:
 
 def _is_value(name: str, value: Any) -> bool:
     """Tell whether a value in a document is one of an option, and an argument that a program can be started with."""
-    if name == "header":
-        return isinstance(value, bool)
-    texts = value if name == "text_column" and isinstance(value, list | tuple) else [value]
-    return all(isinstance(text, str) and _is_argument(text) and _fits(name, text) for text in texts)
+    if name == "text_column":
+        return isinstance(value, list | tuple) and bool(value) and all(map(_is_argument, value))
+    return isinstance(value, bool) if name == "header" else _is_argument(value) and _fits(name, value)
 
 
-def _is_argument(text: str) -> bool:
+def _is_argument(value: Any) -> bool:
     with suppress(UnicodeEncodeError):  # half of a character that no file name has
-        return b"\0" not in os.fsencode(text)
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
     return False
 
 

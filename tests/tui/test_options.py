@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import click
@@ -62,6 +62,24 @@ def test_what_the_command_line_refuses_a_document_does_not_give(name, value, run
     assert Options().filled({name: value}) == Options(demo=True)
     option = f"--{name.replace('_', '-')}"
     assert refused(run("search", "a", option, value), option)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        *(("model_version", "2", "2"), ("vocab_size", "all", "all"), ("vocab_size", "007", "007")),
+        *(("layout", "table", "table"), ("separator", "\t", "\t"), ("encoding", "utf-16-le", "utf-16-le")),
+        *(("header", False, False), ("id_column", "name", "name"), ("captions", "/ä b.txt", Path("/ä b.txt"))),
+        *(("text_column", ["caption"], ("caption",)), ("text_column", ("b", "a"), ("b", "a"))),
+    ],
+)
+def test_a_value_of_an_option_is_taken_from_a_document(name, value, found):
+    assert Options().filled({name: value}) == replace(Options(demo=True), **{name: found})
+
+
+@pytest.mark.parametrize("value", ["caption", "", [], {}, {"caption": 1}, None])
+def test_text_columns_are_a_list_and_no_text_of_letters(value):
+    assert Options().filled({"text_column": value}) == Options(demo=True)
 
 
 @pytest.mark.parametrize("broken", ["a\0b", "a\ud800", ["a", "b\0"], ["\udfff"], ["a", 5], [["a"]]])
