@@ -133,6 +133,8 @@ class _Partial:
         """Bytes of the whole file; 0 where the server does not say."""
         self.done = 0
         """Bytes that have come from `url`."""
+        self.furthest = 0
+        """Bytes beyond which what comes is progress: a file that is sent from its start each time makes none."""
         self._goes_on = False
         self._most_bytes = most_bytes
         self._synced = 0
@@ -152,6 +154,7 @@ class _Partial:
         if self._goes_on:
             self._file.truncate(self.done)
             self._synced = self.done
+        self.furthest = self.start
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
@@ -249,7 +252,7 @@ class _Busy(http.HTTPError):
 
 def _complete(partial: _Partial) -> Steps[None]:
     """Ask for what is missing until the file is whole."""
-    waits, furthest = _WAITS, partial.start
+    waits = _WAITS
     with Connections() as connections:
         while True:
             try:
@@ -258,8 +261,8 @@ def _complete(partial: _Partial) -> Steps[None]:
             except http.HTTPError as error:
                 cause = error.reason if isinstance(error, http.MaxRetryError) and error.reason else error
                 reason = describe(cause)
-                if partial.done > furthest:
-                    waits, furthest = _WAITS, partial.done
+                if partial.done > partial.furthest:
+                    waits, partial.furthest = _WAITS, partial.done
                 try:
                     if is_final(cause):
                         raise error  # asking again would give the same
@@ -323,6 +326,7 @@ def _has_more(answer: Answer, partial: _Partial) -> bool:
             partial.start_over()
             raise http.ProtocolError("the server sent another part than the one asked for")
         partial.expect(length or partial.total)
+        partial.furthest = partial.start  # fewer than before, where a larger part of another file was dropped
     return True
 
 

@@ -137,6 +137,26 @@ def test_a_server_without_ranges_that_always_breaks_off_is_given_up(tmp_path: Pa
         assert len(server.seen) == 7
 
 
+@pytest.mark.parametrize("then", [{}, {"ranges": False}], ids=["with ranges", "without ranges"])
+def test_a_file_that_is_another_one_each_time_is_given_up(tmp_path: Path, then: dict[str, bool]) -> None:
+    changing = [Give(FILE, stop=300_000 + 50_000 * (n % 2), etag=f'"{n}"', **then) for n in range(99)]  # type: ignore[arg-type]
+    with serving(Give(FILE, stop=350_000), *changing) as server:
+        assert "broke off" in fails(server, tmp_path)
+        assert len(server.seen) == 7
+
+
+def test_ten_breaks_in_a_row_cost_nothing_either_after_a_larger_part_was_dropped(tmp_path: Path) -> None:
+    breaking = [Give(OTHER, stop=50_000, etag='"2"')] * 12
+    with serving(Give(FILE, stop=600_000), *breaking) as server:
+        assert get(server, tmp_path / "meanwhile") == OTHER
+    with serving(Give(FILE)) as server:
+        begun(server, tmp_path / "later")
+        server.seen.clear()
+        server.answers = breaking
+        assert get(server, tmp_path / "later") == OTHER
+        assert server.ranges == ["bytes=400000-", *(f"bytes={50_000 * n}-" for n in range(1, 10))]
+
+
 def test_another_part_than_the_one_asked_for_is_not_taken(tmp_path: Path) -> None:
     wrong = Give(FILE[:100], status=206, headers={"Content-Range": f"bytes 0-99/{len(FILE)}"})
     with serving(Give(FILE, stop=400_000), wrong, Give(FILE)) as server:
