@@ -197,10 +197,13 @@ class _Partial:
         self.total = total
 
     def is_of(self, answer: Answer) -> bool:
-        """Tell whether an answer has the sign by which the rest was asked for, and is of the same server."""
+        """Tell whether an answer has the sign by which the rest was asked for, and is of the same server.
+
+        A date may be missing: the rest need not repeat it (RFC 9110, 15.3.7).
+        """
         headers = answer.response.headers
         etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
-        is_same = etag == self.etag if self.validator == self.etag else modified == self.modified
+        is_same = etag == self.etag if self.validator == self.etag else modified in ("", self.modified)
         return is_same and etag in ("", self.etag) and answer.source == self.source
 
     def append(self, block: bytes) -> None:

@@ -472,7 +472,7 @@ MIXED = {
     "a tag that became weak": ({}, '"1"', {}, 'W/"1"'),
     "another date under a weak tag": ({"Last-Modified": DATE}, 'W/"1"', {"Last-Modified": LATER}, 'W/"1"'),
     "another weak tag": ({"Last-Modified": DATE}, 'W/"1"', {"Last-Modified": DATE}, 'W/"2"'),
-    "no date": ({"Last-Modified": DATE}, None, {}, None),
+    "another tag under a date": ({"Last-Modified": DATE}, None, {}, '"2"'),
     "another date": ({"Last-Modified": DATE}, None, {"Last-Modified": LATER}, None),
 }
 
@@ -487,6 +487,15 @@ def test_a_rest_needs_the_sign_by_which_it_was_asked_for(
     with serving(Give(FILE, stop=400_000, etag=etag, headers=headers), rest, Give(other)) as server:
         assert get(server, tmp_path) == other
         assert server.ranges == [None, "bytes=400000-", None]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"1"'])
+def test_a_rest_that_was_asked_for_by_a_date_need_not_repeat_it(tmp_path: Path, etag: str | None) -> None:
+    rest = Give(FILE[400_000:], status=206, etag=etag, headers={"Content-Range": RANGE})
+    with serving(Give(FILE, stop=400_000, etag=etag, headers={"Last-Modified": DATE}), rest) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.ranges == [None, "bytes=400000-"]
+        assert server.seen[1][1]["If-Range"] == DATE
 
 
 def test_a_rest_that_is_longer_than_it_was_said_to_be_is_not_taken(tmp_path: Path) -> None:
