@@ -93,6 +93,7 @@ def test_a_signal_ends_the_reading_of_claims_also_where_a_thread_with_blocked_si
             asked = executor.submit(ask)
             children = ""
             while not children:
+                assert not asked.done(), asked.exception()
                 time.sleep(0.01)
                 children = Path(f"/proc/self/task/{thread[0]}/children").read_text() if thread else ""
             os.kill(int(children), number)
