@@ -158,9 +158,10 @@ def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path):
     assert "the" in contents(converted(write(tmp_path / "b.vec", "\ufeff3 3\n" + LINES)))
 
 
+@pytest.mark.parametrize("ending", [".vec", ".vec.gz"])
 @pytest.mark.parametrize("word", ["<s>", "</s>", "{", "<unk>", "[b]", "7", "é", "\u00a0", '"', "'", ",", "\\", "\x00"])
-def test_any_word_may_come_first(tmp_path, word):
-    store = converted(write(tmp_path / "a.vec", f"{word} 1 2 3\nkite 4 5 6\n"))
+def test_any_word_may_come_first(tmp_path, word, ending):
+    store = converted(write(tmp_path / f"a{ending}", f"{word} 1 2 3\nkite 4 5 6\n"))
     assert store.find([word, "kite"]).tolist() == [0, 1]
     assert store.word(0) == word
 

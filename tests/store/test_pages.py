@@ -21,9 +21,10 @@ PAGES = [
         b"<a href='/login'>log in</a>",
     ),
     *(b"<html " + b"x" * 9999, b"<meta http-equiv='refresh' content='0; url=/login?next=/file", b"<ns:fault >"),
+    *(b"<unk> 0.1 0.2\n", b"<s> 0.1 0.2\n", b"<pad>\t1"),  # also vectors: their reader asks only where numbers lack
 ]
 FILES = [
-    *(b"", b"<", b"<3 this", b"< 1 2", b"a <html>", b"PK\x03\x04", b"\x80\x02}q\x00.", b"{", b"<s> 0.1 0.2\n"[1:]),
+    *(b"", b"<", b"<3 this", b"< 1 2", b"a <html>", b"PK\x03\x04", b"\x80\x02}q\x00.", b"{", b"the 0.1 0.2\n"),
     *(b"<\x01\0\0\0\0\0\0" + b'{"a":{"dtype":', b"<a\0\0\0\0\0\0" + b'{"a":{"dtype":', b"<b \x01\0\0\0\0\0\0\0"),
 ]
 
