@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 
 from core.assets import AssetError
+from core.store.pages import is_page_of_text
 
 _BOMS = (  # UTF-32's first: it begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -39,7 +40,6 @@ _NO_TEXT = (  # first bytes, what the file is, what to do
     (b"\xff\xd8\xff", "a picture", "name the file that holds the captions"),
     (b"\x89PNG", "a picture", "name the file that holds the captions"),
 )
-_PAGE = re.compile(r"\s*<(!doctype|\?xml|html|[a-z][\w:]*(\s[^<>]*)?>\s*(<|$))", re.IGNORECASE)
 _PACKINGS = {zipfile.ZIP_BZIP2: "with bzip2", zipfile.ZIP_LZMA: "with LZMA", 93: "with zstd"}  # of zip's members
 _GZIP = b"\x1f\x8b"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
@@ -130,7 +130,7 @@ def decode(data: bytes, path: Path, *, encoding: str | None = None, page: bool =
     text = text.removeprefix("\ufeff")
     if encoding is None and _is_wide(data):
         raise _undecodable(data, path, None, None)
-    if not page and _PAGE.match(text):
+    if not page and is_page_of_text(text):
         advice = "if a download that failed left it, download it again; else save its captions as text, one a line"
         raise AssetError(path, "an HTML or XML page, not captions", advice=advice)
     return text
