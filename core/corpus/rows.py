@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 ONE_COLUMN = "\x1f"
@@ -45,7 +46,7 @@ def split_rows(lines: Sequence[str], separator: str) -> list[Row]:
         line, count = lines[number], 1
         fields = split_line(line, separator)
         if '"' in line and separator not in BEHIND_A_NAME and len(separator) == 1:
-            fields, count = _unquoted(lines[number], ahead.of(number), separator) or (fields, 1)
+            fields, count = _unquoted(line, ahead.behind(number), separator) or (fields, 1)
         if line.strip():
             rows.append(Row(number + 1, number + 1 + count, fields))
         number += count
@@ -59,10 +60,10 @@ class _Ahead:
         self._lines = lines
         self._left = max(_MOST_CHARACTERS, _MOST_TIMES * sum(map(len, lines)))
 
-    def of(self, number: int) -> Iterator[str]:
-        """Yield the lines from this number, from 0, with their ends."""
-        for n in range(number, min(len(self._lines), number + _LONGEST_ROW)):
-            if n > number and self._left <= 0:
+    def behind(self, number: int) -> Iterator[str]:
+        """Yield the lines behind the one of this number, from 0, with their ends."""
+        for n in range(number + 1, min(len(self._lines), number + _LONGEST_ROW)):
+            if self._left <= 0:
                 return
             line = self._lines[n]
             self._left -= len(line)
@@ -74,12 +75,12 @@ def _unquoted(line: str, following: Iterable[str], separator: str) -> tuple[list
 
     Args:
         line: The line.
-        following: It and the lines after it, with their ends.
+        following: The lines after it, with their ends.
         separator: What stands between the fields.
     """
     mark = re.escape(separator)  # tried behind itself, a tab would make the search quadratic
     is_spaced = re.search(rf'{mark}(?:(?!{mark})[ \t])*[ \t]"', line) is not None  # before quotes
-    if fields := _read(following, separator, skipinitialspace=is_spaced):
+    if fields := _read(chain([f"{line}\n"], following), separator, skipinitialspace=is_spaced):
         return fields
     if '\\"' in line:
         return _read([line], separator, skipinitialspace=is_spaced, escapechar="\\", doublequote=False)
