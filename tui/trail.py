@@ -30,7 +30,7 @@ _NAMED = "%Y%m%d-%H%M%S"  # local time
 _PART = ".part"
 _ABANDONED_SECONDS = 60.0  # a living process begins a trail sooner
 _SET_BACK = timedelta(days=1)  # a name that is later than now by more than this is not of a clock that was set back
-_ENDLESS = 1e12
+_ENDLESS = 1e12  # beyond any distance, score, row or number of a visit
 _RECENT = 9  # corpora
 _LOOKED_AT = 200  # runs among which they are
 
@@ -209,7 +209,7 @@ def _is_hit(hit: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    """Tell whether a value may be a distance or a score: JSON has also infinite numbers, and endless whole ones."""
+    """Tell whether a value is a number of usable size: JSON has also infinite ones, and whole ones of any length."""
     return isinstance(value, _NUMBER) and abs(value) < _ENDLESS
 
 
