@@ -58,7 +58,7 @@ def query_title(session: Session, understood: str) -> Content:
     rest = ""
     if session.here.how == "followed":
         walk, drift = session.walk, session.here.drift
-        away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text[:_IN_A_LINE])}”"
+        away = "" if drift is None else f" · {short_number(drift)} from “{drawable(walk[0].text, most=_IN_A_LINE)}”"
         rest = f"step {len(walk) - 1}{away}"
     elif len(session.path) == 1 and understood:
         rest = drawable(understood)
@@ -81,7 +81,7 @@ def _title(name: str, rest: str) -> Content:
 
 def visit_line(visit: Visit, depth: int) -> Content:
     """Describe a visit in the trail: the step that led there, its distance from the start, and the query."""
-    sign, text = _LEVELS.get(visit.level or "", " "), drawable(visit.text[:_IN_A_LINE])
+    sign, text = _LEVELS.get(visit.level or "", " "), drawable(visit.text, most=_IN_A_LINE)
     if visit.how == "followed":
         step, drift = ("" if each is None else short_number(each) for each in (visit.step, visit.drift))
         return Content.assemble(f"{sign} ", (f"{step:>4} {drift:>4} ", "dim"), "  " * min(depth, _MOST_INDENTED), text)
@@ -97,8 +97,8 @@ def corpus_line(about: Mapping[str, Any]) -> Content:
 
 def bookmark_line(caption: str, note: str) -> Content:
     """Describe a bookmark: its note and its caption."""
-    text = drawable(caption[:_IN_A_LINE])
-    return Content.assemble((f"{drawable(note[:_IN_A_LINE])}  ", "$text-accent") if note else "", text)
+    text = drawable(caption, most=_IN_A_LINE)
+    return Content.assemble((f"{drawable(note, most=_IN_A_LINE)}  ", "$text-accent") if note else "", text)
 
 
 def pin_line(pinned: str, told: str, *, width: int) -> Content:

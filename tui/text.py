@@ -11,38 +11,45 @@ LONGEST: Final = 5_000
 
 # Control characters (C0, DEL, C1), line separators, direction overrides, lone surrogates.
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
-# What shows nothing but may be within a word: soft hyphens, spaces without width, fillers, variation selectors that
-# choose no emoji, tags.
+# What shows nothing but may be within a word: soft hyphens, spaces without width, fillers, selectors, tags.
+_SELECTORS = "\ufe00-\ufe0d\U000e0100-\U000e01ef"  # each chooses the shape of the sign before it
 _HIDDEN = (
-    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0d\uffa0"
-    "\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    f"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0\ufff0-\ufffb{_SELECTORS}"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_REGION_FLAG = "\U0001f3f4[\U000e0030-\U000e007a]{1,6}\U000e007f"  # of England, Scotland, Wales: the only use of tags
-_UNSAFE = re.compile(f"({_REGION_FLAG})|[{_CONTROLS}{_HIDDEN}]")
-# Joiners, emoji variants, skin tones, tags: a terminal may draw the parts of such a character side by side.
-_VARIANTS = re.compile("[\u200c\u200d\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\U000e0030-\U000e007f]")
+# Ideographs, mathematical and Burmese signs have several shapes.
+_WITH_SHAPES = "\u1000-\u109f\u2200-\u22ff\u2a00-\u2aff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_REGION_FLAGS = "|".join(  # of England, Scotland and Wales: the only use of tags
+    f"\U0001f3f4{''.join(chr(0xE0000 + ord(letter)) for letter in region)}\U000e007f"
+    for region in ("gbeng", "gbsct", "gbwls")
+)
+_UNSAFE = re.compile(f"({_REGION_FLAGS}|(?<=[{_WITH_SHAPES}])[{_SELECTORS}])|[{_CONTROLS}{_HIDDEN}]")
+# Joiners, selectors, skin tones, tags: a terminal may draw the parts of such a character side by side.
+_VARIANTS = re.compile(f"[\u200c\u200d\ufe0e\ufe0f{_SELECTORS}\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 _JAMO = "\u1160-\u11ff\ud7b0-\ud7fb"  # vowels and ends of Korean syllables, which stand in the cell of their beginning
-# Where five characters may stand on the one before them: marks are no letters (`\w`) and no ASCII.
-_MAYBE_FLOOD = re.compile(f"(?:[^\\w\x00-\x7f]|[{_JAMO}]){{5,}}")
-_ON_ONE_LETTER = 4  # no writing has five marks on one letter
+_IS_JAMO = re.compile(f"[{_JAMO}]")
+_ON_ONE_LETTER = 7  # Tibetan has six marks on one letter
+# Where more characters may stand on the one before them: marks are no letters (`\w`) and no ASCII.
+_MAYBE_FLOOD = re.compile(f"(?:[^\\w\x00-\x7f]|[{_JAMO}]){{{_ON_ONE_LETTER + 1},}}")
 
 
 def visible(text: str) -> str:
     """Replace every character that could control the terminal, change the writing direction or hide in a word.
 
-    Of marks on one letter, four stay.
+    Of marks on one letter, seven stay.
     """
     return _MAYBE_FLOOD.sub(_without_flood, _UNSAFE.sub(_picture, text))
 
 
-def drawable(text: str) -> str:
-    """Make the first 5,000 characters of a text visible, and leave out what terminals count differently.
+def drawable(text: str, *, most: int = LONGEST) -> str:
+    """Make the first characters of a text visible, and leave out what terminals count differently.
 
-    That is joiners, emoji variants and skin tones. A text that is cut ends with an ellipsis.
+    That is joiners, emoji variants, selectors and skin tones. A text of more than `most` characters ends with an
+    ellipsis.
     """
-    drawn = _VARIANTS.sub("", _UNSAFE.sub(_picture, text[:LONGEST]))
+    drawn = _VARIANTS.sub("", _UNSAFE.sub(_picture, text[:most]))
     drawn = _MAYBE_FLOOD.sub(_without_flood, drawn)
-    return f"{drawn[: LONGEST - 1]}…" if max(len(text), len(drawn)) > LONGEST else drawn
+    return f"{drawn[: most - 1]}…" if max(len(text), len(drawn)) > most else drawn
 
 
 def one_line(text: str) -> str:
@@ -65,7 +72,7 @@ def fit(text: str, cells: int) -> str:
     """Pad a text to exactly `cells` cells, or cut it with an ellipsis."""
     from rich.cells import cell_len, set_cell_size  # not loaded for `--help`
 
-    beginning = text[: 8 * cells]  # of a drawable text, no eight characters share a cell
+    beginning = text[: (1 + _ON_ONE_LETTER) * cells]  # of a drawable text, no more share a cell
     if len(text) == len(beginning) and (used := cell_len(text)) <= cells:
         return text + " " * (cells - used)
     return set_cell_size(beginning, cells - 1) + "…"
@@ -100,11 +107,13 @@ def _picture(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x20:
         return chr(0x2400 + code)  # Unicode's pictures of control characters
-    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
+    if code == 0x7F:
+        return "\u2421"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def _without_flood(match: re.Match[str]) -> str:
-    """Leave four of the marks that follow each other, and an ellipsis for the rest; joiners count as marks."""
+    """Leave seven of the marks that follow each other, and an ellipsis for the rest; joiners count as marks."""
     kept, count = [], 0
     for char in match[0]:
         count = count + 1 if char in "\u200c\u200d" or _is_mark(char) else 0
@@ -116,4 +125,4 @@ def _without_flood(match: re.Match[str]) -> str:
 
 
 def _is_mark(char: str) -> bool:
-    return unicodedata.category(char) in ("Mn", "Me") or "\u1160" <= char <= "\u11ff" or "\ud7b0" <= char <= "\ud7fb"
+    return unicodedata.category(char) in ("Mn", "Me", "Mc") or _IS_JAMO.match(char) is not None
