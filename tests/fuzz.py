@@ -208,11 +208,20 @@ def weights_seeds() -> list[bytes]:
 
     old = in_folder(lambda path: write_weights(path, word_dim=2, hidden=1))
     state = torch.load(io.BytesIO(old), weights_only=True)
-    new = io.BytesIO()
-    torch.save({"encoder": state, "epoch": 3}, new)
+    training = {"encoder": state, "epoch": 3, "best": 0.5, "seen": {1, 2}, "sizes": (1, (2, 3)), "name": b"abc"}
+    new, other = io.BytesIO(), io.BytesIO()
+    torch.save(training, new)
+    torch.save(training, other, _use_new_zipfile_serialization=False)
     vast = b"\x80\x02cbuiltins\nbytearray\n\x8a\x04\x00\x00\x00\x70\x85R."
     legacy = [b"\x80\x02" + part for part in old.split(b"\x80\x02")[1:4]]
-    return [old, new.getvalue(), save(state), b"".join([*legacy, vast]), packed(**{"a/data.pkl": vast})]
+    return [
+        old,
+        new.getvalue(),
+        other.getvalue(),
+        save(state),
+        b"".join([*legacy, vast]),
+        packed(**{"a/data.pkl": vast}),
+    ]
 
 
 def read_given(data: bytes, folder: Path) -> None:
