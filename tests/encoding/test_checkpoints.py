@@ -43,22 +43,21 @@ def parts_of_a_training() -> dict[str, object]:
     }
 
 
+TENSORS = {
+    **{str(dtype): torch.arange(6).reshape(2, 3).to(dtype) for dtype in (torch.float64, torch.float16, torch.bfloat16)},
+    **{str(dtype): torch.arange(6).to(dtype) for dtype in (torch.uint8, torch.int16, torch.bool, torch.complex64)},
+    "number": torch.tensor(5.0),
+    "empty": torch.empty(0),
+    "no columns": torch.empty(3, 0),
+    "part": torch.arange(24.0).reshape(2, 3, 4)[:, 1:, ::2],
+    "turned": torch.arange(6.0).reshape(2, 3).T,
+    "expanded": torch.tensor(0.5).expand(3, 4),
+    "parameter": torch.nn.Parameter(torch.ones(3)),
+}
+
+
 @FORMATS
-@pytest.mark.parametrize(
-    "value",
-    [
-        *[torch.arange(6).reshape(2, 3).to(dtype) for dtype in (torch.float64, torch.float16, torch.bfloat16)],
-        *[torch.arange(6).to(dtype) for dtype in (torch.uint8, torch.int8, torch.int16, torch.bool, torch.complex64)],
-        torch.tensor(5.0),
-        torch.empty(0),
-        torch.empty(3, 0),
-        torch.arange(24.0).reshape(2, 3, 4)[:, 1:, ::2],
-        torch.arange(6.0).reshape(2, 3).T,
-        torch.tensor(0.5).expand(3, 4),
-        torch.nn.Parameter(torch.rand(3)),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("value", TENSORS.values(), ids=TENSORS)
 def test_a_tensor_is_as_torch_reads_it(tmp_path, value, zipped):
     path = saved({"a": value, "again": value, 7: "seven"}, tmp_path / "a.pt", zipped=zipped)
     read, wanted = read_checkpoint(path), torch.load(path, weights_only=True)
