@@ -127,7 +127,7 @@ def _through(proxy: _Proxy) -> ProxyManager:
     try:
         address = urlsplit(proxy.address if "://" in proxy.address else f"http://{proxy.address}")
         beyond = address.path.strip("/"), address.query, address.fragment  # a / ? or # of a password begins them
-        if not address.hostname or address.port == 0 or any(beyond):
+        if not address.hostname or " " in address.netloc or address.port == 0 or any(beyond):
             raise ValueError("no address of a server")
         headers = {}
         if address.username is not None:
