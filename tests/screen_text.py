@@ -19,6 +19,7 @@ _IGNORABLE = re.compile(
 )
 _SEEN = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # Cf, but drawn
 _JOINERS = "\u200c\u200d"
+_NEEDLESS = re.compile("(^|[A-Za-z \u00c0-\u052f])[\u200c\u200d\ufe0e\ufe0f]")
 _FLOOD = re.compile("M{8}")
 
 
@@ -33,12 +34,15 @@ def unsafe(text: str) -> list[str]:
     text = _LEFT.sub("", text)
     kinds = [_kind(char) for char in text]
     found = [f"U+{ord(char):04X}" for char, kind in zip(text, kinds, strict=True) if kind == "!"]
+    found += ["a needless joiner"] * bool(_NEEDLESS.search(text))
     return found + ["a flood of marks"] * bool(_FLOOD.search("".join(kinds)))
 
 
 def _kind(char: str) -> str:
     """`!` for what may not be, `M` for what stands on the character before it, `.` for others."""
     category = unicodedata.category(char)
+    if ord(char) & 0xFFFE == 0xFFFE or "\ufdd0" <= char <= "\ufdef":  # no character
+        return "!"
     if char in _JOINERS or category in ("Mn", "Me", "Mc"):
         return "!" if _IGNORABLE.match(char) else "M"
     is_control = category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and char not in _SEEN)

@@ -9,8 +9,9 @@ from typing import Final
 LONGEST: Final = 5_000
 """Characters of one text that are drawn, or that the search box takes: drawing more would delay each key."""
 
-# Control characters (C0, DEL, C1), line separators, direction overrides, lone surrogates.
-_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+# Control characters (C0, DEL, C1), line separators, direction overrides, lone surrogates, what is no character.
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff"
+_CONTROLS += "".join(f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000))
 # What shows nothing but may be within a word: soft hyphens, spaces without width, fillers, selectors, tags.
 _SELECTORS = "\ufe00-\ufe0d\U000e0100-\U000e01ef"  # each chooses the shape of the sign before it
 _HIDDEN = (
@@ -23,7 +24,10 @@ _REGION_FLAGS = "|".join(  # of England, Scotland and Wales: the only use of tag
     f"\U0001f3f4{''.join(chr(0xE0000 + ord(letter)) for letter in region)}\U000e007f"
     for region in ("gbeng", "gbsct", "gbwls")
 )
-_UNSAFE = re.compile(f"({_REGION_FLAGS}|(?<=[{_WITH_SHAPES}])[{_SELECTORS}])|[{_CONTROLS}{_HIDDEN}]")
+# Joiners and emoji selectors hide at the beginning, behind each other, and in words that need none.
+_NEEDS_NONE = '\x00-"$-)+-/:-\x7f\u00c0-\u052f\u200c\u200d'  # less 0-9, # and *, the keycaps
+_NEEDLESS = f"(?:^|(?<=[{_NEEDS_NONE}]))[\u200c\u200d\ufe0e\ufe0f]"
+_UNSAFE = re.compile(f"({_REGION_FLAGS}|(?<=[{_WITH_SHAPES}])[{_SELECTORS}])|[{_CONTROLS}{_HIDDEN}]|{_NEEDLESS}")
 # Joiners, selectors, skin tones, tags: a terminal may draw the parts of such a character side by side.
 _VARIANTS = re.compile(f"[\u200c\u200d\ufe0e\ufe0f{_SELECTORS}\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 _JAMO = "\u1160-\u11ff\ud7b0-\ud7fb"  # vowels and ends of Korean syllables, which stand in the cell of their beginning

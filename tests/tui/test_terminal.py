@@ -454,8 +454,8 @@ def test_bursts_in_a_real_terminal_do_what_they_would_do_one_by_one(start, files
                 sent += KEYS.get(name, name)
                 model.press(name)
         if draw.random() < 0.2:
-            sent += "\x1b[200~a dog\x1b[201~"
-            model.paste("a dog")
+            sent += "\x1b[200~a \x1b[31m\x03\x11dog\x1b[201~"
+            model.paste("a ␛[31m␃␑dog")
         terminal.press(sent)
         wanted = (model.value.strip() if model.value else PLACEHOLDER, model.in_box)
         terminal.wait_for(partial(shows, wanted), f"{wanted} after {sent!r}")

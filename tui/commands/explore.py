@@ -78,7 +78,9 @@ def explore(options: Options) -> None:
         watchdog.start()
 
         from tui.app import ExplorerApp
+        from tui.pastes import take_pastes_as_text
 
+        take_pastes_as_text()
         trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
         app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
         wanted = app.run(mouse=settings.mouse)
