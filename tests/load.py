@@ -37,7 +37,7 @@ from tui.asker import Asker
 from tui.messages import Answered, Crashed, Failed, Ordered, Question
 from tui.options import Options
 from tui.panel import Panel
-from tui.text import visible
+from tui.widgets.search_box import boxed
 
 _NAMES = {"/": "slash", "?": "question_mark", " ": "space"}
 _COMMANDS = [*"/irrrxwcpsvtbByYeS?gG", *["enter"] * 6, *["down"] * 8, *["up"] * 4, "pagedown", "pageup", "tab"]
@@ -250,7 +250,7 @@ class Load:
                 problem = ""
                 break
         box = explore.search_box.value
-        if not problem and (answer.query.text != shown.text or visible(shown.text) != visible(box)):
+        if not problem and (answer.query.text != shown.text or boxed(shown.text) != boxed(box)):
             problem = f"the list answers {answer.query.text[:80]!r}"
         if not problem and not session.is_typing and session.here.text != shown.text:
             problem = f"the trail ends with {session.here.text[:80]!r}"

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from textual._styles_cache import StylesCache
+
 PAUSE_SECONDS = 1.0
 """Without a key or the mouse for so long, nobody feels that all objects are looked through, which takes some 50 ms."""
 
@@ -21,11 +23,14 @@ def collect_rarely() -> None:
 def collect_in_a_pause(used_at: float) -> None:
     """Look through all objects if nothing was pressed for a while, and enough of them are new.
 
+    Textual keeps the painted lines of up to 1,024 closed widgets, by a cache whose keys hold them: it is emptied first.
+
     Args:
         used_at: When something was last pressed, in seconds of `time.monotonic`.
     """
     is_due = gc.isenabled() and gc.get_count()[2] > 0
     if is_due and time.monotonic() - used_at > PAUSE_SECONDS:
+        StylesCache.get_inner_outer.cache_clear()
         gc.collect()
 
 

@@ -8,6 +8,7 @@ import pytest
 from conftest import write_vectors, write_weights
 from scipy.spatial.distance import cosine
 from test_app import ask, make_app, ready, settle, title, type_text, until
+from textual._styles_cache import StylesCache
 from textual.events import AppBlur, AppFocus
 from textual.widget import Widget
 
@@ -17,6 +18,7 @@ from core.explorer import Explorer
 from core.opened import Opened
 from core.store.progress import Progress
 from tui.app import ExplorerApp
+from tui.garbage import collect_in_a_pause
 from tui.screens.features import FeaturesScreen
 from tui.screens.variations import VariationsScreen
 
@@ -433,10 +435,11 @@ async def test_page_keys_do_nothing_in_a_list_of_lines_without_room(files, key):
         await until(pilot, lambda: lines.highlighted == len(lines.options) - 1, what="the last line")
 
 
-async def test_closed_overlays_leave_no_widgets_in_memory(files):
-    def widgets() -> int:
-        gc.collect()
-        return sum(issubclass(type(each), Widget) for each in gc.get_objects())
+async def test_closed_overlays_leave_no_widgets_and_no_painted_lines_in_memory(files):
+    def left() -> int:
+        gc.collect(1)  # makes a full collection due
+        collect_in_a_pause(-1e9)
+        return sum(issubclass(type(each), Widget | StylesCache) for each in gc.get_objects())
 
     async def open_and_close() -> None:
         for key in ("question_mark", "c", "t", "slash"):
@@ -450,6 +453,6 @@ async def test_closed_overlays_leave_no_widgets_in_memory(files):
         await ready(pilot)
         await ask(pilot, TEXT)
         await open_and_close()
-        before = widgets()
+        before = left()
         await open_and_close()
-        assert widgets() <= before
+        assert left() <= before
