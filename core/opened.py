@@ -21,6 +21,7 @@ from core.ranking.search import MatrixSearcher
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Steps
+from core.store.whole import is_damaged
 from core.trust.calibration import Calibration
 from core.trust.figures import calibrate_and_measure
 from core.trust.probing import MIN_CAPTIONS, probe
@@ -152,8 +153,11 @@ class Opened:
 
     @cached_property
     def saved_calibration(self) -> Calibration | None:
-        """The calibration that an earlier `calibrate` saved; None where there is none."""
+        """The calibration that an earlier `calibrate` saved; None for none, or for a damaged one, which is told."""
         saved = Calibration.load(self._calibration_file)
+        if saved is None and is_damaged(self._calibration_file):
+            again = "`infersent-tui calibrate` measures it again, and so does the explorer"
+            self.cache.problems.append(f"the calibration of these captions is damaged and not used: {again}")
         return saved if saved is None or saved.second == self._second_matrix else saved.without(AGAINST)
 
     @property

@@ -63,3 +63,45 @@ def test_a_flipped_bit_in_any_computed_file_is_found_and_mended(opened_before: F
         shutil.rmtree(files.cache)
         found += 1
     assert found == len(names)
+
+
+@pytest.mark.opened
+def test_a_flipped_bit_in_a_file_of_measurements_is_found_until_they_are_made_again(
+    files: Files, few_sources: None
+) -> None:
+    finish(files.explorer().stress("a dog on a beach"))
+    measured = [*files.cache.glob("matrix/*/calibration-*.json"), *files.cache.glob("matrix/*/variations.json")]
+    assert len(measured) == 2
+    rng = random.Random(5)
+    for path in measured:
+        before = path.read_bytes()
+        for _ in range(20):
+            place = rng.randrange(1, len(before) - 1)
+            path.write_bytes(before[:place] + bytes([before[place] ^ 1 << rng.randrange(8)]) + before[place + 1 :])
+            if path.read_bytes().split() == before.split():  # a blank became a line end
+                continue
+            (problem,) = finish(Cache(files.cache).check())
+            assert f"{path.name} damaged; it is measured again" in problem, place
+        explorer = files.explorer()
+        finish(explorer.opened.calibrate())
+        finish(explorer.stress("a dog on a beach"))
+        assert path.read_bytes() == before
+    assert finish(Cache(files.cache).check()) == []
+
+
+@pytest.mark.opened
+@pytest.mark.parametrize("name", ["registry", "answers"])
+def test_a_damaged_database_is_found_and_names_the_folder_to_delete(files: Files, name: str) -> None:
+    explorer = files.explorer()
+    explorer.queries.of_text("a dog on a beach")
+    explorer.queries.remember()
+    explorer.opened.cache.close()
+    path = files.cache / name / "cache.db"
+    assert finish(Cache(files.cache).check()) == []
+    content = path.read_bytes()
+    for damage in (b"no database" * 1000, content[:100] + bytes(4000) + content[4100:], content[: len(content) // 2]):
+        path.write_bytes(damage)
+        (problem,) = finish(Cache(files.cache).check())
+        assert f"{name}/cache.db damaged; delete {path.parent}" in problem
+    shutil.rmtree(path.parent)
+    assert finish(Cache(files.cache).check()) == []

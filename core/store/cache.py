@@ -10,7 +10,7 @@ import stat
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,8 @@ from core.store.disk import ensure_folder
 from core.store.file_state import FileState
 from core.store.hashing import file_sha256
 from core.store.locks import CACHE_OPTION, unless_locked
-from core.store.progress import Steps
-from core.store.whole import MANIFEST, damaged, delete, is_whole, parse_json, unseal
+from core.store.progress import Progress, Steps
+from core.store.whole import MANIFEST, damaged, delete, is_damaged, is_whole, parse_json, unseal
 from core.store.whole import about as about_folder
 
 _ANSWERS_BYTES = 256 << 20
@@ -33,6 +33,12 @@ _KINDS = ("matrix", "vectors")
 _ENTRY = re.compile(r"[0-9a-f]{32,64}(-\d+)?(\.[0-9a-f]{8}\.part)?")  # names that this program makes
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")  # names of files that diskcache makes
 _CRC_BYTES = 4  # of a checksum before each answer
+_DATABASES = ("registry", "answers")
+_MEASURED = {
+    "calibration-*.json": "it is measured again by `infersent-tui calibrate`, or by the next start of the explorer",
+    "variations.json": "it is measured again when variations are next asked for",
+}
+"""Files of measurements in the folder of a matrix, and what makes a damaged one again."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -186,8 +192,10 @@ class Cache:
     def check(self) -> Steps[list[str]]:
         """Read all finished folders, and mark those as unfinished that are damaged: the next start makes them again.
 
+        Measurements and databases are read, too.
+
         Returns:
-            A description of each damaged folder.
+            A description of each damaged folder, file of measurements and database.
         """
         problems = []
         entries = [entry.path for entry in self.entries() if not entry.path.is_symlink()]
@@ -203,6 +211,15 @@ class Cache:
             if bad:
                 name = folder.relative_to(self.root)
                 problems.append(f"{name}: {', '.join(bad)} damaged; the next start makes it again")
+        for entry in entries:
+            for pattern, again in _MEASURED.items():
+                bad = [path.name for path in sorted(entry.glob(pattern)) if is_damaged(path)]
+                problems += [f"{entry.relative_to(self.root)}: {name} damaged; {again}" for name in bad]
+        for database in (self.root / name / diskcache.core.DBNAME for name in _DATABASES):
+            yield Progress(f"reading {database.parent.name}", 0, 0, "")
+            if _is_damaged_database(database):
+                name = database.relative_to(self.root)
+                problems.append(f"{name} damaged; delete {database.parent}, which only saves time")
         return problems
 
     def prune(self, keep: set[Path]) -> list[CacheEntry]:
@@ -278,6 +295,19 @@ class Cache:
             problem = f"cache: {what} cannot be used ({error}); going on without it"
             if problem not in self.problems:
                 self.problems.append(problem)
+
+
+def _is_damaged_database(path: Path) -> bool:
+    """Tell whether the tables of a database do not hold together; of one that is in use or cannot be opened, no."""
+    if not path.is_file() or path.is_symlink() or path.parent.is_symlink():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0.25, uri=True)) as database:
+            return bool(database.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)])
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True
 
 
 def _crc(value: bytes) -> bytes:

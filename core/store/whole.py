@@ -288,6 +288,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+def is_damaged(path: Path) -> bool:
+    """Tell whether a file of `write_json` is there, but cannot be read as it was written."""
+    try:
+        read_json(path)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
+
+
 def parse_json(path: Path) -> Any:
     """Parse a JSON file.
 

@@ -869,6 +869,23 @@ def test_doctor_deep_finds_a_flipped_bit_and_the_next_run_mends_it(run, files):
     assert run("doctor", "--deep", *files.flags).code == 0
 
 
+def test_a_damaged_calibration_is_found_and_told_until_it_is_measured_again(run, files, few_sources):
+    run("calibrate", *files.flags)
+    (path,) = files.cache.glob("matrix/*/calibration-*.json")
+    assert "damaged" not in run("search", "dog", *files.flags).err
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"hubs"', b'"hubz"'))
+    deep = run("doctor", "--deep", "--json", *files.flags)
+    assert (deep.code, deep.document["ok"]) == (2, False)
+    (problem,) = deep.document["problems"]
+    assert f"{path.name} damaged; it is measured again by `infersent-tui calibrate`" in problem
+    asked = run("search", "dog", *files.flags)
+    assert asked.err.count("the calibration of these captions is damaged and not used") == 1
+    assert "damaged" not in run("calibrate", *files.flags).err
+    assert path.read_bytes() == before
+    assert run("doctor", "--deep", *files.flags).code == 0
+
+
 def test_doctor_json_says_what_is_in_use(run, files):
     done = run("doctor", "--json", *files.flags)
     assert done.code == 0
