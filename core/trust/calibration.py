@@ -212,7 +212,7 @@ class Calibration:
     def relevant_within(self, known: int) -> float | None:
         """Return the distance from a query of `known` tokens within which 1 of 100 random captions is, if measured."""
         quantiles = self._random_quantiles(known)
-        return None if quantiles is None else float(np.interp(RANDOM, TAIL, quantiles))
+        return None if quantiles is None else max(0.0, float(np.interp(RANDOM, TAIL, quantiles)))
 
     def _random_quantiles(self, known: int) -> tuple[float, ...] | None:
         """Return the quantiles at `TAIL` of the distances of random captions from queries of about that length."""

@@ -130,7 +130,7 @@ def probe(
     success = yield from _success(lists.rows, sources, probes, images)
     hubs = yield from _hubs(matrix, random, device)
     drawn = _draw(matrix, _RANDOM_CAPTIONS, random)  # (R,)
-    distances = 1 - embeddings @ matrix.rows[drawn].astype(np.float32).T  # (Q, R)
+    distances = np.maximum(1 - embeddings @ matrix.rows[drawn].astype(np.float32).T, 0)  # (Q, R)
     distances[sources[:, None] == drawn] = np.nan  # (Q, R)
     yield Progress("calibrating: random pairs", len(probes), len(probes), "queries")
     sums = yield from _sums(probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=True)

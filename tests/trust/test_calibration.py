@@ -202,6 +202,12 @@ def test_the_share_nearer_is_the_share_of_whole_captions_whose_hit_1_is_nearer(c
     assert calibration.share_nearer(distances.max() + 0.1) == 1
 
 
+def test_where_random_captions_are_equal_the_nearest_of_them_are_at_distance_0(calibration):
+    rounded = dict.fromkeys(calibration.random_distances, (-1e-7,) * 121)
+    equal = replace(calibration, random_distances=rounded)
+    assert str(equal.relevant_within(3)) == "0.0"
+
+
 def test_without_whole_captions_the_share_nearer_is_one_half(calibration):
     assert replace(calibration, whole_nearest=()).share_nearer(0.3) == 0.5
 

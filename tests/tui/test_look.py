@@ -118,6 +118,31 @@ async def test_the_bars_run_from_the_nearest_to_the_farthest_hit_on_the_screen(f
         assert line(app, 285)[10:16].count("━") < 6
 
 
+async def test_the_line_of_random_captions_stands_below_the_hits_at_its_distance(new_files):
+    write_coco(new_files.captions, ["a brown dog"] * 20 + demo_texts(280))
+    app = make_app(new_files)
+    async with app.run_test(size=(80, 50)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a brown dog")
+        await settle(pilot)
+        hits = app.explore.hit_list
+        assert (hits.ranking.distances[:20] < 1e-6).all()
+        places = hits.ranking.distances[[0, *range(20, 40)]].tolist()  # of the hits, as 20 captions are folded into one
+        hits.relevant_within = 0.0
+        hits.redraw()
+        assert hits.render_line(0).text[1:9] == "  1 .000", "the equal captions are as near as those 1%"
+        assert hits.render_line(1).text.startswith("── 1% of random captions are nearer than .000")
+        hits.relevant_within = places[5] - 1e-7  # as measured in another precision than the hit's distance
+        hits.redraw()
+        assert hits.render_line(6).text.startswith("── 1%")
+        await ask(pilot, "a man repairing a bicycle")
+        await settle(pilot)
+        assert hits.ranking.distances[0] > 0.001
+        hits.relevant_within = 0.0
+        hits.redraw()
+        assert not any("── 1%" in hits.render_line(y).text for y in range(20)), "nothing is nearer than .000"
+
+
 async def test_a_line_ends_the_hits_that_are_nearer_than_random_captions(measured):
     app = make_app(measured)
     async with app.run_test(size=(80, 50)) as pilot:
@@ -133,7 +158,7 @@ async def test_a_line_ends_the_hits_that_are_nearer_than_random_captions(measure
         await pilot.press("escape", "r")
         await settle(pilot)
         within = app.explore.view.answer.relevant_within
-        near = int((hits.ranking.distances < within).sum())
+        near = int((hits.ranking.distances < round(within, 3) + 0.0005).sum())
         assert near > 0
         hits.go(0)
         assert hits.render_line(near).text.startswith(f"── 1% of random captions are nearer than {within:.3f}"[:40])

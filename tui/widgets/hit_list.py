@@ -326,11 +326,12 @@ class HitList(ScrollView, can_focus=True):
         self._scroll_to_cursor()
 
     def _measure(self) -> None:
-        """Count the lines, and the hits within `relevant_within`."""
+        """Count the lines, and the hits within `relevant_within`: those that are shown with that distance, too."""
         self._relevant, within = None, self.relevant_within
         if self._fold is not None and self.ranking is not None and self.ranking.scores is None and within is not None:
-            place = self.ranking.distances.searchsorted(within)
+            place = self.ranking.distances.searchsorted(round(within, 3) + 0.0005)
             hits = int(self._fold.places.searchsorted(place))
-            self._relevant = hits if hits < len(self) else None
+            if hits < len(self) and (hits or within >= 0.0005):  # nothing is nearer than .000
+                self._relevant = hits
         lines = len(self) + (self._relevant is not None)
         self.virtual_size = Size(0, lines if self._is_whole else max(lines, self.virtual_size.height))
