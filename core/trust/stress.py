@@ -20,11 +20,11 @@ from core.ranking.lexical import BM25
 from core.ranking.methods import Method
 from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST, Ranking, Searcher, cosine_distance
-from core.store.progress import Progress, Steps
+from core.store.progress import Progress, Steps, follow
 from core.store.whole import read_json, write_json
-from core.trust.variations import CONTROL, KINDS, Kind, Variation, vary
+from core.trust.variations import CONTROL, KINDS, MOST_WORDS, Kind, Variation, vary
 
-_FORMAT = 1  # version of the file, and of how the threshold is measured
+_FORMAT = 2  # version of the file, and of how the threshold is measured
 _CAPTIONS = 300  # asked for the threshold; it then varies by a few percent with the seed
 _HARMLESS = ("article", "contraction")  # capital and stop are felt by cased vectors
 _PERCENTILE = 95
@@ -78,6 +78,8 @@ def measure_threshold(
 ) -> Steps[Threshold | None]:
     """Measure how far harmless edits move the captions of a matrix, or read what an earlier call measured.
 
+    The captions are those of `drawn`: a long one would take as long as hundreds of others.
+
     Args:
         matrix: The matrix of N captions; its folder keeps the result.
         texts: The captions, (N,).
@@ -90,18 +92,16 @@ def measure_threshold(
         AssetError: The weights cannot be used, or not even one sentence fits on the device.
     """
     path = matrix.folder / "variations.json"
-    if (known := _read(path)) is not None:
-        return known
+    with suppress(OSError, ValueError, LookupError, TypeError):  # not there, damaged, or of another format
+        return _read(path)
     asked = [texts[row] for row in drawn(matrix)]
     pairs = [(i, each) for i, text in enumerate(asked) for each in vary(text) if each.kind in (*_HARMLESS, CONTROL)]
     ids = _look_up(text_encoder, [*asked, *(variation.text for _, variation in pairs)])
-    embeddings = yield from _embed(text_encoder, ids)
+    embeddings = yield from _embed(text_encoder, ids, stage="measuring harmless edits of captions")
     distances = [cosine_distance(embeddings[i], embeddings[len(asked) + j]) for j, (i, _) in enumerate(pairs)]
     threshold = _threshold(np.array(distances), np.array([variation.kind for _, variation in pairs]))
-    if threshold is None:
-        return None
     with suppress(AssetError):  # a read-only cache: it is measured again next time
-        write_json(path, {"format": _FORMAT} | asdict(threshold))
+        write_json(path, {"format": _FORMAT, "threshold": None if threshold is None else asdict(threshold)})
     return threshold
 
 
@@ -131,7 +131,7 @@ def stress(
         i for i, each in enumerate(variations, 1) if each.kind != "omission" or not np.array_equal(ids[i], ids[0])
     ]
     variations, ids = [variations[i - 1] for i in kept], [ids[0], *(ids[i] for i in kept)]
-    embeddings = yield from _embed(text_encoder, ids)
+    embeddings = yield from _embed(text_encoder, ids, stage="encoding variations")
     same = sentences.find(ids[0])  # (n,)
 
     def first(embedding: NDArray[np.float32]) -> Ranking:
@@ -151,8 +151,13 @@ def stress(
 
 
 def drawn(matrix: EmbeddingMatrix) -> list[int]:
-    """Draw the captions whose variations are asked: different texts with a known word, always the same."""
-    found: list[int] = np.random.default_rng(0).permutation(matrix.sentences.distinct())[:_CAPTIONS].tolist()
+    """Draw the captions whose variations are asked: always the same, and different texts of at most `MOST_WORDS`.
+
+    They have a known word; words are counted as known tokens.
+    """
+    rows, lengths = matrix.sentences.distinct(), np.diff(matrix.sentences.starts)  # (texts,), (N,)
+    rows = rows[lengths[rows] - 2 <= MOST_WORDS]  # (R,), without the marks
+    found: list[int] = np.random.default_rng(0).permutation(rows)[:_CAPTIONS].tolist()
     return found
 
 
@@ -160,20 +165,25 @@ def _look_up(text_encoder: TextEncoder, texts: Sequence[str]) -> list[NDArray[np
     return [text_encoder.vocabulary.look_up(text).ids for text in texts]
 
 
-def _embed(text_encoder: TextEncoder, ids: Sequence[NDArray[np.int32]]) -> Steps[NDArray[np.float32]]:
+def _embed(text_encoder: TextEncoder, ids: Sequence[NDArray[np.int32]], *, stage: str) -> Steps[NDArray[np.float32]]:
     """Encode token ids together, (N, D), not normalized, in float32 whatever the captions are encoded in."""
-    encoded = yield from text_encoder.encode_together(ids)
+    encoded = yield from follow(
+        text_encoder.encode_together(ids), lambda step: Progress(stage, step.done, step.total, "texts")
+    )
     return np.stack([each.embedding for each in encoded])
 
 
 def _read(path: Path) -> Threshold | None:
-    try:
-        document = read_json(path)
-        if document["format"] == _FORMAT:
-            return Threshold(float(document["distance"]), float(document["control"]))
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
-    return None
+    """Read what was measured before.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError: There is no such file, or it is damaged or of another format.
+    """
+    document = read_json(path)
+    if document["format"] != _FORMAT:
+        raise ValueError(f"{path} has another format")
+    measured = document["threshold"]
+    return None if measured is None else Threshold(float(measured["distance"]), float(measured["control"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +229,7 @@ def stress_corpus(
     kinds = np.array([pairs[j][1].kind for j in known])  # (M,)
     asked = [*(texts[row] for row in rows), *(pairs[j][1].text for j in known)]
     ids = [*_look_up(text_encoder, asked[:n]), *(changed[j] for j in known)]
-    embeddings = yield from _embed(text_encoder, ids)
+    embeddings = yield from _embed(text_encoder, ids, stage="encoding variations of captions")
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (n + M, D)
     queries = [Query(text=text, literal=text, ids=each) for text, each in zip(asked, ids, strict=True)]
     copies = matrix.sentences.copies(rows)

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from conftest import Files
+from conftest import Files, write_coco
 from scipy.spatial.distance import cosine
 
 from core.store.progress import finish
-from core.trust.stress import Moved, Threshold, measure_threshold, stress, stress_corpus
+from core.trust.stress import Moved, Threshold, drawn, measure_threshold, stress, stress_corpus
 from core.trust.variations import GROUPS, KINDS, vary
 
 TEXT = "a dog is sitting on a red couch in front of a white house"
@@ -72,14 +72,33 @@ def test_the_threshold_is_measured_once(opened, monkeypatch):
         measured(opened)
 
 
+def test_a_few_long_captions_are_left_out_of_the_threshold(opened, files: Files):
+    threshold, texts = measured(opened), opened.captions.texts
+    write_coco(files.captions, [*texts, *(" ".join([*texts[:n], "a dog"]) for n in (60, 120))])
+    longer = files.explorer().opened
+    assert len(longer.matrix.sentences[301]) > 1000
+    assert 301 not in drawn(longer.matrix)
+    assert measured(longer).distance == pytest.approx(threshold.distance, abs=1e-6)
+
+
+def test_what_is_measured_is_said(opened):
+    stages = list[str]()
+    steps = measure_threshold(opened.matrix, opened.captions.texts, opened.text_encoder)
+    finish(steps, lambda step: stages.append(step.stage))
+    assert set(stages) == {"measuring harmless edits of captions"}
+
+
 def test_nothing_is_claimed_where_other_nouns_are_not_seen(opened):
     assert {moved.unseen for moved in moves(opened, TEXT, Threshold(0.05, 0.89))} == {None}
     assert {moved.unseen for moved in moves(opened, TEXT, None)} == {None}
 
 
-def test_captions_without_nouns_have_no_threshold(files: Files):
+def test_captions_without_nouns_have_no_threshold(files: Files, monkeypatch):
     files.captions.write_text(json.dumps(["red on the", "of the in", "blue"]))
-    assert measured(files.explorer().opened) is None
+    opened = files.explorer().opened
+    assert measured(opened) is None
+    monkeypatch.setattr("core.trust.stress._embed", None)
+    assert measured(opened) is None, "which is kept, too"
 
 
 def test_a_variation_without_a_known_word_has_no_distance(opened):
