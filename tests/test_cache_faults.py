@@ -72,7 +72,8 @@ def test_a_cache_that_is_deleted_while_it_is_open_goes_on_answering(files: Files
     assert [hits(explorer, method) for method in ("infersent", "fused")] == wanted
     explorer.queries.of_text("a dog on a beach")
     explorer.queries.remember()
-    explorer.opened.problems()
+    (problem,) = explorer.opened.problems()
+    assert problem == f"cache: {files.cache} is gone; going on without it, and the next start makes it again"
     explorer.opened.cache.close()
     assert hits(files.explorer(need="methods"), "fused") == wanted[1]
     assert sorted(whole_entries(files.cache)) == ["matrix", "vectors"]

@@ -277,22 +277,26 @@ class Cache:
 
     def _recall(self, database: Any, key: str) -> Any:
         if database is not None:
-            with self._error_is_a_miss(str(database.directory)):
+            with self._error_is_a_miss(str(database.directory), opened=True):
                 return database.get(key)
         return None
 
     def _remember(self, database: Any, key: str, value: bytes | str) -> None:
         if database is not None:
-            with self._error_is_a_miss(str(database.directory)):
+            with self._error_is_a_miss(str(database.directory), opened=True):
                 database.set(key, value)
 
     @contextmanager
-    def _error_is_a_miss(self, what: str) -> Iterator[None]:
+    def _error_is_a_miss(self, what: str, *, opened: bool = False) -> Iterator[None]:
+        """Note an error in `problems`; `what` is the folder of a database that has been opened, or a name."""
         try:
             yield
         except (OSError, sqlite3.Error, diskcache.Timeout, LookupError, TypeError, ValueError) as error:
             # diskcache raises the last three for settings and rows that it did not write.
             problem = f"cache: {what} cannot be used ({error}); going on without it"
+            if opened and not Path(what).exists():  # SQLite calls it read-only
+                gone = what if self.root.exists() else self.root
+                problem = f"cache: {gone} is gone; going on without it, and the next start makes it again"
             if problem not in self.problems:
                 self.problems.append(problem)
 
