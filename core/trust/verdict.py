@@ -99,8 +99,7 @@ class Judge:
             return replace(verdict, reasons=(f"− not in this corpus: {foreign}", *name_unknown(query)))
         if not content:
             named = any(token.counts for term in query.terms if term.weight > 0 for token in term.tokens)
-            nothing = "no known content word: function words fit any caption"
-            reason = "its negative terms take away all that its positive terms name" if named else nothing
+            reason = "its negative terms take away all that its positive terms name" if named else _NO_CONTENT
             return replace(
                 verdict, reasons=(f"− {reason}", *name_unknown(query)), advice="name what should be in the image"
             )
@@ -297,7 +296,8 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, why: str = "
     words = set(content_words(query.subject))
     content = len(words)
     share = float(np.mean([len(words & hit) / content for hit in hits])) if words and hits else 0.0
-    has, length = f"the hits have {share:.0%} of its words", f"only {count_of(content, 'known content word')}"
+    has = f"the hits have {share:.0%} of its words"
+    length = f"only {count_of(content, 'known content word')}" if content else _NO_CONTENT
     level: Level = "doubtful"
     if not content or share < _NONE or (content == 1 and share < ABOUT_IT):
         level, reasons = "unreliable", [f"− {has}" if content else f"− {length}"]
@@ -310,6 +310,7 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, why: str = "
     return _lowered_by_unknown(Verdict(level, (rule, *reasons, *name_unknown(query))), query)
 
 
+_NO_CONTENT = "no known content word: function words fit any caption"
 _NONE = 0.05  # share of the words that the hits have at most where they have nothing of a query
 NOTHING_KNOWN = Verdict(
     "unreliable",

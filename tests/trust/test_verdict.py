@@ -97,6 +97,11 @@ def test_contracted_function_words_do_not_count(version, text):
     assert [token.text for token in tokens if token.is_content] == []
 
 
+def test_a_query_of_function_words_alone_is_said_to_have_no_content_word():
+    verdict = by_rules(*known("and", "the"))
+    assert verdict.reasons[1] == "− no known content word: function words fit any caption"
+
+
 def test_a_number_and_a_hyphened_word_count():
     assert all(token.is_content for token in known("747", "well-lit", "3d", "über", "猫"))
 

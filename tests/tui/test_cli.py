@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -1136,8 +1137,20 @@ tui.__main__.run()
     assert "\x1b" not in done.stderr
 
 
-def test_the_screen_is_refused_without_a_terminal(run, files):
-    assert refused(run(*files.flags), "needs a terminal")
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((), "standard input, output and error are none"),
+        (("stderr",), "standard input and output are none"),
+        (("stdin", "stdout"), "standard error is none"),
+    ],
+)
+def test_the_screen_is_refused_without_a_terminal(run, files, monkeypatch, others, said):
+    from tui.commands import explore
+
+    streams = {name: SimpleNamespace(isatty=lambda: True) for name in others}
+    monkeypatch.setattr(explore, "sys", SimpleNamespace(**{"stdin": None, "stdout": None, "stderr": None} | streams))
+    assert refused(run(*files.flags), f"the explorer needs a terminal, and {said};")
 
 
 def test_a_terminal_that_cannot_draw_is_refused_without_an_escape_code(files):

@@ -46,8 +46,7 @@ def explore(options: Options) -> None:
             if is_gone(sys.stdin.fileno()):
                 _exit_immediately(128 + signal.SIGHUP)
         raise click.UsageError(
-            f"the explorer needs a terminal, and standard {' and '.join(missing)} is none; "
-            "for scripts, see `infersent-tui search --help`"
+            f"the explorer needs a terminal, and {_are_none(missing)}; for scripts, see `infersent-tui search --help`"
         )
     if os.environ.get("TERM") == "dumb":
         raise click.UsageError(
@@ -131,3 +130,9 @@ def _exit_immediately(code: int) -> NoReturn:
         with suppress(OSError, ValueError):
             stream.flush()
     end_process(code)
+
+
+def _are_none(streams: list[str]) -> str:
+    """Say that standard streams are no terminals: `standard input and output are none`."""
+    names = " and ".join(filter(None, (", ".join(streams[:-1]), streams[-1])))
+    return f"standard {names} {'is' if len(streams) == 1 else 'are'} none"
