@@ -15,7 +15,7 @@ from core.assets import AssetError
 from core.corpus.kinds import kind_of, kind_of_column
 from core.corpus.layouts import read_table
 from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, first_numbers, image_of, image_of_part, texts_of
-from core.corpus.text_files import tidy
+from core.corpus.text_files import DAMAGED, tidy
 from core.store.file_state import FileState
 
 _FIRST = 60  # characters of the first caption
@@ -132,6 +132,8 @@ class Captions:
                 groups = parts
         if without := len(table) - len(set(rows)) - len(unreadable):
             notes.append(f"{_count(without, 'row')} without a caption")
+        if damaged := sum(DAMAGED in text for text in texts):
+            notes.append(f"{_count(damaged, 'caption')} with a damaged character (U+FFFD)")
         return cls(
             name="stdin" if str(path) == "-" else path.name.split(".")[0],
             texts=texts,

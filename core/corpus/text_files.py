@@ -14,6 +14,9 @@ from pathlib import Path
 from core.assets import AssetError
 from core.store.pages import is_page_of_text
 
+DAMAGED = "\N{REPLACEMENT CHARACTER}"
+"""Stands for a character that cannot be read."""
+_HALF = re.compile("[\ud800-\udfff]")
 _BOMS = (  # UTF-32's first: it begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -165,8 +168,8 @@ def empty(path: Path) -> AssetError:
 
 
 def tidy(text: str) -> str:
-    """Strip a text and replace line breaks by blanks and lone surrogates by `?`."""
-    return " ".join(text.strip().splitlines()).encode("utf-8", "replace").decode("utf-8")
+    """Strip a text and replace line breaks by blanks and lone surrogates by `DAMAGED`."""
+    return _HALF.sub(DAMAGED, " ".join(text.strip().splitlines()))
 
 
 def _refuse_other_files(data: bytes, path: Path) -> None:

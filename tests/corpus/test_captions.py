@@ -172,6 +172,13 @@ def test_texts_are_stripped_and_their_inner_newlines_become_blanks(tmp_path, end
     assert list(Captions.read(path).texts) == ["a kite", "a kite over a beach", "one two three"]
 
 
+def test_half_characters_are_damaged_ones_and_are_counted(tmp_path):
+    path = write(tmp_path / "a.json", r'["a lone \ud800 dog?", "a \ud83d\udc15", "\udc15\ud83d", "a\u2028 cat\u0085"]')
+    captions = Captions.read(path)
+    assert captions.texts == ["a lone \ufffd dog?", "a \U0001f415", "\ufffd\ufffd", "a  cat"]
+    assert captions.not_understood() == ["2 captions with a damaged character (U+FFFD)"]
+
+
 def test_blank_lines_keep_their_place_and_are_counted(tmp_path):
     captions = Captions.read(write(tmp_path / "a.txt", "\na kite\n  \n\na boat\n\n"))
     assert list(captions.texts) == ["", "a kite", "", "", "a boat", ""]
