@@ -57,8 +57,8 @@ _COMMON = [  # encodings that files on disks are in; the rarer ones fit by chanc
     *("koi8_r", "cp874", "cp932", "euc_jp", "cp949", "gb18030", "big5", "mac_roman"),
 ]
 _BLOCK = 16 << 20  # bytes unpacked together
-_SMALL = 256 << 20  # bytes that any file may unpack to
-_SMALL_TEXT = 16 << 20  # the same, where all of it is parsed as text: as JSON, a byte may take 93 of memory
+_SMALL = 256_000_000  # bytes that any file may unpack to
+_SMALL_TEXT = 16_000_000  # the same, where all of it is parsed as text: as JSON, a byte may take 93 of memory
 _MOST_RATIO = 200  # a larger text may be so many times as large as its packed form
 _ENOUGH = 4  # characters beyond ASCII, to tell encodings apart
 _SAMPLE_LINES = 200  # lines that tell the encoding
