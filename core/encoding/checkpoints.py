@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> object:
 def _read_sequence(path: Path, file: BufferedReader) -> object:
     """Read the older format: five pickles, then the numbers of each storage behind their count."""
     storages = _Storages(path)
-    if (storages.unpickle(file), storages.unpickle(file)) != (_MAGIC_NUMBER, _PROTOCOL):
+    if storages.unpickle(file) != _MAGIC_NUMBER or storages.unpickle(file) != _PROTOCOL:
         raise ValueError("it was not written by torch.save")
     about, loaded, keys = (storages.unpickle(file) for _ in range(3))
     _check_order(not isinstance(about, dict) or about.get("little_endian") is not False)

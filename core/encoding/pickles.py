@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-_MOST_OPCODES = 3_000_000  # of all pickles of a file: three for each word of a vocabulary, of some 100 bytes each
+_MOST_OPCODES = 2_750_000  # of all pickles of a file: three for each word of a vocabulary, of at most 100 bytes each
+_LONGEST_NAME = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,9 @@ class Unpickler:
     def _remember(self, number: int) -> None:
         self._memo[number] = self._stack[-1]
 
+    def _memoize(self, _: object) -> None:
+        self._remember(len(self._memo))
+
     def _recall(self, number: int) -> None:
         self._stack.append(self._memo[number])
 
@@ -108,6 +112,19 @@ class Unpickler:
         self._check_name(name)
         self._stack.append(Named(name))
 
+    def _name_of_texts(self, _: object) -> None:
+        module, name = self._taken(2)
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("its pickle has a name that is no text")
+        if len(module) + len(name) > _LONGEST_NAME:  # a memo gives a long text many times
+            raise ValueError("its pickle has a name that is too long")
+        self._name(f"{module}.{name}")
+
+    def _replace(self, _: object, *, name: str) -> None:
+        """Put a name in place of the values above the last mark."""
+        self._taken(None)
+        self._stack.append(Named(name))
+
     def _refer(self, _: object) -> None:
         self._stack.append(self._persistent(*self._taken(1)))
 
@@ -120,7 +137,7 @@ class Unpickler:
             self._stack.append(Named(name))
 
     def _nothing(self, _: object) -> None:
-        """Pass over the protocol."""
+        """Pass over the protocol or a frame."""
 
     def _build(self, _: object) -> None:
         self._taken(1)
@@ -133,15 +150,22 @@ def put(target: dict[str, Any], pairs: Iterable[tuple[object, object]]) -> None:
             target[str(key)] = value
 
 
-_VALUES = {"NONE", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING"}
+_VALUES = {
+    *("NONE", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+}
 _STEPS: dict[str, Callable[[Unpickler, Any], None]] = {
     "PROTO": Unpickler._nothing,
+    "FRAME": Unpickler._nothing,
     "MARK": Unpickler._mark,
     "NEWTRUE": partial(Unpickler._new, value=lambda: True),
     "NEWFALSE": partial(Unpickler._new, value=lambda: False),
     "EMPTY_LIST": partial(Unpickler._new, value=list),
     "EMPTY_DICT": partial(Unpickler._new, value=dict),
     "EMPTY_TUPLE": partial(Unpickler._new, value=tuple),
+    "EMPTY_SET": partial(Unpickler._new, value=lambda: Named("builtins.set")),
+    "FROZENSET": partial(Unpickler._replace, name="builtins.frozenset"),
+    "ADDITEMS": partial(Unpickler._append, count=None),
     "TUPLE1": partial(Unpickler._tuple, count=1),
     "TUPLE2": partial(Unpickler._tuple, count=2),
     "TUPLE3": partial(Unpickler._tuple, count=3),
@@ -151,12 +175,14 @@ _STEPS: dict[str, Callable[[Unpickler, Any], None]] = {
     "SETITEM": partial(Unpickler._set, count=2),
     "SETITEMS": partial(Unpickler._set, count=None),
     "GLOBAL": Unpickler._name,
+    "STACK_GLOBAL": Unpickler._name_of_texts,
     "BINPERSID": Unpickler._refer,
     "REDUCE": Unpickler._call,
     "NEWOBJ": Unpickler._call,
     "BUILD": Unpickler._build,
     "BINPUT": Unpickler._remember,
     "LONG_BINPUT": Unpickler._remember,
+    "MEMOIZE": Unpickler._memoize,
     "BINGET": Unpickler._recall,
     "LONG_BINGET": Unpickler._recall,
 }

@@ -1,12 +1,15 @@
 """Checkpoints are read as torch reads them, but nothing in them runs or takes more memory than they have bytes."""
 
 import collections
+import os
+import pickle
 import re
 import struct
 import tracemalloc
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,6 +83,40 @@ def test_the_parts_of_a_training_stand_beside_the_tensors(tmp_path, zipped):
 
 
 @FORMATS
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_a_newer_protocol_of_pickle_is_read_like_the_usual_one(tmp_path, zipped, protocol):
+    value = {
+        "model": torch.nn.LSTM(3, 2).state_dict(),
+        "long": "a" * 300,
+        "some": frozenset({3}),
+    } | parts_of_a_training()
+    usual = read_checkpoint(saved(value, tmp_path / "a.pt", zipped=zipped))
+    torch.save(value, tmp_path / "b.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    read = read_checkpoint(tmp_path / "b.pt")
+    assert list(read) == list(value)
+    assert all(torch.equal(each, read["model"][name]) for name, each in value["model"].items())
+    for name in ("optimizer", "schedule", "long", "large", "words", "pairs", "dtypes"):
+        assert read[name] == usual[name]
+    assert isinstance(read["seen"], Named)
+    assert isinstance(read["some"], Named)
+    assert read["revision"] == b"abc"
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_code_in_a_plain_pickle_of_any_protocol_is_named(tmp_path, protocol):
+    for value in (os.system, [1, {"a": os.system}] if protocol else os.system):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(value, protocol))
+        with pytest.raises(AssetError, match=r"holds a posix\.system"):
+            read_checkpoint(tmp_path / "a.pkl")
+
+
+def test_a_plain_pickle_is_said_not_to_be_of_torch(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"weight": np.ones(3), "words": {"a", "b"}}))
+    with pytest.raises(ValueError, match=r"not written by torch\.save"):
+        read_checkpoint(tmp_path / "a.pkl")
+
+
+@FORMATS
 def test_keys_that_are_neither_texts_nor_numbers_are_left_out(tmp_path, zipped):
     path = saved({(("a",), 2): 3, None: 1, 7: 2, "b": 4}, tmp_path / "a.pt", zipped=zipped)
     assert read_checkpoint(path) == {"7": 2, "b": 4}
@@ -126,6 +163,7 @@ def repeated(what: bytes) -> bytes:
 
 
 REFUSED = {  # pickles, and what they are refused for
+    "code in a new protocol": (b"\x80\x04\x8c\x02os\x8c\x06system\x93" + text("x") + b"\x85R.", "holds a os.system"),
     "code": (b"\x80\x02cos\nsystem\n" + text("touch x") + b"\x85R.", "holds a os.system"),
     "tensors": (b"\x80\x02ctorch\nFloatTensor\nK\x05\x85R.", "holds a torch.FloatTensor"),
     "memory": (
@@ -143,10 +181,14 @@ HARMLESS = {  # pickles that stay small, and what they are
     "attributes": (repeated(b"ccollections\nOrderedDict\n)Rh\x00b"), tuple),
     "doubled": (b"\x80\x02)" + b"\x85q\x00h\x00\x86" * 1000 + b".", tuple),
     "nested": (b"\x80\x02}K\x00" + b"\x85" * 100_000 + b"K\x01s.", {}),
+    "sets": (b"\x80\x04\x8f(" + b"(K\x01\x91\x94" * 30_000 + b"\x90.", Named("builtins.set")),
+    "memoized": (b"\x80\x04)" + b"\x85\x94h\x00\x86" * 1000 + b".", tuple),
     "keys": (b"\x80\x02})" + b"\x85q\x00h\x00\x86" * 1000 + b"K\x01s.", {}),
 }
 DAMAGED = {  # pickles, and the reason
-    "opcode": (b"\x80\x02(\x8f\x8ft.", "the opcode EMPTY_SET"),
+    "opcode": (b"\x80\x02(\x97\x97t.", "the opcode NEXT_BUFFER"),
+    "long name": (b"\x80\x04" + text("collections") + text("a" * 101) + b"\x93.", "a name that is too long"),
+    "no name": (b"\x80\x02K\x01K\x02\x93.", "a name that is no text"),
     "short": (b"\x80\x02\x86.", "takes what it does not have"),
     "mark": (b"\x80\x02(K\x01)\x86\x86t.", "takes what it does not have"),
     "negative": (b"\x80\x02" + storage("0", -4) + b".", "no storage"),
