@@ -14,9 +14,10 @@ from pathlib import Path
 from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import FOLDER_OPTION, Checksum, delete_partial, download, is_of_machine
+from core.store.download import Checksum, download, is_of_machine
 from core.store.hashing import file_sha256
 from core.store.locks import only_one
+from core.store.partial import FOLDER_OPTION, delete_partial
 from core.store.progress import Progress, Steps
 from core.store.web import check_address
 from core.store.whole import whole_file

@@ -50,7 +50,8 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from core.ranking.arithmetic import parse, quoted
     from core.ranking.methods import METHODS
     from core.store.cache import Cache
-    from core.store.download import _has_more, _Partial
+    from core.store.download import _has_more
+    from core.store.partial import Partial
     from core.store.progress import finish
     from core.store.web import Answer, check_address, range_of
     from core.store.whole import MANIFEST, Origin, is_whole, seal, write_json
@@ -342,7 +343,7 @@ def read_answer(data: bytes, folder: Path) -> None:
     start, length = range_of(response)
     assert -1 <= start < 10**15
     assert 0 <= length < 10**15
-    with suppress(HTTPError), _Partial("http://example.org/file", folder / "file", 1 << 20) as partial:
+    with suppress(HTTPError), Partial("http://example.org/file", folder / "file", 1 << 20) as partial:
         answer = Answer(response, "http://example.org/file")
         if _has_more(answer, partial):
             if response.status == 200:

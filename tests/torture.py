@@ -32,7 +32,7 @@ from signals import Signals
 from web_server import Give, Server, packed
 
 import core.encoding.building
-import core.store.download
+import core.store.partial
 import core.trust.probing
 import tui.cli
 from core.assets import AssetError
@@ -296,7 +296,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)  # a forked process cannot use threads of its parent
     core.encoding.building.CHUNK = 64
-    core.store.download._SYNC_BYTES = 1 << 16
+    core.store.partial._SYNC_BYTES = 1 << 16
     core.trust.probing._SOURCES, core.trust.probing._PER_LENGTH = 120, 30
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,14 +17,11 @@ from core.assets import AssetError
 from core.store.disk import sync
 from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
+from core.store.partial import Partial, delete_partial
 from core.store.progress import Progress, Steps
 from core.store.web import ADVICE, Answer, Connections, check_address, describe, is_final, range_of, status_of
-from core.store.whole import read_json, write_json
 
-FOLDER_OPTION = "--data-dir"
-"""The option that names the folder of downloads."""
 _BLOCK_BYTES = 1 << 18
-_SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
 _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -70,7 +66,7 @@ def download(
         OSError, MemoryError: The disk is full or fails, or the memory is full. What has come is kept.
     """
     check_address(url)
-    with _Partial(url, path, most_bytes) as partial:
+    with Partial(url, path, most_bytes) as partial:
         yield from _complete(partial)
     try:
         if checksum is not None:
@@ -88,24 +84,10 @@ def download(
     delete_partial(path)
 
 
-def delete_partial(path: Path) -> None:
-    """Delete what has come of a file, also where a run was killed before it could."""
-    for name in (_part_of(path), _about_of(path)):
-        name.unlink(missing_ok=True)
-
-
 def is_of_machine(error: BaseException) -> bool:
     """Tell whether an error, come while a file was read, is of the disk or the memory, and none of the file."""
     is_of_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)  # of offsets that are damaged
     return is_of_disk or isinstance(error, MemoryError)
-
-
-def _part_of(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
-
-
-def _about_of(path: Path) -> Path:
-    return path.with_name(path.name + ".partial.json")
 
 
 def _compare(path: Path, checksum: Checksum) -> Steps[None]:
@@ -114,132 +96,6 @@ def _compare(path: Path, checksum: Checksum) -> Steps[None]:
         advice = "fetch it again; if that stays so, name another server with --mirror, or, if you trust what came,"
         advice += f" its checksum: --sha256 {digest}"
         raise AssetError(path, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
-
-
-class _Partial:
-    """What is on disk of a file that has not come whole, and of which state of which server's file it is a part.
-
-    It stays as it is until the body of another file comes.
-    """
-
-    def __init__(self, url: str, path: Path, most_bytes: int) -> None:
-        self.url = url
-        self.name = path.name
-        self.path = _part_of(path)
-        self.source = ""
-        """The address that answered; `url` may lead to several servers."""
-        self.etag = self.modified = ""
-        self.total = 0
-        """Bytes of the whole file; 0 where the server does not say."""
-        self.done = 0
-        """Bytes that have come from `url`."""
-        self.furthest = 0
-        """Bytes beyond which what comes is progress: a file that is sent from its start each time makes none."""
-        self._goes_on = False
-        self._most_bytes = most_bytes
-        self._synced = 0
-        self._about = _about_of(path)
-
-    def __enter__(self) -> _Partial:
-        """Open the file; of a part of this address's file, cut off what may not have reached the disk."""
-        if self.path.is_symlink() or not self.path.is_file():  # what a link or pipe leads to is not of this download
-            self.path.unlink(missing_ok=True)
-        self._file = self.path.open("ab")
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            known = read_json(self._about)
-            if known["url"] == self.url and 0 < known["done"] <= self._file.tell():
-                self.source, self.etag, self.modified = (str(known[name]) for name in ("source", "etag", "modified"))
-                self.total, self.done = int(known["total"]), int(known["done"])
-                self._goes_on = True
-        if self._goes_on:
-            self._file.truncate(self.done)
-            self._synced = self.done
-        self.furthest = self.start
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        try:
-            self._sync()
-        except (OSError, AssetError):
-            if kind is None:  # else the first error counts
-                raise
-        finally:
-            with suppress(OSError):
-                self._file.close()
-
-    @property
-    def validator(self) -> str:
-        """By what the server can tell that its file is still the same; empty where nothing does."""
-        return self.modified if self.etag.startswith("W/") else self.etag or self.modified
-
-    @property
-    def start(self) -> int:
-        """Where the rest begins that is to be asked for; 0 if the whole file is."""
-        return self.done if self._goes_on and self.validator else 0
-
-    def start_over(self) -> None:
-        """Ask for the whole file from now on, since the server does not have the rest."""
-        self._goes_on = False
-
-    def begin(self, answer: Answer) -> None:
-        """Drop what has come, for an answer that has the whole file."""
-        headers = answer.response.headers
-        length = headers.get("Content-Length", "")
-        is_length = re.fullmatch(r"\d{1,15}", length) and "Transfer-Encoding" not in headers
-        self.expect(int(length) if is_length else 0)
-        self.source, self._goes_on = answer.source, True
-        self.etag, self.modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
-        self._drop()
-
-    def expect(self, total: int) -> None:
-        """Note the bytes of the whole file, 0 for an unknown number."""
-        self._refuse_beyond(total)
-        self.total = total
-
-    def is_of(self, answer: Answer) -> bool:
-        """Tell whether an answer has the sign by which the rest was asked for, and is of the same server.
-
-        A date may be missing: the rest need not repeat it (RFC 9110, 15.3.7).
-        """
-        headers = answer.response.headers
-        etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
-        is_same = etag == self.etag if self.validator == self.etag else modified in ("", self.modified)
-        return is_same and etag in ("", self.etag) and answer.source == self.source
-
-    def append(self, block: bytes) -> None:
-        """Add what has come."""
-        size = self.done + len(block)
-        if size > (self.total or size):
-            self._drop()
-            raise http.ProtocolError("the server sent more than it had announced")
-        self._refuse_beyond(size)
-        self._file.write(block)
-        self.done = size
-        if self.done - self._synced >= _SYNC_BYTES:
-            self._sync()
-
-    def _refuse_beyond(self, size: int) -> None:
-        if size > self._most_bytes:
-            found = f"the file has at least {size / 1e6:,.0f} MB"
-            raise AssetError(
-                self.url, found, expected=f"at most {self._most_bytes / 1e6:,.0f} MB", advice="name another --mirror"
-            )
-
-    def _drop(self) -> None:
-        self.done = self._synced = 0
-        self._write_about()  # first: of what comes now, nothing may be taken for a part of the file before
-        self._file.truncate(0)
-
-    def _sync(self) -> None:
-        if self.done != self._synced:
-            self._file.flush()
-            sync(self.path)
-            self._synced = self.done
-            self._write_about()
-
-    def _write_about(self) -> None:
-        names = ("url", "source", "etag", "modified", "total", "done")
-        write_json(self._about, {name: getattr(self, name) for name in names}, option=FOLDER_OPTION)
 
 
 class _Busy(http.HTTPError):
@@ -253,7 +109,7 @@ class _Busy(http.HTTPError):
             self.seconds = _WAITS.get_retry_after(response)
 
 
-def _complete(partial: _Partial) -> Steps[None]:
+def _complete(partial: Partial) -> Steps[None]:
     """Ask for what is missing until the file is whole."""
     waits = _WAITS
     with Connections() as connections:
@@ -277,7 +133,7 @@ def _complete(partial: _Partial) -> Steps[None]:
             yield from _wait(seconds, f"{partial.name}: {reason}; asking again in {seconds:.0f} s")
 
 
-def _ask(connections: Connections, partial: _Partial) -> Steps[None]:
+def _ask(connections: Connections, partial: Partial) -> Steps[None]:
     """Ask once for what is missing; raise HTTPError if it may come later, AssetError if it never will."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui"}
     if partial.start:
@@ -307,7 +163,7 @@ def _ask(connections: Connections, partial: _Partial) -> Steps[None]:
         response.close()
 
 
-def _has_more(answer: Answer, partial: _Partial) -> bool:
+def _has_more(answer: Answer, partial: Partial) -> bool:
     """Check an answer and tell whether its body belongs to the file."""
     response = answer.response
     if response.status in _BUSY:

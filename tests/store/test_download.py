@@ -23,7 +23,7 @@ from web_server import Give, Server, serving
 
 from core.assets import AssetError
 from core.store import download as module
-from core.store import web
+from core.store import partial, web
 from core.store.download import Checksum, download
 from core.store.progress import finish
 
@@ -273,14 +273,14 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.
 
 
 def get_until_killed(
-    server: Server, folder: Path, seen: Callable[[], bool], *, sync_bytes: int = module._SYNC_BYTES
+    server: Server, folder: Path, seen: Callable[[], bool], *, sync_bytes: int = partial._SYNC_BYTES
 ) -> None:
     """Download in a process of its own, and kill it once something is seen."""
     script = (
-        "import sys; from pathlib import Path; from core.store import download as module; "
-        f"module._SYNC_BYTES = {sync_bytes}\n"
+        "import sys; from pathlib import Path; from core.store import download, partial; "
+        f"partial._SYNC_BYTES = {sync_bytes}\n"
         "from core.store.progress import finish\n"
-        "finish(module.download(sys.argv[1], Path(sys.argv[2]), most_bytes=10**7))"
+        "finish(download.download(sys.argv[1], Path(sys.argv[2]), most_bytes=10**7))"
     )
     command = [sys.executable, "-c", script, f"{server.url}/file.bin", str(folder / "file.bin")]
     with subprocess.Popen(command) as process:
