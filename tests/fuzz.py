@@ -343,7 +343,7 @@ def read_answer(data: bytes, folder: Path) -> None:
     start, length = range_of(response)
     assert -1 <= start < 10**15
     assert 0 <= length < 10**15
-    with suppress(HTTPError), Partial("http://example.org/file", folder / "file", 1 << 20) as partial:
+    with suppress(HTTPError), Partial("http://example.org/file", folder / "file", 1 << 20, is_checked=False) as partial:
         answer = Answer(response, "http://example.org/file")
         if _has_more(answer, partial):
             if response.status == 200:
@@ -353,7 +353,7 @@ def read_answer(data: bytes, folder: Path) -> None:
 
 def answer_seeds() -> list[bytes]:
     url = "http://example.org/file"
-    note = {"url": url, "source": url, "etag": '"1"', "modified": "", "total": 6, "done": 3}
+    note = {"url": url, "source": url, "etag": '"1"', "modified": "", "total": 6, "done": 3, "is_joined": False}
     written = in_folder(lambda path: write_json(path, note))
     return [
         written + b'\x00206\nETag: "1"\nContent-Range: bytes 3-5/6\n\ndef',

@@ -94,13 +94,20 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """Yield a function that shows progress on stderr.
 
     In a terminal, one line is rewritten; elsewhere each stage gets a line, and another one after every ten seconds.
+    A remark gets a line of its own.
     """
     rewrite = sys.stderr.isatty()
     pace, width = Pace() if rewrite else Pace(every=_LOGGED_SECONDS), 0
 
     def show(progress: Progress) -> None:
         nonlocal width
-        if quiet or (line := pace.due_line(progress)) is None:
+        if quiet:
+            return
+        if progress.is_remark:
+            clear()
+            tell(progress.stage, err=True)
+            return
+        if (line := pace.due_line(progress)) is None:
             return
         if rewrite:
             line = visible(line)[: shutil.get_terminal_size().columns - 1]
@@ -109,8 +116,13 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         else:
             tell(line, err=True)
 
+    def clear() -> None:
+        nonlocal width
+        if width:
+            tell_message(f"\r{'':<{width}}\r")
+        width = 0
+
     try:
         yield show
     finally:
-        if width:
-            tell_message(f"\r{'':<{width}}\r")
+        clear()

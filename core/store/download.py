@@ -19,7 +19,7 @@ from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
 from core.store.partial import Partial, delete_partial
 from core.store.progress import Progress, Steps
-from core.store.web import ADVICE, Answer, Connections, check_address, describe, is_final, range_of, status_of
+from core.store.web import Answer, Connections, check_address, describe, is_final, range_of, status_of
 
 _BLOCK_BYTES = 1 << 18
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
@@ -50,9 +50,9 @@ def download(
     """Download a file. Of one path, one process at a time may call this.
 
     Until the file is whole, `NAME.partial` holds what has come. A server that still has the same file, by its ETag or
-    date, is asked for the rest alone. It is asked again, later each time, when the connection fails, stalls for 30 s,
-    or the server is busy; six times without a byte more end the download. What has come of another file, or from
-    another address, stays until the body of this one comes.
+    date, is asked for the rest alone; where there is a checksum, any server whose file is as long is. It is asked
+    again, later each time, when the connection fails, stalls for 30 s, or the server is busy; six times without a byte
+    more end the download. What has come and cannot be gone on with stays until the body of the whole file comes.
 
     Args:
         url: Address, http or https; the variables `http_proxy`, `https_proxy` and `no_proxy` count.
@@ -66,20 +66,17 @@ def download(
         OSError, MemoryError: The disk is full or fails, or the memory is full. What has come is kept.
     """
     check_address(url)
-    with Partial(url, path, most_bytes) as partial:
-        yield from _complete(partial)
+    part = yield from _part_with(checksum, url, path, most_bytes)
     try:
-        if checksum is not None:
-            yield from _compare(partial.path, checksum)
         if check is not None:
-            yield from check(partial.path)
+            yield from check(part)
     except AssetError as error:
         if error.__cause__ is not None and is_of_machine(error.__cause__):
             raise error.__cause__ from None
         delete_partial(path)
         advice = error.advice or "fetch it again; if that stays so, name another server with --mirror"
         raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
-    partial.path.rename(path)
+    part.rename(path)
     sync(path.parent)
     delete_partial(path)
 
@@ -90,12 +87,25 @@ def is_of_machine(error: BaseException) -> bool:
     return is_of_disk or isinstance(error, MemoryError)
 
 
-def _compare(path: Path, checksum: Checksum) -> Steps[None]:
-    digest = yield from file_sha256(path, stage=f"checking {path.name.removesuffix('.partial')}")
-    if digest != checksum.sha256:
-        advice = "fetch it again; if that stays so, name another server with --mirror, or, if you trust what came,"
-        advice += f" its checksum: --sha256 {digest}"
-        raise AssetError(path, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
+def _part_with(checksum: Checksum | None, url: str, path: Path, most_bytes: int) -> Steps[Path]:
+    """Let the whole file come, with its checksum; start over once where joined parts have another one."""
+    has_started_over = False
+    while True:
+        with Partial(url, path, most_bytes, is_checked=checksum is not None) as partial:
+            yield from _complete(partial)
+        if checksum is None:
+            return partial.path
+        digest = yield from file_sha256(partial.path, stage=f"checking {partial.name}")
+        if digest == checksum.sha256:
+            return partial.path
+        delete_partial(path)
+        if has_started_over or not partial.is_joined:
+            advice = "fetch it again; if that stays so, name another server with --mirror, or, if you trust what came,"
+            advice += f" its checksum: --sha256 {digest}"
+            raise AssetError(url, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
+        has_started_over = True
+        why = "the parts that came from several servers have another checksum together"
+        yield Progress(f"{partial.name} starts over: {why}", 0, 0, "", is_remark=True)
 
 
 class _Busy(http.HTTPError):
@@ -116,6 +126,7 @@ def _complete(partial: Partial) -> Steps[None]:
         while True:
             try:
                 yield from _ask(connections, partial)
+                partial.finish()
                 return
             except http.HTTPError as error:
                 cause = error.reason if isinstance(error, http.MaxRetryError) and error.reason else error
@@ -127,7 +138,7 @@ def _complete(partial: Partial) -> Steps[None]:
                         raise error  # asking again would give the same
                     waits = waits.increment("GET", partial.url, error=error)
                 except http.HTTPError:
-                    raise AssetError(partial.url, reason, advice=ADVICE) from error
+                    raise AssetError(partial.url, reason, advice=partial.advice("check the network")) from error
                 wished = error.seconds if isinstance(error, _Busy) else None
                 seconds = min(_LONGEST_WAIT_SECONDS, wished or waits.get_backoff_time())
             yield from _wait(seconds, f"{partial.name}: {reason}; asking again in {seconds:.0f} s")
@@ -135,12 +146,14 @@ def _complete(partial: Partial) -> Steps[None]:
 
 def _ask(connections: Connections, partial: Partial) -> Steps[None]:
     """Ask once for what is missing; raise HTTPError if it may come later, AssetError if it never will."""
-    headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui"}
-    if partial.start:
-        headers |= {"Range": f"bytes={partial.start}-", "If-Range": partial.validator}
+    headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui", **partial.request}
     stage = f"fetching {partial.name}"
     yield Progress(stage, partial.start / 1e6, partial.total / 1e6, "MB")
-    answer = connections.ask(partial.url, headers)
+    try:
+        answer = connections.ask(partial.url, headers)
+    except AssetError as error:
+        advice = error.advice or partial.advice("check the network")
+        raise AssetError(error.path, error.found, expected=error.expected, advice=advice) from error
     response = answer.response
     try:
         if not _has_more(answer, partial):
@@ -149,9 +162,11 @@ def _ask(connections: Connections, partial: Partial) -> Steps[None]:
         if response.status == 200:
             if is_page(block):
                 text = "a web page came in place of the file"
-                raise AssetError(partial.url, text, advice="open the address in a browser to read it; " + ADVICE)
+                raise AssetError(partial.url, text, advice=partial.advice("open the address in a browser to read it"))
             if not block:
                 raise http.ProtocolError("the answer is empty")
+            if loss := partial.loss(answer):
+                yield Progress(loss, 0, 0, "", is_remark=True)
             partial.begin(answer)
         while block:
             partial.append(block)
@@ -170,20 +185,23 @@ def _has_more(answer: Answer, partial: Partial) -> bool:
         raise _Busy(response)
     start, length = range_of(response)
     if response.status == 416:
-        if partial.start and length == partial.start and response.headers.get("ETag", partial.etag) == partial.etag:
+        is_same = partial.is_joinable or response.headers.get("ETag", partial.etag) == partial.etag
+        if partial.start and length == partial.start and is_same:
             return False
-        partial.start_over()
-        raise http.ProtocolError("the server has another file now")
+        partial.start_over(why := "the server has another file now")
+        raise http.ProtocolError(why)
     if response.status not in (200, 206):
-        raise AssetError(partial.url, f"the server answers: {status_of(response)}", advice=ADVICE)
+        raise AssetError(
+            partial.url, f"the server answers: {status_of(response)}", advice=partial.advice("check the network")
+        )
     if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         text = f"the server sends it packed ({response.headers['Content-Encoding']}), unasked"
-        raise AssetError(partial.url, text, advice=ADVICE)
+        raise AssetError(partial.url, text, advice=partial.advice("check the network"))
     if response.status == 206:
         is_rest = bool(partial.start) and start == partial.start and length in (0, partial.total or length)
-        if not is_rest or not partial.is_of(answer):
-            partial.start_over()
-            raise http.ProtocolError("the server sent another part than the one asked for")
+        if not is_rest or not partial.join(answer, length):
+            partial.start_over(why := "the server sent another part than the one asked for")
+            raise http.ProtocolError(why)
         partial.expect(length or partial.total)
         partial.furthest = partial.start  # fewer than before, where a larger part of another file was dropped
     return True

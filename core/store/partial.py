@@ -28,9 +28,16 @@ class Partial:
     """What is on disk of a file that has not come whole, and of which state of which server's file it is a part.
 
     It stays as it is until the body of another file comes.
+
+    Args:
+        url: Address that is asked.
+        path: Where the file will be.
+        most_bytes: A larger file is refused.
+        is_checked: Whether the whole file will be compared with a checksum. Then a part may also be gone on with that
+            came from another server, or has no sign by which it is the same, if the whole file is as long there.
     """
 
-    def __init__(self, url: str, path: Path, most_bytes: int) -> None:
+    def __init__(self, url: str, path: Path, most_bytes: int, *, is_checked: bool) -> None:
         self.url = url
         self.name = path.name
         self.path = _part_of(path)
@@ -43,22 +50,33 @@ class Partial:
         """Bytes that have come from `url`."""
         self.furthest = 0
         """Bytes beyond which what comes is progress: a file that is sent from its start each time makes none."""
+        self.is_joined = False
+        """Whether its parts may be of different files, which the checksum has to tell."""
         self._goes_on = False
-        self._most_bytes = most_bytes
+        self._why_not = "nothing tells of which file they are"
+        self._most_bytes, self._is_checked = most_bytes, is_checked
         self._synced = 0
         self._about = _about_of(path)
 
     def __enter__(self) -> Partial:
-        """Open the file; of a part of this address's file, cut off what may not have reached the disk."""
+        """Open the file; of a part that can be gone on with, cut off what may not have reached the disk."""
         if self.path.is_symlink() or not self.path.is_file():  # what a link or pipe leads to is not of this download
             self.path.unlink(missing_ok=True)
         self._file = self.path.open("ab")
         with suppress(OSError, ValueError, KeyError, TypeError):
             known = read_json(self._about)
-            if known["url"] == self.url and 0 < known["done"] <= self._file.tell():
+            is_own = known["url"] == self.url and not known["is_joined"]
+            if not is_own and not (self._is_checked and known["total"]):
+                is_elsewhere = known["url"] != self.url
+                self._why_not = "they came from another address" if is_elsewhere else "no checksum is known any more"
+            elif 0 < known["done"] <= self._file.tell():
                 self.source, self.etag, self.modified = (str(known[name]) for name in ("source", "etag", "modified"))
-                self.total, self.done = int(known["total"]), int(known["done"])
-                self._goes_on = True
+                self.total, self.done, self.is_joined = (
+                    int(known["total"]),
+                    int(known["done"]),
+                    bool(known["is_joined"]),
+                )
+                self._goes_on, self._why_not = True, ""
         if self._goes_on:
             self._file.truncate(self.done)
             self._synced = self.done
@@ -81,23 +99,84 @@ class Partial:
         return self.modified if self.etag.startswith("W/") else self.etag or self.modified
 
     @property
+    def is_joinable(self) -> bool:
+        """Whether the rest may come from any server that has a file of the same length."""
+        return self._is_checked and self.total > 0
+
+    @property
     def start(self) -> int:
         """Where the rest begins that is to be asked for; 0 if the whole file is."""
-        return self.done if self._goes_on and self.validator else 0
+        return self.done if self._goes_on and (self.validator or self.is_joinable) else 0
 
-    def start_over(self) -> None:
+    @property
+    def is_whole(self) -> bool:
+        """Whether all has come, as far as can be told without asking the server."""
+        return self.start == self.total > 0
+
+    @property
+    def request(self) -> dict[str, str]:
+        """The headers that ask for the rest alone."""
+        if not self.start:
+            return {}
+        condition = {} if self.is_joinable else {"If-Range": self.validator}
+        return {"Range": f"bytes={self.start}-", **condition}
+
+    def advice(self, first: str) -> str:
+        """Say what to do when the file does not come, and what happens then to what has come.
+
+        Args:
+            first: What may help with this server.
+        """
+        other = "another server with --mirror"
+        if not self.start:
+            return f"{first}, or name {other}"
+        kept = f"{first}; the {_amount(self.start)} are kept, and fetching it again goes on from there"
+        return f"{kept}, also from {other}" if self.is_joinable else f"{kept}; {other} would start over"
+
+    def start_over(self, why: str) -> None:
         """Ask for the whole file from now on, since the server does not have the rest."""
-        self._goes_on = False
+        self._goes_on, self._why_not = False, why
+
+    def loss(self, answer: Answer) -> str:
+        """Say what `begin` drops and why; empty where nothing has come."""
+        size = self.path.stat().st_size
+        why = self._why_not
+        if not why and not self.is_joinable and not self.is_of(answer):
+            why = "the file is another one now" if answer.source == self.source else "another server answers now"
+        if not why and self.is_joinable and _length_of(answer) not in (0, self.total):
+            why = "the file has another length now"
+        if not why and not self.start:
+            why = "the server sends nothing (ETag, date) by which to tell that its file is still the same"
+        why = why or "the server does not resume"
+        return f"{self.name} starts over, and the {_amount(size)} are dropped: {why}" if size else ""
 
     def begin(self, answer: Answer) -> None:
         """Drop what has come, for an answer that has the whole file."""
-        headers = answer.response.headers
-        length = headers.get("Content-Length", "")
-        is_length = re.fullmatch(r"\d{1,15}", length) and "Transfer-Encoding" not in headers
-        self.expect(int(length) if is_length else 0)
-        self.source, self._goes_on = answer.source, True
-        self.etag, self.modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
+        self.expect(_length_of(answer))
+        self._goes_on, self._why_not, self.is_joined = True, "", False
+        self._take_signs(answer)
         self._drop()
+
+    def join(self, answer: Answer, length: int) -> bool:
+        """Tell whether the rest that comes belongs to what has come; where a checksum will tell, take it for that.
+
+        Args:
+            answer: Has the rest.
+            length: Bytes of the whole file there, 0 if the server does not say.
+        """
+        if self.is_of(answer):
+            return True
+        if self.is_joinable and length == self.total:
+            self.is_joined = True
+            self._take_signs(answer)
+            return True
+        return False
+
+    def finish(self) -> None:
+        """Note that all has come."""
+        self.total = self.done
+        self._sync()
+        self._write_about()
 
     def expect(self, total: int) -> None:
         """Note the bytes of the whole file, 0 for an unknown number."""
@@ -126,6 +205,10 @@ class Partial:
         if self.done - self._synced >= _SYNC_BYTES:
             self._sync()
 
+    def _take_signs(self, answer: Answer) -> None:
+        headers = answer.response.headers
+        self.source, self.etag, self.modified = answer.source, headers.get("ETag", ""), headers.get("Last-Modified", "")
+
     def _refuse_beyond(self, size: int) -> None:
         if size > self._most_bytes:
             found = f"the file has at least {size / 1e6:,.0f} MB"
@@ -146,8 +229,20 @@ class Partial:
             self._write_about()
 
     def _write_about(self) -> None:
-        names = ("url", "source", "etag", "modified", "total", "done")
+        names = ("url", "source", "etag", "modified", "total", "done", "is_joined")
         write_json(self._about, {name: getattr(self, name) for name in names}, option=FOLDER_OPTION)
+
+
+def _length_of(answer: Answer) -> int:
+    """Return the bytes of an answer's body; 0 if it does not say."""
+    headers = answer.response.headers
+    length = headers.get("Content-Length", "")
+    is_length = re.fullmatch(r"\d{1,15}", length) and "Transfer-Encoding" not in headers
+    return int(length) if is_length else 0
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB that have come"
 
 
 def _part_of(path: Path) -> Path:

@@ -23,6 +23,8 @@ class Progress:
     """Total amount, in `unit`; 0 when unknown."""
     unit: str
     """What is counted, such as `captions` or `MB`."""
+    is_remark: bool = False
+    """Whether the stage is a remark that stays to be read while the work goes on."""
 
 
 S = TypeVar("S")

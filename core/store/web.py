@@ -14,8 +14,6 @@ from urllib3.util import Retry
 
 from core.assets import AssetError
 
-ADVICE = "check the network, or name another server with --mirror; what has come is kept, the same command goes on"
-"""What the user can do when a file does not come."""
 _TIMEOUT = Timeout(connect=15, read=30)
 _ONE_TRY = Retry(total=None, connect=0, read=0, redirect=0, status=0, other=0)
 _REDIRECTS, _MOST_REDIRECTS = (301, 302, 303, 307, 308), 5
@@ -79,7 +77,7 @@ class Connections:
                     *("GET", address), headers=headers, preload_content=False, retries=_ONE_TRY, redirect=False
                 )
             except (ValueError, UnicodeError) as error:  # http.client checks names and headers by itself
-                raise AssetError(address, f"cannot be asked ({error})", advice=ADVICE) from error
+                raise AssetError(address, f"cannot be asked ({error})") from error
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or not target:
                 return Answer(response, urlsplit(address)._replace(query="", fragment="").geturl())
@@ -88,10 +86,10 @@ class Connections:
                 address = urljoin(address, target)
                 check_address(address)
             except (AssetError, ValueError) as error:
-                raise AssetError(url, "leads to what is not an address of the web", advice=ADVICE) from error
+                raise AssetError(url, "leads to what is not an address of the web") from error
             if urlsplit(url).scheme == "https" and urlsplit(address).scheme != "https":
-                raise AssetError(url, "leads to an address that is not secure (http)", advice=ADVICE)
-        raise AssetError(url, "too many redirects", advice=ADVICE)
+                raise AssetError(url, "leads to an address that is not secure (http)")
+        raise AssetError(url, "too many redirects")
 
     def _manager(self, address: str) -> PoolManager:
         proxy = _proxy_of(urlsplit(address))

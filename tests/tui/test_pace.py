@@ -21,6 +21,15 @@ def test_where_nobody_rewrites_the_line_another_one_comes_from_time_to_time(monk
     assert lines[-1] == "indexing words"
 
 
+def test_a_remark_gets_a_line_of_its_own(capsys):
+    with progress_line(quiet=False) as show:
+        for _ in range(2):
+            show(captions(100))
+            show(Progress("captions.json starts over", 0, 0, "", is_remark=True))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["encoding captions · 100 of 10,000 captions", *["captions.json starts over"] * 2]
+
+
 def captions(done: float, total: float = 10_000) -> Progress:
     return Progress("encoding captions", done, total, "captions")
 

@@ -89,13 +89,16 @@ class FetchScreen(ModalScreen[Path | None]):
     def _fetch(self) -> None:
         from core.fetching import check_space, fetch
 
-        pace = Pace()
+        pace, remark = Pace(), ""
 
         def show(progress: Progress) -> None:
+            nonlocal remark
             if self._is_closed:
                 raise Cancelled
-            if (line := pace.due_line(progress)) is not None:
-                self.call_later(self.status.update, drawable(line))
+            if progress.is_remark:
+                remark = f"{drawable(progress.stage)}\n"
+            elif (line := pace.due_line(progress)) is not None:
+                self.call_later(self.status.update, remark + drawable(line))
 
         try:
             check_space(USUAL, self._folder)
