@@ -26,6 +26,9 @@ CHECKSUMS = "SHA256SUMS"
 """The file, as `sha256sum -c` reads it, that remembers the checksums of what was fetched."""
 
 _CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+?)\r?")
+_A_MIRROR = "name another server with --mirror"
+_OTHER_MIRROR = "name another --mirror, or none (nor INFERSENT_TUI_MIRROR) to ask the owner's server"
+_ADDRESS = "http://SERVER/FOLDER or https://SERVER/FOLDER"
 _BLOCK_BYTES = 1 << 20
 _SPARE_BYTES = 100_000_000
 _MOST_TIMES = 4  # a download, and an archive's member, may be so many times as large as the official one
@@ -67,10 +70,9 @@ def address_of(file: OfficialFile, mirror: str | None) -> str:
         return file.url
     if "?" in mirror or "#" in mirror:  # the names of files could not follow
         shown = re.split("[?#]", mirror.rpartition("@")[2])[0]
-        raise AssetError(shown, "is not the address of a folder", expected="https://SERVER/FOLDER, without ? or #")
-    address = f"{mirror.rstrip('/')}/{file.download_name}"
-    check_address(address)
-    return address
+        raise AssetError(shown, "is not the address of a folder", expected=f"{_ADDRESS}, without ? or #")
+    check_address(mirror, expected=_ADDRESS)
+    return f"{mirror.rstrip('/')}/{file.download_name}"
 
 
 def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | None = None) -> Steps[Path]:
@@ -93,7 +95,7 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
         AssetError: It cannot be downloaded or read, differs from its checksum, or is not what it should be.
     """
     file = OFFICIAL[name]
-    url = address_of(file, mirror)
+    address_of(file, mirror)  # a wrong one is told even where it is not asked
     path, kept = _paths(file, folder)
     try:
         if kept.is_file():
@@ -106,7 +108,7 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
             advice = "move it away, or name another folder with --data-dir"
             raise AssetError(kept, "is no plain file", expected="nothing, or the official file", advice=advice)
         else:
-            yield from _fetch(file, folder, url, sha256)
+            yield from _fetch(file, folder, mirror, sha256)
     except OSError as error:
         raise AssetError.from_os_error(error.filename or folder, error) from error
     except MemoryError as error:
@@ -121,7 +123,7 @@ def _paths(file: OfficialFile, folder: Path) -> tuple[Path, Path]:
     return (kept.with_name(f"{kept.name}.archive") if file.unpacked else kept), kept
 
 
-def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> Steps[None]:
+def _fetch(file: OfficialFile, folder: Path, mirror: str | None, sha256: str | None) -> Steps[None]:
     """Download, unpack and remember a file that is not there."""
     path, kept = _paths(file, folder)
     with only_one(kept, doing=f"fetches {kept.name}", option=FOLDER_OPTION) as waiting:
@@ -133,7 +135,14 @@ def _fetch(file: OfficialFile, folder: Path, url: str, sha256: str | None) -> St
             if not (yield from _is_there(path, wanted)):
                 most, check = _MOST_TIMES * file.bytes, partial(_check, file)
                 checksum = next(iter(wanted), None)
-                yield from download(url, path, most_bytes=most, checksum=checksum, check=check)
+                yield from download(
+                    address_of(file, mirror),
+                    path,
+                    most_bytes=most,
+                    checksum=checksum,
+                    check=check,
+                    elsewhere=_OTHER_MIRROR if mirror else _A_MIRROR,
+                )
             if file.unpacked:
                 with whole_file(kept, option=FOLDER_OPTION) as temporary, temporary.open("wb") as target:
                     for block, progress in _member_blocks(path, file, "unpacking"):

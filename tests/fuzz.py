@@ -343,7 +343,10 @@ def read_answer(data: bytes, folder: Path) -> None:
     start, length = range_of(response)
     assert -1 <= start < 10**15
     assert 0 <= length < 10**15
-    with suppress(HTTPError), Partial("http://example.org/file", folder / "file", 1 << 20, is_checked=False) as partial:
+    with (
+        suppress(HTTPError),
+        Partial("http://example.org/file", folder / "file", 1 << 20, is_checked=False, elsewhere="") as partial,
+    ):
         answer = Answer(response, "http://example.org/file")
         if _has_more(answer, partial):
             if response.status == 200:

@@ -88,6 +88,17 @@ def test_a_file_that_differs_from_the_first_one_is_refused(tmp_path: Path, publi
     mirror_of("infersent2", other, tmp_path, sha256=sha256(other))
 
 
+def test_who_named_a_mirror_without_the_file_is_told_its_name_and_how_to_do_without(tmp_path: Path) -> None:
+    with serving(files={"other": b""}) as server, pytest.raises(AssetError, match="404") as caught:
+        finish(fetch("coco", tmp_path, mirror=f"{server.url}/files"))
+    assert "the folder of a mirror needs annotations_trainval2014.zip" in caught.value.advice
+    assert "name another --mirror, or none" in caught.value.advice
+    with pytest.raises(AssetError) as caught:
+        finish(fetch("coco", tmp_path, mirror="localhost:8765/files"))
+    assert caught.value.path == "localhost:8765/files"
+    assert caught.value.expected == "http://SERVER/FOLDER or https://SERVER/FOLDER"
+
+
 def test_a_published_checksum_counts_on_a_mirror_too(tmp_path: Path, published: dict[str, bytes]) -> None:
     with pytest.raises(AssetError, match=OFFICIAL["coco"].sha256):
         mirror_of("coco", published["annotations_trainval2014.zip"], tmp_path)

@@ -46,6 +46,7 @@ def download(
     most_bytes: int,
     checksum: Checksum | None = None,
     check: Callable[[Path], Steps[None]] | None = None,
+    elsewhere: str = "name another server with --mirror",
 ) -> Steps[None]:
     """Download a file. Of one path, one process at a time may call this.
 
@@ -60,23 +61,31 @@ def download(
         most_bytes: A larger file is refused.
         checksum: What it must have; None for any.
         check: Looks at the whole file before it gets its name, and raises `AssetError` if it is not what it should be.
+        elsewhere: How to have the file from another server, for errors.
 
     Raises:
         AssetError: The server does not have the file, cannot be reached or sends something else; the checksum differs.
         OSError, MemoryError: The disk is full or fails, or the memory is full. What has come is kept.
     """
     check_address(url)
-    part = yield from _part_with(checksum, url, path, most_bytes)
+    with Partial(url, path, most_bytes, is_checked=checksum is not None, elsewhere=elsewhere) as partial:
+        yield from _complete(partial)
+        digest = "" if checksum is None else (yield from _digest(partial, checksum))
+    if checksum is not None and digest != checksum.sha256:
+        delete_partial(path)
+        advice = f"fetch it again; if that stays so, {elsewhere}, or, if you trust what came, its checksum:"
+        advice += f" --sha256 {digest}"
+        raise AssetError(url, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
     try:
         if check is not None:
-            yield from check(part)
+            yield from check(partial.path)
     except AssetError as error:
         if error.__cause__ is not None and is_of_machine(error.__cause__):
             raise error.__cause__ from None
         delete_partial(path)
-        advice = error.advice or "fetch it again; if that stays so, name another server with --mirror"
+        advice = error.advice or f"fetch it again; if that stays so, {elsewhere}"
         raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
-    part.rename(path)
+    partial.path.rename(path)
     sync(path.parent)
     delete_partial(path)
 
@@ -87,25 +96,14 @@ def is_of_machine(error: BaseException) -> bool:
     return is_of_disk or isinstance(error, MemoryError)
 
 
-def _part_with(checksum: Checksum | None, url: str, path: Path, most_bytes: int) -> Steps[Path]:
-    """Let the whole file come, with its checksum; start over once where joined parts have another one."""
-    has_started_over = False
-    while True:
-        with Partial(url, path, most_bytes, is_checked=checksum is not None) as partial:
-            yield from _complete(partial)
-        if checksum is None:
-            return partial.path
-        digest = yield from file_sha256(partial.path, stage=f"checking {partial.name}")
-        if digest == checksum.sha256:
-            return partial.path
-        delete_partial(path)
-        if has_started_over or not partial.is_joined:
-            advice = "fetch it again; if that stays so, name another server with --mirror, or, if you trust what came,"
-            advice += f" its checksum: --sha256 {digest}"
-            raise AssetError(url, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
-        has_started_over = True
-        why = "the parts that came from several servers have another checksum together"
-        yield Progress(f"{partial.name} starts over: {why}", 0, 0, "", is_remark=True)
+def _digest(partial: Partial, checksum: Checksum) -> Steps[str]:
+    """Compute the checksum of what has come; where joined parts have a wrong one, let the file come again first."""
+    digest = yield from file_sha256(partial.path, stage=f"checking {partial.name}")
+    if digest == checksum.sha256 or not partial.is_joined:
+        return digest
+    partial.start_over("its parts, from several servers, have another checksum together")
+    yield from _complete(partial)
+    return (yield from file_sha256(partial.path, stage=f"checking {partial.name}"))
 
 
 class _Busy(http.HTTPError):
@@ -138,7 +136,8 @@ def _complete(partial: Partial) -> Steps[None]:
                         raise error  # asking again would give the same
                     waits = waits.increment("GET", partial.url, error=error)
                 except http.HTTPError:
-                    raise AssetError(partial.url, reason, advice=partial.advice("check the network")) from error
+                    first = "fetch it again later" if isinstance(error, _Busy) else "check the network"
+                    raise AssetError(partial.url, reason, advice=partial.advice(first)) from error
                 wished = error.seconds if isinstance(error, _Busy) else None
                 seconds = min(_LONGEST_WAIT_SECONDS, wished or waits.get_backoff_time())
             yield from _wait(seconds, f"{partial.name}: {reason}; asking again in {seconds:.0f} s")
@@ -152,7 +151,7 @@ def _ask(connections: Connections, partial: Partial) -> Steps[None]:
     try:
         answer = connections.ask(partial.url, headers)
     except AssetError as error:
-        advice = error.advice or partial.advice("check the network")
+        advice = error.advice or partial.advice()
         raise AssetError(error.path, error.found, expected=error.expected, advice=advice) from error
     response = answer.response
     try:
@@ -191,12 +190,11 @@ def _has_more(answer: Answer, partial: Partial) -> bool:
         partial.start_over(why := "the server has another file now")
         raise http.ProtocolError(why)
     if response.status not in (200, 206):
-        raise AssetError(
-            partial.url, f"the server answers: {status_of(response)}", advice=partial.advice("check the network")
-        )
+        found = f"the server answers: {status_of(response)}"
+        raise AssetError(partial.url, found, advice=_advice_for(response.status, partial))
     if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
         text = f"the server sends it packed ({response.headers['Content-Encoding']}), unasked"
-        raise AssetError(partial.url, text, advice=partial.advice("check the network"))
+        raise AssetError(partial.url, text, advice=partial.advice())
     if response.status == 206:
         is_rest = bool(partial.start) and start == partial.start and length in (0, partial.total or length)
         if not is_rest or not partial.join(answer, length):
@@ -205,6 +203,14 @@ def _has_more(answer: Answer, partial: Partial) -> bool:
         partial.expect(length or partial.total)
         partial.furthest = partial.start  # fewer than before, where a larger part of another file was dropped
     return True
+
+
+def _advice_for(status: int, partial: Partial) -> str:
+    if status in (404, 410):
+        return f"{partial.advice()}; the folder of a mirror needs {partial.name}"
+    if status in (401, 403):
+        return partial.advice("open the address in a browser to see what the server wants")
+    return partial.advice("fetch it again later")
 
 
 def _wait(seconds: float, why: str) -> Steps[None]:

@@ -35,11 +35,12 @@ class Partial:
         most_bytes: A larger file is refused.
         is_checked: Whether the whole file will be compared with a checksum. Then a part may also be gone on with that
             came from another server, or has no sign by which it is the same, if the whole file is as long there.
+        elsewhere: How to have the file from another server, for errors.
     """
 
-    def __init__(self, url: str, path: Path, most_bytes: int, *, is_checked: bool) -> None:
+    def __init__(self, url: str, path: Path, most_bytes: int, *, is_checked: bool, elsewhere: str) -> None:
         self.url = url
-        self.name = path.name
+        self.name = url.rpartition("/")[2] or path.name
         self.path = _part_of(path)
         self.source = ""
         """The address that answered; `url` may lead to several servers."""
@@ -54,7 +55,7 @@ class Partial:
         """Whether its parts may be of different files, which the checksum has to tell."""
         self._goes_on = False
         self._why_not = "nothing tells of which file they are"
-        self._most_bytes, self._is_checked = most_bytes, is_checked
+        self._most_bytes, self._is_checked, self._elsewhere = most_bytes, is_checked, elsewhere
         self._synced = 0
         self._about = _about_of(path)
 
@@ -121,17 +122,17 @@ class Partial:
         condition = {} if self.is_joinable else {"If-Range": self.validator}
         return {"Range": f"bytes={self.start}-", **condition}
 
-    def advice(self, first: str) -> str:
+    def advice(self, first: str = "") -> str:
         """Say what to do when the file does not come, and what happens then to what has come.
 
         Args:
-            first: What may help with this server.
+            first: What may help with this server; empty for nothing.
         """
-        other = "another server with --mirror"
-        if not self.start:
-            return f"{first}, or name {other}"
-        kept = f"{first}; the {_amount(self.start)} are kept, and fetching it again goes on from there"
-        return f"{kept}, also from {other}" if self.is_joinable else f"{kept}; {other} would start over"
+        text = f"{first}, or {self._elsewhere}" if first else self._elsewhere
+        if self.start:
+            text += f"; the {_amount(self.start)} are kept, and fetching it again goes on from there, "
+            text += "also from another server" if self.is_joinable else "but starts over from another server"
+        return text
 
     def start_over(self, why: str) -> None:
         """Ask for the whole file from now on, since the server does not have the rest."""
@@ -212,9 +213,8 @@ class Partial:
     def _refuse_beyond(self, size: int) -> None:
         if size > self._most_bytes:
             found = f"the file has at least {size / 1e6:,.0f} MB"
-            raise AssetError(
-                self.url, found, expected=f"at most {self._most_bytes / 1e6:,.0f} MB", advice="name another --mirror"
-            )
+            expected = f"at most {self._most_bytes / 1e6:,.0f} MB"
+            raise AssetError(self.url, found, expected=expected, advice=self.advice())
 
     def _drop(self) -> None:
         self.done = self._synced = 0

@@ -98,8 +98,8 @@ class Connections:
         return self._managers[proxy]
 
 
-def check_address(url: str) -> None:
-    """Raise `AssetError` for an address that is not one of a web server."""
+def check_address(url: str, *, expected: str = "http://SERVER/... or https://SERVER/...") -> None:
+    """Raise `AssetError`, with what is expected, for an address that is not one of a web server."""
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -107,7 +107,7 @@ def check_address(url: str) -> None:
         is_address = False
     if not is_address:
         shown = url.rpartition("@")[2]  # without a password
-        raise AssetError(shown, "is not the address of a file on the web", expected="https://SERVER/...")
+        raise AssetError(shown, "is not the address of a file on the web", expected=expected)
     if parts.username is not None:
         found = "addresses with a user's name or password are not supported"
         raise AssetError(str(parts.hostname), found, advice="name a server that needs none")

@@ -187,13 +187,29 @@ def test_a_file_of_unknown_length_comes_whole(tmp_path: Path, give: Give) -> Non
 def test_a_web_page_is_refused(tmp_path: Path, page: bytes) -> None:
     for give in (Give(page), Give(page, chunked=True, chunk_bytes=1)):
         with serving(give) as server:
-            assert "a web page came" in fails(server, tmp_path)
+            message = fails(server, tmp_path)
+            assert "a web page came" in message
+            assert not any(untrue in message for untrue in ("network", "kept"))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 501])
-def test_a_refusal_is_told_at_once(tmp_path: Path, status: int) -> None:
+REFUSALS = {
+    400: "fetch it again later",
+    401: "open the address in a browser",
+    403: "open the address in a browser",
+    404: "the folder of a mirror needs file.bin",
+    410: "the folder of a mirror needs file.bin",
+    501: "fetch it again later",
+}
+
+
+@pytest.mark.parametrize(("status", "advice"), REFUSALS.items())
+def test_a_refusal_is_told_at_once_with_what_helps_against_it(tmp_path: Path, status: int, advice: str) -> None:
     with serving(Give(b"no", status=status)) as server:
-        assert f"the server answers: {status}" in fails(server, tmp_path)
+        message = fails(server, tmp_path)
+        assert f"the server answers: {status}" in message
+        assert advice in message
+        assert "name another server with --mirror" in message
+        assert not any(untrue in message for untrue in ("network", "kept")), "nothing has come, and the network is fine"
         assert len(server.seen) == 1
 
 
