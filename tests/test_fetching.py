@@ -147,7 +147,7 @@ def test_what_is_not_the_file_leaves_nothing(
     with pytest.raises(AssetError, match=found) as caught:
         mirror_of(name, content, tmp_path / "official", sha256=sha256(content))
     assert "partial" not in str(caught.value)
-    assert caught.value.advice
+    assert caught.value.advice.startswith("fetch it again; if that stays so, name another --mirror")
     assert [each for each in names(tmp_path / "official") if not each.endswith(".lock")] == []
 
 

@@ -83,7 +83,7 @@ def download(
         if error.__cause__ is not None and is_of_machine(error.__cause__):
             raise error.__cause__ from None
         delete_partial(path)
-        advice = error.advice or f"fetch it again; if that stays so, {elsewhere}"
+        advice = f"fetch it again; if that stays so, {elsewhere}"  # its own is about a file that is there
         raise AssetError(url, error.found, expected=error.expected, advice=advice) from error
     partial.path.rename(path)
     sync(path.parent)
