@@ -112,7 +112,7 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
     except OSError as error:
         raise AssetError.from_os_error(error.filename or folder, error) from error
     except MemoryError as error:
-        advice = f"close other programs and run the same command again; if that stays so, delete {path.name}.partial"
+        advice = f"close other programs and fetch it again; if that stays so, delete {path.name}.partial"
         raise AssetError(path, "there is not enough memory to read it", advice=advice) from error
     return kept
 

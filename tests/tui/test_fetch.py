@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -108,9 +109,22 @@ async def test_the_screen_shows_why_a_file_does_not_come(files, mirror: Server) 
         await open_screen(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "404" in str(app.screen.status.render()), what="the error")
+        assert "in a shell: infersent-tui fetch infersent2 --mirror URL" in str(app.screen.status.render())
         assert "try again" in app.screen.panel.border_subtitle
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.explore, what="the list")
+
+
+async def test_the_screen_shows_the_command_that_takes_another_checksum(files, mirror: Server, monkeypatch) -> None:
+    monkeypatch.setattr("tui.screens.fetch.USUAL", ("coco",))
+    monkeypatch.setitem(OFFICIAL, "coco", replace(OFFICIAL["coco"], sha256="0" * 64))
+    digest = hashlib.sha256(mirror.files["annotations_trainval2014.zip"]).hexdigest()
+    app = make_app(files)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_screen(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "another checksum" in str(app.screen.status.render()), what="the error")
+        assert f"in a shell: infersent-tui fetch coco --sha256 {digest}" in str(app.screen.status.render())
 
 
 async def test_the_screen_can_be_closed_while_a_server_says_nothing(files, published, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from core.official import OFFICIAL, USUAL
 from core.store.progress import Cancelled, Progress, finish
 from tui.pace import Pace
 from tui.text import drawable, message_line
+
+_OPTION = re.compile(r"--mirror|--data-dir|--sha256 [0-9a-f]{64}")
 
 
 class FetchScreen(ModalScreen[Path | None]):
@@ -100,16 +103,29 @@ class FetchScreen(ModalScreen[Path | None]):
             elif (line := pace.due_line(progress)) is not None:
                 self.call_later(self.status.update, remark + drawable(line))
 
+        name = ""
         try:
             check_space(USUAL, self._folder)
             for name in USUAL:
                 finish(fetch(name, self._folder, mirror=self._mirror), show)
         except Cancelled:
             return
+        except AssetError as error:
+            self._fail(_with_commands(error, name))
         except Exception as error:  # whatever it is, the list stays usable
-            self._state = "failed"
-            text = str(error) if isinstance(error, AssetError) else message_line(error) or type(error).__name__
-            self.call_later(self._show, text, "⏎ try again · esc close")
+            self._fail(message_line(error) or type(error).__name__)
         else:
             self._state = "done"
             self.call_later(self._show, "all files are here", "⏎ explore them · esc stay")
+
+    def _fail(self, text: str) -> None:
+        self._state = "failed"
+        self.call_later(self._show, text, "⏎ try again · esc close")
+
+
+def _with_commands(error: AssetError, name: str) -> str:
+    """Return an error about an official file with the commands for the options that its advice names."""
+    options = dict.fromkeys(_OPTION.findall(error.advice))
+    words = {"--mirror": "--mirror URL", "--data-dir": "--data-dir FOLDER"}
+    commands = [" ".join(filter(None, ("infersent-tui fetch", name, words.get(each, each)))) for each in options]
+    return "\n".join([str(error), *(f"in a shell: {command}" for command in commands)])
