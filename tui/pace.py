@@ -97,10 +97,10 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     A remark gets a line of its own.
     """
     rewrite = sys.stderr.isatty()
-    pace, width = Pace() if rewrite else Pace(every=_LOGGED_SECONDS), 0
+    pace, width, last = Pace() if rewrite else Pace(every=_LOGGED_SECONDS), 0, ""
 
     def show(progress: Progress) -> None:
-        nonlocal width
+        nonlocal width, last
         if quiet:
             return
         if progress.is_remark:
@@ -113,8 +113,9 @@ def progress_line(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             line = visible(line)[: shutil.get_terminal_size().columns - 1]
             tell_message(f"\r{line:<{width}}")
             width = len(line)
-        else:
+        elif line != last:  # else it would read as if the same had happened twice
             tell(line, err=True)
+        last = line
 
     def clear() -> None:
         nonlocal width

@@ -19,7 +19,7 @@ from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
 from core.store.partial import Partial, delete_partial
 from core.store.progress import Progress, Steps
-from core.store.web import Answer, Connections, check_address, describe, is_final, range_of, status_of
+from core.store.web import Answer, Connections, check_address, describe, is_final, is_unreachable, range_of, status_of
 
 _BLOCK_BYTES = 1 << 18
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
@@ -53,7 +53,8 @@ def download(
     Until the file is whole, `NAME.partial` holds what has come. A server that still has the same file, by its ETag or
     date, is asked for the rest alone; where there is a checksum, any server whose file is as long is. It is asked
     again, later each time, when the connection fails, stalls for 30 s, or the server is busy; six times without a byte
-    more end the download. What has come and cannot be gone on with stays until the body of the whole file comes.
+    more end the download, or once where there is no connection and nothing has ever come: its address is likely wrong.
+    What has come and cannot be gone on with stays until the body of the whole file comes.
 
     Args:
         url: Address, http or https; the variables `http_proxy`, `https_proxy` and `no_proxy` count.
@@ -132,7 +133,8 @@ def _complete(partial: Partial) -> Steps[None]:
                 if partial.done > partial.furthest:
                     waits, partial.furthest = _WAITS, partial.done
                 try:
-                    if is_final(cause):
+                    has_come = partial.furthest > 0
+                    if is_final(cause) or (is_unreachable(cause) and waits is not _WAITS and not has_come):
                         raise error  # asking again would give the same
                     waits = waits.increment("GET", partial.url, error=error)
                 except http.HTTPError:

@@ -169,3 +169,8 @@ def range_of(response: BaseHTTPResponse) -> tuple[int, int]:
 def is_final(cause: BaseException) -> bool:
     """Tell whether asking again would give the same."""
     return _UNTRUSTED in str(cause) or _REFUSED_BY_PROXY.search(str(cause)) is not None
+
+
+def is_unreachable(cause: BaseException) -> bool:
+    """Tell whether there was no connection: the server, or the proxy before it, refuses it, or its name is unknown."""
+    return isinstance(cause.original_error if isinstance(cause, http.ProxyError) else cause, http.NewConnectionError)

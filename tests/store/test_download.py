@@ -275,6 +275,28 @@ def test_no_server_and_no_address(tmp_path: Path) -> None:
         assert "secret" not in str(caught.value)
 
 
+def tries(url: str, folder: Path) -> int:
+    """Download in vain, and return how often it was tried."""
+    stages: list[str] = []
+    with pytest.raises(AssetError, match="cannot be reached"):
+        finish(download(url, folder / "file.bin", most_bytes=10**7), lambda progress: stages.append(progress.stage))
+    return stages.count("fetching file.bin")
+
+
+def test_a_server_that_is_not_there_is_tried_twice_and_patiently_where_something_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Give(FILE)) as server:
+        begun(server, tmp_path)
+    address = f"{server.url}/file.bin"
+    assert tries(address, tmp_path) == 7
+    (tmp_path / "new").mkdir()
+    assert tries(address, tmp_path / "new") == 2
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "")
+    assert tries("http://no.such.host/file.bin", tmp_path / "new") == 2
+
+
 def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Give(FILE)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://me:se%40cret@localhost:{proxy.server_port}")

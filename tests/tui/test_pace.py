@@ -21,6 +21,22 @@ def test_where_nobody_rewrites_the_line_another_one_comes_from_time_to_time(monk
     assert lines[-1] == "indexing words"
 
 
+def test_a_line_is_not_there_twice_in_a_row(monkeypatch, capsys):
+    """A wait that is longer than ten seconds would read as two."""
+    now = 0.0
+    monkeypatch.setattr("tui.pace.time.monotonic", lambda: now)
+    with progress_line(quiet=False) as show:
+        for stage in (
+            "the server is busy; asking again in 16 s",
+            "fetching",
+            "the server is busy; asking again in 16 s",
+        ):
+            for _ in range(16):
+                now += 1
+                show(Progress(stage, 0, 0, ""))
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["the", "fetching", "the"]
+
+
 def test_a_remark_gets_a_line_of_its_own(capsys):
     with progress_line(quiet=False) as show:
         for _ in range(2):
