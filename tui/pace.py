@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _WINDOW_SECONDS = 10.0
 _LOGGED_SECONDS = 10.0
+_STALL_SECONDS = 3.0
+_FEW_MB = 10.0  # of which a tenth is worth showing
 
 
 class Pace:
@@ -32,14 +34,19 @@ class Pace:
     def __init__(self, *, every: float = 0.1) -> None:
         self._every = every
         self._stage = ""
-        self._due_at = 0.0
+        self._has_amount = False
+        self._due_at = self._moved_at = 0.0
         self._seen: deque[tuple[float, float]] = deque()  # (time, done)
 
     def due_line(self, progress: Progress) -> str | None:
-        """Describe progress, or return None a moment after another line about the same stage."""
-        now, is_same_stage = time.monotonic(), progress.stage == self._stage
+        """Describe progress, or return None a moment after another line about the same stage.
+
+        The first line with an amount comes at once.
+        """
+        has_amount = progress.done > 0 or progress.total > 0
+        now, is_due = time.monotonic(), progress.stage != self._stage or has_amount > self._has_amount
         line = self.line(progress, now=now)
-        if now < self._due_at and is_same_stage:
+        if now < self._due_at and not is_due:
             return None
         self._due_at = now + self._every
         return line
@@ -50,22 +57,32 @@ class Pace:
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._seen.clear()
+        if not self._seen or progress.done != self._seen[-1][1]:
+            self._moved_at = now
+        self._has_amount = progress.done > 0 or progress.total > 0
         self._seen.append((now, progress.done))
         while now - self._seen[0][0] > _WINDOW_SECONDS:
             self._seen.popleft()
-        if not progress.total and not progress.done:
-            return progress.stage
-        of = f" of {progress.total:,.0f}" if progress.total else ""
-        parts = [progress.stage, f"{progress.done:,.0f}{of} {progress.unit}"]
+        parts = [progress.stage]
+        if self._has_amount:
+            of = f" of {_amount(progress.total, progress.unit)}" if progress.total else ""
+            parts.append(f"{_amount(progress.done, progress.unit)}{of} {progress.unit}")
         (then, was), seconds = self._seen[0], now - self._seen[0][0]
-        if seconds > 0.2 and progress.done > was:
+        if progress.unit == "MB" and now - self._moved_at >= _STALL_SECONDS:
+            parts.append(f"nothing for {now - self._moved_at:.0f} s")
+        elif seconds > 0.2 and progress.done > was:
             rate = (progress.done - was) / (now - then)
             seconds_left = (progress.total - progress.done) / rate if rate else math.inf
             if math.isfinite(seconds_left):
                 left = round(seconds_left)
                 time_left = [f"{left // 60}:{left % 60:02} left"] if progress.total else []
-                parts += [f"{rate:,.0f} {progress.unit}/s", *time_left]
+                is_slow = progress.unit == "MB" and rate < 1
+                parts += [f"{1000 * rate:,.0f} kB/s" if is_slow else f"{rate:,.0f} {progress.unit}/s", *time_left]
         return " · ".join(parts)
+
+
+def _amount(number: float, unit: str) -> str:
+    return f"{number:,.1f}" if unit == "MB" and 0 < number < _FEW_MB else f"{number:,.0f}"
 
 
 def print_message(message: str, *, quiet: bool) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
 from core.store.partial import Partial, delete_partial
 from core.store.progress import Progress, Steps
+from core.store.ticks import with_ticks
 from core.store.web import Answer, Connections, check_address, describe, is_final, is_unreachable, range_of, status_of
 
 _BLOCK_BYTES = 1 << 18
@@ -127,6 +128,11 @@ def _complete(partial: Partial) -> Steps[None]:
                 yield from _ask(connections, partial)
                 partial.finish()
                 return
+            except AssetError as error:
+                if error.advice:
+                    raise
+                advice = partial.advice()
+                raise AssetError(error.path, error.found, expected=error.expected, advice=advice) from error
             except http.HTTPError as error:
                 cause = error.reason if isinstance(error, http.MaxRetryError) and error.reason else error
                 reason = describe(cause)
@@ -149,34 +155,47 @@ def _ask(connections: Connections, partial: Partial) -> Steps[None]:
     """Ask once for what is missing; raise HTTPError if it may come later, AssetError if it never will."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "infersent-tui", **partial.request}
     stage = f"fetching {partial.name}"
-    yield Progress(stage, partial.start / 1e6, partial.total / 1e6, "MB")
+    answer, done = None, partial.start
+    yield Progress(stage, done / 1e6, partial.total / 1e6, "MB")
+    with closing(with_ticks(_received(connections, partial.url, headers))) as received:
+        for item in received:
+            if isinstance(item, Answer):
+                answer = item
+                if not _has_more(answer, partial):
+                    return
+            elif item is not None:
+                if answer is not None and answer.response.status == 200:
+                    yield from _begin(partial, answer, item)
+                    answer = None
+                partial.append(item)
+                done = partial.done
+            yield Progress(stage, done / 1e6, partial.total / 1e6, "MB")
+    if partial.done < partial.total:
+        raise http.ProtocolError("the connection ended early")
+
+
+def _received(connections: Connections, url: str, headers: dict[str, str]) -> Generator[Answer | bytes, None, None]:
+    """Yield a server's answer, then its body in blocks: first enough to recognise a page, which may be empty."""
+    answer = connections.ask(url, headers)
     try:
-        answer = connections.ask(partial.url, headers)
-    except AssetError as error:
-        advice = error.advice or partial.advice()
-        raise AssetError(error.path, error.found, expected=error.expected, advice=advice) from error
-    response = answer.response
-    try:
-        if not _has_more(answer, partial):
-            return
-        block = response.read(START_BYTES, decode_content=False)
-        if response.status == 200:
-            if is_page(block):
-                text = "a web page came in place of the file"
-                raise AssetError(partial.url, text, advice=partial.advice("open the address in a browser to read it"))
-            if not block:
-                raise http.ProtocolError("the answer is empty")
-            if loss := partial.loss(answer):
-                yield Progress(loss, 0, 0, "", is_remark=True)
-            partial.begin(answer)
-        while block:
-            partial.append(block)
-            yield Progress(stage, partial.done / 1e6, partial.total / 1e6, "MB")
-            block = response.read1(_BLOCK_BYTES, decode_content=False)
-        if partial.done < partial.total:
-            raise http.ProtocolError("the connection ended early")
+        yield answer
+        yield answer.response.read(START_BYTES, decode_content=False)
+        while block := answer.response.read1(_BLOCK_BYTES, decode_content=False):
+            yield block
     finally:
-        response.close()
+        answer.response.close()
+
+
+def _begin(partial: Partial, answer: Answer, block: bytes) -> Steps[None]:
+    """Drop what has come, for the beginning of the whole file; raise an error if it is none."""
+    if is_page(block):
+        text = "a web page came in place of the file"
+        raise AssetError(partial.url, text, advice=partial.advice("open the address in a browser to read it"))
+    if not block:
+        raise http.ProtocolError("the answer is empty")
+    if loss := partial.loss(answer):
+        yield Progress(loss, 0, 0, "", is_remark=True)
+    partial.begin(answer)
 
 
 def _has_more(answer: Answer, partial: Partial) -> bool:

@@ -23,7 +23,7 @@ from web_server import Give, Server, serving
 
 from core.assets import AssetError
 from core.store import download as module
-from core.store import partial, web
+from core.store import partial, ticks, web
 from core.store.download import Checksum, download
 from core.store.progress import finish
 
@@ -273,6 +273,33 @@ def test_no_server_and_no_address(tmp_path: Path) -> None:
         with pytest.raises(AssetError) as caught:
             finish(download(address, tmp_path / "file.bin", most_bytes=10))
         assert "secret" not in str(caught.value)
+
+
+def test_while_nothing_comes_there_is_progress_from_time_to_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both before the answer's head and within its body."""
+    monkeypatch.setattr(ticks, "_TICK_SECONDS", 0.01)
+    seen: list[float] = []
+    with serving(Give(FILE, stop=400_000, stall=0.3), Give(FILE)) as server:
+        steps = download(f"{server.url}/file.bin", tmp_path / "file.bin", most_bytes=10**7)
+        finish(steps, lambda progress: seen.append(progress.done) if progress.unit == "MB" else None)
+    assert seen.count(0.4) > 3
+    assert (tmp_path / "file.bin").read_bytes() == FILE
+
+
+def test_a_download_is_stopped_without_a_wait_for_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticks, "_TICK_SECONDS", 0.01)
+    monkeypatch.setattr(web, "_TIMEOUT", Timeout(connect=20, read=20))
+    with serving(Give(FILE, stop=400_000, stall=20)) as server:
+        steps = download(f"{server.url}/file.bin", tmp_path / "file.bin", most_bytes=10**7)
+        for progress in steps:
+            if progress.done == 0.4:
+                break
+        steps.close()
+        server.answers = [Give(FILE)]
+        assert get(server, tmp_path) == FILE
+        assert server.ranges == [None, "bytes=400000-"]
 
 
 def tries(url: str, folder: Path) -> int:

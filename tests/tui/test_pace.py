@@ -37,6 +37,37 @@ def test_a_line_is_not_there_twice_in_a_row(monkeypatch, capsys):
     assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["the", "fetching", "the"]
 
 
+def megabytes(done: float, total: float = 1500) -> Progress:
+    return Progress("fetching vectors.zip", done, total, "MB")
+
+
+def test_slow_downloads_have_their_rate_in_kilobytes():
+    pace = Pace()
+    assert pace.line(megabytes(0.3), now=0) == "fetching vectors.zip · 0.3 of 1,500 MB"
+    assert pace.line(megabytes(2.3), now=5) == "fetching vectors.zip · 2.3 of 1,500 MB · 400 kB/s · 62:24 left"
+    assert "· 23 of 1,500 MB · 2 MB/s ·" in pace.line(megabytes(23), now=10)
+
+
+def test_a_stall_tells_for_how_long_nothing_has_come():
+    pace = Pace()
+    pace.line(megabytes(0), now=0)
+    pace.line(megabytes(5), now=1)
+    assert "MB/s" in pace.line(megabytes(5), now=2)
+    assert pace.line(megabytes(5), now=13) == "fetching vectors.zip · 5.0 of 1,500 MB · nothing for 12 s"
+    assert "nothing" not in pace.line(megabytes(6), now=14)
+    waiting = Progress("fetching vectors.zip again", 0, 0, "MB")
+    pace.line(waiting, now=20)
+    assert pace.line(waiting, now=29) == "fetching vectors.zip again · nothing for 9 s"
+
+
+def test_the_first_amount_is_shown_at_once(monkeypatch, capsys):
+    monkeypatch.setattr("tui.pace.time.monotonic", lambda: 0.0)
+    with progress_line(quiet=False) as show:
+        for done, total in ((0, 0), (0.3, 1500), (0.6, 1500)):
+            show(megabytes(done, total))
+    assert capsys.readouterr().err.splitlines() == ["fetching vectors.zip", "fetching vectors.zip · 0.3 of 1,500 MB"]
+
+
 def test_a_remark_gets_a_line_of_its_own(capsys):
     with progress_line(quiet=False) as show:
         for _ in range(2):
