@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_packing
@@ -47,8 +48,21 @@ def bytes_needed(names: Iterable[str], folder: Path) -> int:
     return needed
 
 
-def check_space(names: Iterable[str], folder: Path) -> None:
-    """Raise `AssetError` if the disk has no room for the files, or the folder cannot be looked at."""
+class Space(NamedTuple):
+    """Room on a disk."""
+
+    needed: int
+    """Bytes that files take while they are fetched."""
+    free: int
+    """Bytes."""
+
+
+def check_space(names: Iterable[str], folder: Path) -> Space:
+    """Return the room that the files need in a folder and that there is.
+
+    Raises:
+        AssetError: There is too little, or the folder cannot be looked at.
+    """
     try:
         needed = bytes_needed(names, folder)
         existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
@@ -58,6 +72,7 @@ def check_space(names: Iterable[str], folder: Path) -> None:
     if needed and free < needed + _SPARE_BYTES:
         advice = "free some space, or name another folder with --data-dir"
         raise AssetError(folder, f"{needed / 1e9:.1f} GB are needed, and {free / 1e9:.1f} are free", advice=advice)
+    return Space(needed, free)
 
 
 def address_of(file: OfficialFile, mirror: str | None) -> str:
@@ -132,7 +147,7 @@ def _fetch(file: OfficialFile, folder: Path, mirror: str | None, sha256: str | N
             digest = yield from _compare(file, kept, sha256)
         else:
             wanted = _checksums(path, sha256, file.sha256)
-            if not (yield from _is_there(path, wanted)):
+            if not (yield from _is_there(path, wanted, file.download_name)):
                 most, check = _MOST_TIMES * file.bytes, partial(_check, file)
                 checksum = next(iter(wanted), None)
                 yield from download(
@@ -153,11 +168,11 @@ def _fetch(file: OfficialFile, folder: Path, mirror: str | None, sha256: str | N
         _clear(path, kept)
 
 
-def _is_there(path: Path, wanted: list[Checksum]) -> Steps[bool]:
+def _is_there(path: Path, wanted: list[Checksum], name: str) -> Steps[bool]:
     """Tell whether a download is there as it should be: a run was killed before it unpacked it."""
     if not path.is_file():
         return False
-    digest = yield from file_sha256(path, stage=f"checking {path.name}")
+    digest = yield from file_sha256(path, stage=f"checking {name}")
     return not wanted or digest in [each.sha256 for each in wanted]
 
 

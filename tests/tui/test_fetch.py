@@ -86,12 +86,33 @@ def test_weights_alone_are_not_used(run, mirror: Server, tmp_path: Path) -> None
     assert refused(run("paths", "--data-dir", fetched_folder()), "infersent-tui fetch crawl")
 
 
+def test_folder_total_and_room_are_told_before_and_the_next_step_after(run, mirror: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "my data"
+    refused_one = run("fetch", "infersent2", "crawl", "--data-dir", folder)
+    assert refused(refused_one, "use --accept-licence")
+    assert f"1,678 MB in all, into {folder}; 1.7 GB of disk space needed" in refused_one.err
+    assert "GB free" in refused_one.err
+    first = run("fetch", "infersent2", "--accept-licence", "--data-dir", folder)
+    assert "still needed: vectors for InferSent version 2" in first.err
+    assert "infersent-tui fetch crawl" in first.err
+    assert f"to explore them: infersent-tui --data-dir '{folder}'\n" in run("fetch", "crawl", "--data-dir", folder).err
+    again = run("fetch", "crawl", "--data-dir", folder)
+    assert "in all" not in again.err
+    here = run("fetch", "coco")
+    assert here.err.endswith("to explore them: infersent-tui\n")
+    assert "archive" not in here.err
+    assert (
+        "checking annotations_trainval2014.zip" in run("fetch", "coco", "--sha256", "0" * 64, "--data-dir", folder).err
+    )
+
+
 async def test_the_screen_offers_and_fetches_them(files, mirror: Server) -> None:
     app = make_app(files)
     async with app.run_test(size=(80, 24)) as pilot:
         await open_screen(pilot)
         screen = app.screen
-        assert "1,524 MB" in str(screen.panel.children[0].render())
+        shown = str(screen.panel.children[0].render())
+        assert all(part in shown for part in ("1,524 MB", "annotations_trainval2014.zip", "1,931 MB in all"))
         assert "agree" in screen.panel.border_subtitle
         assert not mirror.seen
         await pilot.press("enter")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import click
 
-from core.assets import AssetError
+from core.assets import AssetError, Assets
 from core.official import OFFICIAL, USUAL, OfficialFile
 from tui.interruption import is_interrupted
 from tui.options import Options, as_json, asset_options, quiet
@@ -59,15 +60,30 @@ def fetch(
         print_message(f"{name:10} {file.bytes / 1e6:7,.0f} MB  {file.licence}  {address}", quiet=quiet)
     if sha256 is not None and not wanted and OFFICIAL[names[0]].unpacked:
         print_message("it is there already: --sha256, which is about its download, is not compared", quiet=quiet)
-    check_space(wanted, folder)
+    space = check_space(wanted, folder)
+    if wanted:
+        total = f"{sum(file.bytes for file in wanted.values()) / 1e6:,.0f} MB in all"
+        room = f"{space.needed / 1e9:.1f} GB of disk space needed, {space.free / 1e9:.1f} GB free"
+        print_message(f"{total}, into {folder}; {room}", quiet=quiet)
     if not accept_licence:
         _ask(wanted)
     paths = [run_steps(fetch(name, folder, mirror=mirror, sha256=sha256), quiet=quiet) for name in names]
     if as_json:
         tell_json({name: str(path) for name, path in zip(names, paths, strict=True)})
-        return
-    for path in paths:
-        tell(str(path))
+    else:
+        for path in paths:
+            tell(str(path))
+    print_message(_next_step(folder), quiet=quiet)
+
+
+def _next_step(folder: Path) -> str:
+    """Say how to explore the files of a folder, or what is still needed for that."""
+    try:
+        Assets.find(data_dir=folder)
+    except AssetError as error:
+        return f"still needed: {error.expected}: {error.advice}"
+    option = "" if folder == fetched_folder() else f" --data-dir {shlex.quote(str(folder))}"
+    return f"to explore them: infersent-tui{option}"
 
 
 def _is_there(path: Path) -> bool:

@@ -55,19 +55,21 @@ class FetchScreen(ModalScreen[Path | None]):
 
     def _files(self) -> Content:
         server = (self._mirror or "the servers of their owners").rpartition("@")[2]  # without a password
+        total = 0
         lines = [Content("InferSent version 2, its word vectors and COCO's captions"), Content("")]
         for name in USUAL:
             file = OFFICIAL[name]
             is_here = False
             with suppress(OSError):  # fetching will tell
                 is_here = (self._folder / file.file_name).exists()
-            size = "here" if is_here else f"{file.bytes / 1e6:,.0f} MB"
-            lines.append(Content(f"{file.file_name:<22} {size:>9}  {file.licence}"))
+            shown = file.file_name if is_here else file.download_name
+            lines.append(Content(f"{shown:<28} {'here' if is_here else _megabytes(file.bytes):>8}  {file.licence}"))
+            total += 0 if is_here else file.bytes
         return Content("\n").join(
             [
                 *lines,
                 Content(""),
-                Content(f"from {drawable(server)}, to {drawable(str(self._folder))}"),
+                Content(f"{_megabytes(total)} in all, from {drawable(server)}, to {drawable(str(self._folder))}"),
             ]
         )
 
@@ -121,6 +123,10 @@ class FetchScreen(ModalScreen[Path | None]):
     def _fail(self, text: str) -> None:
         self._state = "failed"
         self.call_later(self._show, text, "⏎ try again · esc close")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
 
 
 def _with_commands(error: AssetError, name: str) -> str:
