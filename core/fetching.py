@@ -116,6 +116,7 @@ def fetch(name: str, folder: Path, *, mirror: str | None = None, sha256: str | N
         if kept.is_file():
             if is_own := os.access(folder, os.W_OK):  # else nothing is deleted or kept in it
                 _clear(path, kept)
+                _lock_of(kept).unlink(missing_ok=True)
             digest = yield from _compare(file, kept, sha256)
             if is_own:
                 yield from _remember(folder, kept.name, digest)
@@ -139,33 +140,40 @@ def _paths(file: OfficialFile, folder: Path) -> tuple[Path, Path]:
 
 
 def _fetch(file: OfficialFile, folder: Path, mirror: str | None, sha256: str | None) -> Steps[None]:
-    """Download, unpack and remember a file that is not there."""
+    """Download, unpack and remember a file that is not there; one process at a time does."""
     path, kept = _paths(file, folder)
     with only_one(kept, doing=f"fetches {kept.name}", option=FOLDER_OPTION) as waiting:
         yield from waiting
-        if kept.is_file():  # another process has fetched it
-            digest = yield from _compare(file, kept, sha256)
-        else:
-            wanted = _checksums(path, sha256, file.sha256)
-            if not (yield from _is_there(path, wanted, file.download_name)):
-                most, check = _MOST_TIMES * file.bytes, partial(_check, file)
-                checksum = next(iter(wanted), None)
-                yield from download(
-                    address_of(file, mirror),
-                    path,
-                    most_bytes=most,
-                    checksum=checksum,
-                    check=check,
-                    elsewhere=_OTHER_MIRROR if mirror else _A_MIRROR,
-                )
-            if file.unpacked:
-                with whole_file(kept, option=FOLDER_OPTION) as temporary, temporary.open("wb") as target:
-                    for block, progress in _member_blocks(path, file, "unpacking"):
-                        target.write(block)
-                        yield progress
-            digest = yield from file_sha256(kept, stage=f"checking {kept.name}")
-        yield from _remember(folder, kept.name, digest)
-        _clear(path, kept)
+        try:
+            if kept.is_file():  # another process has fetched it
+                digest = yield from _compare(file, kept, sha256)
+            else:
+                digest = yield from _bring(file, folder, mirror, sha256)
+            yield from _remember(folder, kept.name, digest)
+            _clear(path, kept)
+        finally:
+            _lock_of(kept).unlink(missing_ok=True)  # whoever waits for it sees that it is gone, and makes it anew
+
+
+def _bring(file: OfficialFile, folder: Path, mirror: str | None, sha256: str | None) -> Steps[str]:
+    """Download and unpack a file, and return its checksum."""
+    path, kept = _paths(file, folder)
+    wanted = _checksums(path, sha256, file.sha256)
+    if not (yield from _is_there(path, wanted, file.download_name)):
+        yield from download(
+            address_of(file, mirror),
+            path,
+            most_bytes=_MOST_TIMES * file.bytes,
+            checksum=next(iter(wanted), None),
+            check=partial(_check, file),
+            elsewhere=_OTHER_MIRROR if mirror else _A_MIRROR,
+        )
+    if file.unpacked:
+        with whole_file(kept, option=FOLDER_OPTION) as temporary, temporary.open("wb") as target:
+            for block, progress in _member_blocks(path, file, "unpacking"):
+                target.write(block)
+                yield progress
+    return (yield from file_sha256(kept, stage=f"checking {kept.name}"))
 
 
 def _is_there(path: Path, wanted: list[Checksum], name: str) -> Steps[bool]:
@@ -199,11 +207,14 @@ def _checksums(path: Path, given: str | None, published: str | None) -> list[Che
 
 
 def _clear(path: Path, kept: Path) -> None:
-    """Delete what is left beside a finished file, also by a run that was killed; whoever waits finds the file."""
+    """Delete what is left beside a finished file, also by a run that was killed."""
     delete_partial(path)
     if path != kept:
         path.unlink(missing_ok=True)
-    kept.with_name(kept.name + ".lock").unlink(missing_ok=True)
+
+
+def _lock_of(kept: Path) -> Path:
+    return kept.with_name(kept.name + ".lock")
 
 
 def _known(folder: Path) -> dict[str, str]:

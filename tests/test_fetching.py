@@ -85,7 +85,7 @@ def test_a_file_that_differs_from_the_first_one_is_refused(tmp_path: Path, publi
     with pytest.raises(AssetError, match="another checksum"):
         mirror_of("infersent2", other, tmp_path)
     assert not (tmp_path / "infersent2.pkl").exists()
-    mirror_of("infersent2", other, tmp_path, sha256=sha256(other))
+    assert finish(fetch("infersent2", tmp_path, sha256=sha256(other))).read_bytes() == other
 
 
 def test_who_named_a_mirror_without_the_file_is_told_its_name_and_how_to_do_without(tmp_path: Path) -> None:
@@ -93,6 +93,7 @@ def test_who_named_a_mirror_without_the_file_is_told_its_name_and_how_to_do_with
         finish(fetch("coco", tmp_path, mirror=f"{server.url}/files"))
     assert "the folder of a mirror needs annotations_trainval2014.zip" in caught.value.advice
     assert "name another --mirror, or none" in caught.value.advice
+    assert names(tmp_path) == []
     with pytest.raises(AssetError) as caught:
         finish(fetch("coco", tmp_path, mirror="localhost:8765/files"))
     assert caught.value.path == "localhost:8765/files"
@@ -148,7 +149,7 @@ def test_what_is_not_the_file_leaves_nothing(
         mirror_of(name, content, tmp_path / "official", sha256=sha256(content))
     assert "partial" not in str(caught.value)
     assert caught.value.advice.startswith("fetch it again; if that stays so, name another --mirror")
-    assert [each for each in names(tmp_path / "official") if not each.endswith(".lock")] == []
+    assert names(tmp_path / "official") == []
 
 
 def test_an_archive_with_flipped_bits_is_refused(tmp_path: Path, published: dict[str, bytes]) -> None:
@@ -307,7 +308,9 @@ def test_the_advice_about_another_checksum_helps(tmp_path: Path, published: dict
     with pytest.raises(AssetError, match=f"as kept in {CHECKSUMS}") as caught:
         mirror_of("infersent2", content, tmp_path)
     assert f"--sha256 {sha256(content)}" in caught.value.advice
-    path = mirror_of("infersent2", content, tmp_path, sha256=sha256(content))
+    with serving(Give(b"", status=404)) as server:
+        path = finish(fetch("infersent2", tmp_path, mirror=server.url, sha256=sha256(content)))
+        assert not server.seen, "what came is kept"
     (tmp_path / CHECKSUMS).write_bytes(wrong)
     with pytest.raises(AssetError, match=f"as kept in {CHECKSUMS}") as caught:
         finish(fetch("infersent2", tmp_path))
@@ -357,7 +360,7 @@ def test_flipped_bits_in_an_archive_are_errors_for_people(
         content[rng.choice(ends)] ^= 1 << rng.randrange(8)
     with suppress(AssetError):  # any other error fails the test
         mirror_of("coco", bytes(content), tmp_path / "official", sha256=sha256(content))
-    assert {*names(tmp_path / "official")} <= {CHECKSUMS, "captions_val2014.json", "captions_val2014.json.lock"}
+    assert {*names(tmp_path / "official")} <= {CHECKSUMS, "captions_val2014.json"}
 
 
 def test_the_disk_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

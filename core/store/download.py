@@ -71,13 +71,12 @@ def download(
     """
     check_address(url)
     with Partial(url, path, most_bytes, is_checked=checksum is not None, elsewhere=elsewhere) as partial:
-        yield from _complete(partial)
-        digest = "" if checksum is None else (yield from _digest(partial, checksum))
-    if checksum is not None and digest != checksum.sha256:
-        delete_partial(path)
-        advice = f"fetch it again; if that stays so, {elsewhere}, or, if you trust what came, its checksum:"
-        advice += f" --sha256 {digest}"
-        raise AssetError(url, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
+        if checksum is None:
+            yield from _complete(partial)
+        elif (digest := (yield from _come_with(checksum, partial))) != checksum.sha256:
+            advice = f"fetch it again; if that stays so, {elsewhere}; or, if you trust what came, which is kept, use it"
+            advice += f" by its checksum: --sha256 {digest}"
+            raise AssetError(url, f"what came has another checksum: {digest}", expected=str(checksum), advice=advice)
     try:
         if check is not None:
             yield from check(partial.path)
@@ -98,12 +97,20 @@ def is_of_machine(error: BaseException) -> bool:
     return is_of_disk or isinstance(error, MemoryError)
 
 
-def _digest(partial: Partial, checksum: Checksum) -> Steps[str]:
-    """Compute the checksum of what has come; where joined parts have a wrong one, let the file come again first."""
+def _come_with(checksum: Checksum, partial: Partial) -> Steps[str]:
+    """Let the file come and return its checksum.
+
+    It comes once more where a wrong one may be due to joined parts, or is that of what an earlier run left.
+    """
+    if was_whole := partial.is_whole:
+        why = "they have another checksum"
+    else:
+        yield from _complete(partial)
+        why = "its parts, from several servers, have another checksum together"
     digest = yield from file_sha256(partial.path, stage=f"checking {partial.name}")
-    if digest == checksum.sha256 or not partial.is_joined:
+    if digest == checksum.sha256 or not (was_whole or partial.is_joined):
         return digest
-    partial.start_over("its parts, from several servers, have another checksum together")
+    partial.start_over(why)
     yield from _complete(partial)
     return (yield from file_sha256(partial.path, stage=f"checking {partial.name}"))
 

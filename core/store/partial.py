@@ -20,8 +20,7 @@ _SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced t
 
 def delete_partial(path: Path) -> None:
     """Delete what has come of a file, also where a run was killed before it could."""
-    for name in (_part_of(path), _about_of(path)):
-        name.unlink(missing_ok=True)
+    _delete(_part_of(path), _about_of(path))
 
 
 class Partial:
@@ -93,6 +92,9 @@ class Partial:
         finally:
             with suppress(OSError):
                 self._file.close()
+            with suppress(OSError):
+                if not self.path.stat().st_size:
+                    _delete(self.path, self._about)
 
     @property
     def validator(self) -> str:
@@ -243,6 +245,11 @@ def _length_of(answer: Answer) -> int:
 
 def _amount(size: int) -> str:
     return f"{size / 1e6:,.1f} MB that have come"
+
+
+def _delete(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _part_of(path: Path) -> Path:

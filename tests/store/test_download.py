@@ -255,13 +255,29 @@ def test_only_a_server_that_proves_its_name_is_believed(tmp_path: Path, monkeypa
             assert not other.seen
 
 
-def test_another_checksum_leaves_nothing(tmp_path: Path) -> None:
+def test_what_has_another_checksum_is_kept_for_whoever_trusts_it(tmp_path: Path) -> None:
     with serving(Give(OTHER)) as server:
         message = fails(server, tmp_path, checksum=RIGHT)
         assert all(
             each in message for each in (hashlib.sha256(OTHER).hexdigest(), DIGEST, "as the test says", "--sha256")
         )
-        assert [each for each in names(tmp_path) if "partial" in each] == []
+        trusted = Checksum(hashlib.sha256(OTHER).hexdigest(), "as the advice says")
+        assert get(server, tmp_path, checksum=trusted) == OTHER
+        assert len(server.seen) == 1, "it has come already"
+
+
+def test_what_was_refused_is_not_checked_in_vain_but_comes_again(tmp_path: Path) -> None:
+    with serving(Give(OTHER), Give(FILE)) as server:
+        fails(server, tmp_path, checksum=RIGHT)
+        assert get(server, tmp_path, checksum=RIGHT) == FILE
+        assert server.ranges == [None, None]
+
+
+@pytest.mark.parametrize("useless", [Give(b"no", status=404), Give(b"<html>"), Give(FILE, stop=0), Give(b"")])
+def test_where_nothing_has_come_nothing_is_left(tmp_path: Path, useless: Give) -> None:
+    with serving(useless) as server:
+        fails(server, tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_no_server_and_no_address(tmp_path: Path) -> None:
