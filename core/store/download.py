@@ -176,6 +176,8 @@ def _ask(connections: Connections, partial: Partial) -> Steps[None]:
                     answer = None
                 partial.append(item)
                 done = partial.done
+            else:
+                partial.keep()
             yield Progress(stage, done / 1e6, partial.total / 1e6, "MB")
     if partial.done < partial.total:
         raise http.ProtocolError("the connection ended early")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +17,10 @@ from core.store.whole import read_json, write_json
 
 FOLDER_OPTION = "--data-dir"
 """The option that names the folder of downloads."""
-_SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk
+_SYNC_BYTES = 16 << 20  # bytes between two times that what has come is synced to the disk, where it comes fast
+_SYNC_SECONDS = 2.0  # between them where it comes slowly
+_NOTE_ROOM = 1 << 16  # bytes that make room for the note on a full disk
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def delete_partial(path: Path) -> None:
@@ -55,14 +60,14 @@ class Partial:
         self._goes_on = False
         self._why_not = "nothing tells of which file they are"
         self._most_bytes, self._is_checked, self._elsewhere = most_bytes, is_checked, elsewhere
-        self._synced = 0
+        self._synced, self._synced_at = 0, time.monotonic()
         self._about = _about_of(path)
 
     def __enter__(self) -> Partial:
         """Open the file; of a part that can be gone on with, cut off what may not have reached the disk."""
         if self.path.is_symlink() or not self.path.is_file():  # what a link or pipe leads to is not of this download
             self.path.unlink(missing_ok=True)
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)
         with suppress(OSError, ValueError, KeyError, TypeError):
             known = read_json(self._about)
             is_own = known["url"] == self.url and not known["is_joined"]
@@ -86,7 +91,9 @@ class Partial:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
             self._sync()
-        except (OSError, AssetError):
+        except (OSError, AssetError) as failure:
+            if isinstance(failure.__cause__, OSError) and failure.__cause__.errno in _FULL:
+                self._make_room_for_note()
             if kind is None:  # else the first error counts
                 raise
         finally:
@@ -203,9 +210,17 @@ class Partial:
             self._drop()
             raise http.ProtocolError("the server sent more than it had announced")
         self._refuse_beyond(size)
-        self._file.write(block)
-        self.done = size
-        if self.done - self._synced >= _SYNC_BYTES:
+        rest = memoryview(block)
+        while rest:
+            written = self._file.write(rest)
+            self.done += written
+            rest = rest[written:]
+        self.keep()
+
+    def keep(self) -> None:
+        """Sync what has come to the disk if that is due, and note it; a kill loses what comes after."""
+        is_long_ago = time.monotonic() - self._synced_at >= _SYNC_SECONDS
+        if is_long_ago or self.done - self._synced >= _SYNC_BYTES:
             self._sync()
 
     def _take_signs(self, answer: Answer) -> None:
@@ -225,10 +240,17 @@ class Partial:
 
     def _sync(self) -> None:
         if self.done != self._synced:
-            self._file.flush()
             sync(self.path)
-            self._synced = self.done
             self._write_about()
+            self._synced = self.done
+        self._synced_at = time.monotonic()
+
+    def _make_room_for_note(self) -> None:
+        """Give up the last bytes on a full disk: without a note of them, all that was not noted would be lost."""
+        self.done = max(self._synced, self.done - _NOTE_ROOM)
+        with suppress(OSError, AssetError):
+            self._file.truncate(self.done)
+            self._sync()
 
     def _write_about(self) -> None:
         names = ("url", "source", "etag", "modified", "total", "done", "is_joined")

@@ -385,6 +385,38 @@ def test_a_killed_download_goes_on(tmp_path: Path) -> None:
         assert 350_000 <= int(server.ranges[1].removeprefix("bytes=").rstrip("-")) <= 400_000  # type: ignore[union-attr]
 
 
+def test_what_comes_slowly_is_noted_too_so_that_a_kill_loses_little(tmp_path: Path) -> None:
+    about = tmp_path / "file.bin.partial.json"
+
+    def is_noted() -> bool:
+        return about.exists() and json.loads(about.read_bytes())["done"] == 400_000
+
+    with serving(Give(FILE, stop=400_000, stall=20), Give(FILE)) as server:
+        get_until_killed(server, tmp_path, is_noted)
+        assert get(server, tmp_path) == FILE
+        assert server.ranges == [None, "bytes=400000-"]
+
+
+def test_a_fast_download_is_not_synced_with_each_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(partial, "_SYNC_SECONDS", 60.0)
+    monkeypatch.setattr(partial, "sync", synced.append)
+    with serving(Give(FILE * 10)) as server:
+        get(server, tmp_path)
+    assert len(synced) == 1, "when all has come"
+
+
+def test_a_download_goes_on_from_what_fitted_on_a_full_disk(small_disk: Path) -> None:
+    large = random.Random(5).randbytes(4_000_000)
+    with serving(Give(large)) as server:
+        with pytest.raises((OSError, AssetError), match="No space left"):
+            finish(download(f"{server.url}/file.bin", small_disk / "file.bin", most_bytes=10**7))
+        subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+        assert get(server, small_disk) == large
+        start = int(server.ranges[1].removeprefix("bytes=").rstrip("-"))  # type: ignore[union-attr]
+        assert start > 1_800_000
+
+
 def test_a_part_of_another_state_of_the_file_is_not_mixed_in(tmp_path: Path) -> None:
     """The server ignores If-Range, and has another file of equal length."""
     other = random.Random(9).randbytes(len(FILE))
