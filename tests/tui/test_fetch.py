@@ -148,7 +148,8 @@ async def test_the_screen_shows_the_command_that_takes_another_checksum(files, m
         assert f"in a shell: infersent-tui fetch coco --sha256 {digest}" in str(app.screen.status.render())
 
 
-async def test_the_screen_can_be_closed_while_a_server_says_nothing(files, published, monkeypatch) -> None:
+@pytest.mark.parametrize("key", ["escape", "q"])
+async def test_the_screen_can_be_closed_while_a_server_says_nothing(files, published, monkeypatch, key: str) -> None:
     content = published["infersent2.pkl"]
     with serving(Give(content, stop=100, stall=20)) as server:
         monkeypatch.setenv("INFERSENT_TUI_MIRROR", server.url)
@@ -158,8 +159,10 @@ async def test_the_screen_can_be_closed_while_a_server_says_nothing(files, publi
             await open_screen(pilot)
             await pilot.press("enter", "enter")
             await until(pilot, lambda: server.seen, what="the request")
-            await pilot.press("escape")
+            assert "esc or q stop; what has come is kept" in app.screen.panel.border_subtitle
+            await pilot.press(key)
             await until(pilot, lambda: app.screen is app.explore, what="the list")
+            assert any("the download is stopped; what has come is kept" in each.message for each in app._notifications)
         assert time.monotonic() - began < 15, "leaving does not wait for the server"
 
 

@@ -34,7 +34,7 @@ class FetchScreen(ModalScreen[Path | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "Fetch"),
-        Binding("escape,q", "dismiss(None)", "Close"),
+        Binding("escape,q", "close", "Close"),
     ]
 
     def __init__(self, folder: Path) -> None:
@@ -83,9 +83,15 @@ class FetchScreen(ModalScreen[Path | None]):
             self.dismiss(self._folder)
         elif self._state != "running":
             self._state = "running"
-            self._show("asking the servers", "esc stop; what has come is kept")
+            self._show("asking the servers", "esc or q stop; what has come is kept")
             # Leaving the program does not wait for it: what has come is on disk.
             threading.Thread(target=self._fetch, name="fetch", daemon=True).start()
+
+    def action_close(self) -> None:
+        """Close the screen; say so where that stops a download."""
+        if self._state == "running":
+            self.app.notify("the download is stopped; what has come is kept, and Official files goes on from there")
+        self.dismiss(None)
 
     def on_unmount(self) -> None:
         """Stop after the current step."""
