@@ -146,6 +146,8 @@ async def test_the_screen_shows_the_command_that_takes_another_checksum(files, m
         await pilot.press("enter")
         await until(pilot, lambda: "another checksum" in str(app.screen.status.render()), what="the error")
         assert f"in a shell: infersent-tui fetch coco --sha256 {digest}" in str(app.screen.status.render())
+        await pilot.pause()
+        assert app.screen.panel.region.height <= 24, "all of it and the keys can be seen"
 
 
 @pytest.mark.parametrize("key", ["escape", "q"])

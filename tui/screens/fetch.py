@@ -43,13 +43,15 @@ class FetchScreen(ModalScreen[Path | None]):
         self._is_closed = False
         self._state = "asked"  # then `running`, and `done` or `failed`
         self.status = Static("", id="fetch-status", markup=False)
+        self._list = Static(markup=False)
         self.panel = Vertical(id="fetch-panel")
 
     def compose(self) -> ComposeResult:
         """Yield the files and the status."""
         with self.panel:
             self.panel.border_title = "official files"
-            yield Static(self._files(), markup=False)
+            self._list.update(self._files())
+            yield self._list
             yield self.status
         self._show("", "⏎ agree and fetch · esc close")
 
@@ -83,6 +85,7 @@ class FetchScreen(ModalScreen[Path | None]):
             self.dismiss(self._folder)
         elif self._state != "running":
             self._state = "running"
+            self._list.display = True
             self._show("asking the servers", "esc or q stop; what has come is kept")
             # Leaving the program does not wait for it: what has come is on disk.
             threading.Thread(target=self._fetch, name="fetch", daemon=True).start()
@@ -128,7 +131,12 @@ class FetchScreen(ModalScreen[Path | None]):
 
     def _fail(self, text: str) -> None:
         self._state = "failed"
-        self.call_later(self._show, text, "⏎ try again · esc close")
+
+        def show() -> None:
+            self._list.display = False  # a long error takes all lines of a small window
+            self._show(text, "⏎ try again · esc close")
+
+        self.call_later(show)
 
 
 def _megabytes(size: int) -> str:
