@@ -76,12 +76,8 @@ class Partial:
                 self._why_not = "they came from another address" if is_elsewhere else "no checksum is known any more"
             elif 0 < known["done"] <= self._file.tell():
                 self.source, self.etag, self.modified = (str(known[name]) for name in ("source", "etag", "modified"))
-                self.total, self.done, self.is_joined = (
-                    int(known["total"]),
-                    int(known["done"]),
-                    bool(known["is_joined"]),
-                )
-                self._goes_on, self._why_not = True, ""
+                self.total, self.done = int(known["total"]), int(known["done"])
+                self.is_joined, self._goes_on, self._why_not = bool(known["is_joined"]), True, ""
         if self._goes_on:
             self._file.truncate(self.done)
             self._synced = self.done
