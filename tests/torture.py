@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from typing import NamedTuple
 import torch
 from conftest import Files, demo_texts, make_files, write_vectors, write_weights
 from signals import Signals
+from tqdm import tqdm
 from web_server import Give, Server, packed
 
 import core.encoding.building
@@ -294,6 +296,8 @@ def main() -> None:
     parser.add_argument("--signals", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    tqdm.monitor_interval = 0
+    tqdm.set_lock(threading.RLock())  # its own is one with all children: a killed one would hold it for ever
     torch.set_num_threads(1)  # a forked process cannot use threads of its parent
     core.encoding.building.CHUNK = 64
     core.store.partial._SYNC_BYTES = 1 << 16
