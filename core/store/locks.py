@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,4 +121,5 @@ def cannot_write(path: Path, error: OSError, *, option: str = CACHE_OPTION, advi
 
 def _advice(error: OSError, option: str) -> str:
     default = "check the path, or name another folder with {option}"
-    return _ADVICE.get(error.errno or 0, default).format(option=option)
+    is_short = re.fullmatch(r"\d+ requested and \d+ written", str(error)) is not None  # NumPy's word for a full disk
+    return _ADVICE.get(errno.ENOSPC if is_short else error.errno or 0, default).format(option=option)

@@ -340,3 +340,9 @@ def test_a_lock_where_nothing_can_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with only_one(tmp_path / "file" / "abc") as waiting, pytest.raises(AssetError, match="--cache-dir"):
         list(waiting)
+
+
+def test_what_numpy_says_of_a_full_disk_has_the_advice_for_one(tmp_path):
+    with pytest.raises(AssetError) as caught, whole_file(tmp_path / "rows.npy"):
+        raise OSError("42544 requested and 30704 written")
+    assert ADVICE[errno.ENOSPC] in caught.value.advice
