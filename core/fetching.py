@@ -15,7 +15,7 @@ from typing import NamedTuple
 from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import Checksum, download, is_of_machine
+from core.store.download import ANOTHER_SERVER, Checksum, download, is_of_machine
 from core.store.hashing import file_sha256
 from core.store.locks import only_one
 from core.store.partial import FOLDER_OPTION, delete_partial
@@ -27,7 +27,6 @@ CHECKSUMS = "SHA256SUMS"
 """The file, as `sha256sum -c` reads it, that remembers the checksums of what was fetched."""
 
 _CHECKSUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+?)\r?")
-_A_MIRROR = "name another server with --mirror"
 _OTHER_MIRROR = "name another --mirror, or none (nor INFERSENT_TUI_MIRROR) to ask the owner's server"
 _ADDRESS = "http://SERVER/FOLDER or https://SERVER/FOLDER"
 _BLOCK_BYTES = 1 << 20
@@ -166,7 +165,7 @@ def _bring(file: OfficialFile, folder: Path, mirror: str | None, sha256: str | N
             most_bytes=_MOST_TIMES * file.bytes,
             checksum=next(iter(wanted), None),
             check=partial(_check, file),
-            elsewhere=_OTHER_MIRROR if mirror else _A_MIRROR,
+            elsewhere=_OTHER_MIRROR if mirror else ANOTHER_SERVER,
         )
     if file.unpacked:
         with whole_file(kept, option=FOLDER_OPTION) as temporary, temporary.open("wb") as target:

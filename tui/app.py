@@ -32,7 +32,7 @@ from tui.screens.answer_view import HIGH_CELLS, ROOMY_CELLS, WIDE_CELLS
 from tui.screens.explore import ExploreScreen
 from tui.screens.help import HelpScreen
 from tui.settings import HIGH_CONTRAST, Settings, keep_theme, last_theme
-from tui.text import drawable, message_line, one_line
+from tui.text import drawable_lines, message_line, one_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.search_box import SearchBox, boxed
 
@@ -134,7 +134,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
 
     def notify(self, message: str, **how: Any) -> None:
         """Show a notice, unless an equal one is still shown; nothing in it controls the terminal."""
-        message = "\n".join(map(drawable, message.splitlines()))
+        message = drawable_lines(message)
         if message not in (notice.message for notice in self._notifications):
             super().notify(message, **how)
 

@@ -6,15 +6,14 @@ Textual takes an escape sequence within a paste for keys: it could quit the prog
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers import linux_driver
 from textual.message import Message
 
-ESCAPE: Final = "\x1b"
-SHOWN: Final = "␛"
-"""What stands for the escape character within a paste."""
+from tui.text import visible
+
+_ESCAPE = "\x1b"
 
 
 def take_pastes_as_text() -> None:
@@ -45,7 +44,7 @@ class PasteParser(XTermParser):
             before, found, data = f"{self._begun}{data}".partition(mark)
             self._begun = "" if found else _end_within(before, mark)
             if self._in_paste:
-                before = before.removesuffix(self._begun).replace(ESCAPE, SHOWN)
+                before = before.removesuffix(self._begun).replace(_ESCAPE, visible(_ESCAPE))
             shown.append(f"{before}{found}"[passed:])
             self._in_paste ^= bool(found)
         return "".join(shown)

@@ -56,6 +56,11 @@ def drawable(text: str, *, most: int = LONGEST) -> str:
     return f"{drawn[: most - 1]}…" if max(len(text), len(drawn)) > most else drawn
 
 
+def drawable_lines(text: str) -> str:
+    """Make each line of a text drawable, and leave its line ends."""
+    return "\n".join(map(drawable, text.splitlines()))
+
+
 def one_line(text: str) -> str:
     """Join the lines of a text with spaces."""
     return " ".join(text.split())

@@ -24,7 +24,7 @@ class Unpickler:
     """Makes the object of a pickle: dicts, lists, tuples, texts, numbers, and what these functions return.
 
     Dicts have texts for keys, as numbers are written; entries with other keys and attributes of objects are left out.
-    So no value is hashed or copied, and the memory is in proportion to the length of the pickle, whatever it holds.
+    So only texts are hashed and nothing is copied: the memory is in proportion to the length of the pickle.
 
     Args:
         named: Called with each name in the pickle; raises an error for one that may not be there.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from urllib3 import BaseHTTPResponse
 from urllib3 import exceptions as http
@@ -22,6 +22,8 @@ from core.store.progress import Progress, Steps
 from core.store.ticks import with_ticks
 from core.store.web import Answer, Connections, check_address, describe, is_final, is_unreachable, range_of, status_of
 
+ANOTHER_SERVER: Final = "name another server with --mirror"
+"""Advice that helps against most faults of a server."""
 _BLOCK_BYTES = 1 << 18
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
 _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
@@ -47,7 +49,7 @@ def download(
     most_bytes: int,
     checksum: Checksum | None = None,
     check: Callable[[Path], Steps[None]] | None = None,
-    elsewhere: str = "name another server with --mirror",
+    elsewhere: str = ANOTHER_SERVER,
 ) -> Steps[None]:
     """Download a file. Of one path, one process at a time may call this.
 

@@ -44,6 +44,14 @@ def hostile_files(tmp_path):
     return files
 
 
+async def go_to_the_long_caption(pilot) -> None:
+    """Wait for the corpus, and ask its caption of 20,000 characters."""
+    explore = pilot.app.explore
+    await until(pilot, lambda: explore.explorer is not None, what="the corpus")
+    explore.go_to_caption(7)
+    await settle(pilot)
+
+
 def check(app) -> None:
     """Fail if anything on the screen is unsafe."""
     for line in screen_lines(app):
@@ -56,9 +64,7 @@ async def test_no_screen_passes_on_what_a_caption_holds(hostile_files, tmp_path,
     monkeypatch.chdir(odd)
     app = make_app(hostile_files)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.explore.explorer is not None, what="the corpus")
-        app.explore.go_to_caption(7)
-        await settle(pilot)
+        await go_to_the_long_caption(pilot)
         check(app)
         assert any("dog ␀␡ \\u202eesrever" in line for line in screen_lines(app))
         app.explore.go_to_caption(0)  # the other one is too long for variations
@@ -113,9 +119,7 @@ async def test_what_was_copied_in_a_box_is_pasted_by_its_key_as_by_the_terminal(
 async def test_of_a_followed_long_caption_the_box_shows_the_beginning_and_stays_at_its_visit(hostile_files):
     app = make_app(hostile_files)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.explore.explorer is not None, what="the corpus")
-        app.explore.go_to_caption(7)
-        await settle(pilot)
+        await go_to_the_long_caption(pilot)
         caption, box = app.explore.explorer.opened.captions.texts[7], app.explore.search_box
         assert box.value == boxed(caption)
         assert len(box.value) <= LONGEST < len(caption)
@@ -128,9 +132,7 @@ async def test_of_a_followed_long_caption_the_box_shows_the_beginning_and_stays_
 async def test_a_prompt_above_a_long_caption_keeps_its_line_in_view(hostile_files):
     app = make_app(hostile_files)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.explore.explorer is not None, what="the corpus")
-        app.explore.go_to_caption(7)
-        await settle(pilot)
+        await go_to_the_long_caption(pilot)
         await pilot.press("g", "b")
         await until(pilot, lambda: isinstance(app.screen, PromptScreen), what="the note")
         await pilot.pause(0.1)

@@ -20,7 +20,7 @@ from core.assets import AssetError
 from core.official import OFFICIAL, USUAL
 from core.store.progress import Cancelled, Progress, finish
 from tui.pace import Pace
-from tui.text import drawable, message_line
+from tui.text import drawable, drawable_lines, message_line
 
 _OPTION = re.compile(r"--mirror|--data-dir|--sha256 [0-9a-f]{64}")
 
@@ -76,7 +76,7 @@ class FetchScreen(ModalScreen[Path | None]):
         )
 
     def _show(self, text: str, keys: str) -> None:
-        self.status.update("\n".join(map(drawable, text.splitlines())))
+        self.status.update(drawable_lines(text))
         self.panel.border_subtitle = keys
 
     def action_go_on(self) -> None:

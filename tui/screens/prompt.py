@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.text import drawable
+from tui.text import drawable, drawable_lines
 from tui.widgets.search_box import SearchBox, boxed
 
 
@@ -46,8 +46,7 @@ class PromptScreen(ModalScreen[str | None]):
             panel.border_title, panel.border_subtitle = self._title, "⏎ accept · esc cancel"
             yield Static(drawable(self._text), id="prompt-text", markup=False)
             if self.problem:
-                lines = map(drawable, self.problem.splitlines())
-                yield Static("\n".join(lines), id="prompt-problem", markup=False)
+                yield Static(drawable_lines(self.problem), id="prompt-problem", markup=False)
             yield self.box
 
     def on_mount(self) -> None:
