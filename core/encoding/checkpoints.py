@@ -71,9 +71,11 @@ def _read_sequence(path: Path, file: BufferedReader) -> object:
         raise ValueError("it was not written by torch.save")
     about, loaded, keys = (storages.unpickle(file) for _ in range(3))
     _check_order(not isinstance(about, dict) or about.get("little_endian") is not False)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.numbers):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError("it names numbers by what is no text")
+    if sorted(keys) != sorted(storages.numbers):
         raise ValueError("it lacks the numbers of a tensor")
-    for key in map(str, keys):
+    for key in keys:
         count = int.from_bytes(file.read(8), "little")
         storages.fill(key, file, size=count * storages.numbers[key].itemsize)
     return loaded
@@ -166,8 +168,10 @@ class _Storages:
     def _view(self, storage: Any, offset: Any, sizes: Any, strides: Any, *_: object) -> torch.Tensor:
         """Return the tensor that lies in a storage."""
         self._tensors_left -= 1
-        shape = (offset, *sizes, *strides)
-        if not all(isinstance(each, int) and 0 <= each < _LARGEST for each in shape) or len(sizes) > _MOST_DIMENSIONS:
+        is_shape = isinstance(sizes, tuple) and isinstance(strides, tuple) and len(sizes) <= _MOST_DIMENSIONS
+        if not is_shape or not all(
+            isinstance(each, int) and 0 <= each < _LARGEST for each in (offset, *sizes, *strides)
+        ):
             raise ValueError("a tensor of it has no shape")
         if self._tensors_left < 0:
             raise ValueError("it has too many tensors: save the state dict alone")

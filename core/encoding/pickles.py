@@ -10,6 +10,7 @@ from typing import IO, Any
 
 _MOST_OPCODES = 2_750_000  # of all pickles of a file: three for each word of a vocabulary, of at most 100 bytes each
 _LONGEST_NAME = 100  # characters
+_MOST_BITS = 64  # of a number that is a key: a memo gives a long one many times, and each would be written anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Named:
 class Unpickler:
     """Makes the object of a pickle: dicts, lists, tuples, texts, numbers, and what these functions return.
 
-    Dicts have texts for keys, as numbers are written; entries with other keys and attributes of objects are left out.
+    Dicts have texts for keys, as numbers are written; entries with other keys (also numbers of more than 64 bits) and
+    attributes of objects are left out.
     So only texts are hashed and nothing is copied: the memory is in proportion to the length of the pickle.
 
     Args:
@@ -144,9 +146,9 @@ class Unpickler:
 
 
 def put(target: dict[str, Any], pairs: Iterable[tuple[object, object]]) -> None:
-    """Put those entries into a dict whose keys are texts or numbers."""
+    """Put those entries into a dict whose keys are texts or numbers of at most 64 bits."""
     for key, value in pairs:
-        if isinstance(key, str | int):
+        if isinstance(key, str) or (isinstance(key, int) and key.bit_length() <= _MOST_BITS):
             target[str(key)] = value
 
 

@@ -184,6 +184,10 @@ HARMLESS = {  # pickles that stay small, and what they are
     "sets": (b"\x80\x04\x8f(" + b"(K\x01\x91\x94" * 30_000 + b"\x90.", Named("builtins.set")),
     "memoized": (b"\x80\x04)" + b"\x85\x94h\x00\x86" * 1000 + b".", tuple),
     "keys": (b"\x80\x02})" + b"\x85q\x00h\x00\x86" * 1000 + b"K\x01s.", {}),
+    "long numbers": (
+        b"\x80\x02(\x8b" + struct.pack("<i", 1700) + b"\x01" * 1700 + b"q\x00" + b"}h\x00Ns" * 1000 + b"t.",
+        tuple,
+    ),
 }
 DAMAGED = {  # pickles, and the reason
     "opcode": (b"\x80\x02(\x97\x97t.", "the opcode NEXT_BUFFER"),
@@ -240,6 +244,24 @@ def test_numbers_that_are_not_as_many_as_their_tensors_claim_are_an_error(tmp_pa
         with_pickle(path, content, zipped=zipped, **numbers)
         with pytest.raises((ValueError, KeyError)):
             read_checkpoint(path)
+
+
+def test_what_stands_in_place_of_a_shape_or_of_the_name_of_numbers_is_not_spelled_out(tmp_path):
+    """A tensor has an object for each number when it is listed, and a text of nested tuples doubles with each."""
+    numbers = storage("0", 100_000) + b"q\x01"
+    shape = b"\x80\x02ctorch._utils\n_rebuild_tensor\n(" + numbers + number(0) + b"h\x01h\x01tR."
+    path = with_pickle(tmp_path / "a.pkl", shape, zipped=False, **{"0": bytes(100_000)})
+    keys = b"\x80\x02]U\x01x" + b"q\x00h\x00\x86" * 20 + b"a."
+    nested = saved({}, tmp_path / "b.pkl", zipped=False)
+    nested.write_bytes(nested.read_bytes().removesuffix(b"\x80\x02]q\x00.") + keys)
+    for damaged, reason in ((path, "has no shape"), (nested, "no text")):
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match=reason):
+                read_checkpoint(damaged)
+            assert tracemalloc.get_traced_memory()[1] < 1_000_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_storage_under_many_spellings_is_not_read_again_for_each(tmp_path):
