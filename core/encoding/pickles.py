@@ -10,6 +10,7 @@ from typing import IO, Any
 
 _MOST_OPCODES = 2_750_000  # of all pickles of a file: three for each word of a vocabulary, of at most 100 bytes each
 _LONGEST_NAME = 100  # characters
+_MOST_ARGUMENTS = 8  # of a call, which are copied for it; torch's have seven
 _MOST_BITS = 64  # of a number that is a key: a memo gives a long one many times, and each would be written anew
 
 
@@ -31,7 +32,8 @@ class Unpickler:
     Args:
         named: Called with each name in the pickle; raises an error for one that may not be there.
         persistent: Returns what the pickle refers to by an identity.
-        made: Functions by name that return what a call would, given its arguments; other calls return `Named`.
+        made: Functions by name that return what a call would, given its first eight arguments; other calls return
+            `Named`.
     """
 
     def __init__(
@@ -134,7 +136,7 @@ class Unpickler:
         function, arguments = self._taken(2)
         name = function.name if isinstance(function, Named) else "call"
         if name in self._functions and isinstance(arguments, tuple):
-            self._stack.append(self._functions[name](*arguments))
+            self._stack.append(self._functions[name](*arguments[:_MOST_ARGUMENTS]))
         else:
             self._stack.append(Named(name))
 

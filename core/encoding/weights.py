@@ -186,7 +186,8 @@ def _state_dict(loaded: dict[str, object], path: Path) -> tuple[dict[str, object
     """
     if any(key.endswith(KEYS[0]) for key in loaded):
         return loaded, []
-    inner = {name: value for name, value in loaded.items() if isinstance(value, dict)}
+    first = {id(value): name for name, value in reversed(loaded.items())}  # a pickle may name one dict very often
+    inner = {name: each for name, each in loaded.items() if isinstance(each, dict) and first[id(each)] == name}
     holding = [name for name, state in inner.items() if any(key.endswith(KEYS[0]) for key in state)]
     if len(holding) > 1:
         advice = f'save the right one: torch.save(torch.load(FILE)["{holding[0]}"], NEW)'

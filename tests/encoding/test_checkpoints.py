@@ -1,6 +1,7 @@
 """Checkpoints are read as torch reads them, but nothing in them runs or takes more memory than they have bytes."""
 
 import collections
+import io
 import os
 import pickle
 import re
@@ -15,7 +16,7 @@ import torch
 
 from core.assets import AssetError
 from core.encoding.checkpoints import read_checkpoint
-from core.encoding.pickles import Named
+from core.encoding.pickles import Named, Unpickler
 
 FORMATS = pytest.mark.parametrize("zipped", [False, True])
 
@@ -262,6 +263,12 @@ def test_what_stands_in_place_of_a_shape_or_of_the_name_of_numbers_is_not_spelle
             assert tracemalloc.get_traced_memory()[1] < 1_000_000
         finally:
             tracemalloc.stop()
+
+
+def test_a_call_copies_few_of_its_arguments():
+    """A memo gives a tuple of a million arguments to as many calls."""
+    unpickler = Unpickler(named=str, persistent=str, made={"a.b": lambda *given: len(given)})
+    assert unpickler.load(io.BytesIO(b"\x80\x02ca\nb\n(" + b"N" * 1000 + b"tR.")) == 8
 
 
 def test_a_storage_under_many_spellings_is_not_read_again_for_each(tmp_path):

@@ -401,11 +401,17 @@ def test_two_encoders_in_a_file_are_told(setup, tmp_path):
     state = {f"{name}.{key}": value for name in ("one", "two") for key, value in setup.weights.items()}
     torch.save(state, tmp_path / "two.pkl")
     refused(tmp_path / "two.pkl", "holds 2 encoders: one., two.")
-    torch.save({"model": setup.weights, "ema": setup.weights}, tmp_path / "averaged.pkl")
+    torch.save({"model": setup.weights, "ema": dict(setup.weights)}, tmp_path / "averaged.pkl")
     error = refused(tmp_path / "averaged.pkl", "holds an encoder under model and ema")
     assert 'torch.load(FILE)["model"]' in error.advice
     torch.save(torch.load(tmp_path / "averaged.pkl")["model"], tmp_path / "one.pkl")
     np.testing.assert_array_equal(embedding(tmp_path / "one.pkl", setup), embedding(setup.path, setup))
+
+
+def test_a_state_dict_under_two_names_is_one_and_is_looked_through_once(setup, tmp_path):
+    """Of a small file, hundreds of thousands of names may mean one large dict."""
+    torch.save({"model": setup.weights, "ema": setup.weights}, tmp_path / "again.pkl")
+    assert read_weights(tmp_path / "again.pkl").passed_over == ("ema",)
 
 
 class Module(torch.nn.Module):
