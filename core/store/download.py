@@ -108,7 +108,7 @@ def _come_with(checksum: Checksum, partial: Partial) -> Steps[str]:
         why = "they have another checksum"
     else:
         yield from _complete(partial)
-        why = "its parts, from several servers, have another checksum together"
+        why = "its parts together have another checksum"
     digest = yield from file_sha256(partial.path, stage=f"checking {partial.name}")
     if digest == checksum.sha256 or not (was_whole or partial.is_joined):
         return digest
@@ -204,9 +204,10 @@ def _begin(partial: Partial, answer: Answer, block: bytes) -> Steps[None]:
         raise AssetError(partial.url, text, advice=partial.advice("open the address in a browser to read it"))
     if not block:
         raise http.ProtocolError("the answer is empty")
-    if loss := partial.loss(answer):
-        yield Progress(loss, 0, 0, "", is_remark=True)
+    loss = partial.loss(answer)
     partial.begin(answer)
+    if loss:
+        yield Progress(loss, 0, 0, "", is_remark=True)
 
 
 def _has_more(answer: Answer, partial: Partial) -> bool:
@@ -216,8 +217,9 @@ def _has_more(answer: Answer, partial: Partial) -> bool:
         raise _Busy(response)
     start, length = range_of(response)
     if response.status == 416:
-        is_same = partial.is_joinable or response.headers.get("ETag", partial.etag) == partial.etag
-        if partial.start and length == partial.start and is_same:
+        etag = response.headers.get("ETag")
+        is_same = partial.total in (0, length) if etag is None else etag == partial.etag
+        if partial.start and length == partial.start and (is_same or partial.is_joinable):
             return False
         partial.start_over(why := "the server has another file now")
         raise http.ProtocolError(why)
@@ -228,11 +230,12 @@ def _has_more(answer: Answer, partial: Partial) -> bool:
         text = f"the server sends it packed ({response.headers['Content-Encoding']}), unasked"
         raise AssetError(partial.url, text, advice=partial.advice())
     if response.status == 206:
-        is_rest = bool(partial.start) and start == partial.start and length in (0, partial.total or length)
+        total = length or partial.total  # of neither, nothing would tell where the rest ends
+        is_rest = start == partial.start > 0 and 0 < total == (partial.total or total)
         if not is_rest or not partial.join(answer, length):
             partial.start_over(why := "the server sent another part than the one asked for")
             raise http.ProtocolError(why)
-        partial.expect(length or partial.total)
+        partial.expect(total)
         partial.furthest = partial.start  # fewer than before, where a larger part of another file was dropped
     return True
 

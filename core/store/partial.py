@@ -170,7 +170,7 @@ class Partial:
             answer: Has the rest.
             length: Bytes of the whole file there, 0 if the server does not say.
         """
-        if self.is_of(answer):
+        if self.validator and self.is_of(answer):
             return True
         if self.is_joinable and length == self.total:
             self.is_joined = True

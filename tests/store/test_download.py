@@ -177,6 +177,23 @@ def test_a_file_that_has_become_shorter_comes_anew(tmp_path: Path) -> None:
         assert get(server, tmp_path) == FILE[:500_000]
 
 
+def test_a_server_that_says_a_part_is_the_whole_is_not_believed_against_its_first_answer(tmp_path: Path) -> None:
+    shorter = Give(b"", status=416, etag=None, headers={"Content-Range": "bytes */400000"})
+    with serving(Give(FILE, stop=400_000), shorter, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        assert server.ranges == [None, "bytes=400000-", None]
+
+
+def test_a_rest_of_which_nobody_says_where_it_ends_is_not_taken(tmp_path: Path) -> None:
+    """Neither the first answer nor the second one has the length of the file."""
+    rest = Give(FILE[400_000:500_000], status=206, headers={"Content-Range": "bytes 400000-499999/*"})
+    with serving(Give(FILE, stop=400_000, chunked=True), rest, Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+    with serving(Give(FILE, stop=400_000), rest, Give(FILE)) as server:
+        assert get(server, tmp_path / "known") == FILE
+        assert server.ranges == [None, "bytes=400000-", "bytes=500000-"]
+
+
 @pytest.mark.parametrize("give", [Give(FILE, chunked=True), Give(FILE, headers={"Content-Length": None}, stop=10**9)])
 def test_a_file_of_unknown_length_comes_whole(tmp_path: Path, give: Give) -> None:
     with serving(give) as server:

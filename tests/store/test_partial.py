@@ -10,6 +10,7 @@ import pytest
 from test_download import FILE, OTHER, RIGHT, _impatient, begun, fails, names
 from web_server import Give, Server, serving
 
+from core.assets import AssetError
 from core.store.download import Checksum, download
 from core.store.progress import Progress, finish
 
@@ -52,7 +53,16 @@ def test_parts_that_do_not_fit_are_dropped_once_and_that_is_said(tmp_path: Path)
         assert (tmp_path / "file.bin").read_bytes() == TWIN
         assert second.ranges == ["bytes=400000-", None]
         assert len(said) == 1
-        assert "its parts, from several servers, have another checksum together" in said[0]
+        assert "its parts together have another checksum" in said[0]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"1"'])
+def test_parts_of_one_server_without_a_lasting_sign_that_do_not_fit_are_dropped_too(
+    tmp_path: Path, etag: str | None
+) -> None:
+    with serving(Give(FILE, stop=400_000, etag=etag), Give(TWIN, etag=etag)) as server:
+        assert "its parts together have another checksum" in remarks(server, tmp_path, checksum=BACK)[0]
+        assert server.ranges == [None, "bytes=400000-", None]
 
 
 def test_a_file_with_another_checksum_is_not_fetched_a_third_time(tmp_path: Path) -> None:
@@ -99,6 +109,18 @@ def test_a_download_that_starts_over_says_so_and_why(tmp_path: Path, first: Give
     assert len(said) == 1
     assert said[0].startswith("file.bin starts over, and the 0.4 MB that have come are dropped: ")
     assert why in said[0]
+
+
+def test_nothing_is_said_to_be_dropped_for_a_file_that_is_refused(tmp_path: Path) -> None:
+    said: list[Progress] = []
+    with serving(Give(FILE)) as server:
+        begun(server, tmp_path)
+        server.answers = [Give(FILE, etag='"2"', headers={"Content-Length": str(10**8)})]
+        with pytest.raises(AssetError, match="at most 10 MB"):
+            finish(download(f"{server.url}/file.bin", tmp_path / "file.bin", most_bytes=10**7), said.append)
+        assert not [each.stage for each in said if each.is_remark]
+        server.answers = [Give(FILE)]
+        assert not remarks(server, tmp_path)
 
 
 def test_another_address_starts_over_where_no_checksum_tells_and_says_so(tmp_path: Path) -> None:
