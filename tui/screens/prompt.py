@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.text import drawable, drawable_lines
-from tui.widgets.search_box import SearchBox, boxed
+from tui.widgets.search_box import SearchBox
 
 
 class PromptScreen(ModalScreen[str | None]):
@@ -38,7 +38,7 @@ class PromptScreen(ModalScreen[str | None]):
         self._title, self._text, self._is_proposal = title, text, is_proposal
         self.problem = problem
         self.box = SearchBox(id="prompt-line")
-        self.box.placeholder, self.box.value = hint, boxed(value)
+        self.box.placeholder, self.box.value = hint, value
 
     def compose(self) -> ComposeResult:
         """Yield the text and the line."""

@@ -11,10 +11,7 @@ from tui.text import LONGEST, one_line, visible
 
 
 def boxed(text: str) -> str:
-    """Return what the box holds of a text: at most 5,000 characters, in which nothing controls the terminal.
-
-    Textual draws what a box holds as it is.
-    """
+    """Return what the box holds of a text: at most 5,000 characters, in which nothing controls the terminal."""
     return visible(text[:LONGEST])[:LONGEST]
 
 
@@ -25,6 +22,10 @@ class SearchBox(Input):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, select_on_focus=False, placeholder="/ or just type a sentence")
+
+    def validate_value(self, value: str) -> str:
+        """Hold nothing that controls the terminal, however it came together: Textual draws it as it is."""
+        return boxed(value)
 
     def watch_virtual_size(self) -> None:
         """Show no blank end after a deletion."""
@@ -39,7 +40,7 @@ class SearchBox(Input):
         start, end = sorted(self.selection)
         room = max(0, LONGEST - len(self.value) + end - start)
         is_cut = len(text) > LONGEST
-        text = visible(text[:LONGEST])
+        text = visible(self.value[:start] + text[:LONGEST])[start:]  # what comes before tells what needs a selector
         if is_cut or len(text) > room:
             text = text[:room]
             self.notify(f"a text has at most {LONGEST:,} characters: the rest is left out", severity="warning")
@@ -54,7 +55,7 @@ class SearchBox(Input):
 
     def show(self, text: str) -> None:
         """Show a text from its beginning, selected, so that typing replaces it."""
-        self.value = boxed(text)
+        self.value = text
         self.select_text()
 
     def select_text(self) -> None:
