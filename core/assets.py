@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.shortage import shortage
+
 DEMO_DIR = Path(__file__).parent / "demo"
 
 # Official file names that --data-dir looks for, in order of preference.
@@ -72,7 +74,15 @@ class AssetError(Exception):
             return cls(path, "permission denied", advice="change its permissions, or name another path")
         if isinstance(error, IsADirectoryError):
             return cls(path, "is a folder", expected="a file", advice="name the file in it")
+        if short := cls.from_shortage(path, error):
+            return short
         return cls(path, error.strerror or str(error), advice="check the path and the disk")
+
+    @classmethod
+    def from_shortage(cls, path: str | Path, error: BaseException) -> AssetError | None:
+        """Describe that memory, threads or open files ran out at a path, or while something was done; else None."""
+        short = shortage(error)
+        return short and cls(path, short.found, advice=f"{short.advice}; finished work is kept")
 
 
 def first_names(names: Sequence[str], most: int = 3) -> str:

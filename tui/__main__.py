@@ -23,8 +23,12 @@ def run() -> None:
         if not is_interrupted():
             if not isinstance(error, Exception):
                 raise
+            from core.assets import AssetError
             from tui.output import FAULT, fault_text, tell_lines
 
+            if short := AssetError.from_shortage("infersent-tui", error):
+                tell_lines(str(short), err=True)
+                sys.exit(2)
             tell_lines(fault_text(), err=True)
             sys.exit(FAULT)
         with suppress(OSError, ValueError):

@@ -115,10 +115,13 @@ class Asker:
                     return
         except Cancelled:
             return
-        except AssetError as error:
+        except Exception as error:
+            told = error if isinstance(error, AssetError) else AssetError.from_shortage("this query", error)
+            if told is None:
+                raise
             if cancelled():
                 return
-            self._post(messages.Failed(request, error, has_result))
+            self._post(messages.Failed(request, told, has_result))
         with self._changed:
             if self._waiting.get(type(request)) is request:
                 del self._waiting[type(request)]

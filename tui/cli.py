@@ -50,7 +50,7 @@ def main() -> None:
         tell_lines(f"infersent-tui: {error}", err=True)
         code = 2
     except OSError as error:  # of a path that is too long or in a folder that may not be searched, or of a full stdout
-        if is_interrupted() or (error.filename is None and error.errno not in _FULL):
+        if is_interrupted() or (error.filename is None and error.errno not in _FULL):  # what runs out, `run` tells
             raise
         if error.filename is None:
             discard(sys.stdout)

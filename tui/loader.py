@@ -67,8 +67,9 @@ class Loader:
             return
         except AssetError as error:
             self._post(Refused(error))
-        except Exception as error:  # a bug: the app shows its traceback
-            self._post(Crashed(error))
+        except Exception as error:
+            short = AssetError.from_shortage("infersent-tui", error)
+            self._post(Refused(short) if short else Crashed(error))  # else a bug: the app shows its traceback
 
     def _show(self, progress: Progress) -> None:
         """Post the progress, unless progress of the same stage was posted a moment ago."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError, first_names
 from core.corpus.parquet import column_claims
+from core.shortage import shortage
 from core.store.file_state import FileState
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _read_npy(path: Path) -> NDArray[Any] | FileRows:
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
     except Exception as error:  # a damaged header can raise any exception
+        if shortage(error):
+            raise
         found = f"cannot be read as a .npy file ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, expected=_EXPECTED, advice="copy or save it again") from error
     if is_plain:
@@ -142,6 +145,8 @@ def _read_parquet(path: Path, n: int) -> NDArray[Any]:
             done += len(lists)
         _check_count(path, done, n)
     except (OSError, ValueError, pa.ArrowException) as error:
+        if shortage(error):
+            raise
         found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError(path, found, expected=_EXPECTED, advice="write it again") from error
     return np.empty((0, 1), np.float32) if rows is None else rows

@@ -25,6 +25,7 @@ from core.encoding.device_errors import told_for_people
 from core.encoding.encoder import PLAN, SentenceEncoder
 from core.encoding.given import FileRows
 from core.encoding.unit_rows import UnitRows
+from core.shortage import shortage
 from core.store.disk import ensure_folder
 from core.store.file_state import FileState
 from core.store.locks import only_one
@@ -242,7 +243,9 @@ def _read_progress(folder: Path, current: dict[str, Any], n: int, dim: int) -> t
         before, _ = dict(progress["how"]), (progress["chunks"], progress["batch_size"], progress["rows"])
         if [array.shape for array in _arrays(folder)] != [(n, dim), (n,), (n,)]:
             raise ValueError
-    except _READ_ERRORS:
+    except _READ_ERRORS as error:
+        if shortage(error):  # else it would be made anew
+            raise
         return empty, "its files are damaged"
     changed = [f"{name} was {before.get(name)}, is {now}" for name, now in current.items() if before.get(name) != now]
     return (empty, "; ".join(changed)) if changed else (progress, "")

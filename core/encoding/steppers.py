@@ -13,6 +13,7 @@ from core.encoding.cuda_stepper import CudaStepper
 from core.encoding.device_errors import is_device_error, is_out_of_memory
 from core.encoding.pooling import Direction, OperatorStepper, Stepper, pool
 from core.encoding.prefixes import plan
+from core.shortage import shortage
 from core.store.progress import finish
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}
@@ -59,7 +60,7 @@ def compiled_steps_work(device: str, dtype: torch.dtype) -> bool:
         alike = (winners[0] == winners[1]).float().mean()  # maxima may nearly tie, and the later one win
         return bool(near.all() and alike > 0.95)
     except Exception as error:  # the compiler may be missing, or fail in any way: torch's operators compute
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or shortage(error):
             raise
         if is_device_error(error):
             torch.zeros(1, device=device).item()  # raises if it is the device that fails, and not the compiler

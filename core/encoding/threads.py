@@ -72,8 +72,12 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     """Start threads in which torch's operators use one thread."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="compute", initializer=_use_one_thread)
     all_started = threading.Barrier(threads + 1)
-    for _ in range(threads):
-        pool.submit(all_started.wait)
+    try:
+        for _ in range(threads):
+            pool.submit(all_started.wait)
+    except BaseException:  # a thread cannot be started: those that were would wait for it, and the process for them
+        all_started.abort()
+        raise
     all_started.wait()
     torch.set_num_threads(threads)  # the workers changed the default that new threads get: restore it
     return pool

@@ -114,6 +114,8 @@ def cannot_write(path: Path, error: OSError, *, option: str = CACHE_OPTION, advi
         option: The option that names the folder.
         advice: What the user can do; by default, what helps against this error.
     """
+    if short := AssetError.from_shortage(error.filename or path, error):
+        return short
     named = str(error.filename or path)
     advice = advice or f"{_advice(error, option)}; finished work is kept"
     return AssetError(path if named.endswith(".part") else named, error.strerror or str(error), advice=advice)

@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.shortage import shortage
 from core.store.disk import ensure_folder, sync
 from core.store.ending import unfinished
 from core.store.locks import CACHE_OPTION, cannot_write, only_one
@@ -59,7 +60,9 @@ def is_whole(folder: Path, origin: Origin | None = None) -> bool:
         if origin is not None and (manifest["made_from"], manifest["version"]) != origin[:2]:
             return False
         return all(_fingerprint(folder / name) == known for name, known in manifest["files"].items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if shortage(error):
+            raise
         return False
 
 
@@ -118,7 +121,9 @@ def damaged(folder: Path) -> Steps[list[str]]:
         if "checksum" not in manifest and "blocks" not in manifest:
             return []
         known = read_json(folder / MANIFEST)["blocks"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if shortage(error):
+            raise
         return [MANIFEST]
     bad = []
     for name, blocks in known:
@@ -127,7 +132,9 @@ def damaged(folder: Path) -> Steps[list[str]]:
             for start in starts:
                 yield Progress(f"reading {name}", start / 1e6, starts.stop / 1e6, "MB")
                 found.append(_checksum(folder / name, start))
-        except (OSError, ValueError):  # a name with a null character
+        except (OSError, ValueError) as error:  # a name with a null character
+            if shortage(error):
+                raise
             found = [-1]
         if found != blocks:
             bad.append(name)
@@ -294,7 +301,9 @@ def is_damaged(path: Path) -> bool:
         read_json(path)
     except FileNotFoundError:
         return False
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if shortage(error):
+            raise
         return True
     return False
 

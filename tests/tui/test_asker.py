@@ -181,9 +181,12 @@ def test_questions_are_answered_after_the_calibration_has_ended(asker, log):
     log.wait_for(lambda names: (Ordered, 1) in names)
 
 
-def test_a_question_that_cannot_be_answered_is_refused_and_the_next_is_answered(asker, explorer, log, monkeypatch):
+@pytest.mark.parametrize("error", [AssetError("weights.pkl", "no such file"), MemoryError("no room")])
+def test_a_question_that_cannot_be_answered_is_refused_and_the_next_is_answered(
+    asker, explorer, log, monkeypatch, error
+):
     def refuse(text, **how):
-        raise AssetError("weights.pkl", "no such file")
+        raise error
 
     monkeypatch.setattr(explorer, "ask", refuse)
     asker.ask(Question(1, "a dog"))
