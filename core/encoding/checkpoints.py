@@ -102,7 +102,8 @@ def _read_archive(path: Path, file: IO[bytes]) -> object:
         _check_order(order not in members or archive.read(order).strip() == b"little")
         loaded = storages.unpickle(BytesIO(archive.read(pickled)))
         for key in storages.numbers:
-            member = members[f"{folder}data/{key}"]
+            if (member := members.get(f"{folder}data/{key}")) is None:
+                raise ValueError("it lacks the numbers of a tensor")
             with cast(BufferedIOBase, archive.open(member)) as numbers:
                 storages.fill(key, numbers, size=member.file_size)
     return loaded

@@ -308,3 +308,14 @@ def test_numbers_in_the_byte_order_of_other_processors_are_refused(tmp_path):
         archive.writestr("a/byteorder", "big")
     with pytest.raises(ValueError, match="byte order"):
         read_checkpoint(tmp_path / "b.pt")
+
+
+def test_an_archive_without_a_member_that_a_tensor_names_says_what_it_lacks(tmp_path):
+    path = saved({"a": torch.ones(3)}, tmp_path / "a.pt", zipped=True)
+    cut = tmp_path / "cut.pt"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(cut, "w") as less:
+        for name in archive.namelist():
+            if not name.endswith("data/0"):
+                less.writestr(name, archive.read(name))
+    with pytest.raises(ValueError, match="it lacks the numbers of a tensor"):
+        read_checkpoint(cut)
