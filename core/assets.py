@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.shortage import shortage
+from core.shortage import is_of_machine, shortage
 
 DEMO_DIR = Path(__file__).parent / "demo"
 
@@ -83,6 +83,17 @@ class AssetError(Exception):
         """Describe that memory, threads or open files ran out at a path, or while something was done; else None."""
         short = shortage(error)
         return short and cls(path, short.found, advice=f"{short.advice}; finished work is kept")
+
+    @classmethod
+    def from_reader(
+        cls, path: str | Path, error: Exception, found: str, *, expected: str = "", advice: str
+    ) -> AssetError:
+        """Describe a file that a library could not read: what is wrong with it, unless it is the disk or the memory."""
+        if isinstance(error, OSError) and is_of_machine(error):
+            return cls.from_os_error(path, error)
+        if short := shortage(error):  # or the file claims more than there can be
+            return cls(path, f"{short.found}, or it is damaged", advice=f"{short.advice}; else {advice}")
+        return cls(path, found, expected=expected, advice=advice)
 
 
 def first_names(names: Sequence[str], most: int = 3) -> str:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_packing
 from core.official import OFFICIAL, OfficialFile
-from core.store.download import ANOTHER_SERVER, Checksum, download, is_of_machine
+from core.shortage import is_of_machine
+from core.store.download import ANOTHER_SERVER, Checksum, download
 from core.store.hashing import file_sha256
 from core.store.locks import only_one
 from core.store.partial import FOLDER_OPTION, delete_partial

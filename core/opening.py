@@ -239,6 +239,9 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
                 folder, recipe, sentences=sentences, vectors=vocabulary.vectors, encoder=encoder, about=about
             )
     matrix = EmbeddingMatrix(folder)
+    if not matrix.sentences.is_sound(len(vocabulary.vectors.rows)):
+        advice = "let it be found, so that the next start makes it again: infersent-tui doctor --deep"
+        raise AssetError(folder, "its token ids are damaged", advice=advice)
     report = replace(report, seconds=time.perf_counter() - start)
     second_matrix = "" if places.second is None else places.second.matrix.name
     return Opened(

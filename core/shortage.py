@@ -29,3 +29,9 @@ def shortage(error: BaseException) -> Shortage | None:
         return _BY_ERRNO.get(error.errno or 0)
     is_known = isinstance(error, RuntimeError) and _MEMORY_MESSAGES.search(str(error)) is not None
     return _MEMORY if is_known else None
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Tell whether an error, come while a file was read, is of the disk or of a shortage, and none of the file."""
+    is_of_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)  # of offsets that are damaged
+    return is_of_disk or shortage(error) is not None

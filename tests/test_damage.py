@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import Files, ask_caption, demo_texts, make_files
 
+from core.assets import AssetError
 from core.explorer import Explorer
 from core.store.cache import Cache
 from core.store.progress import finish
@@ -63,6 +64,25 @@ def test_a_flipped_bit_in_any_computed_file_is_found_and_mended(opened_before: F
         shutil.rmtree(files.cache)
         found += 1
     assert found == len(names)
+
+
+@pytest.mark.parametrize("bit", [0x80, 0x40])
+@pytest.mark.parametrize("name", ["ids.npy", "starts.npy"])
+def test_token_ids_that_are_none_say_how_they_are_made_again(
+    tmp_path: Path, name: str, bit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.whole._CHECKED_BYTES", 128)  # as if the bit were far from the file's beginning
+    files = make_files(tmp_path, demo_texts(300))
+    before = list_of(files)
+    (path,) = files.cache.glob(f"matrix/*/{name}")
+    content = bytearray(path.read_bytes())
+    content[-41] ^= bit  # the highest bits of a number
+    path.write_bytes(content)
+    with pytest.raises(AssetError, match="token ids are damaged") as caught:
+        files.explorer()
+    assert caught.value.advice.endswith("infersent-tui doctor --deep")
+    assert len(finish(Cache(files.cache).check())) == 1
+    assert list_of(files) == before
 
 
 @pytest.mark.opened

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from core.store.ending import end_process
 from tui.interruption import end_at_once_on_signals, exit_code, interrupt_on_signals, is_interrupted
@@ -11,6 +13,7 @@ from tui.interruption import end_at_once_on_signals, exit_code, interrupt_on_sig
 
 def run() -> None:
     """Run `main` so that signals end it in order and soon, also while modules are imported."""
+    _open_closed_streams()
     try:
         try:
             interrupt_on_signals()
@@ -34,6 +37,13 @@ def run() -> None:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
         end_process(exit_code())
+
+
+def _open_closed_streams() -> None:
+    """Let streams that the caller has closed lead nowhere; else files of the cache would get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # each gets the lowest free number
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
 
 
 if __name__ == "__main__":

@@ -45,8 +45,11 @@ def tell_lines(text: str, *, err: bool = False) -> None:
 
 def fault_text() -> str:
     """Describe the error that is being handled and that nobody expected, in lines: its traceback, and what to do."""
-    advice = "This is a fault of infersent-tui. Finished work is kept; please report it."
-    return "\n".join(map(visible, [*traceback.format_exc().splitlines(), "", advice]))
+    advice = (
+        "This is a fault of infersent-tui, or a computed file is damaged: infersent-tui doctor --deep tells.",
+        "Finished work is kept. If no file is damaged, please report this.",
+    )
+    return "\n".join(map(visible, [*traceback.format_exc().splitlines(), "", *advice]))
 
 
 def tell_row(*values: object) -> None:

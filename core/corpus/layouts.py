@@ -15,7 +15,6 @@ from core.corpus.kinds import kind_of_column
 from core.corpus.parquet import column_claims
 from core.corpus.table import ReadOptions, Table
 from core.corpus.text_files import decode, empty, lines_of, read_bytes, refuse_bomb
-from core.shortage import shortage
 
 _PARQUET = b"PAR1"
 _OBJECT_BYTES = 64  # of a Python object
@@ -111,10 +110,8 @@ def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
     except AssetError:
         raise
     except Exception as error:  # pandas raises any kind of error at what a file says of its columns
-        if shortage(error):
-            raise
         found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
-        raise AssetError(path, found, advice="copy or download it again") from error
+        raise AssetError.from_reader(path, error, found, advice="copy or download it again") from error
     return Table(layout="Parquet", columns=columns)
 
 

@@ -30,6 +30,12 @@ class Sentences:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def is_sound(self, words: int) -> bool:
+        """Tell whether the ids are those of so many words, and the offsets lead through them."""
+        ends = (int(self.starts[0]), int(self.starts[-1]))
+        are_ids = not len(self.ids) or (self.ids.min() >= 0 and self.ids.max() < words)
+        return bool(ends == (0, len(self.ids)) and are_ids and (np.diff(self.starts) >= 0).all())
+
     def __getitem__(self, row: int) -> NDArray[np.int32]:
         return self.ids[self.starts[row] : self.starts[row + 1]]
 

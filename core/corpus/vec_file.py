@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError, first_names
 from core.corpus.text_files import refuse_bomb, refuse_packing
-from core.shortage import shortage
 from core.store.file_state import FileState
 from core.store.pages import START_BYTES, is_page
 
@@ -170,12 +169,8 @@ class VecFile:
         except AssetError:
             raise
         except Exception as error:
-            if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-                raise AssetError.from_os_error(self.path, error) from error
-            if shortage(error):
-                raise
             found = f"damaged or cut-off archive ({error})"
-            raise AssetError(self.path, found, advice="copy or download it again") from error
+            raise AssetError.from_reader(self.path, error, found, advice="copy or download it again") from error
 
     def _members(self, archive: zipfile.ZipFile) -> list[str]:
         """List the text files in a `.zip` archive."""

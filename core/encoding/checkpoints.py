@@ -102,10 +102,10 @@ def _read_archive(path: Path, file: IO[bytes]) -> object:
         _check_order(order not in members or archive.read(order).strip() == b"little")
         loaded = storages.unpickle(BytesIO(archive.read(pickled)))
         for key in storages.numbers:
-            if (member := members.get(f"{folder}data/{key}")) is None:
+            if (stored := members.get(f"{folder}data/{key}")) is None:
                 raise ValueError("it lacks the numbers of a tensor")
-            with cast(BufferedIOBase, archive.open(member)) as numbers:
-                storages.fill(key, numbers, size=member.file_size)
+            with cast(BufferedIOBase, archive.open(stored)) as numbers:
+                storages.fill(key, numbers, size=stored.file_size)
     return loaded
 
 

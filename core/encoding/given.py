@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError, first_names
 from core.corpus.parquet import column_claims
-from core.shortage import shortage
 from core.store.file_state import FileState
 
 if TYPE_CHECKING:
@@ -98,13 +97,9 @@ def _read_npy(path: Path) -> NDArray[Any] | FileRows:
         loaded: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         is_plain = loaded.ndim == 2 and loaded.flags.c_contiguous
         rows: NDArray[Any] = loaded if is_plain else np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise AssetError.from_os_error(path, error) from error
     except Exception as error:  # a damaged header can raise any exception
-        if shortage(error):
-            raise
         found = f"cannot be read as a .npy file ({f'{error}'.partition(chr(10))[0][:100]})"
-        raise AssetError(path, found, expected=_EXPECTED, advice="copy or save it again") from error
+        raise AssetError.from_reader(path, error, found, expected=_EXPECTED, advice="copy or save it again") from error
     if is_plain:
         assert isinstance(rows, np.memmap)
         return FileRows(rows, path)
@@ -144,11 +139,9 @@ def _read_parquet(path: Path, n: int) -> NDArray[Any]:
             rows[done : done + len(lists)] = values.reshape(len(lists), width)
             done += len(lists)
         _check_count(path, done, n)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        if shortage(error):
-            raise
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
-        raise AssetError(path, found, expected=_EXPECTED, advice="write it again") from error
+        raise AssetError.from_reader(path, error, found, expected=_EXPECTED, advice="write it again") from error
     return np.empty((0, 1), np.float32) if rows is None else rows
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickletools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, cast
 
 _MOST_OPCODES = 2_750_000  # of all pickles of a file: three for each word of a vocabulary, of at most 100 bytes each
 _LONGEST_NAME = 100  # characters
@@ -56,7 +57,8 @@ class Unpickler:
             Exception: The pickle is damaged, too long, or has opcodes that `torch.save` does not write.
         """
         self._stack, self._marks, self._memo = [], [], {}
-        walked: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(file)
+        read = cast("IO[bytes]", _WithoutClaims(file))
+        walked: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(read)
         for opcode, argument, _ in walked:
             self._left -= 1
             if self._left < 0:
@@ -145,6 +147,20 @@ class Unpickler:
 
     def _build(self, _: object) -> None:
         self._taken(1)
+
+
+class _WithoutClaims:
+    """A file that is read as far as it goes: Python would first take the memory of all bytes that are asked for."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        place = file.tell()
+        self._left = file.seek(0, io.SEEK_END) - place
+        file.seek(place)
+        self._file, self.readline = file, file.readline
+
+    def read(self, count: int) -> bytes:
+        """Read so many bytes, or as many as there are."""
+        return self._file.read(min(count, self._left))
 
 
 def put(target: dict[str, Any], pairs: Iterable[tuple[object, object]]) -> None:

@@ -16,7 +16,6 @@ from core.encoding.checkpoints import TOO_LARGE, read_checkpoint
 from core.encoding.device_errors import told_for_people
 from core.encoding.pickles import Named
 from core.encoding.processor import multiplies_bfloat16
-from core.shortage import shortage
 from core.store.pages import is_page
 
 KEYS = [
@@ -173,12 +172,10 @@ def _load(path: Path) -> object:
     except AssetError:
         raise
     except Exception as error:  # a damaged file can raise any exception
-        if shortage(error):
-            raise
         message = str(error) if re.search("[a-z]{3}", str(error)) else f"{type(error).__name__} {error}".strip()
         found = f"damaged, or not a state dict ({message.splitlines()[0].split('. ')[0]})"
         advice = "save it with torch.save, or copy it again; official weights: infersent-tui fetch infersent2"
-        raise AssetError(path, found, expected=_EXPECTED, advice=advice) from error
+        raise AssetError.from_reader(path, error, found, expected=_EXPECTED, advice=advice) from error
 
 
 def _state_dict(loaded: dict[str, object], path: Path) -> tuple[dict[str, object], list[str]]:

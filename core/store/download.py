@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
@@ -14,6 +13,7 @@ from urllib3 import exceptions as http
 from urllib3.util import Retry
 
 from core.assets import AssetError
+from core.shortage import is_of_machine
 from core.store.disk import sync
 from core.store.hashing import file_sha256
 from core.store.pages import START_BYTES, is_page
@@ -91,12 +91,6 @@ def download(
     partial.path.rename(path)
     sync(path.parent)
     delete_partial(path)
-
-
-def is_of_machine(error: BaseException) -> bool:
-    """Tell whether an error, come while a file was read, is of the disk or the memory, and none of the file."""
-    is_of_disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)  # of offsets that are damaged
-    return is_of_disk or isinstance(error, MemoryError)
 
 
 def _come_with(checksum: Checksum, partial: Partial) -> Steps[str]:

@@ -319,3 +319,10 @@ def test_an_archive_without_a_member_that_a_tensor_names_says_what_it_lacks(tmp_
                 less.writestr(name, archive.read(name))
     with pytest.raises(ValueError, match="it lacks the numbers of a tensor"):
         read_checkpoint(cut)
+
+
+@pytest.mark.parametrize("claim", [b"\x8e", b"\x8d", b"\x96"])
+def test_a_pickle_that_claims_more_bytes_than_there_can_be_is_damaged(tmp_path, claim):
+    (tmp_path / "a.pt").write_bytes(b"\x80\x02" + claim + (1 << 60).to_bytes(8, "little") + b"abc.")
+    with pytest.raises(ValueError, match="expected"):
+        read_checkpoint(tmp_path / "a.pt")

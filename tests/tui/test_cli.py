@@ -1120,6 +1120,29 @@ def test_a_full_disk_behind_stderr_loses_the_messages_only(files):
     assert json.loads(done.stdout)["rows"] == 300
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments"),
+    [
+        ("2>&-", ["search", "a dog"]),
+        ("1>&-", ["search", "a dog"]),
+        ("0<&-", ["search", "-"]),
+        ("0<&- 1>&- 2>&-", ["encode"]),
+        ("2>&-", ["doctor", "--json"]),
+    ],
+)
+def test_a_closed_stream_only_loses_what_it_would_have_carried(files, closed, arguments):
+    explorer = files.explorer()
+    explorer.opened.cache.close()
+    (matrix,) = files.cache.glob("matrix/*/embeddings.npy")
+    before = matrix.read_bytes()
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *command(*arguments, *files.flags)]
+    done = subprocess.run(shell, input="a dog\n", capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == (1 if arguments == ["search", "-"] and closed.startswith("0") else 0), done.stderr
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == ("1>" not in closed and not done.returncode)
+    assert matrix.read_bytes() == before
+
+
 def test_a_fault_of_the_program_has_its_own_exit_code_and_no_control_character():
     program = """
 import tui.cli, tui.__main__
@@ -1133,7 +1156,7 @@ tui.__main__.run()
     )
     assert done.returncode == 70
     assert "TypeError: of a file: ␛]0;PWNED␇ \\u009b31m" in done.stderr
-    assert "please report it" in done.stderr
+    assert "please report" in done.stderr
     assert "\x1b" not in done.stderr
 
 
