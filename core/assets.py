@@ -26,6 +26,7 @@ _CAPTIONS_NAMES = tuple(
 )
 _SEARCH_DEPTH = 4
 _LONGEST = 2000  # characters of each part of an error
+_LINE_ENDS = re.compile("[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")  # where Python splits a text into lines
 
 RANDOM = "random"
 """Stands for the weights of an encoder that nobody has trained."""
@@ -49,13 +50,14 @@ class AssetError(Exception):
     """A user's file that is missing, wrong, empty or damaged.
 
     `found` says what is wrong with it, `expected` what it should be and `advice` what the user can do; either of the
-    last two may be empty. Of very long ones, as where a file has names of megabytes, the beginning is kept.
+    last two may be empty. Of very long ones, as where a file has names of megabytes, the beginning is kept. Line ends
+    within names are shown as signs: each part is one line of the error.
     """
 
     def __init__(self, path: str | Path, found: str, *, expected: str = "", advice: str = "") -> None:
         self.path = str(path)
-        self.found, self.expected, self.advice = map(_shortened, (found, expected, advice))
-        about = f"{_shortened(self.path)}: {self.found}"
+        self.found, self.expected, self.advice = map(_line, (found, expected, advice))
+        about = f"{_line(self.path)}: {self.found}"
         parts = {"": about, "expected: ": self.expected, "what to do: ": self.advice}
         super().__init__("\n".join(label + text for label, text in parts.items() if text))
 
@@ -101,8 +103,9 @@ def first_names(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (" ..." if len(names) > most else "")
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def _line(text: str) -> str:
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return _LINE_ENDS.sub(lambda end: chr(0x2400 + ord(end[0])) if end[0] < " " else f"\\u{ord(end[0]):04x}", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,14 @@ def test_an_error_is_no_longer_than_a_person_reads(tmp_path):
     assert whole.found == "x" * 2000
 
 
+def test_line_ends_within_names_make_no_lines_of_an_error():
+    name = "a\nwhat to do: b\r\v\f\x1c\x85\u2028c"
+    error = AssetError(name, f"holds {name}", expected=f"no {name}", advice=f"delete {name}")
+    assert len(str(error).splitlines()) == 3
+    assert str(error).startswith("a␊what to do: b␍␋␌␜\\u0085\\u2028c: holds a␊what")
+    assert error.path == name
+
+
 def test_standard_input_is_no_file_to_check():
     from pathlib import Path
 
