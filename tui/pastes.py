@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers import linux_driver
+from textual.events import Key
 from textual.message import Message
 
 from tui.text import visible
@@ -31,9 +32,13 @@ class PasteParser(XTermParser):
         """The beginning of the mark of a paste's beginning or end, with which the last part of the input ended."""
 
     def feed(self, data: str) -> Iterable[Message]:
-        """Yield the messages of the next part of the input; an empty one is its end."""
+        """Yield the messages of the next part of the input; an empty one is its end.
+
+        Textual makes a `^` of an escape key that other keys follow at once, as over a slow line: here it is that key.
+        """
         text = self._shown(data)
-        return super().feed(text) if text or not data else ()
+        messages = super().feed(text) if text or not data else ()
+        return messages if "^" in text else map(_escape_of, messages)
 
     def _shown(self, data: str) -> str:
         """Replace the escape characters within a paste; the beginning of a mark that may end it waits for the rest."""
@@ -48,6 +53,11 @@ class PasteParser(XTermParser):
             shown.append(f"{before}{found}"[passed:])
             self._in_paste ^= bool(found)
         return "".join(shown)
+
+
+def _escape_of(message: Message) -> Message:
+    is_escape = isinstance(message, Key) and message.key == "circumflex_accent"
+    return Key("escape", _ESCAPE) if is_escape else message
 
 
 def _end_within(text: str, mark: str) -> str:

@@ -43,3 +43,10 @@ def test_an_escape_key_does_not_wait_for_what_follows():
     assert [event.key for event in parser.feed("[A")] == ["up"]
     list(parser.feed("\x1b[20"))
     assert [event.text for event in parser.feed("0~\x1b[31m\x1b[201~b") if isinstance(event, Paste)] == ["␛[31m"]
+
+
+def test_an_escape_key_that_others_follow_at_once_is_no_sign_in_the_box():
+    assert keys("\x1b/\x1b[200~a red dog\x1b[201~") == ["escape", "slash"]
+    assert keys("\x1br\x1b[A") == ["escape", "r", "up"]
+    assert keys("\x1b/" + 40 * "a") == ["escape", "slash", *"a" * 40]
+    assert keys("^a\x1b[A") == ["circumflex_accent", "a", "up"]
