@@ -132,7 +132,7 @@ def probe(
     drawn = _draw(matrix, _RANDOM_CAPTIONS, random)  # (R,)
     distances = np.maximum(1 - embeddings @ matrix.rows[drawn].astype(np.float32).T, 0)  # (Q, R)
     distances[sources[:, None] == drawn] = np.nan  # (Q, R)
-    yield Progress("calibrating: random pairs", len(probes), len(probes), "queries")
+    yield Progress("calibrating: pairs", len(probes), len(probes), "queries")
     sums = yield from _sums(probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=True)
     foreign_sums = yield from _sums(
         foreign_probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=False
@@ -295,7 +295,7 @@ def _encode(probes: Sequence[Probe], text_encoder: TextEncoder) -> Steps[tuple[S
     sentences = Sentences.joined([np.array([first, *each.ids, last], np.int32) for each in probes])
     embeddings = np.empty((len(probes), encoder.dim), np.float32)  # (Q, D)
     yield from embed_sentences(
-        *(sentences, vocabulary.vectors, encoder, embeddings), stage="calibrating: encoding queries", unit="queries"
+        *(sentences, vocabulary.vectors, encoder, embeddings), stage="calibrating: encoding", unit="queries"
     )
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # (Q, D)
     return sentences, embeddings

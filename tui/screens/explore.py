@@ -173,8 +173,9 @@ class ExploreScreen(OverlaysScreen):
 
     def show_activity(self, progress: Progress | None) -> None:
         """Show the progress of background work in the last line; None at its end."""
-        share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
-        text = "" if progress is None else drawable(f"{progress.stage.split(':')[0]}{share}")
+        text = "" if progress is None else drawable(progress.stage)
+        if progress is not None and progress.total and ":" not in text:  # of several parts, each would count to 100 %
+            text += f" {progress.done / progress.total:.0%}"
         is_above = text.startswith("calibrating") and self.size.height >= HIGH_CELLS
         self.view.show_measuring(text if is_above else "")
         self._activity = "" if is_above else text
