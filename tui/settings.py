@@ -12,11 +12,14 @@ from typing import Any
 
 from core.assets import AssetError
 from core.store.disk import ensure_folder
+from core.store.plain import read_short
 from tui.keys import COMMANDS
 from tui.trail import data_folder
 
 HIGH_CONTRAST = "high-contrast"
 """Name of the theme without grey."""
+
+_LONGEST = 16_000  # characters of the config file: of a dotted key, tomllib takes memory by the square of its length
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,13 @@ def config_path() -> Path:
 def read_settings(path: Path) -> Settings:
     """Read the config file; a missing one sets nothing, and what is wrong in one is a problem."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_short(path, most=_LONGEST))
         repr(values)  # which a number of thousands of digits, or a deep table, does not let Python do
     except FileNotFoundError:
         return Settings(path=path)
     except (OSError, ValueError, RecursionError) as error:
-        return Settings(path=path, problems=(f"it cannot be read, so nothing of it counts: {error}",))
+        reason = AssetError.from_os_error(path, error).found if isinstance(error, OSError) else error
+        return Settings(path=path, problems=(f"it cannot be read, so nothing of it counts: {reason}",))
     types: dict[str, type] = {"theme": str, "mouse": bool, "low-bandwidth": bool, "keys": dict}
     good: dict[str, Any] = {}
     problems: list[str] = []
@@ -105,7 +109,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 def last_theme() -> str | None:
     """Return the theme that was chosen last; None when none was."""
     with suppress(OSError, ValueError):
-        return _theme_file().read_text(encoding="utf-8").strip() or None
+        return read_short(_theme_file(), most=_LONGEST).strip() or None
     return None
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from core.assets import AssetError
 from core.store.disk import ensure_folder, sync
+from core.store.plain import NotPlainError, open_plain
 
 FORMAT = 1
 """Version of the events."""
@@ -31,6 +32,7 @@ _PART = ".part"
 _ABANDONED_SECONDS = 60.0  # a living process begins a trail sooner
 _SET_BACK = timedelta(days=1)  # a name that is later than now by more than this is not of a clock that was set back
 _ENDLESS = 1e12  # beyond any distance, score, row or number of a visit
+_LONGEST = 16_000_000  # bytes of a line, which has ten captions
 _RECENT = 9  # corpora
 _LOOKED_AT = 200  # runs among which they are
 
@@ -119,7 +121,7 @@ class TrailWriter:
             finally:
                 Path(name).unlink(missing_ok=True)
             return
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb") as file:  # not made anew if it is deleted
+        with os.fdopen(open_plain(self.path, os.O_WRONLY | os.O_APPEND), "wb") as file:  # not made anew if deleted
             file.write(lines)
 
     def _begun(self) -> datetime:
@@ -169,17 +171,34 @@ def read_run(path: Path) -> Run:
         AssetError: It cannot be read, is no trail, or was written by a later version.
     """
     try:
-        raw = path.read_bytes()
+        with closing(_lines(path)) as lines:
+            about = _event(next(lines, b""))
+            version = None if about is None else about.get("format")
+            if about is None or version is None:
+                raise AssetError(path, "is no trail of infersent-tui, or its beginning is lost", advice="delete it")
+            if version != FORMAT:
+                found = f"was written by another version (format {version}; this program reads {FORMAT})"
+                raise AssetError(path, found, advice="read it with that version; nothing of it is lost")
+            events = list(map(_event, lines))
+    except NotPlainError as error:
+        raise AssetError(path, "is not a plain file, and so no trail", advice="delete it") from error
     except OSError as error:
         raise AssetError.from_os_error(path, error) from error
-    about, *events = [_event(line) for line in raw.splitlines()] or [None]
-    version = None if about is None else about.get("format")
-    if about is None or version is None:
-        raise AssetError(path, "is no trail of infersent-tui, or its beginning is lost", advice="delete it")
-    if version != FORMAT:
-        found = f"was written by another version (format {version}; this program reads {FORMAT})"
-        raise AssetError(path, found, advice="read it with that version; nothing of it is lost")
     return Run(path, about, tuple(filter(None, events)), events.count(None))
+
+
+def _lines(path: Path) -> Generator[bytes]:
+    """Read the lines of a trail one after the other; in place of one that is too long, an empty one.
+
+    Raises:
+        OSError: It cannot be read, or is no plain file.
+    """
+    with os.fdopen(open_plain(path), "rb") as file:
+        is_cut = False
+        while part := file.readline(_LONGEST):
+            was_cut, is_cut = is_cut, len(part) == _LONGEST and not part.endswith(b"\n")
+            if not was_cut:
+                yield b"" if is_cut else part
 
 
 def _event(line: bytes) -> Event | None:
@@ -257,9 +276,11 @@ def recent_corpora(folder: Path) -> list[Event]:
     """Return what the latest runs explored, each corpus once, where its captions still exist; the latest first."""
     found: dict[tuple[str, str], Event] = {}
     for path in sorted(folder.glob("*.jsonl"), reverse=True)[:_LOOKED_AT] if folder.is_dir() else ():
+        if len(found) == _RECENT:
+            break
         try:
-            with path.open("rb") as file:
-                about = json.loads(file.readline())
+            with closing(_lines(path)) as lines:
+                about = json.loads(next(lines, b""))
             captions, model, options = about["captions"], about["model"], about.get("options", {})
             kinds = ((captions, str), (model, str), (about["count"], int), (options, dict))
             is_sound = all(isinstance(value, kind) for value, kind in kinds) and Path(captions).is_file()
@@ -267,4 +288,4 @@ def recent_corpora(folder: Path) -> list[Event]:
             continue  # no trail, or one that is damaged
         if is_sound:
             found.setdefault((captions, model), about)
-    return list(found.values())[:_RECENT]
+    return list(found.values())

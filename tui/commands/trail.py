@@ -22,14 +22,13 @@ def trail() -> None:
 def trail_list(as_json: bool) -> None:
     """List the earlier runs, the latest first."""
     folder = default_folder()
-    runs = list(list_runs(folder))
+    runs = [_summary(run) if isinstance(run, Run) else run for run in list_runs(folder)]  # one in memory at a time
     if as_json:
-        tell_json([_summary(run) for run in runs if isinstance(run, Run)])
-    for run in runs:
-        if isinstance(run, AssetError):
-            tell_lines(str(run), err=True)
+        tell_json([about for about in runs if not isinstance(about, AssetError)])
+    for about in runs:
+        if isinstance(about, AssetError):
+            tell_lines(str(about), err=True)
         elif not as_json:
-            about = _summary(run)
             counts = f"{about['queries']:4} queries  {about['bookmarks']:3} bookmarks"
             tell(f"{about['name']}  {counts}  {about['captions']}  “{about['last']}”")
     if not runs and not as_json:

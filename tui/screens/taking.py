@@ -15,6 +15,7 @@ from textual.worker import get_current_worker
 
 from core.assets import AssetError
 from core.store.disk import ensure_folder
+from core.store.plain import open_plain
 from core.store.progress import Cancelled
 from tui import messages
 from tui.documents import comparison_rows, hit_documents, visit_documents
@@ -66,7 +67,7 @@ class TakingScreen(KeepingScreen):
         path = data_folder() / "copied.txt"
         try:
             ensure_folder(path.parent)
-            file_number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            file_number = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             with os.fdopen(file_number, "w", encoding="utf-8", errors="replace") as file:
                 os.fchmod(file.fileno(), 0o600)
                 file.write(text)

@@ -1,0 +1,50 @@
+"""Plain files: opened so that nothing else is read in their place. Reading a pipe or a device may never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+class NotPlainError(OSError):
+    """A pipe, a device or a socket stands in place of a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, "is not a plain file", str(path))
+
+
+def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Open a plain file, or a link to one, for its owner alone where it is made; return its descriptor.
+
+    Raises:
+        OSError: It cannot be opened, or is something else (`NotPlainError`), whose other end is not waited for.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a pipe that nobody reads
+            raise NotPlainError(path) from error
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise NotPlainError(path)
+
+
+def read_short(path: Path, *, most: int) -> str:
+    """Read a plain text file that has no reason to be long.
+
+    Raises:
+        OSError: It cannot be opened or read, or is no plain file.
+        ValueError: It has more characters than `most`, or is not UTF-8.
+    """
+    with os.fdopen(open_plain(path), encoding="utf-8") as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"it has more than {most:,} characters")
+    return text
