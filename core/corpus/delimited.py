@@ -9,7 +9,7 @@ from typing import Any
 
 from core.assets import AssetError
 from core.corpus.kinds import REFERENCES, Kind, are_most, is_label, kind_of
-from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, split_line, split_rows
+from core.corpus.rows import BEHIND_A_NAME, ONE_COLUMN, Row, has_open_quote, split_line, split_rows
 from core.corpus.shape import SAMPLE, Shape
 from core.corpus.table import MOST_BROKEN, Table, first_numbers, refuse_sparse
 from core.corpus.text_files import empty
@@ -113,10 +113,12 @@ def read_delimited(lines: Sequence[str], path: Path, *, separator: str, header: 
         advice = f"mend line {broken[0]:,}, or name what is between columns with --separator; "
         advice += "if each line is a caption, use --layout lines"
         raise AssetError(path, f"{found}; the first is line {broken[0]:,}", advice=advice)
+    read = kept if shape.header is None else [shape.header, *kept]
+    unclosed += [row.start for row in read if has_open_quote(row, lines[row.start - 1], separator)]
     columns = zip(*(row.fields for row in kept), strict=True) if kept else ([] for _ in shape.names)
     mended = (
         (surplus, f"with {_SEPARATORS.get(separator, repr(separator))}s outside quotes"),
-        (unclosed, "with an open quote, read line by line"),
+        (sorted(set(unclosed)), "with an open quote, read line by line"),
         (long, "over several lines"),
     )
     return Table(

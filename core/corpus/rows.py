@@ -53,6 +53,14 @@ def split_rows(lines: Sequence[str], separator: str) -> list[Row]:
     return rows
 
 
+def has_open_quote(row: Row, line: str, separator: str) -> bool:
+    """Tell whether a field begins with a quote that its line does not close, so that the quote was read as text."""
+    if '"' not in line or separator in BEHIND_A_NAME or len(separator) > 1 or not row.is_one_line:
+        return False
+    is_odd = any(text.lstrip().startswith('"') and text.count('"') % 2 for text in row.fields)
+    return is_odd and _unquoted(line, (), separator) is None
+
+
 class _Ahead:
     """Reads lines ahead for the end of a quote, all together no more than some times the length of the table."""
 

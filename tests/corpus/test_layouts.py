@@ -411,6 +411,49 @@ def test_a_quote_that_closes_in_a_later_row_swallows_no_row(tmp_path):
 def test_a_quote_that_never_closes_swallows_no_row(tmp_path):
     captions = read(tmp_path / "a.csv", 'id,caption\n0,A dog.\n1,"Stop sign.\n2,A cat.\n')
     assert list(captions.texts) == ["A dog.", '"Stop sign.', "A cat."]
+    assert captions.not_understood() == ["1 with an open quote, read line by line (3)"]
+
+
+@pytest.mark.parametrize(
+    ("data", "notes"),
+    [
+        ('id,caption\n0,A dog.\n1,"Stop ""sign.\n2,"A cat.\n', ["2 with an open quote, read line by line (3, 4)"]),
+        ('id, caption\n1, "A dog.\n2, A cat.\n', ["1 with an open quote, read line by line (2)"]),
+        ('id\tcaption\n1\tA dog.\n2\t"A cat.\n', ["1 with an open quote, read line by line (3)"]),
+        ('caption,image\n"A dog.,1.jpg\nA cat.,2.jpg\n', ["1 with an open quote, read line by line (2)"]),
+        ('caption\n"A dog.\nA cat.\n', ["1 with an open quote, read line by line (2)"]),
+        ('image,"caption\n1.jpg,A dog.\n2.jpg,A cat.\n', ["1 with an open quote, read line by line (1)"]),
+        (
+            'image,caption\n1.jpg,"A dog, wet.\n2.jpg,A cat.\n',
+            ["1 with commas outside quotes (2)", "1 with an open quote, read line by line (2)"],
+        ),
+        ('image,caption\n1.jpg,"A dog, wet" he said.\n2.jpg,A cat.\n', ["1 with commas outside quotes (2)"]),
+        (
+            'id,caption\n1,"Stop" sign.\n2,A "good" cat\n3,"""Stop"\n4,a 5" pipe\n5,A 5", 6" cow\n',
+            ["1 with commas outside quotes (6)"],
+        ),
+    ],
+    ids=[
+        "two",
+        "blank before it",
+        "tab",
+        "first column",
+        "one column",
+        "header",
+        "comma too",
+        "closed",
+        "no open ones",
+    ],
+)
+def test_an_open_quote_is_said_and_a_quote_that_closes_or_is_text_is_not(tmp_path, data, notes):
+    assert read(tmp_path / "a.csv", data).not_understood() == notes
+
+
+def test_quotes_of_lines_are_text_and_not_said(tmp_path):
+    captions = read(tmp_path / "a.txt", '"A dog runs\nA cat sits\n')
+    assert (list(captions.texts), captions.not_understood()) == (['"A dog runs', "A cat sits"], [])
+    captions = read(tmp_path / "b.txt", '1.jpg : "A dog runs\n2.jpg : A cat sits\n')
+    assert (list(captions.texts), captions.not_understood()) == (['"A dog runs', "A cat sits"], [])
 
 
 def test_a_caption_of_several_lines_in_quotes_is_one_caption_and_said(tmp_path):

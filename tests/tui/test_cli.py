@@ -560,20 +560,20 @@ def test_wrong_usage_exits_2_and_says_why(run, arguments, message):
 
 def test_what_was_understood_of_the_captions_is_said_everywhere(run, files):
     captions = files.folder / "mine.txt"
-    captions.write_text("image,caption\na.jpg,a dog runs\nb.jpg,\na.jpg,a man, a horse\n")
+    captions.write_text('image,caption\na.jpg,a dog runs\nb.jpg,\na.jpg,a man, a horse\na.jpg,"a cat\n')
     flags = replace(files, captions=captions).flags
-    line = '3 captions of 2 images · comma-separated table, column caption, images by image · first: "a dog runs"'
-    line += " · 1 empty · 1 with commas outside quotes (4)\n"
+    line = '4 captions of 2 images · comma-separated table, column caption, images by image · first: "a dog runs"'
+    line += " · 1 empty · 1 with commas outside quotes (4) · 1 with an open quote, read line by line (5)\n"
     for arguments in (["search", "a dog"], ["compare", "a dog"], ["encode"]):
         assert line in run(*arguments, *flags).err
     corpus = {
-        "rows": 3,
+        "rows": 4,
         "images": 2,
         "layout": "comma-separated table, column caption, images by image",
         "first": "a dog runs",
         "empty": 1,
         "broken_lines": [],
-        "mended": ["1 with commas outside quotes (4)"],
+        "mended": ["1 with commas outside quotes (4)", "1 with an open quote, read line by line (5)"],
     }
     for arguments in (["search", "a dog"], ["compare", "a dog"], ["encode"]):
         assert run(*arguments, "--json", *flags).document["corpus"] == corpus
