@@ -9,6 +9,7 @@ from core.assets import RANDOM, AssetError, Assets, version_of
 from core.corpus.table import ReadOptions
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.weights import choose_device, choose_dtype
+from core.store.plain import refuse_pipes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class Setup:
             AssetError: A file is missing, or there are no weights whose shapes untrained ones could have.
         """
         untrained = str(weights) == RANDOM
+        refuse_pipes(None if untrained else weights, vectors)
         own, shared = self.encoder_files() if untrained else (weights, self.assets.vectors)
         version = self.assets.version if untrained else version_of(own) or self.assets.version
         try:

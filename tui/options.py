@@ -17,6 +17,7 @@ from click.core import ParameterSource
 from core.assets import DEVICE_NAMES, RANDOM, AssetError, Assets, is_device_name
 from core.corpus.table import LAYOUTS, Layout
 from core.official import OFFICIAL
+from core.store.plain import refuse_pipes
 from tui.trail import fetched_folder
 
 if TYPE_CHECKING:
@@ -153,14 +154,10 @@ class Options:
 
     def find_assets(self) -> Assets:
         """Find the files to use; raise `AssetError` if a named file is missing."""
-        return Assets.find(
-            data_dir=self.data_dir,
-            weights=self.model,
-            vectors=self.vectors,
-            captions=self.captions,
-            embeddings=self.embeddings,
-            version=int(self.model_version) if self.model_version else None,
-        )
+        refuse_pipes(self.model, self.vectors, self.embeddings, captions=self.captions)
+        version = int(self.model_version) if self.model_version else None
+        files = {"vectors": self.vectors, "captions": self.captions, "embeddings": self.embeddings}
+        return Assets.find(data_dir=self.data_dir, weights=self.model, version=version, **files)
 
     def reading(self) -> ReadOptions:
         """Collect what the user says about the captions file."""

@@ -17,6 +17,7 @@ from core.corpus.layouts import read_table
 from core.corpus.table import MOST_BROKEN, ReadOptions, Roles, Table, first_numbers, image_of, image_of_part, texts_of
 from core.corpus.text_files import DAMAGED, tidy
 from core.store.file_state import FileState
+from core.store.plain import refuse_pipes
 
 _FIRST = 60  # characters of the first caption
 _LONGEST_ID = 300  # characters
@@ -83,10 +84,11 @@ class Captions:
         """Read a corpus. Its content tells its layout, unless the options do; `-` is standard input.
 
         Raises:
-            AssetError: The file is missing, empty, damaged, of an unknown layout, holds no captions, or changes
-                meanwhile.
+            AssetError: The file is missing, no plain file, empty, damaged, of an unknown layout, holds no captions, or
+                changes meanwhile.
         """
         options = options or ReadOptions()
+        refuse_pipes(captions=path)
         state = None if str(path) == "-" else FileState.of(path)
         try:
             table = read_table(path, options)

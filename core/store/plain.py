@@ -5,7 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+from core.assets import AssetError
+
+_FROM_STDIN = "read them from standard input: COMMAND | infersent-tui search dog --captions -; or write them to a file"
 
 
 class NotPlainError(OSError):
@@ -48,3 +53,21 @@ def read_short(path: Path, *, most: int) -> str:
     if len(text) > most:
         raise ValueError(f"it has more than {most:,} characters")
     return text
+
+
+def refuse_pipes(*files: Path | None, captions: Path | None = None) -> None:
+    """Refuse named files that are none, as a shell's `<(COMMAND)`: they are read several times, and to their end.
+
+    Args:
+        files: Weights, vectors, embeddings; None for those that are not named.
+        captions: Captions, which may also be standard input, `-`.
+
+    Raises:
+        AssetError: One is a pipe, a device or a socket.
+    """
+    for path in filter(None, (*files, captions)):
+        with suppress(OSError, ValueError):  # told by who opens it
+            mode = path.stat().st_mode
+            if str(path) != "-" and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                advice = _FROM_STDIN if path is captions else "write it to a file, and name that one"
+                raise AssetError(path, "is not a plain file", expected="a file", advice=advice)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import re
 import threading
 import time
@@ -402,6 +403,21 @@ async def test_where_nothing_could_be_opened_one_can_open_other_captions(files):
         await until(pilot, lambda: not app.is_running, what="the end")
     assert app.return_value == other
     assert app.return_code == 0
+
+
+async def test_a_pipe_is_no_file_of_captions_to_open(files, tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    app = make_app(files)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await ready(pilot)
+        app.explore._open_file()
+        await pilot.pause()
+        app.post_message(Paste(str(tmp_path / "pipe.txt")))
+        await pilot.press("enter")
+        await until(
+            pilot, lambda: "is not a plain file" in getattr(app.screen, "problem", ""), what="the question again"
+        )
+        assert "write them to a file" in app.screen.problem
 
 
 async def test_recent_corpora_are_offered_once_and_only_while_their_files_exist(files, tmp_path, monkeypatch):

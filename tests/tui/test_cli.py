@@ -837,6 +837,28 @@ def test_embed_refuses_what_it_cannot_read_or_write(run, files):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("option", ["captions", "model", "vectors", "embeddings", "against", "against-vectors"])
+def test_a_pipe_in_place_of_a_file_is_answered_with_what_can_be_done(files, option):
+    flags = list(files.flags) + (["--against", files.weights] if option == "against-vectors" else [])
+    script = f'exec "$@" --{option} <(echo "a dog runs")'
+    process = ["bash", "-c", script, "bash", *command("search", "dog", *flags)]
+    done = subprocess.run(process, capture_output=True, text=True, check=False, env=environment(), timeout=120)
+    assert done.returncode == 2
+    assert "is not a plain file" in done.stderr
+    assert ("| infersent-tui search dog --captions -" in done.stderr) == (option == "captions")
+    assert ("write it to a file" in done.stderr) == (option != "captions")
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_a_pipe_or_device_is_refused_in_each_place_that_names_captions(run, files, name):
+    path = files.folder / name
+    os.mkfifo(path) if name == "pipe" else path.symlink_to("/dev/null")
+    flags = replace(files, captions=path).flags
+    for arguments in (["search", "dog"], ["encode"], ["compare", "dog"], ["paths"]):
+        assert refused(run(*arguments, *flags), "| infersent-tui search dog --captions -")
+    assert "--captions -" in str(run("doctor", "--json", *flags).document["problems"])
+
+
 def test_embed_reads_a_pipe(run, files):
     pipe, out = files.folder / "texts", files.folder / "out.npy"
     os.mkfifo(pipe)
