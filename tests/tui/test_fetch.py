@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -104,6 +105,36 @@ def test_folder_total_and_room_are_told_before_and_the_next_step_after(run, mirr
     assert (
         "checking annotations_trainval2014.zip" in run("fetch", "coco", "--sha256", "0" * 64, "--data-dir", folder).err
     )
+
+
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_the_next_step_names_the_mirror_and_can_be_run(run, published, monkeypatch, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "my; data"
+    with serving(files=published) as server:
+        address = f"{server.url}/files;a&b"  # which a shell would take apart
+        if how == "variable":
+            monkeypatch.setenv("INFERSENT_TUI_MIRROR", address)
+        named = ["--mirror", address] if how == "option" else []
+        first = run("fetch", "infersent2", "--accept-licence", "--data-dir", folder, *named)
+        told = first.err.splitlines()[-1]
+        monkeypatch.delenv("INFERSENT_TUI_MIRROR", raising=False)
+        told = told.partition("fetch them: infersent-tui ")[2]
+        assert shlex.split(told) == ["fetch", "crawl", "--mirror", address, "--data-dir", str(folder)]
+        line = shlex.join([sys.executable, "-m", "tui"]) + f" {told}"
+        done = subprocess.run(["sh", "-c", line], env=environment(), capture_output=True, text=True, check=False)
+        assert done.stdout == f"{folder}/crawl-300d-2M.vec.zip\n"
+        assert "to explore them" in done.stderr
+        alone = run("fetch", "crawl", "--data-dir", tmp_path / "vectors", "--mirror", address).err
+        assert f"infersent-tui fetch --mirror '{address}' --data-dir {tmp_path}/vectors\n" in alone
+        assert f"infersent-tui fetch crawl --mirror '{address}'\n" in (
+            run("fetch", "infersent2", "--accept-licence", "--mirror", address).err
+        )
+
+
+def test_without_a_mirror_the_next_step_names_none(run, published, tmp_path: Path) -> None:
+    (tmp_path / "infersent2.pkl").write_bytes(published["infersent2.pkl"])
+    done = run("fetch", "infersent2", "--data-dir", tmp_path)
+    assert done.err.endswith(f"or fetch them: infersent-tui fetch crawl --data-dir {tmp_path}\n")
 
 
 async def test_the_screen_offers_and_fetches_them(files, mirror: Server) -> None:
@@ -221,7 +252,7 @@ def test_who_does_not_agree_gets_nothing(mirror: Server, tmp_path: Path, keys: b
         terminal.close()
     assert end.code == 2
     assert b"\nError: nothing is fetched" in end.written
-    assert b"infersent-tui fetch coco" in end.written
+    assert f"infersent-tui fetch coco --mirror {mirror.url} --data-dir {tmp_path}/data\r\n".encode() in end.written
     assert not mirror.seen
 
 

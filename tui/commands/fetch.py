@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -16,6 +17,8 @@ from tui.options import Options, as_json, asset_options, quiet
 from tui.output import tell, tell_json
 from tui.pace import print_message, run_steps
 from tui.trail import fetched_folder
+
+_FETCHING = re.compile(r"infersent-tui fetch(?: (\w+))?(?: --data-dir .*)?$", re.DOTALL)  # at the end of an advice
 
 
 @click.command()
@@ -66,24 +69,37 @@ def fetch(
         room = f"{space.needed / 1e9:.1f} GB of disk space needed, {space.free / 1e9:.1f} GB free"
         print_message(f"{total}, into {folder}; {room}", quiet=quiet)
     if not accept_licence:
-        _ask(wanted)
+        _ask(wanted, folder, mirror)
     paths = [run_steps(fetch(name, folder, mirror=mirror, sha256=sha256), quiet=quiet) for name in names]
     if as_json:
         tell_json({name: str(path) for name, path in zip(names, paths, strict=True)})
     else:
         for path in paths:
             tell(str(path))
-    print_message(_next_step(folder), quiet=quiet)
+    print_message(_next_step(folder, mirror), quiet=quiet)
 
 
-def _next_step(folder: Path) -> str:
+def _next_step(folder: Path, mirror: str | None) -> str:
     """Say how to explore the files of a folder, or what is still needed for that."""
     try:
         Assets.find(data_dir=folder)
     except AssetError as error:
-        return f"still needed: {error.expected}: {error.advice}"
-    option = "" if folder == fetched_folder() else f" --data-dir {shlex.quote(str(folder))}"
-    return f"to explore them: infersent-tui{option}"
+        told = _FETCHING.search(error.advice)
+        if told is None:
+            return f"still needed: {error.expected}: {error.advice}"
+        command = _command([told[1]] if told[1] else [], folder, mirror)
+        return f"still needed: {error.expected}: {error.advice[: told.start()]}{command}"
+    return f"to explore them: {shlex.join(['infersent-tui', *_in_folder(folder)])}"
+
+
+def _command(names: Iterable[str], folder: Path, mirror: str | None) -> str:
+    """Return the command that fetches other files from the same server into the same folder."""
+    options = ["--mirror", mirror] if mirror else []
+    return shlex.join(["infersent-tui", "fetch", *names, *options, *_in_folder(folder)])
+
+
+def _in_folder(folder: Path) -> list[str]:
+    return [] if folder == fetched_folder() else ["--data-dir", str(folder)]
 
 
 def _is_there(path: Path) -> bool:
@@ -93,8 +109,8 @@ def _is_there(path: Path) -> bool:
         raise AssetError.from_os_error(path, error) from error
 
 
-def _ask(wanted: dict[str, OfficialFile]) -> None:
-    """Ask the person to agree to the licences that forbid some uses.
+def _ask(wanted: dict[str, OfficialFile], folder: Path, mirror: str | None) -> None:
+    """Ask the person to agree to the licences that forbid some uses; the folder and the mirror are for the advice.
 
     Raises:
         UsageError: Standard input is no terminal.
@@ -114,6 +130,6 @@ def _ask(wanted: dict[str, OfficialFile]) -> None:
             raise
         agrees = False  # the end of the input
     if not agrees:
-        others = " ".join(name for name, file in wanted.items() if not file.needs_consent)
-        advice = f"; without these files: infersent-tui fetch {others}" if others else ""
+        others = [name for name, file in wanted.items() if not file.needs_consent]
+        advice = f"; without these files: {_command(others, folder, mirror)}" if others else ""
         raise click.ClickException(f"nothing is fetched, since you do not agree{advice}")
