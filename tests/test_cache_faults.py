@@ -339,4 +339,5 @@ def test_a_folder_of_another_user_that_anyone_may_have_filled_is_refused(
             cache.check_owners()
     finally:
         os.seteuid(0)
+    cache.check_owners()  # root is not asked
     assert not refused or "--cache-dir" in caught.value.advice
