@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.query import Query, Token
 from core.ranking.agreement import Agreement
+from core.ranking.filters import EVERY, Filter
 from core.ranking.methods import Method
 from core.ranking.ranking import Found, Ranking
 
@@ -59,6 +60,10 @@ class Answer:
     method: Method
     found: Found | None = None
     """The result of the search; None when the method cannot compare the query with any caption."""
+    among: Filter = EVERY
+    """Which captions were searched."""
+    searched: int | None = None
+    """Number of captions that meet this filter; None where every caption does."""
     verdict: Verdict | None = None
     """How far the hits can be trusted; None for an empty query, and for `Explorer.neighbours` until
     `Explorer.complete`."""

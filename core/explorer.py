@@ -5,36 +5,31 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.answers import Answer, Explanation, FeatureWinners, Stopwatch
+from core.answers import Answer, Stopwatch
 from core.assets import AssetError
 from core.encoding.encoder import not_cancelled
+from core.explaining import Explainer
+from core.judging import judge
 from core.opened import Opened
-from core.queries import Queries, marks_importance, tokens_of
+from core.queries import Queries
 from core.query import Query
-from core.ranking.agreement import Side, agree
-from core.ranking.arithmetic import quoted
 from core.ranking.comparison import Comparison, SharedWords, compare
+from core.ranking.filters import EVERY, Filter
 from core.ranking.lexical import BM25
-from core.ranking.methods import AGAINST, Choice, Method
-from core.ranking.ranking import FIRST, LEADING, Found, Ranking
+from core.ranking.methods import Choice, Method
+from core.ranking.ranking import LEADING, Found, Ranking
 from core.ranking.scan import scan_error
 from core.store.progress import Cancelled, Steps
-from core.trust.verdict import (
-    Verdict,
-    describe_feature,
-    describe_no_sum,
-    describe_nothing,
-    describe_unmeasured,
-    first_hits,
-    judge_by_rules,
-)
+from core.trust.verdict import Verdict
 
 if TYPE_CHECKING:
+    from core.ranking.masks import Masks
     from core.trust.stress import Stressed
 
 
@@ -47,7 +42,14 @@ class Explorer:
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self.queries = Queries(opened)
-        self._by_second: Explorer | None = None
+        self.explainer = Explainer(opened, self.queries)
+
+    @cached_property
+    def masks(self) -> Masks:
+        """Finds the captions that meet a filter."""
+        from core.ranking.masks import Masks  # pyarrow is slow to import
+
+        return Masks(self.opened.captions)
 
     def ask(
         self,
@@ -56,6 +58,7 @@ class Explorer:
         method: Choice = "infersent",
         settled: bool = True,
         k: int = LEADING,
+        among: Filter = EVERY,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Answer:
         """Answer a typed query, which may be a sum such as `a dog on a beach - a dog + a horse`.
@@ -65,14 +68,16 @@ class Explorer:
             method: Ranking method; sums always use `infersent`.
             settled: False while the user types: an unknown last word is then ignored unless a blank follows it.
             k: Number of leading hits.
+            among: Which captions may be found.
             cancelled: Polled while a very long query is encoded.
 
         Raises:
             Cancelled: `cancelled` returned True.
+            FilterError: The filter asks for what these captions do not have.
         """
         watch = Stopwatch()
         query = self.queries.of_text(text, settled=settled, watch=watch, cancelled=cancelled)
-        return self.answer(query, method=method, k=k, watch=watch, cancelled=cancelled)
+        return self.answer(query, method=method, k=k, among=among, watch=watch, cancelled=cancelled)
 
     def answer(
         self,
@@ -80,22 +85,25 @@ class Explorer:
         *,
         method: Choice = "infersent",
         k: int = LEADING,
+        among: Filter = EVERY,
         watch: Stopwatch | None = None,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Answer:
-        """Search for a typed query, or for a caption with its tokens, and judge the hits.
+        """Search for a typed query, or for a caption with its tokens, and judge the hits: see `ask`.
 
         Raises:
             Cancelled: `cancelled` returned True while a second encoder encoded the query.
+            FilterError: The filter asks for what these captions do not have.
         """
         watch = watch or Stopwatch()
         chosen = self._choose(method, query)
-        found = self._find(query, chosen, k=max(k, LEADING), cancelled=cancelled)
+        allowed = self._mask(among)
+        found = self._find(query, chosen, k=max(k, LEADING), allowed=allowed, cancelled=cancelled)
         watch.lap("search")
-        verdict = self._judge(query, found, chosen)
+        verdict = self._judge(query, found, chosen, allowed)
         if found is not None and k < len(found.leading):
             found = replace(found, leading=found.page(0, k))
-        return self._answer(query, found, chosen, verdict=verdict, timings=watch.timings())
+        return self._answer(query, found, chosen, among=among, verdict=verdict, timings=watch.timings())
 
     def within(self, answer: Answer, distance: float, *, most: int | None = None) -> Answer:
         """Extend or cut the leading hits of an answer to those that lie within a distance of the query.
@@ -117,20 +125,26 @@ class Explorer:
         if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
             error = scan_error(max(self.opened.matrix.dim, 1 << 14))  # a second encoder may have wider embeddings
             near = int(found.order().distances.searchsorted(distance + error, "right"))
-            exact = self._find(query, answer.method, k=near if most is None else min(near, most))
+            allowed = self._mask(answer.among)
+            exact = self._find(query, answer.method, k=near if most is None else min(near, most), allowed=allowed)
             ranking = found.leading if exact is None else exact.leading
         count = int(ranking.distances.searchsorted(distance, "right"))
         places = np.arange(count if most is None else min(count, most), dtype=np.int32)  # (K,)
         found = replace(found, leading=ranking.at(places))
-        return self._answer(query, found, answer.method, verdict=answer.verdict, timings=answer.timings_ms)
+        timings, verdict = answer.timings_ms, answer.verdict
+        return self._answer(query, found, answer.method, among=answer.among, verdict=verdict, timings=timings)
 
-    def neighbours(self, row: int, *, method: Choice = "infersent") -> Answer:
-        """Find the neighbours of a caption; `complete` adds tokens and verdict later, since these need the encoder."""
+    def neighbours(self, row: int, *, method: Choice = "infersent", among: Filter = EVERY) -> Answer:
+        """Find the neighbours of a caption; `complete` adds tokens and verdict later, since these need the encoder.
+
+        Raises:
+            FilterError: The filter asks for what these captions do not have.
+        """
         watch, query = Stopwatch(), self.queries.of_row(row)
         chosen = self._choose(method, query)
-        found = self._find(query, chosen, k=LEADING)
+        found = self._find(query, chosen, k=LEADING, allowed=self._mask(among))
         watch.lap("search")
-        return self._answer(query, found, chosen, verdict=None, timings=watch.timings())
+        return self._answer(query, found, chosen, among=among, verdict=None, timings=watch.timings())
 
     def complete(self, answer: Answer, *, cancelled: Callable[[], bool] = not_cancelled) -> Answer:
         """Add tokens, their importance and the verdict to the neighbours of a caption.
@@ -140,7 +154,7 @@ class Explorer:
         """
         watch = Stopwatch(answer.timings_ms)
         query = self.queries.complete(answer.query, watch=watch, cancelled=cancelled)
-        verdict = self._judge(query, answer.found, answer.method)
+        verdict = self._judge(query, answer.found, answer.method, self._mask(answer.among))
         return replace(answer, query=query, verdict=verdict, timings_ms=watch.timings())
 
     def compare(
@@ -149,6 +163,7 @@ class Explorer:
         *,
         methods: Sequence[Method] | None = None,
         k: int = LEADING,
+        among: Filter = EVERY,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Comparison:
         """Rank a query by several methods, without a verdict; `Opened.open_methods` must have run.
@@ -159,6 +174,7 @@ class Explorer:
             query: The query; for a sum or a feature, which only `infersent` can rank, the comparison has no lists.
             methods: The methods, in the order of the lists; None for all.
             k: Number of leading hits per method.
+            among: Which captions may be found.
             cancelled: Polled before each method, and while a second encoder encodes a very long query.
 
         Raises:
@@ -171,70 +187,11 @@ class Explorer:
         for method in methods or self.opened.methods if query.is_text else ():
             if cancelled():
                 raise Cancelled
-            found = rankers.find(method, query, k=k, cancelled=cancelled)
+            found = rankers.find(method, query, k=k, allowed=self._mask(among), cancelled=cancelled)
             leading = Ranking.empty() if found is None else found.leading
             rankings[method] = leading.at(self.opened.folds.fold(leading.rows).texts.places)
         shared = SharedWords(query, self._bm25)
         return compare(query.text, query.row, rankings, texts=captions.texts, shared_words=shared)
-
-    def explain(self, answer: Answer, row: int, *, cancelled: Callable[[], bool] = not_cancelled) -> Explanation:
-        """Compute which words shaped a hit's embedding and which it shares with the query of an answer.
-
-        For a list by the second encoder, its embeddings are explained.
-
-        Raises:
-            Cancelled: `cancelled` returned True.
-        """
-        if answer.method == AGAINST:
-            second = self._second()
-            query = second.queries.of_text(quoted(answer.query.literal), settled=False, cancelled=cancelled)
-            return second.explain(replace(answer, query=query, method="infersent"), row, cancelled=cancelled)
-        opened, query = self.opened, answer.query
-        vocabulary, ids = opened.text_encoder.vocabulary, opened.matrix.sentences[row]
-        if not opened.text_encoder.can_encode:
-            return Explanation(row)
-        encoded = self.queries.encode(ids, cancelled=cancelled)
-        agreement, falls_on = None, None
-        if query.feature is not None:
-            falls_on = self._word_of(ids, int(encoded.winners[query.feature]))
-        elif query.embedding is not None and query.is_text:
-            winners = self.queries.encode(query.ids, cancelled=cancelled).winners  # (D,)
-            agreement = agree(
-                Side(query.embedding, winners, vocabulary.words(query.ids)),
-                Side(opened.matrix.rows[row], encoded.winners, vocabulary.words(ids)),
-            )
-        tokens = tokens_of(vocabulary.look_up(opened.captions.texts[row]), encoded)
-        return Explanation(row, tokens, marks_importance(encoded), agreement, falls_on)
-
-    def feature(self, number: int, *, method: Method = "infersent") -> Steps[FeatureWinners]:
-        """Find the captions in which a feature is greatest, and the words on which it falls.
-
-        Args:
-            number: Its number, 0 to D - 1.
-            method: `against` for a feature of the second encoder.
-
-        Raises:
-            AssetError: The weights cannot be used, or not even one sentence fits on the device.
-        """
-        if method == AGAINST:
-            return (yield from self._second().feature(number))
-        query, sentences = self.queries.of_feature(number), self.opened.matrix.sentences
-        assert query.embedding is not None
-        hits = self.opened.searcher.nearest(query.embedding, k=LEADING).leading
-        ids = [sentences[row] for row in hits.rows.tolist()]
-        encoded = yield from self.opened.text_encoder.encode_together(ids)
-        words = (self._word_of(of, int(each.winners[number])) for of, each in zip(ids, encoded, strict=True))
-        return FeatureWinners(number, hits, tuple(words))
-
-    def _second(self) -> Explorer:
-        """Return an explorer of the second encoder."""
-        if self._by_second is None:
-            self._by_second = Explorer(self.opened.encoder_of(AGAINST))
-        return self._by_second
-
-    def _word_of(self, ids: NDArray[np.int32], place: int) -> str:
-        """Return the word at a place among token ids, (T,); empty for a sentence mark."""
-        return self.opened.text_encoder.vocabulary.words(ids[place : place + 1])[0] if 0 < place < len(ids) - 1 else ""
 
     def stress(self, text: str, *, method: Choice = "infersent") -> Steps[Stressed]:
         """Ask the variations of a text by the encoder, or by the second one if that is the `method`.
@@ -258,30 +215,36 @@ class Explorer:
         )
         return stressed
 
-    def random_row(self, rng: random.Random | None = None, *, other_than: int | None = None) -> int:
+    def random_row(
+        self, rng: random.Random | None = None, *, other_than: int | None = None, among: Filter = EVERY
+    ) -> int:
         """Draw a random caption that has at least one known word.
 
         Args:
             rng: Source of randomness; None for a new one.
             other_than: A row to avoid, unless it is the only candidate.
+            among: Which captions may be drawn.
 
         Raises:
-            AssetError: No caption has a known word.
+            AssetError: No caption has a known word, or none of those meets the filter.
         """
-        matrix = self.opened.matrix
-        never_drawn = set(matrix.sentences.wordless().tolist())
-        if other_than is not None and len(never_drawn | {other_than}) < len(matrix):
-            never_drawn.add(other_than)
-        if len(never_drawn) == len(matrix):
-            raise AssetError(
-                self.opened.setup.assets.captions,
-                "no caption has a word that the vectors know",
-                advice="check that captions and vectors are of the same language",
-            )
-        draw = rng or random.Random()
-        while (row := draw.randrange(len(matrix))) in never_drawn:
-            pass
-        return row
+        can_be_drawn = np.ones(len(self.opened.matrix), bool)  # (N,)
+        can_be_drawn[self.opened.matrix.sentences.wordless()] = False
+        captions = self.opened.setup.assets.captions
+        if not can_be_drawn.any():
+            advice = "check that captions and vectors are of the same language"
+            raise AssetError(captions, "no caption has a word that the vectors know", advice=advice)
+        if (allowed := self._mask(among)) is not None:
+            can_be_drawn &= allowed
+            if not can_be_drawn.any():
+                raise AssetError(captions, f"no caption meets the filter {among.text}", advice="use another filter")
+        if other_than is not None and can_be_drawn.sum() > 1:
+            can_be_drawn[other_than] = False
+        rows = np.flatnonzero(can_be_drawn)  # (R,)
+        return int(rows[(rng or random.Random()).randrange(len(rows))])
+
+    def _mask(self, among: Filter) -> NDArray[np.bool_] | None:
+        return self.masks.mask(among) if among.conditions else None
 
     def _choose(self, method: Choice, query: Query) -> Method:
         """Resolve `auto` for a query; without a calibration it is `infersent`."""
@@ -293,45 +256,45 @@ class Explorer:
         return "infersent" if calibration is None else calibration.best_method(self.queries.content_words(query))
 
     def _find(
-        self, query: Query, method: Method, *, k: int, cancelled: Callable[[], bool] = not_cancelled
+        self,
+        query: Query,
+        method: Method,
+        *,
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+        cancelled: Callable[[], bool] = not_cancelled,
     ) -> Found | None:
         if method == "infersent":
             if query.embedding is None:
                 return None
-            return self.opened.searcher.nearest(query.embedding, k=k, own_row=query.row)
+            return self.opened.searcher.nearest(query.embedding, k=k, own_row=query.row, allowed=allowed)
         if self.opened.rankers is None:
             raise RuntimeError("open_methods comes first")
-        return self.opened.rankers.find(method, query, k=k, cancelled=cancelled)
+        return self.opened.rankers.find(method, query, k=k, allowed=allowed, cancelled=cancelled)
 
-    def _judge(self, query: Query, found: Found | None, method: Method) -> Verdict | None:
-        """Judge by the calibration, or by rules of thumb before there is one."""
-        if query.feature is not None:
-            return describe_feature(query, self.opened.matrix.dim)
-        if query.is_unfinished:
-            return None
-        if found is None:
-            return describe_no_sum(query) if query.terms else describe_nothing(query, method, self.opened.lacks(method))
-        if self.opened.judge is not None:
-            return self.opened.judge.judge(query, found, method)
-        return self._judge_unmeasured(query, found, method)
-
-    def _judge_unmeasured(self, query: Query, found: Found, method: Method) -> Verdict | None:
-        """Judge by rules of thumb, but not while a saved calibration is being loaded."""
-        opened = self.opened
-        if opened.saved_calibration is not None:
-            return None
-        if method != "infersent":
-            return describe_unmeasured(opened.name_of(method), why=opened.why_unmeasured)
-        sentences, vocabulary = opened.matrix.sentences, opened.text_encoder.vocabulary
-        hits, _ = first_hits(query, found, sentences)
-        words = [frozenset(map(str.lower, vocabulary.words(sentences[row]))) for row in hits.rows[:FIRST]]
-        return judge_by_rules(query, words, why=opened.why_unmeasured)
+    def _judge(
+        self, query: Query, found: Found | None, method: Method, allowed: NDArray[np.bool_] | None
+    ) -> Verdict | None:
+        """Judge a query by its hits among all captions, also where fewer, (N,), were searched: so it was measured."""
+        if allowed is None or found is None:
+            return judge(self.opened, query, found, method)
+        verdict = judge(self.opened, query, self._find(query, method, k=LEADING), method)
+        told = f"· judged among all {len(allowed):,} captions; the list has {int(allowed.sum()):,} of them"
+        return verdict and replace(verdict, reasons=(*verdict.reasons, told))
 
     def _answer(
-        self, query: Query, found: Found | None, method: Method, *, verdict: Verdict | None, timings: dict[str, float]
+        self,
+        query: Query,
+        found: Found | None,
+        method: Method,
+        *,
+        among: Filter,
+        verdict: Verdict | None,
+        timings: dict[str, float],
     ) -> Answer:
         """Make the answer, with what was measured of random captions for distances of the encoder."""
         calibration, closer, within = self.opened.calibration, None, None
+        allowed = self._mask(among)
         if calibration is not None and found is not None and method == "infersent" and query.is_text:
             closer = calibration.closer_than(found.leading.distances, query.known)  # (K,)
             within = calibration.relevant_within(query.known)
@@ -339,6 +302,8 @@ class Explorer:
             query=query,
             method=method,
             found=found,
+            among=among,
+            searched=None if allowed is None else int(allowed.sum()),
             verdict=verdict,
             closer_than=closer,
             relevant_within=within,

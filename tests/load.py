@@ -41,10 +41,10 @@ from tui.panel import Panel
 from tui.widgets.search_box import boxed
 
 _NAMES = {"/": "slash", "?": "question_mark", " ": "space"}
-_COMMANDS = [*"/irrrxwcpsvtbByYeS?gG", *["enter"] * 6, *["down"] * 8, *["up"] * 4, "pagedown", "pageup", "tab"]
+_COMMANDS = [*"/irrrxwcpsfvtbByYeS?gG", *["enter"] * 6, *["down"] * 8, *["up"] * 4, "pagedown", "pageup", "tab"]
 _COMMANDS += ["shift+tab", "ctrl+r", "backspace", "alt+left", "alt+right", "home", "end", "escape", "left", "right"]
 _EDITS = "left right home end shift+left shift+home ctrl+u ctrl+k ctrl+w ctrl+x ctrl+v backspace delete".split()
-_OVERLAYS = [*"?ctbBexweS", "ctrl+p"]
+_OVERLAYS = [*"?ctbBexweSf", "ctrl+p"]
 _LONG = 30_000
 _SCROLLED = re.compile("(?<=│  )[\u200c\u200d\ufe0e\ufe0f]+")  # the rest of a sign that is scrolled out of a box
 _HOSTILE = [
@@ -259,7 +259,7 @@ class Load:
         if not problem and answer.query.row is None:
             self.watch.doing = "settled"
             text, method = shown.text, answer.method
-            wanted = await asyncio.to_thread(self.other.ask, text, method=method)
+            wanted = await asyncio.to_thread(self.other.ask, text, method=method, among=answer.among)
             if wanted.hits.rows[:20].tolist() != answer.hits.rows[:20].tolist() or (
                 len(hits) and not hits.by_image and hits.ranking.rows[:20].tolist() != wanted.hits.rows[:20].tolist()
             ):

@@ -233,9 +233,9 @@ def test_hits_of_the_second_encoder_are_explained_by_it(files: Files):
     text = "a dog is sitting on a red couch"
     answer = both.ask(text, method=AGAINST)
     row = int(answer.hits.rows[0])
-    assert both.explain(answer, row).agreement == alone.explain(alone.ask(text), row).agreement
-    assert both.explain(both.ask(text), row).agreement != both.explain(answer, row).agreement
-    one, other = finish(both.feature(3, method=AGAINST)), finish(alone.feature(3))
+    assert both.explainer.explain(answer, row).agreement == alone.explainer.explain(alone.ask(text), row).agreement
+    assert both.explainer.explain(both.ask(text), row).agreement != both.explainer.explain(answer, row).agreement
+    one, other = finish(both.explainer.feature(3, method=AGAINST)), finish(alone.explainer.feature(3))
     assert one.words == other.words
 
 

@@ -167,7 +167,7 @@ def test_any_text_is_answered_judged_explained_and_varied(demo, pieces, method):
     assert answer.verdict is not None or answer.query.row is not None
     demo.compare(answer.query)
     if answer.found is not None:
-        demo.explain(answer, int(answer.hits.rows[0]))
+        demo.explainer.explain(answer, int(answer.hits.rows[0]))
     if answer.query.embedding is not None:
         finish(demo.stress(text, method=method))
 
@@ -279,7 +279,7 @@ def test_shares_of_an_explanation_are_those_of_single_features(files):
     encoder, vectors = explorer.opened.text_encoder, explorer.opened.text_encoder.vocabulary.vectors
     answer = explorer.ask("a dog near the window")
     row = int(answer.hits.rows[3])
-    agreement = explorer.explain(answer, row).agreement
+    agreement = explorer.explainer.explain(answer, row).agreement
     ids, others = (
         vectors.find(["<p>", "a", "dog", "near", "the", "window", "</p>"]),
         explorer.opened.matrix.sentences[row],
@@ -302,7 +302,7 @@ def test_shares_of_an_explanation_are_those_of_single_features(files):
 def test_an_explanation_shares_the_hits_importance_among_its_words_and_drops_unknown_ones(files):
     write_coco(files.captions, ["a dog near a bicycle", "a cat"])
     explorer = files.explorer()
-    explained = explorer.explain(explorer.ask("a dog"), 0)
+    explained = explorer.explainer.explain(explorer.ask("a dog"), 0)
     assert sum(token.importance for token in explained.tokens) + explained.marks_importance == pytest.approx(1)
     assert not next(token for token in explained.tokens if token.text == "bicycle").known
 
@@ -313,7 +313,7 @@ def test_a_hit_of_a_query_without_an_embedding_of_its_own_has_importance_but_no_
     explorer = files.explorer(need="methods")
     answer = explorer.ask(text, method="bm25")
     assert 2 in answer.hits.rows
-    explained = explorer.explain(answer, 2)
+    explained = explorer.explainer.explain(answer, 2)
     assert explained.agreement is None
     assert sum(token.importance for token in explained.tokens) > 0
 
@@ -321,17 +321,17 @@ def test_a_hit_of_a_query_without_an_embedding_of_its_own_has_importance_but_no_
 def test_a_hit_without_known_words_is_explained_by_the_marks_alone(files):
     write_coco(files.captions, ["a dog", "a bicycle", "bicycle"])
     explorer = files.explorer(need="methods")
-    explained = explorer.explain(explorer.ask("a dog on a bicycle", method="bm25"), 2)
+    explained = explorer.explainer.explain(explorer.ask("a dog on a bicycle", method="bm25"), 2)
     assert explained.marks_importance == 1
     assert [(token.text, token.known, token.importance) for token in explained.tokens] == [("bicycle", False, 0)]
 
 
 def test_what_is_remembered_explains_like_what_is_encoded(files):
     explorer = files.explorer()
-    first = explorer.explain(explorer.ask("a dog near"), 5)
+    first = explorer.explainer.explain(explorer.ask("a dog near"), 5)
     explorer.queries.remember()
     explorer.queries._recent.clear()
-    assert explorer.explain(explorer.ask("a dog near"), 5) == first
+    assert explorer.explainer.explain(explorer.ask("a dog near"), 5) == first
 
 
 # Before and after a calibration
@@ -463,7 +463,7 @@ def test_a_caption_that_reads_like_a_feature_is_a_caption(files):
 
 def test_what_a_feature_responds_to_are_the_words_that_win_it_where_it_is_greatest(files):
     explorer = files.explorer()
-    winners = finish(explorer.feature(3))
+    winners = finish(explorer.explainer.feature(3))
     matrix, vocabulary = explorer.opened.matrix, explorer.opened.text_encoder.vocabulary
     assert winners.hits.rows.tolist() == explorer.ask("#3").hits.rows.tolist()
     for row, word in list(zip(winners.hits.rows.tolist(), winners.words, strict=True))[::9]:
@@ -471,14 +471,14 @@ def test_what_a_feature_responds_to_are_the_words_that_win_it_where_it_is_greate
         encoded = explorer.opened.text_encoder.encode(ids)
         at = int(encoded.winners[3])
         assert word == ("" if at in (0, len(ids) - 1) else vocabulary.words(ids)[at])
-        assert explorer.explain(explorer.ask("#3"), row).falls_on == word
+        assert explorer.explainer.explain(explorer.ask("#3"), row).falls_on == word
 
 
 def test_features_in_common_are_those_that_contribute_most(files):
     explorer = files.explorer()
     answer = explorer.ask("a dog is sitting on a red couch")
     row = int(answer.hits.rows[0])
-    features = explorer.explain(answer, row).agreement.features
+    features = explorer.explainer.explain(answer, row).agreement.features
     query = answer.query.embedding.astype(float)
     products = query / np.linalg.norm(query) * explorer.opened.matrix.rows[row].astype(float)
     for feature in features:

@@ -31,6 +31,7 @@ def answer_document(opened: Opened, answer: Answer) -> dict[str, Any]:
     return {
         "query": query.text,
         "method": answer.method,
+        "filter": {"text": answer.among.text, "captions": answer.searched} if answer.among.conditions else None,
         "tokens": _tokens(query.tokens),
         "feature": query.feature,
         "terms": [{"weight": term.weight, "text": term.text, "tokens": _tokens(term.tokens)} for term in query.terms],

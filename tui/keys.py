@@ -17,6 +17,7 @@ COMMANDS = {
     "variations": ("x", "change the query, and see which changes the encoder does not see"),
     "features": ("w", "features that make the hit near, and the words on which they fall"),
     "pin": ("p", "pin the query: its distance to each later one is shown"),
+    "filter": ("f", "search a part of the captions, by words, length, image or column"),
     "images": ("s", "show each image once, or all captions again"),
     "why": ("v", "show the panels whole, or a line of each"),
     "trail": ("t", "all queries with the distances between them, to return to one"),

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.message import Message
 
 from core.assets import AssetError
+from core.ranking.filters import EVERY, Filter
 from core.store.progress import Cancelled, finish
 
 if TYPE_CHECKING:
@@ -57,15 +59,18 @@ class Question:
     method: Choice = "infersent"
     query: Query | None = None
     """The complete query if an earlier answer to the same text has it, so that it is not encoded again."""
+    among: Filter = EVERY
+    """Which captions may be found."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Answer, then rank all captions, then store the query in the cache."""
         if self.query is not None:
-            answer = explorer.answer(self.query, method=self.method, cancelled=cancelled)
+            answer = explorer.answer(self.query, method=self.method, among=self.among, cancelled=cancelled)
         elif self.row is None:
-            answer = explorer.ask(self.text, method=self.method, settled=self.settled, cancelled=cancelled)
+            ask = partial(explorer.ask, method=self.method, among=self.among, cancelled=cancelled)
+            answer = ask(self.text, settled=self.settled)
         else:
-            answer = explorer.neighbours(self.row, method=self.method)
+            answer = explorer.neighbours(self.row, method=self.method, among=self.among)
             if not explorer.opened.text_encoder.is_loaded:
                 yield self._answered(explorer, answer)
             try:
@@ -99,7 +104,7 @@ class ExplanationRequest:
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Compute the explanation."""
-        yield Explained(self, explorer.explain(self.answer, self.row, cancelled=cancelled))
+        yield Explained(self, explorer.explainer.explain(self.answer, self.row, cancelled=cancelled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +113,12 @@ class ComparisonRequest:
 
     urgency: ClassVar[int] = 1
     query: Query
+    among: Filter = EVERY
+    """Which captions may be found."""
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Find the hits of every method."""
-        yield Compared(self, explorer.compare(self.query, cancelled=cancelled))
+        yield Compared(self, explorer.compare(self.query, among=self.among, cancelled=cancelled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,7 @@ class FeatureRequest:
             if cancelled():
                 raise Cancelled
 
-        yield FeatureFound(self, finish(explorer.feature(self.number, method=self.method), check))
+        yield FeatureFound(self, finish(explorer.explainer.feature(self.number, method=self.method), check))
 
 
 @dataclass

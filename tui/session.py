@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from core.ranking.filters import EVERY, Filter
 from core.ranking.methods import Choice
 from tui.messages import Question
 from tui.trail import How
@@ -52,6 +53,8 @@ class Session:
     """The state of the exploration. The methods that change the query return the question to ask."""
 
     method: Choice = "infersent"
+    among: Filter = EVERY
+    """Which captions may be found; its bookmarks are those of the moment when it is asked."""
     here: Visit | None = None
     """The current query, or the last one if a text is being typed."""
     visits: list[Visit] = field(default_factory=list)
@@ -71,6 +74,11 @@ class Session:
     keep: Callable[[dict[str, Any]], object] = lambda event: None
     """Called with each visit, answer, move and bookmark as JSON values."""
     _cursor_meanwhile: int | None = None  # place of the cursor until then
+
+    @property
+    def asked_among(self) -> Filter:
+        """The filter with the bookmarks of this moment."""
+        return self.among.with_bookmarks(self.bookmarks)
 
     @property
     def path(self) -> list[Visit]:
@@ -255,7 +263,7 @@ class Session:
         if here is None or shown is None or self.is_typing:
             return
         # Not `is_shown`: the query may have been asked again, as at the end of a calibration.
-        if (shown.text, shown.method) == (here.text, self.method):  # else it is the cursor of another list
+        if (shown.text, shown.method, shown.among.text) == (here.text, self.method, self.among.text):  # else of another
             here.cursor = cursor
 
     def _question(
@@ -263,7 +271,7 @@ class Session:
     ) -> Question:
         self.serial += 1
         self.cursor_wanted = None
-        return Question(self.serial, text, row, settled, self.method, query)
+        return Question(self.serial, text, row, settled, self.method, query, self.asked_among)
 
 
 def _distance(one: Visit | None, other: Visit) -> float | None:

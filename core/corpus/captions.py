@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Captions:
     """Lines of the file, or places in its list, from 1, that could not be read."""
     notes: Sequence[str] = ()
     """What was mended in the file, a phrase each."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """The columns of its file, less those of the texts, by name: Arrow or NumPy arrays, (N,)."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -136,18 +138,46 @@ class Captions:
             notes.append(f"{_count(without, 'row')} without a caption")
         if damaged := sum(DAMAGED in text for text in texts):
             notes.append(f"{_count(damaged, 'caption')} with a damaged character (U+FFFD)")
+        id_array = _labels(ids) if ids is not None else np.array(numbers)
+        group_array = None if groups is None else _labels(groups)
+        known = {roles.id: None if ids is None else id_array, roles.group: group_array}
         return cls(
             name="stdin" if str(path) == "-" else path.name.split(".")[0],
             texts=texts,
-            ids=_labels(ids) if ids is not None else np.array(numbers),
-            groups=None if groups is None else _labels(groups),
+            ids=id_array,
+            groups=group_array,
             file_names=table.file_names,
             urls=table.urls,
             layout=_describe(table, roles),
             empty=empty,
             broken=broken,
             notes=notes,
+            columns=_columns(table, roles, rows, known),
         )
+
+
+def _columns(table: Table, roles: Roles, rows: Sequence[int], known: Mapping[str | None, Any]) -> dict[str, Any]:
+    """Convert the columns that hold no captions to arrays, of a value for each caption, whose row is in `rows`."""
+    columns: dict[str, Any] = {}
+    for name, values in table.columns.items():
+        if known.get(name) is not None:
+            columns[name] = known[name]
+        elif name not in roles.texts and (array := _array([values[row] for row in rows])) is not None:
+            columns[name] = array
+    return columns
+
+
+def _array(values: Sequence[Any]) -> Any:
+    """Convert values to an Arrow array, of texts where they are of several kinds; None for objects."""
+    import pyarrow as pa  # slow to import
+
+    try:
+        array = pa.array(values)
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        texts = [None if value is None else tidy(str(value)) for value in values]
+        array = pa.array(texts, pa.string())
+    kind = array.type.value_type if pa.types.is_list(array.type) else array.type
+    return None if pa.types.is_nested(kind) else array
 
 
 def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]:

@@ -66,6 +66,7 @@ class Rankers:
         query: Query,
         *,
         k: int = LEADING,
+        allowed: NDArray[np.bool_] | None = None,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Found | None:
         """Rank the captions for a query that is a text.
@@ -74,6 +75,7 @@ class Rankers:
             method: The method.
             query: The query.
             k: Number of leading hits.
+            allowed: Which captions may be found, (N,); None for all. What `context` adds to a query is of all captions.
             cancelled: Polled while `against` encodes a very long query.
 
         Returns:
@@ -86,20 +88,20 @@ class Rankers:
             Cancelled: `cancelled` returned True.
         """
         if method == AGAINST:
-            return self._find_by_second(query, k=k, cancelled=cancelled)
+            return self._find_by_second(query, k=k, allowed=allowed, cancelled=cancelled)
         if method in BY_WORDS:
-            scores = self._bm25(query) if method == "bm25" else self._fused(query)  # (N,)
-            return Found.by_score(scores, k=k, own_row=query.row) if scores.any() or query.row is not None else None
+            return self._find_by_score(method, query, k=k, allowed=allowed)
         if method == "words":
             vector = self.lexical.words.embed(query.ids)  # (E,)
-            return self._word_searcher.nearest(vector, k=k, own_row=query.row) if vector.any() else None
+            nearest = partial(self._word_searcher.nearest, k=k, own_row=query.row, allowed=allowed)
+            return nearest(vector) if vector.any() else None
         if query.embedding is None:
             return None
         if method == "infersent":
-            return self._searcher.nearest(query.embedding, k=k, own_row=query.row)
+            return self._searcher.nearest(query.embedding, k=k, own_row=query.row, allowed=allowed)
         by_bm25 = self._rows("bm25", query, CONTEXT)
         mixed = self._context(query.embedding, by_bm25, lambda: self._rows("words", query, CONTEXT))  # (D,)
-        return self._searcher.nearest(mixed, k=k, own_row=query.row)
+        return self._searcher.nearest(mixed, k=k, own_row=query.row, allowed=allowed)
 
     def find_many(
         self,
@@ -164,7 +166,21 @@ class Rankers:
         rows = {method: rows[method] for method in (*METHODS, AGAINST) if method in rows}
         return Lists(rows, cosines, vectors | {"words": means, "context": mixed}, stems)
 
-    def _find_by_second(self, query: Query, *, k: int, cancelled: Callable[[], bool]) -> Found | None:
+    def _find_by_score(
+        self, method: Method, query: Query, *, k: int, allowed: NDArray[np.bool_] | None
+    ) -> Found | None:
+        """Rank the captions by BM25, or by their ranks in several lists."""
+        scores = self._bm25(query) if method == "bm25" else self._fused(query, allowed)  # (N,)
+        if query.row is None and not scores.any():
+            is_of_filter = method != "bm25" and allowed is not None and self._fused(query, None).any()
+            return Found.by_score(scores, k=k, own_row=None) if is_of_filter else None
+        if allowed is not None:
+            scores = np.where(allowed, scores, np.float32(0))  # (N,)
+        return Found.by_score(scores, k=k, own_row=query.row)
+
+    def _find_by_second(
+        self, query: Query, *, k: int, allowed: NDArray[np.bool_] | None, cancelled: Callable[[], bool]
+    ) -> Found | None:
         """Rank the captions by the second encoder."""
         if self.second is None:
             raise RuntimeError("there is no second encoder")
@@ -173,12 +189,16 @@ class Rankers:
         same = matrix.sentences.find(ids).tolist() if len(ids) > 2 else []  # its vocabulary may know other words
         if same:
             row = query.row if query.row in same else same[0]
-            return searcher.nearest(matrix.rows[row], k=k, own_row=row)
-        return searcher.nearest(text_encoder.encode(ids, cancelled=cancelled).embedding, k=k) if len(ids) > 2 else None
+            return searcher.nearest(matrix.rows[row], k=k, own_row=row, allowed=allowed)
+        if len(ids) <= 2:
+            return None
+        return searcher.nearest(text_encoder.encode(ids, cancelled=cancelled).embedding, k=k, allowed=allowed)
 
-    def _rows(self, method: Method, query: Query, k: int) -> NDArray[np.int32]:
+    def _rows(
+        self, method: Method, query: Query, k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int32]:
         """Return the first rows that a method finds, without the query's own row; at most k."""
-        found = self.find(method, query, k=k + 1)
+        found = self.find(method, query, k=k + 1, allowed=allowed)
         rows: NDArray[np.int32] = np.empty(0, np.int32) if found is None else found.leading.rows
         others: NDArray[np.int32] = rows[rows != query.row][:k]
         return others
@@ -197,9 +217,9 @@ class Rankers:
         """Score every caption by BM25; (N,)."""
         return self.lexical.bm25.scores(self.lexical.bm25.stems(query.literal))
 
-    def _fused(self, query: Query) -> NDArray[np.float32]:
+    def _fused(self, query: Query, allowed: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         """Score every caption by its ranks in the fused lists, (N,); the query's own row gets the highest score."""
-        scores = fuse([self._rows(method, query, LEADING) for method in _FUSED], len(self._matrix))
+        scores = fuse([self._rows(method, query, LEADING, allowed) for method in _FUSED], len(self._matrix))
         if query.row is not None:
             scores[query.row] = len(_FUSED) / (_FUSION + 1)
         return scores

@@ -79,7 +79,7 @@ def test_what_needs_no_encoder_works_and_the_rest_says_what_it_lacks(files: File
     complete = explorer.complete(explorer.neighbours(5))
     assert [token.known for token in complete.query.tokens] == [True] * len(complete.query.tokens)
     assert "without an encoder" in " ".join(complete.verdict.reasons)
-    explanation = explorer.explain(complete, int(complete.hits.rows[1]))
+    explanation = explorer.explainer.explain(complete, int(complete.hits.rows[1]))
     assert (explanation.tokens, explanation.agreement) == ((), None)
     assert 0 <= explorer.random_row() < N
     list(opened.calibrate())

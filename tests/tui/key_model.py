@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 PLACEHOLDER = "/ or just type a sentence"
-PRINTABLE = "abz q/?rcsxwpigjkv0.,'é"
-COMMANDS = "/?qrcxwpsigGjkvtbByYeS "
+PRINTABLE = "abz q/?rcsxwpfigjkv0.,'é"
+COMMANDS = "/?qrcxwpsfigGjkvtbByYeS "
 """Printable keys that act in the list; every other one goes to the search box."""
-OTHER_SCREENS = frozenset("?cxwstbBeSqyY")
+OTHER_SCREENS = frozenset("?cxwsftbBeSqyY")
 """Keys that open a screen, fold the list, write a file or quit, except in the search box, which takes them."""
 KEYS = {  # name: bytes that a terminal sends
     "left": "\x1b[D",

@@ -1162,8 +1162,8 @@ async def test_nothing_is_explained_while_one_types_and_the_hit_once_the_typing_
     async with app.run_test() as pilot:
         await ready(pilot)
         await explained(pilot)
-        explain, asked = app.explore.explorer.explain, []
-        app.explore.explorer.explain = lambda answer, row, **how: (
+        explain, asked = app.explore.explorer.explainer.explain, []
+        app.explore.explorer.explainer.explain = lambda answer, row, **how: (
             asked.append(answer.query.text) or explain(answer, row, **how)
         )
         await pilot.press("slash")
@@ -1179,7 +1179,7 @@ async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
     async with app.run_test() as pilot:
         await ready(pilot)
         await explained(pilot)
-        explain, held, release = app.explore.explorer.explain, threading.Event(), threading.Event()
+        explain, held, release = app.explore.explorer.explainer.explain, threading.Event(), threading.Event()
 
         def slow_explain(answer, row, **how):
             if not held.is_set():
@@ -1187,7 +1187,7 @@ async def test_an_explanation_that_the_cursor_has_left_is_never_shown(files):
                 release.wait(10)
             return explain(answer, row, **how)
 
-        app.explore.explorer.explain = slow_explain
+        app.explore.explorer.explainer.explain = slow_explain
         await pilot.press("j")
         await until(pilot, held.is_set, what="the first explanation at work")
         seen = []

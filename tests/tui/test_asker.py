@@ -267,7 +267,7 @@ def test_a_comparison_and_an_explanation_come_after_the_question_in_that_order(a
 
 
 def test_a_feature_that_a_question_interrupts_is_found_afterwards(asker, explorer, log, monkeypatch):
-    begun, find, held, release = [], explorer.feature, threading.Event(), threading.Event()
+    begun, find, held, release = [], explorer.explainer.feature, threading.Event(), threading.Event()
 
     def slow(number, **how):
         begun.append(number)
@@ -276,7 +276,7 @@ def test_a_feature_that_a_question_interrupts_is_found_afterwards(asker, explore
             release.wait(10)
         return find(number, **how)
 
-    monkeypatch.setattr(explorer, "feature", slow)
+    monkeypatch.setattr(explorer.explainer, "feature", slow)
     asker.ask(FeatureRequest(3))
     assert held.wait(10)
     asker.ask(Question(1, "a cat"))

@@ -113,6 +113,7 @@ def test_search_json_is_one_document_with_exactly_these_keys(run, files):
         *(
             "query",
             "method",
+            "filter",
             "tokens",
             "feature",
             "terms",

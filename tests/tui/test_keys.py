@@ -49,7 +49,7 @@ class Keys(RuleBasedStateMachine):
             self.post(each)
             self.model.press(each)
 
-    @rule(opening=st.sampled_from("?ctbe"), keys=burst)
+    @rule(opening=st.sampled_from("?ctbef"), keys=burst)
     def look_elsewhere_and_press(self, opening: str, keys: list[str]) -> None:
         if not self.model.in_box:
             self.post(opening)
@@ -95,7 +95,7 @@ class Keys(RuleBasedStateMachine):
 
 @pytest.fixture
 def one_random_caption(monkeypatch):
-    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, rng=None, *, other_than=None: ROW)
+    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, rng=None, **how: ROW)
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
 
 

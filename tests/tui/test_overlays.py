@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
-from core.explorer import Explorer
+from core.explaining import Explainer
 from core.opened import Opened
 from core.store.progress import Progress
 from tui.app import ExplorerApp
@@ -326,13 +326,13 @@ async def looking_at_features(pilot) -> FeaturesScreen:
 
 
 async def test_the_features_behind_a_hit_show_what_they_respond_to_and_can_be_asked(files, monkeypatch):
-    find, asked = Explorer.feature, []
+    find, asked = Explainer.feature, []
 
-    def noted(explorer, number, **how):
+    def noted(explainer, number, **how):
         asked.append(number)
-        return (yield from find(explorer, number, **how))
+        return (yield from find(explainer, number, **how))
 
-    monkeypatch.setattr(Explorer, "feature", noted)
+    monkeypatch.setattr(Explainer, "feature", noted)
     app = make_app(files)
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)

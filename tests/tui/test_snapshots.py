@@ -41,7 +41,7 @@ def still(monkeypatch, files):
     monkeypatch.setattr("tui.asker._IDLE_SECONDS", 1e6)
     next(files.cache.glob("matrix/*/calibration-*.json")).unlink()
     monkeypatch.chdir(files.folder)
-    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, rng=None, *, other_than=None: 42)
+    monkeypatch.setattr("core.explorer.Explorer.random_row", lambda explorer, rng=None, **how: 42)
     monkeypatch.setattr(
         "tui.screens.explore.timings_line", lambda answer, *, brief: "1 ms" if brief else "encode 0.5 · search 0.5 ms"
     )

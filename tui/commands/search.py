@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from core.assets import AssetError
+from core.ranking.filters import EXAMPLES, Filter, FilterError
 from core.ranking.methods import AGAINST, BY_WORDS, CHOICES, METHODS, Choice, Method
 from core.store.progress import Progress, finish
 from tui.documents import (
@@ -52,6 +53,7 @@ _MOST_TOGETHER = 512  # queries that are encoded together
     help="Write the hits to this file: .csv, .jsonl, .parquet or .md.",
 )
 @click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help=_METHOD_HELP)
+@click.option("--filter", "filter_text", default="", help=f"Search only captions that meet: {EXAMPLES}.")
 @as_json
 @click.option("--jsonl", is_flag=True, help="Print one JSON document per query, each on one line.")
 @click.option("--plain", is_flag=True, help="Print one hit per line: rank, distance or score, row, image id, caption.")
@@ -65,6 +67,7 @@ def search(
     within: float | None,
     output: Path | None,
     method: Choice,
+    filter_text: str,
     as_json: bool,
     jsonl: bool,
     plain: bool,
@@ -84,12 +87,14 @@ def search(
         output = check_output(output, endings=ENDINGS, used=options.find_assets().files)
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
+    among = _filter(filter_text)
     opened = _open(options, method, quiet=quiet)
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
 
     explorer, asked, found, rows, no_texts = Explorer(opened), 0, 0, 0, 0
+    _tell_size(explorer, among, quiet=quiet)
     print_one: Callable[[Opened, Answer], None] = partial(print_answer, one_of_many=from_stdin, quiet=quiet)
     if as_json or jsonl:
         print_one = _print_json
@@ -103,7 +108,7 @@ def search(
         for query in _queries(explorer, quiet=quiet) if from_stdin else [" ".join(text)]:
             show(Progress("answering", asked, 0, "queries"))
             asked += 1
-            answer = _answer(explorer, query, method=method, k=k, within=within)
+            answer = _answer(explorer, query, method=method, k=k, within=within, among=among)
             found += len(answer.hits) > 0
             no_texts += not answer.query.is_text
             if no_texts == 1 and not answer.query.is_text and method not in (answer.method, "auto"):
@@ -141,13 +146,36 @@ def _print_json(opened: Opened, answer: Answer) -> None:
     tell_json(answer_document(opened, answer))
 
 
-def _answer(explorer: Explorer, query: str, *, method: Choice, k: int | None, within: float | None) -> Answer:
+def _filter(text: str) -> Filter:
+    """Parse a filter; bookmarks are of the explorer alone."""
+    try:
+        among = Filter.parse(text)
+    except FilterError as error:
+        raise click.UsageError(f"--filter: {error}") from error
+    if among.asks_bookmarks:
+        raise click.UsageError("--filter: bookmarks are kept by the explorer, whose key for filters knows them")
+    return among
+
+
+def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
+    """Say how many captions meet a filter."""
+    try:
+        allowed = explorer.masks.mask(among)
+    except FilterError as error:
+        raise click.UsageError(f"--filter: {error}") from error
+    if allowed is not None:
+        print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
+
+
+def _answer(
+    explorer: Explorer, query: str, *, method: Choice, k: int | None, within: float | None, among: Filter
+) -> Answer:
     """Answer a query with the first k hits (10 by default), or with those within a distance, of which k at most."""
     from core.ranking.ranking import LEADING
 
     if within is None:
-        return explorer.ask(query, method=method, k=k or 10)
-    return explorer.within(explorer.ask(query, method=method, k=LEADING), within, most=k)
+        return explorer.ask(query, method=method, k=k or 10, among=among)
+    return explorer.within(explorer.ask(query, method=method, k=LEADING, among=among), within, most=k)
 
 
 def _queries(explorer: Explorer, *, quiet: bool) -> Iterator[str]:

@@ -121,7 +121,7 @@ class AnswerView(Container):
         if opened is None or answer is None:
             return
         images = len(hits) if hits.by_image else None
-        hits.title = list_title(hits.ranking, opened.name_of(answer.method), images=images)
+        hits.title = list_title(answer, hits.ranking, opened.name_of(answer.method), images=images)
         row, value = hits.row, hits.value
         if row is None or value is None or hits.ranking is None:
             pane.caption = pane.about = pane.nearness = ""
@@ -182,9 +182,9 @@ class AnswerView(Container):
         self.caption_pane.brief = not whole or not wide or height < _TALL_CELLS - 6
 
 
-def _about(answer: Answer) -> tuple[str, int | None, Method]:
-    """Return what was asked: text, row and method."""
-    return answer.query.text, answer.query.row, answer.method
+def _about(answer: Answer) -> tuple[str, int | None, Method, str]:
+    """Return what was asked: text, row, method and filter."""
+    return answer.query.text, answer.query.row, answer.method, answer.among.text
 
 
 def _begins_with(ranking: Ranking, hits: Ranking) -> bool:

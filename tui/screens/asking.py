@@ -13,9 +13,11 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
 from core.assets import AssetError
+from core.ranking.filters import EXAMPLES, Filter, FilterError
 from tui.asker import Asker
 from tui.keys import first_key
 from tui.screens.answer_view import AnswerView
+from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
 from tui.trail import How
 from tui.widgets.hit_list import HitList
@@ -40,6 +42,7 @@ class AskingScreen(Screen[None]):
         Binding("slash,i", "focus_search", "find", key_display="/", priority=True, id="find"),
         Binding("enter", "leave_search", "to the list", key_display="⏎", priority=True),
         Binding("escape,down", "leave_search", show=False, priority=True),
+        Binding("f", "filter", "Filter", show=False, id="filter"),
         Binding("r", "random", "random", id="random"),
         Binding("ctrl+r", "random", "Random caption", show=False, priority=True),
         Binding("backspace", "go_back", "back", key_display="⌫", id="back"),
@@ -127,14 +130,41 @@ class AskingScreen(Screen[None]):
         if self.session.here is None or self.session.here.row != message.row or self.session.is_typing:
             self.go_to_caption(message.row)
 
+    def action_filter(self, text: str | None = None, problem: str = "") -> None:
+        """Ask which captions are searched from now on; `text` is what was typed before, with a `problem`."""
+        explorer = self.explorer
+        if explorer is None:
+            return
+
+        def take(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                among = Filter.parse(text)
+                explorer.masks.check(among)
+            except FilterError as error:
+                self.action_filter(text, str(error))
+                return
+            self.session.among = among
+            self.ask(self.session.again(self.view.answer, self.search_box.value))
+
+        about = f"search only captions that meet, for instance: {EXAMPLES}. Nothing here searches all."
+        value = self.session.among.text if text is None else text
+        self.app.push_screen(PromptScreen("filter", about, value=value, hint="all captions", problem=problem), take)
+
     def action_random(self) -> None:
         """Search with a random caption."""
         if self.explorer is not None:
             here = self.session.here
             try:
-                row = self.explorer.random_row(self.rng, other_than=here.row if here else None)
+                row = self.explorer.random_row(
+                    self.rng, other_than=here.row if here else None, among=self.session.asked_among
+                )
             except AssetError as error:
-                self.show_error(error)
+                if self.session.among.conditions:  # the list says so, too
+                    self.notify(error.found, severity="warning", markup=False)
+                else:
+                    self.show_error(error)
             else:
                 self.go_to_caption(row, "random")
 

@@ -62,6 +62,11 @@ the query. The line across the bars is the distance within which 95% of other ar
 no meaning, move captions: a change that moves the query no farther is unseen. Of the two lists, − marks the hits that \
 a variation loses, + those that it finds instead.
 
+A filter (f) keeps captions that meet all of its conditions: a word, a “quoted phrase”, a /regular expression/ (RE2, \
+without regard to case), length<8 (words), image:362, is:bookmarked, and column:value or column>=3 of a table; a minus \
+before a condition leaves out what meets it. The list, random captions and comparisons are then of these captions; the \
+verdict is about the query among all.
+
 A pinned query stays in a line of its own, with its distance to each query after it.
 
 A text such as “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings. Quotes make it plain text."""

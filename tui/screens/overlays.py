@@ -48,7 +48,7 @@ class OverlaysScreen(OpeningScreen):
             self.notify("only infersent can rank a sum or a feature: there is nothing to compare")
         elif query.row is not None or query.tokens:  # other methods may find something
             screen = CompareScreen(query, explorer.opened, first=answer.method, export=self.export_comparison)
-            self._open(screen, ComparisonRequest(query), self.go_to_caption)
+            self._open(screen, ComparisonRequest(query, answer.among), self.go_to_caption)
         else:
             self.has_hits()
 

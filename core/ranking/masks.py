@@ -1,0 +1,153 @@
+"""Masks: turn filters into the captions that meet them."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from core.assets import first_names
+from core.corpus.captions import Captions
+from core.ranking.filters import Condition, Filter, FilterError
+
+_NO_LETTER = r"[^\pL\pN_]"  # RE2's \b knows the letters of English alone
+_MOST_NAMES = 10  # of columns, in an error
+_COMPARISONS: dict[str, Callable[[Any, float], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class Masks:
+    """Finds the captions that meet a filter."""
+
+    def __init__(self, captions: Captions) -> None:
+        self._captions = captions
+        self._latest: tuple[Filter, NDArray[np.bool_]] | None = None
+
+    def check(self, wanted: Filter) -> None:
+        """Check that a filter asks for what these captions have.
+
+        Raises:
+            FilterError: A regular expression is none, or there is no such column.
+        """
+        few = Captions(
+            name="",
+            texts=[""],
+            ids=self._captions.ids[:1],
+            groups=None if self._captions.groups is None else self._captions.groups[:1],
+            file_names={},
+            urls={},
+            columns={name: values[:1] for name, values in self._captions.columns.items()},
+        )
+        Masks(few).mask(replace(wanted, bookmarked=frozenset()))
+
+    def mask(self, wanted: Filter) -> NDArray[np.bool_] | None:
+        """Return which captions meet a filter, (N,); None for a filter without conditions.
+
+        Raises:
+            FilterError: A regular expression is none, or there is no such column.
+        """
+        if not wanted.conditions:
+            return None
+        if self._latest is None or self._latest[0] != wanted:
+            meet = np.ones(len(self._captions), bool)  # (N,)
+            for condition in wanted.conditions:
+                meet &= self._meet(condition, wanted.bookmarked) ^ condition.is_not
+            self._latest = (wanted, meet)
+        return self._latest[1]
+
+    def _meet(self, condition: Condition, marked: frozenset[int]) -> NDArray[np.bool_]:
+        """Return which captions meet a condition, (N,), were it not negated."""
+        match condition.field:
+            case "word" | "phrase":
+                words = r"\s+".join(map(re.escape, condition.value.split()))
+                return self._matching(f"(^|{_NO_LETTER}){words}($|{_NO_LETTER})", condition.value)
+            case "pattern":
+                return self._matching(condition.value, f"/{condition.value}/")
+            case "length":
+                return _compare(self._lengths, condition)
+            case "bookmark":
+                meet = np.zeros(len(self._captions), bool)  # (N,)
+                meet[list(marked)] = True
+                return meet
+            case "image":
+                return self._of_image(condition.value)
+            case "column":
+                return self._of_column(condition)
+
+    def _matching(self, pattern: str, shown: str) -> NDArray[np.bool_]:
+        try:
+            return _numpy(pc.match_substring_regex(self._texts, pattern, ignore_case=True))
+        except pa.ArrowInvalid as error:
+            reason = str(error).removeprefix("Invalid regular expression: ")
+            raise FilterError(f"{shown} is no regular expression: {reason}") from error
+
+    def _of_image(self, name: str) -> NDArray[np.bool_]:
+        groups = self._captions.groups
+        if groups is None:
+            raise FilterError("image: these captions have no images")
+        images = [str(image) for image, file in self._captions.file_names.items() if file == name]
+        return np.isin(groups.astype(str), [name, *images])
+
+    def _of_column(self, condition: Condition) -> NDArray[np.bool_]:
+        columns = self._captions.columns
+        if condition.name not in columns:
+            there = first_names(list(columns), _MOST_NAMES)
+            raise FilterError(f"{condition.name}: there is no such column; there are {there or 'none'}")
+        return _compare(columns[condition.name], condition)
+
+    @cached_property
+    def _texts(self) -> pa.Array:
+        return pa.array(self._captions.texts, pa.string())
+
+    @cached_property
+    def _lengths(self) -> NDArray[np.int64]:
+        """Words of each caption, (N,)."""
+        return _numpy(pc.list_value_length(pc.utf8_split_whitespace(self._texts)))
+
+
+def _compare(values: Any, condition: Condition) -> NDArray[np.bool_]:
+    """Compare the values of a column, (N,), with that of a condition; a missing value meets none, (N,)."""
+    array = values if isinstance(values, pa.Array) else pa.array(values)  # (N,)
+    if pa.types.is_list(array.type):  # one of its elements
+        meet = np.zeros(len(array), bool)  # (N,)
+        parents = _numpy(pc.list_parent_indices(array))  # (elements,)
+        meet[parents[_compare(pc.list_flatten(array), condition)]] = True
+        return meet
+    if condition.operator == ":":
+        return _equal(array, condition.value)
+    import pandas as pd  # slow to import
+
+    numbers = pd.to_numeric(pd.Series(array.to_pandas()), errors="coerce").to_numpy(np.float64)  # (N,)
+    meets: NDArray[np.bool_] = _COMPARISONS[condition.operator](numbers, float(condition.value))  # (N,)
+    return meets
+
+
+def _equal(array: pa.Array, value: str) -> NDArray[np.bool_]:
+    """Compare as texts, without regard to case; numbers as numbers."""
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        try:
+            return _numpy(pc.equal(array, pa.scalar(float(value))))
+        except ValueError:
+            return np.zeros(len(array), bool)  # (N,)
+    texts = pc.utf8_lower(array.cast(pa.string()))  # (N,)
+    return _numpy(pc.equal(texts, value.lower()))
+
+
+def _numpy(array: Any) -> NDArray[Any]:
+    """Return an Arrow array as one of NumPy, with false or 0 where it has no value."""
+    found: NDArray[Any] = pc.fill_null(array, False if pa.types.is_boolean(array.type) else 0).to_numpy(
+        zero_copy_only=False
+    )
+    return found
