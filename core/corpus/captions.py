@@ -168,7 +168,7 @@ def _columns(table: Table, roles: Roles, rows: Sequence[int], known: Mapping[str
 
 
 def _array(values: Sequence[Any]) -> Any:
-    """Convert values to an Arrow array, of texts where they are of several kinds; None for objects."""
+    """Convert values to an Arrow array, of texts where they are of several kinds; None for objects and bytes."""
     import pyarrow as pa  # slow to import
 
     try:
@@ -177,7 +177,7 @@ def _array(values: Sequence[Any]) -> Any:
         texts = [None if value is None else tidy(str(value)) for value in values]
         array = pa.array(texts, pa.string())
     kind = array.type.value_type if pa.types.is_list(array.type) else array.type
-    return None if pa.types.is_nested(kind) else array
+    return None if pa.types.is_nested(kind) or pa.types.is_binary(kind) else array
 
 
 def _texts(table: Table, roles: Roles) -> tuple[list[str], list[int], list[int]]:

@@ -13,6 +13,7 @@ Operator: TypeAlias = Literal[":", "<", "<=", ">", ">="]
 EXAMPLES = 'dog · "red bus" · /runn?ing/ · -cat · length<8 · image:362 · is:bookmarked · column:value · column>=3'
 """What a filter can say, for people."""
 
+_HALF = re.compile("[\ud800-\udfff]")
 _PIECE = re.compile(
     r"""
     (?P<minus>-?)
@@ -75,6 +76,8 @@ class Filter:
             FilterError: A part of it is no condition.
         """
         text, place = text.strip(), 0
+        if _HALF.search(text):  # a lone surrogate, for bytes that are no UTF-8
+            raise FilterError("it holds half of a character; type it again")
         conditions: list[Condition] = []
         while place < len(text):
             piece = _PIECE.match(text, place)

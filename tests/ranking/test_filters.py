@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Files
 
@@ -90,6 +92,8 @@ def test_bookmarks_are_those_of_the_moment(captions: Captions) -> None:
         ("stars>nan", "nan is no number"),
         ("length:short", "a length is a number of words"),
         ("is:odd", "is:bookmarked is one"),
+        ("dog \udcff", "half of a character"),
+        ("/\ud83d/", "half of a character"),
     ],
 )
 def test_what_is_no_condition_is_named(text: str, said: str) -> None:
@@ -104,6 +108,20 @@ def test_what_is_no_condition_is_named(text: str, said: str) -> None:
 def test_what_these_captions_cannot_answer_is_said(captions: Captions, text: str, said: str) -> None:
     with pytest.raises(FilterError, match=said):
         kept(captions, text)
+
+
+def test_bytes_and_objects_are_no_columns_to_compare_with(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    columns = {
+        "caption": ["a dog runs", "a cat sits"],
+        "raw": [b"\xff", b"a"],
+        "at": [{"x": 1}, {"x": 2}],
+        "n": [1, None],
+    }
+    pq.write_table(pa.table(columns), path)
+    captions = Captions.read(path)
+    assert list(captions.columns) == ["n"]
+    assert kept(captions, "n:1") == [0]
 
 
 def test_a_filter_is_a_value() -> None:
