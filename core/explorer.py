@@ -279,7 +279,7 @@ class Explorer:
         if allowed is None or found is None:
             return judge(self.opened, query, found, method)
         verdict = judge(self.opened, query, self._find(query, method, k=LEADING), method)
-        told = f"· judged among all {len(allowed):,} captions; the list has {int(allowed.sum()):,} of them"
+        told = f"· judged among all {len(allowed):,} captions, of which {int(allowed.sum()):,} meet the filter"
         return verdict and replace(verdict, reasons=(*verdict.reasons, told))
 
     def _answer(

@@ -129,7 +129,7 @@ def _compare(values: Any, condition: Condition) -> NDArray[np.bool_]:
         return _equal(array, condition.value)
     import pandas as pd  # slow to import
 
-    numbers = pd.to_numeric(pd.Series(array.to_pandas()), errors="coerce").to_numpy(np.float64)  # (N,)
+    numbers = pd.to_numeric(array.to_pandas(), errors="coerce").to_numpy(np.float64)  # (N,)
     meets: NDArray[np.bool_] = _COMPARISONS[condition.operator](numbers, float(condition.value))  # (N,)
     return meets
 

@@ -155,7 +155,7 @@ def test_the_verdict_is_about_all_captions_and_says_so(calibrated: Explorer) -> 
     whole, part = explorer.ask("a dog on a beach").verdict, explorer.ask("a dog on a beach", among=among).verdict
     count = int(explorer.masks.mask(among).sum())
     assert (part.level, part.reasons[:-1]) == (whole.level, whole.reasons)
-    assert part.reasons[-1] == f"· judged among all 300 captions; the list has {count} of them"
+    assert part.reasons[-1] == f"· judged among all 300 captions, of which {count} meet the filter"
 
 
 @pytest.mark.opened

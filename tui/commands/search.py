@@ -159,6 +159,8 @@ def _filter(text: str) -> Filter:
 
 def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
     """Say how many captions meet a filter."""
+    if not among.conditions:
+        return  # nothing is imported for it
     try:
         allowed = explorer.masks.mask(among)
     except FilterError as error:
