@@ -43,7 +43,7 @@ def files_texts(app) -> list[str]:
 
 
 def lines_of(screen: VariationsScreen) -> list[str]:
-    return [str(option.prompt) for option in screen.lines.options]
+    return [screen.lines.line_at(line).plain for line in range(screen.lines.count)]
 
 
 async def test_variations_stand_in_groups_and_the_cursor_shows_their_hits(files):
@@ -75,7 +75,7 @@ async def test_a_followed_variation_is_a_step_of_the_walk(files):
         await ask(pilot, TEXT)
         screen = await varied(pilot)
         colour = next(each for each in screen.stressed.moved if each.variation.kind == "colour")
-        screen.lines.highlighted = next(i for i, line in enumerate(lines_of(screen)) if line.startswith("colour"))
+        screen.lines.cursor = next(i for i, line in enumerate(lines_of(screen)) if line.startswith("colour"))
         await pilot.press("enter")
         await settle(pilot)
         here = app.explore.session.here
@@ -426,13 +426,13 @@ async def test_page_keys_do_nothing_in_a_list_of_lines_without_room(files, key):
         await ready(pilot)
         await ask(pilot, TEXT)
         await pilot.press(key)
-        await until(pilot, lambda: app.screen is not app.explore and app.screen.lines.options, what="the lines")
+        await until(pilot, lambda: app.screen is not app.explore and app.screen.lines.count, what="the lines")
         await pilot.press("j", "pagedown", "pageup")
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         await pilot.press("pagedown", "pagedown", "pagedown", "pagedown")
         lines = app.screen.lines
-        await until(pilot, lambda: lines.highlighted == len(lines.options) - 1, what="the last line")
+        await until(pilot, lambda: lines.cursor == lines.count - 1, what="the last line")
 
 
 async def test_closed_overlays_leave_no_widgets_and_no_painted_lines_in_memory(files):

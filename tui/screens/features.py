@@ -14,7 +14,6 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.widgets.option_list import Option
 
 from tui.hit_line import split_shared
 from tui.text import drawable, short_number
@@ -61,8 +60,8 @@ class FeaturesScreen(ModalScreen[int | None]):
         self._texts, self._features, self._look_at = texts, features, look_at
         self._encoder = encoder
         self.pair = Static(f"{drawable(query)}\n{drawable(hit)}", id="alike", classes="panel", markup=False)
-        lines = [Option(_line(feature)) for feature in features]
-        self.lines = LineList(*lines, id="features", classes="panel", markup=False)
+        self.lines = LineList(id="features", classes="panel")
+        self.lines.show(len(features), lambda line: _line(features[line]))
         self.details = Static("", id="feature", classes="panel", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -79,10 +78,10 @@ class FeaturesScreen(ModalScreen[int | None]):
         """Focus the list."""
         self.set_focus(self.lines)
 
-    @on(LineList.OptionHighlighted)
-    def look(self, message: LineList.OptionHighlighted) -> None:
+    @on(LineList.CursorMoved)
+    def look(self, message: LineList.CursorMoved) -> None:
         """Ask what the feature under the cursor responds to."""
-        number = self._features[message.option_index].number
+        number = self._features[message.line].number
         if self.winners is None or self.winners.number != number:
             self.details.border_title = f"#{number} ..."
         self._look_at(number)
@@ -103,11 +102,11 @@ class FeaturesScreen(ModalScreen[int | None]):
         self.details.border_title = f"#{self.winners.number} falls on, in the captions that have most of it"
         self.details.update(Content("\n").join(lines))
 
-    @on(LineList.OptionSelected)
-    def select(self, message: LineList.OptionSelected) -> None:
+    @on(LineList.Followed)
+    def select(self, message: LineList.Followed) -> None:
         """Close the screen, with the feature under the cursor as its result."""
-        self.dismiss(self._features[message.option_index].number)
+        self.dismiss(self._features[message.line].number)
 
 
-def _line(feature: Feature) -> str:
-    return f"#{feature.number:<5}{feature.share:6.1%}  {drawable(feature.query)} ~ {drawable(feature.hit)}"
+def _line(feature: Feature) -> Content:
+    return Content(f"#{feature.number:<5}{feature.share:6.1%}  {drawable(feature.query)} ~ {drawable(feature.hit)}")

@@ -98,7 +98,6 @@ class KeepingScreen(AskingScreen):
         tree = self.session.tree()
         if not tree:
             return
-        lines = [visit_line(visit, depth) for visit, depth in tree]
         here = next((i for i, (visit, _) in enumerate(tree) if visit is self.session.here), 0)
 
         def go(picked: Picked | None) -> None:
@@ -110,7 +109,8 @@ class KeepingScreen(AskingScreen):
 
         what = f" {counted(len(tree), 'query')}: step, distance from the start, query"
         title = Content.assemble("trail", (what, "not bold dim"))
-        self.app.push_screen(PickScreen(title, lines, at=here, keys={"e": "export"}), go)
+        screen = PickScreen(title, len(tree), lambda line: visit_line(*tree[line]), at=here, keys={"e": "export"})
+        self.app.push_screen(screen, go)
 
     def action_pin(self) -> None:
         """Pin the current query, or take the pin away from it."""
@@ -145,7 +145,10 @@ class KeepingScreen(AskingScreen):
             self.notify(f"no bookmarks yet: {self.key_of('bookmark')} marks the caption under the cursor")
             return
         texts, marked = self.explorer.opened.captions.texts, list(self.session.bookmarks.items())[::-1]
-        lines = [bookmark_line(texts[row], note) for row, note in marked]
+
+        def line_at(line: int) -> Content:
+            row, note = marked[line]
+            return bookmark_line(texts[row], note)
 
         def act(picked: Picked | None) -> None:
             if picked is None:
@@ -160,7 +163,7 @@ class KeepingScreen(AskingScreen):
                 self.go_to_caption(row, "bookmark")
 
         title = Content.assemble("bookmarks", (f" {len(marked)}", "not bold dim"))
-        self.app.push_screen(PickScreen(title, lines, keys={"d": "take away"}), act)
+        self.app.push_screen(PickScreen(title, len(marked), line_at, keys={"d": "take away"}), act)
 
     def mark_bookmarks(self) -> None:
         """Mark the bookmarked captions in the list."""

@@ -45,7 +45,7 @@ class OpeningScreen(TakingScreen):
     def action_open_other(self) -> None:
         """Explore a recent corpus, or ask for another file of captions."""
         recent = recent_corpora(default_folder())
-        lines = [corpus_line(about) for about in recent]
+        lines = [*(corpus_line(about) for about in recent), Content("another file ...")]
 
         def pick(picked: Picked | None) -> None:
             if picked is not None and picked.line < len(recent):
@@ -55,7 +55,7 @@ class OpeningScreen(TakingScreen):
                 self._open_file()
 
         if recent:
-            self.app.push_screen(PickScreen(Content("open captions"), [*lines, Content("another file ...")]), pick)
+            self.app.push_screen(PickScreen(Content("open captions"), len(lines), lines.__getitem__), pick)
         else:
             self._open_file()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple
 
 from textual import on
@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets.option_list import Option
 
 from tui.widgets.line_list import LineList
 
@@ -29,7 +28,8 @@ class PickScreen(ModalScreen[Picked | None]):
 
     Args:
         title: Title of the list.
-        lines: The lines.
+        count: Number of lines.
+        line_at: Returns the text of a line, by its number.
         at: Number of the line with the cursor.
         keys: Other keys than enter that pick a line, with what they do.
     """
@@ -41,31 +41,36 @@ class PickScreen(ModalScreen[Picked | None]):
     ]
 
     def __init__(
-        self, title: Content, lines: Sequence[Content], *, at: int = 0, keys: Mapping[str, str] | None = None
+        self,
+        title: Content,
+        count: int,
+        line_at: Callable[[int], Content],
+        *,
+        at: int = 0,
+        keys: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self._keys = keys or {}
-        self.lines = LineList(*(Option(line) for line in lines), id="lines", markup=False)
+        self.lines = LineList(id="lines")
+        self.lines.show(count, line_at, cursor=at)
         self.lines.border_title = title
         hints = ["⏎ go", *(f"{key} {what}" for key, what in self._keys.items()), "esc close"]
         self.lines.border_subtitle = " · ".join(hints)
-        self._at = at
 
     def compose(self) -> ComposeResult:
         """Yield the list."""
         yield self.lines
 
     def on_mount(self) -> None:
-        """Focus the list, with the cursor at its line."""
-        self.lines.highlighted = self._at
+        """Focus the list."""
         self.set_focus(self.lines)
 
     def action_pick(self, key: str) -> None:
         """Pick the line under the cursor with another key than enter."""
-        if key in self._keys and self.lines.highlighted is not None:
-            self.dismiss(Picked(self.lines.highlighted, key))
+        if key in self._keys and self.lines.cursor is not None:
+            self.dismiss(Picked(self.lines.cursor, key))
 
-    @on(LineList.OptionSelected)
-    def select(self, message: LineList.OptionSelected) -> None:
+    @on(LineList.Followed)
+    def pick(self, message: LineList.Followed) -> None:
         """Pick the line under the cursor."""
-        self.dismiss(Picked(message.option_index, "enter"))
+        self.dismiss(Picked(message.line, "enter"))

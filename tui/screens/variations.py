@@ -10,11 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import Resize
 from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
-from textual.widgets.option_list import Option
 
 from core.store.progress import Progress
 from tui.text import drawable, fit, short_number
@@ -22,7 +20,7 @@ from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
     from core.ranking.ranking import Ranking
-    from core.trust.stress import Stressed
+    from core.trust.stress import Moved, Stressed
 
 _KEYS = "⏎ follow  ? help  esc close · 9/10: hits that stay, of the first ten"
 
@@ -51,7 +49,8 @@ class VariationsScreen(ModalScreen[str | None]):
         self.asked = text
         self._texts = texts
         self.query_panel = Static(drawable(text), id="varied", classes="panel", markup=False)
-        self.lines = LineList(id="variations", classes="panel", markup=False)
+        self._shown: list[Moved | str] = []  # the lines; a text is a heading
+        self.lines = LineList(id="variations", classes="panel")
         self.hits = [Static("", classes="panel", markup=False) for _ in range(2)]
 
     def compose(self) -> ComposeResult:
@@ -73,36 +72,40 @@ class VariationsScreen(ModalScreen[str | None]):
             share = f" {self.progress.done / self.progress.total:.0%}" if self.progress.total else ""
             self.lines.border_title = Content(f"{self.progress.stage}{share}")
 
-    @on(Resize)
     def watch_stressed(self) -> None:
         """Draw the variations in their groups."""
         from core.trust.variations import GROUPS  # not loaded before the first frame
-        from tui.variation_line import claim, few_kinds, variation_line
+        from tui.variation_line import claim, few_kinds
 
         stressed = self.stressed
         if stressed is None:
             return
-        at, width = self.lines.highlighted, self.lines.scrollable_content_region.width - 2
-        self.lines.clear_options()
         for group, kinds in GROUPS.items():
-            moved = [(i, each) for i, each in enumerate(stressed.moved) if each.variation.kind in kinds]
-            if moved:
-                self.lines.add_option(Option(Content.styled(group, "bold $text-accent"), disabled=True))
-            for i, each in moved:
-                self.lines.add_option(Option(variation_line(each, stressed, width=width), id=str(i)))
-        self.lines.highlighted = at or 1
+            moved = [each for each in stressed.moved if each.variation.kind in kinds]
+            self._shown += [group, *moved] if moved else []
+        if not stressed.moved:
+            self._shown.append("no rule fits this text: the rules are for English sentences")
+        headings = {line for line, each in enumerate(self._shown) if isinstance(each, str)}
+        self.lines.show(len(self._shown), self._line, headings=headings)
         self.lines.border_title = Content(claim(stressed.threshold))
         title = " · ".join(filter(None, (f"variations, by {drawable(self._encoder)}", few_kinds(stressed))))
         self.query_panel.border_title = Content(title)
-        if not stressed.moved:
-            self.lines.add_option(Option("no rule fits this text: the rules are for English sentences", disabled=True))
 
-    @on(LineList.OptionHighlighted)
-    def show_hits(self, message: LineList.OptionHighlighted) -> None:
+    def _line(self, line: int) -> Content:
+        from tui.variation_line import variation_line
+
+        shown = self._shown[line]
+        if isinstance(shown, str):
+            return Content.styled(shown, "bold $text-accent")
+        assert self.stressed is not None
+        return variation_line(shown, self.stressed, width=self.lines.scrollable_content_region.width)
+
+    @on(LineList.CursorMoved)
+    def show_hits(self, message: LineList.CursorMoved) -> None:
         """Show the hits of the text and of the variation under the cursor side by side."""
-        if self.stressed is None or message.option.id is None:
+        moved = self._shown[message.line]
+        if self.stressed is None or isinstance(moved, str):
             return
-        moved = self.stressed.moved[int(message.option.id)]
         names = "query", f"{moved.variation.kind}: {drawable(moved.variation.text)}"
         rankings = self.stressed.hits, moved.hits
         for pane, name, own, other, sign in zip(self.hits, names, rankings, rankings[::-1], "−+", strict=True):
@@ -118,8 +121,9 @@ class VariationsScreen(ModalScreen[str | None]):
             lines.append(Content.assemble((f"{mark} ", style), (f"{short_number(distance):>4} ", "dim"), (text, style)))
         return Content("\n").join(lines)
 
-    @on(LineList.OptionSelected)
-    def select(self, message: LineList.OptionSelected) -> None:
+    @on(LineList.Followed)
+    def select(self, message: LineList.Followed) -> None:
         """Close the screen, with the variation under the cursor as its result."""
-        if self.stressed is not None and message.option.id is not None:
-            self.dismiss(self.stressed.moved[int(message.option.id)].variation.text)
+        moved = self._shown[message.line]
+        if not isinstance(moved, str):
+            self.dismiss(moved.variation.text)
