@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from textual._styles_cache import StylesCache
+from textual.strip import Strip
 
 PAUSE_SECONDS = 1.0
 """Without a key or the mouse for so long, nobody feels that all objects are looked through, which takes some 50 ms."""
@@ -15,9 +16,23 @@ PAUSE_SECONDS = 1.0
 _ROUNDS = (10_000, 5, 50)  # new objects until young ones are looked through, such rounds until older ones are, and all
 
 
+_divide = Strip.divide
+
+
 def collect_rarely() -> None:
-    """Leave it to `collect_in_a_pause` to look through all objects, unless very many are made without one."""
+    """Leave it to `collect_in_a_pause` to look through all objects, unless very many are made without one.
+
+    Nor does a painted line wait for that any more, with its twenty objects: Textual keeps one that is cut nowhere as a
+    piece of itself, so that only a search for unused objects frees it.
+    """
     gc.set_threshold(*_ROUNDS)
+    Strip.divide = _divide_without_cycle  # type: ignore[method-assign]
+
+
+def _divide_without_cycle(self: Strip, cuts: Iterable[int]) -> Sequence[Strip]:
+    """Divide a line, as Textual does."""
+    cuts = [cut for cut in cuts if cut <= self.cell_length]
+    return [self] if cuts == [self.cell_length] else _divide(self, cuts)
 
 
 def collect_in_a_pause(used_at: float) -> None:

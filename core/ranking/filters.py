@@ -13,6 +13,9 @@ Operator: TypeAlias = Literal[":", "<", "<=", ">", ">="]
 EXAMPLES = 'dog · "red bus" · /runn?ing/ · -cat · length<8 · image:362 · is:bookmarked · column:value · column>=3'
 """What a filter can say, for people."""
 
+MOST_CONDITIONS = 32
+"""Each is a search through all captions, and keeps a byte for each."""
+
 _HALF = re.compile("[\ud800-\udfff]")
 _PIECE = re.compile(
     r"""
@@ -80,6 +83,8 @@ class Filter:
             raise FilterError("it holds half of a character; type it again")
         conditions: list[Condition] = []
         while place < len(text):
+            if len(conditions) == MOST_CONDITIONS:
+                raise FilterError(f"it has more than {MOST_CONDITIONS} conditions; use fewer")
             piece = _PIECE.match(text, place)
             if piece is None:
                 raise FilterError(f"{text[place:].split()[0]} is no condition; there are {EXAMPLES}")

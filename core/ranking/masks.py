@@ -33,7 +33,7 @@ class Masks:
 
     def __init__(self, captions: Captions) -> None:
         self._captions = captions
-        self._latest: tuple[Filter, NDArray[np.bool_]] | None = None
+        self._met: dict[Condition, NDArray[np.bool_]] = {}  # (N,) each: the conditions of the latest filter
 
     def check(self, wanted: Filter) -> None:
         """Check that a filter asks for what these captions have.
@@ -52,22 +52,29 @@ class Masks:
         )
         Masks(few).mask(replace(wanted, bookmarked=frozenset()))
 
-    def mask(self, wanted: Filter) -> NDArray[np.bool_] | None:
-        """Return which captions meet a filter, (N,); None for a filter without conditions.
+    def mask(self, wanted: Filter) -> NDArray[np.bool_]:
+        """Return which captions meet a filter, (N,). Threads may ask at once.
 
         Raises:
             FilterError: A regular expression is none, or there is no such column.
         """
-        if not wanted.conditions:
-            return None
-        if self._latest is None or self._latest[0] != wanted:
-            meet = np.ones(len(self._captions), bool)  # (N,)
-            for condition in wanted.conditions:
-                meet &= self._meet(condition, wanted.bookmarked) ^ condition.is_not
-            self._latest = (wanted, meet)
-        return self._latest[1]
+        known, meet = self._met, np.ones(len(self._captions), bool)  # (N,)
+        met = {each: known[each] if each in known else self._meet(each) for each in _lasting(wanted)}
+        self._met = met
+        for each in wanted.conditions:
+            meet &= (met[each] if each in met else self._marked(wanted.bookmarked)) ^ each.is_not
+        return meet
 
-    def _meet(self, condition: Condition, marked: frozenset[int]) -> NDArray[np.bool_]:
+    def is_known(self, wanted: Filter) -> bool:
+        """Tell whether the mask of a filter takes no search through the captions."""
+        return self._met.keys() >= _lasting(wanted)
+
+    def _marked(self, rows: frozenset[int]) -> NDArray[np.bool_]:
+        marked = np.zeros(len(self._captions), bool)  # (N,)
+        marked[list(rows)] = True
+        return marked
+
+    def _meet(self, condition: Condition) -> NDArray[np.bool_]:
         """Return which captions meet a condition, (N,), were it not negated."""
         match condition.field:
             case "word" | "phrase":
@@ -77,14 +84,12 @@ class Masks:
                 return self._matching(condition.value, f"/{condition.value}/")
             case "length":
                 return _compare(self._lengths, condition)
-            case "bookmark":
-                meet = np.zeros(len(self._captions), bool)  # (N,)
-                meet[list(marked)] = True
-                return meet
             case "image":
                 return self._of_image(condition.value)
             case "column":
                 return self._of_column(condition)
+            case "bookmark":
+                raise ValueError("bookmarks are no property of the captions")
 
     def _matching(self, pattern: str, shown: str) -> NDArray[np.bool_]:
         try:
@@ -115,6 +120,11 @@ class Masks:
     def _lengths(self) -> NDArray[np.int64]:
         """Words of each caption, (N,)."""
         return _numpy(pc.list_value_length(pc.utf8_split_whitespace(self._texts)))
+
+
+def _lasting(wanted: Filter) -> set[Condition]:
+    """Return the conditions that do not depend on the bookmarks of the moment."""
+    return {condition for condition in wanted.conditions if condition.field != "bookmark"}
 
 
 def _compare(values: Any, condition: Condition) -> NDArray[np.bool_]:

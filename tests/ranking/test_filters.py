@@ -1,6 +1,7 @@
 """Filters are read as people write them, and keep the captions that meet all of their conditions."""
 
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pyarrow as pa
@@ -70,8 +71,42 @@ def test_a_filter_keeps_the_captions_that_meet_all_its_conditions(
     assert kept(captions, text) == rows
 
 
-def test_no_condition_is_no_mask(captions: Captions) -> None:
-    assert Masks(captions).mask(Filter.parse("  ")) is None
+def test_every_caption_meets_a_filter_without_conditions(captions: Captions) -> None:
+    assert kept(captions, "  ") == [0, 1, 2, 3]
+
+
+def test_no_condition_of_a_filter_is_searched_twice(captions: Captions) -> None:
+    masks = Masks(captions)
+    wanted = Filter.parse("dog -/bus/ is:bookmarked")
+    assert not masks.is_known(wanted)
+    masks.mask(wanted)
+    for same in ("dog is:bookmarked -/bus/", "dog", "-is:bookmarked", ""):
+        assert masks.is_known(Filter.parse(same).with_bookmarks([1])), same
+    assert not masks.is_known(Filter.parse("dog bus"))
+    masks.mask(Filter.parse("dog bus"))
+    assert not masks.is_known(wanted), "only the latest filter is kept"
+
+
+def test_threads_that_ask_at_once_get_their_own_masks(captions: Captions) -> None:
+    masks, wrong = Masks(captions), list[str]()
+
+    def ask(text: str, rows: list[int]) -> None:
+        for _ in range(2000):
+            if np.flatnonzero(masks.mask(Filter.parse(text))).tolist() != rows:
+                wrong.append(text)
+
+    threads = [Thread(target=ask, args=each) for each in (("dog", [0, 2]), ("-dog", [1, 3]))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_filter_of_very_many_conditions_is_refused() -> None:
+    Filter.parse("dog " * 32)
+    with pytest.raises(FilterError, match="more than 32 conditions"):
+        Filter.parse("dog " * 33)
 
 
 def test_bookmarks_are_those_of_the_moment(captions: Captions) -> None:

@@ -1,9 +1,12 @@
 """The filter of the screen: a part of the captions is searched, walked and compared, and the title says which."""
 
+import threading
+
 import pytest
 from test_app import ask, make_app, notices, ready, until
 
 from core.ranking.filters import Filter
+from core.ranking.masks import Masks
 from tui.screens.prompt import PromptScreen
 
 pytestmark = pytest.mark.opened
@@ -95,3 +98,28 @@ async def test_bookmarks_made_later_are_found(files):
         await pilot.press("b", "enter")
         await filtered(pilot, "is:bookmarked")
         await until(pilot, lambda: row in rows(app), what="the bookmarked caption")
+
+
+async def test_the_screen_never_waits_for_a_filter(files, monkeypatch):
+    release, searching, meet = threading.Event(), list[threading.Thread](), Masks._meet
+
+    def slowly(masks, condition):
+        if len(masks._captions) > 1:  # else it is only checked
+            searching.append(threading.current_thread())
+            release.wait(20)
+        return meet(masks, condition)
+
+    monkeypatch.setattr(Masks, "_meet", slowly)
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        before = app.explore.session.here
+        await filter_by(pilot, "length>9")
+        await pilot.press("r")
+        await until(pilot, lambda: "still finding the captions" in notices(app), what="the notice")
+        assert app.explore.session.here is before
+        release.set()
+        await until(pilot, lambda: app.explore.view.answer.among.text == "length>9", what="the list")
+        await pilot.press("r")
+        await until(pilot, lambda: app.explore.session.here is not before, what="a random caption")
+        assert threading.main_thread() not in searching

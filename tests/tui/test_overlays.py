@@ -10,6 +10,7 @@ from scipy.spatial.distance import cosine
 from test_app import ask, make_app, ready, settle, title, type_text, until
 from textual._styles_cache import StylesCache
 from textual.events import AppBlur, AppFocus
+from textual.strip import Strip
 from textual.widget import Widget
 
 from core.assets import AssetError
@@ -456,3 +457,29 @@ async def test_closed_overlays_leave_no_widgets_and_no_painted_lines_in_memory(f
         before = left()
         await open_and_close()
         assert left() <= before
+
+
+async def test_painted_lines_are_freed_without_a_collection(files):
+    def painted() -> int:
+        return sum(isinstance(each, Strip) for each in gc.get_objects())
+
+    async def paint() -> None:
+        for _ in range(3):
+            app.screen.refresh()
+            for widget in app.screen.walk_children():
+                widget.refresh()
+            await pilot.pause()
+
+    app = make_app(files)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await settle(pilot)
+        await paint()
+        gc.collect()
+        gc.disable()
+        try:
+            before = painted()
+            await paint()
+            assert painted() < before + 20
+        finally:
+            gc.enable()

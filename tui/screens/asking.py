@@ -154,12 +154,13 @@ class AskingScreen(Screen[None]):
 
     def action_random(self) -> None:
         """Search with a random caption."""
-        if self.explorer is not None:
+        among = self.session.asked_among
+        if self.explorer is not None and among.conditions and not self.explorer.masks.is_known(among):
+            self.notify("still finding the captions that meet the filter; press again in a moment")
+        elif self.explorer is not None:
             here = self.session.here
             try:
-                row = self.explorer.random_row(
-                    self.rng, other_than=here.row if here else None, among=self.session.asked_among
-                )
+                row = self.explorer.random_row(self.rng, other_than=here.row if here else None, among=among)
             except AssetError as error:
                 if self.session.among.conditions:  # the list says so, too
                     self.notify(error.found, severity="warning", markup=False)
