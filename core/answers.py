@@ -62,8 +62,8 @@ class Answer:
     """The result of the search; None when the method cannot compare the query with any caption."""
     among: Filter = EVERY
     """Which captions were searched."""
-    searched: int | None = None
-    """Number of captions that meet this filter; None where every caption does."""
+    allowed: NDArray[np.bool_] | None = None
+    """The captions that meet this filter, (N,); None for no filter."""
     verdict: Verdict | None = None
     """How far the hits can be trusted; None for an empty query, and for `Explorer.neighbours` until
     `Explorer.complete`."""
@@ -82,6 +82,11 @@ class Answer:
     def hits(self) -> Ranking:
         """The leading hits."""
         return Ranking.empty() if self.found is None else self.found.leading
+
+    @property
+    def searched(self) -> int | None:
+        """Number of captions that meet the filter; None for no filter."""
+        return None if self.allowed is None else int(self.allowed.sum())
 
 
 class Stopwatch:

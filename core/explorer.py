@@ -16,6 +16,7 @@ from core.assets import AssetError
 from core.encoding.encoder import not_cancelled
 from core.explaining import Explainer
 from core.judging import judge
+from core.mapping import Mapper
 from core.opened import Opened
 from core.queries import Queries
 from core.query import Query
@@ -43,6 +44,7 @@ class Explorer:
         self.opened = opened
         self.queries = Queries(opened)
         self.explainer = Explainer(opened, self.queries)
+        self.mapper = Mapper(opened, self.queries)
 
     @cached_property
     def masks(self) -> Masks:
@@ -303,7 +305,7 @@ class Explorer:
             method=method,
             found=found,
             among=among,
-            searched=None if allowed is None else int(allowed.sum()),
+            allowed=allowed,
             verdict=verdict,
             closer_than=closer,
             relevant_within=within,

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from textual.message import Message
 
 from core.assets import AssetError
+from core.ranking.axes import Axes, AxesError
 from core.ranking.filters import EVERY, Filter
 from core.store.progress import Cancelled, finish
 
 if TYPE_CHECKING:
     from core.answers import Answer, Explanation, FeatureWinners
     from core.explorer import Explorer
+    from core.mapping import CorpusMap
     from core.query import Query
     from core.ranking.comparison import Comparison
     from core.ranking.folds import Folding
@@ -159,6 +161,26 @@ class FeatureRequest:
         yield FeatureFound(self, finish(explorer.explainer.feature(self.number, method=self.method), check))
 
 
+@dataclass(frozen=True, slots=True)
+class MapRequest:
+    """A request for the places of all captions on a plane."""
+
+    urgency: ClassVar[int] = 3
+    axes: Axes | None = None
+    """None for the principal plane."""
+
+    def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """Place them, and report how far that is."""
+        steps = explorer.mapper.principal() if self.axes is None else explorer.mapper.between(self.axes)
+        try:
+            while True:
+                yield Mapped(self, next(steps), None)
+        except AxesError as error:
+            yield Mapped(self, None, None, str(error))
+        except StopIteration as done:
+            yield Mapped(self, None, done.value)
+
+
 @dataclass
 class Progressed(Message):
     """Loading made progress."""
@@ -246,6 +268,16 @@ class Varied(Message):
     request: VariationsRequest
     progress: Progress | None
     stressed: Stressed | None
+
+
+@dataclass
+class Mapped(Message):
+    """The placing of captions on a plane made progress; at the end, `corpus_map` is there, or what is wrong."""
+
+    request: MapRequest
+    progress: Progress | None
+    corpus_map: CorpusMap | None
+    problem: str = ""
 
 
 @dataclass

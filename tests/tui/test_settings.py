@@ -144,6 +144,8 @@ async def test_hints_name_the_keys_of_the_config_file(files, data):
         await pilot.pause()
         assert "why" not in str(panel.border_title)
         await pilot.press("B")
+        (notice,) = [notice.message for notice in app._notifications if "bookmarks" in notice.message]
+        assert "f7 marks" in notice
         await pilot.press("f2")
         await type_text(pilot, "qwertz")
         await pilot.press("enter")
@@ -151,8 +153,6 @@ async def test_hints_name_the_keys_of_the_config_file(files, data):
         assert app.explore.hit_list.notice.endswith("f3: another method · f5: a random caption · f2: another text")
         assert app.explore.search_box.placeholder == "f2 or just type a sentence"
         assert str(app.explore.heading).endswith("f3")
-        (notice,) = [notice.message for notice in app._notifications if "bookmarks" in notice.message]
-        assert "f7 marks" in notice
 
 
 async def test_every_command_has_a_binding_of_its_name(files, data):

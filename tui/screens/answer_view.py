@@ -18,6 +18,7 @@ from tui.text import drawable
 from tui.widgets.caption_pane import CaptionPane
 from tui.widgets.hit_list import HitList
 from tui.widgets.importance_pane import ImportancePane
+from tui.widgets.map_pane import MapPane
 from tui.widgets.verdict_pane import VerdictPane
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from core.answers import Answer
+    from core.mapping import CorpusMap
     from core.opened import Opened
     from core.ranking.folds import Folding
     from core.ranking.ranking import Ranking
@@ -37,6 +39,9 @@ WIDE_CELLS = 100
 
 ROOMY_CELLS = 150
 """From this screen width on, the panels are wide enough for the address of an image of COCO."""
+
+MAP_CELLS = 140
+"""From this screen width on, the map is beside the list instead of in its place."""
 
 HIGH_CELLS = 20
 """From this screen height on, there is room for titles of the panels."""
@@ -50,10 +55,13 @@ class AnswerView(Container):
 
     is_swapped: reactive[bool] = reactive(False)
     """Whether the person asked for the opposite of what fits the window: whole panels, or a line of each."""
+    is_map: reactive[bool] = reactive(False)
+    """Whether the map is shown: beside the list, or in its place where the window has no room for both."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.hit_list = HitList(id="hits")
+        self.map_pane = MapPane(id="map")
         self.verdict_pane = VerdictPane(id="verdict")
         self.importance_pane = ImportancePane(id="importance")
         self.caption_pane = CaptionPane(id="caption")
@@ -65,12 +73,17 @@ class AnswerView(Container):
         self._measuring = ""  # the progress of the calibration
         self._fits: bool | None = None  # whether whole panels fit the window
         self._opened: Opened | None = None
+        self._corpus_map: CorpusMap | None = None
+        self._visited: Collection[int] = ()
         self._calibration: Calibration | None = None
 
     def compose(self) -> ComposeResult:
         """Yield the list and the panels."""
         self.hit_list.add_class("panel")
-        yield self.hit_list
+        self.map_pane.add_class("panel")
+        with Container(id="pair"):
+            yield self.hit_list
+            yield self.map_pane
         with Container(id="panes"):
             for pane in (self.verdict_pane, self.importance_pane, self.caption_pane):
                 pane.add_class("panel")
@@ -80,7 +93,7 @@ class AnswerView(Container):
         """Set the corpus that answers refer to."""
         self._opened = opened
         self.verdict_pane.name_of = opened.name_of
-        self.hit_list.texts = opened.captions.texts
+        self.hit_list.texts = self.map_pane.texts = opened.captions.texts
         self.hit_list.copies, self.hit_list.sibling_counts = opened.folds.copies, opened.folds.sibling_counts
 
     def trust(self, calibration: Calibration | None) -> None:
@@ -113,6 +126,31 @@ class AnswerView(Container):
         self.verdict_pane.answer = answer
         self.importance_pane.asked = answer.query
         self.show_caption()
+        self._visited = visited
+        self.draw_map()
+
+    def show_map(self, corpus_map: CorpusMap) -> None:
+        """Show the captions on a plane."""
+        self._corpus_map = corpus_map
+        self.draw_map()
+
+    def draw_map(self) -> None:
+        """Draw the map, if it is shown, for the answer and what is marked."""
+        answer, corpus_map, opened = self.answer, self._corpus_map, self._opened
+        if not self.is_map or answer is None or corpus_map is None or opened is None:
+            return
+        from tui.map_marks import map_marks, mapped_rows  # numpy is not loaded before the first frame
+
+        marks = map_marks(corpus_map, answer, bookmarked=self.hit_list.bookmarked, visited=self._visited)
+        self.map_pane.show(corpus_map, mapped_rows(opened, answer), marks)
+        self.map_pane.select(self.hit_list.row)
+
+    def go_to_row(self, row: int) -> None:
+        """Move the cursor of the list to a caption, if it is in the list."""
+        ranking = self.hit_list.ranking
+        places = [] if ranking is None else (ranking.rows == row).nonzero()[0].tolist()
+        if places:
+            self.hit_list.go_to(places[0])
 
     @on(HitList.CursorMoved)
     def show_caption(self) -> None:
@@ -147,6 +185,10 @@ class AnswerView(Container):
         """Show whole panels, or a line of each."""
         self.fit_panels()
 
+    def watch_is_map(self) -> None:
+        """Show the map, or the list alone."""
+        self.fit_panels()
+
     @on(Resize)
     def fit_panels(self) -> None:
         """Arrange the panels once they are displayed: Textual does not measure them again for changes before that."""
@@ -171,7 +213,9 @@ class AnswerView(Container):
         if fits != self._fits:  # another window: begin with what fits it
             self._fits = fits
             self.set_reactive(AnswerView.is_swapped, False)
-        whole = fits != self.is_swapped
+        whole = fits != self.is_swapped and not self.is_map
+        self.set_class(self.is_map, "-map")
+        self.set_class(self.is_map and width < MAP_CELLS, "-map-only")
         self.set_class(whole and wide, "-beside")
         self.set_class(whole and not wide, "-below")
         self.set_class(not whole, "-folded")

@@ -20,7 +20,7 @@ from tui import messages
 from tui.lines import header, nearness, pin_line, query_title, timings_line
 from tui.messages import ExplanationRequest, Question
 from tui.screens.answer_view import HIGH_CELLS
-from tui.screens.overlays import OverlaysScreen
+from tui.screens.mapping import MappingScreen
 from tui.text import drawable, message_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
-class ExploreScreen(OverlaysScreen):
+class ExploreScreen(MappingScreen):
     """The search box, the ranked list and the panels. Call `open` with a corpus to begin."""
 
     AUTO_FOCUS = ""

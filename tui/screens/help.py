@@ -67,6 +67,12 @@ without regard to case), length<8 (words), image:362, is:bookmarked, and column:
 before a condition leaves out what meets it. The list, random captions and comparisons are then of these captions; the \
 verdict is about the query among all.
 
+The map (m) shows captions as dots, more of them in a cell brighter: ◆ the query, 1 to 9 its nearest hits, ○ other \
+relevant ones, ★ bookmarks, • what you have visited. Arrows or a click move the cursor, + − and the wheel zoom, \
+shift+arrows pan, 0 shows all, enter follows. Its title says how much of the variance between embeddings the plane holds; \
+two captions that are near on it may be far apart, so trust the distances of the list. Axes (a) lead from one phrase \
+to another: “indoors > outdoors; one person > a crowd”.
+
 A pinned query stays in a line of its own, with its distance to each query after it.
 
 A text such as “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings. Quotes make it plain text."""

@@ -1,0 +1,84 @@
+"""Mapping: the captions on a plane, to be looked at: the principal plane, or one whose axes have a meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.opened import Opened
+from core.queries import Queries
+from core.ranking.arithmetic import quoted
+from core.ranking.axes import Axes, AxesError
+from core.ranking.projection import Plane, plane_between, principal_plane, project
+from core.store.progress import Progress, Steps
+from core.store.whole import Origin, make_folder
+
+_FORMAT = 1  # version of the files, and of how they are computed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CorpusMap:
+    """N captions on a plane."""
+
+    plane: Plane
+    points: NDArray[np.float32]
+    """Coordinates, (N, 2), finite."""
+    axes: Axes | None = None
+    """None for the principal plane."""
+
+
+class Mapper:
+    """Places the captions of an opened corpus on planes."""
+
+    def __init__(self, opened: Opened, queries: Queries) -> None:
+        self._opened, self._queries = opened, queries
+        self._principal: CorpusMap | None = None
+
+    def principal(self) -> Steps[CorpusMap]:
+        """Place the captions on the principal plane, unless that was done before.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        if self._principal is None:
+            folder = self._opened.matrix.folder / "plane"
+            origin = Origin(folder.parent.name, _FORMAT, "plane")
+            yield from make_folder(folder, origin, self._write, doing="maps these captions", lock=folder.parent)
+            mean, x, y = np.load(folder / "axes.npy")  # (D,) each
+            *shares, held = np.load(folder / "shares.npy").tolist()
+            plane = Plane(mean, np.stack([x, y]), (shares[0], shares[1]), held)
+            self._principal = CorpusMap(plane, np.load(folder / "points.npy"))
+        return self._principal
+
+    def between(self, axes: Axes) -> Steps[CorpusMap]:
+        """Place the captions on the plane of two axes.
+
+        Raises:
+            AxesError: No word of a phrase is known, an axis begins where it ends, or both have the same direction.
+        """
+        ends = np.stack([np.stack([self._embedding(text) for text in pair]) for pair in (axes.x, axes.y)])  # (2, 2, D)
+        matrix = self._opened.matrix
+        yield Progress("measuring the axes", 0, 0, "")
+        try:
+            plane = plane_between(matrix.rows, ends, leave_out=matrix.sentences.wordless())
+        except ValueError as error:
+            raise AxesError(str(error)) from error
+        return CorpusMap(plane, (yield from project(matrix.rows, plane)), axes)
+
+    def _embedding(self, text: str) -> NDArray[np.float32]:
+        """Return the embedding of a phrase, (D,)."""
+        embedding = self._queries.of_text(quoted(text)).embedding
+        if embedding is None:
+            raise AxesError(f"no word of “{text}” is known")
+        return embedding
+
+    def _write(self, folder: Path) -> Steps[None]:
+        matrix = self._opened.matrix
+        yield Progress("looking for the principal plane", 0, 0, "")
+        plane = principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
+        np.save(folder / "points.npy", (yield from project(matrix.rows, plane)))
+        np.save(folder / "axes.npy", np.vstack([plane.mean, plane.axes]))
+        np.save(folder / "shares.npy", [*plane.shares, plane.held])
