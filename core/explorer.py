@@ -102,7 +102,7 @@ class Explorer:
         allowed = self._mask(among)
         found = self._find(query, chosen, k=max(k, LEADING), allowed=allowed, cancelled=cancelled)
         watch.lap("search")
-        verdict = self._judge(query, found, chosen, allowed)
+        verdict = self._judge(query, found, chosen, allowed, cancelled=cancelled)
         if found is not None and k < len(found.leading):
             found = replace(found, leading=found.page(0, k))
         return self._answer(query, found, chosen, among=among, verdict=verdict, timings=watch.timings())
@@ -275,12 +275,19 @@ class Explorer:
         return self.opened.rankers.find(method, query, k=k, allowed=allowed, cancelled=cancelled)
 
     def _judge(
-        self, query: Query, found: Found | None, method: Method, allowed: NDArray[np.bool_] | None
+        self,
+        query: Query,
+        found: Found | None,
+        method: Method,
+        allowed: NDArray[np.bool_] | None,
+        *,
+        cancelled: Callable[[], bool] = not_cancelled,
     ) -> Verdict | None:
-        """Judge a query by its hits among all captions, also where fewer, (N,), were searched: so it was measured."""
+        """Judge a query by its hits among all captions, since the calibration measured those, whatever was searched."""
         if allowed is None or found is None:
             return judge(self.opened, query, found, method)
-        verdict = judge(self.opened, query, self._find(query, method, k=LEADING), method)
+        among_all = self._find(query, method, k=LEADING, cancelled=cancelled)
+        verdict = judge(self.opened, query, among_all, method)
         told = f"· judged among all {len(allowed):,} captions, of which {int(allowed.sum()):,} meet the filter"
         return verdict and replace(verdict, reasons=(*verdict.reasons, told))
 

@@ -130,6 +130,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.watch(self, "theme", keep_theme, init=False)
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         garbage.collect_rarely()
+        garbage.free_painted_lines()
         self.set_interval(garbage.PAUSE_SECONDS / 2, lambda: garbage.collect_in_a_pause(self._used_at))
 
     def notify(self, message: str, **how: Any) -> None:

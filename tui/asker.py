@@ -39,7 +39,7 @@ class Asker:
         self._thread: threading.Thread | None = None
 
     def start(self, explorer: Explorer) -> None:
-        """Start the thread, which from now on is the only user of the explorer."""
+        """Start the thread, which from now on is the only one that asks the explorer."""
         self._thread = threading.Thread(target=self._run, args=[explorer], name="asker")
         self._thread.start()
 

@@ -20,12 +20,16 @@ _divide = Strip.divide
 
 
 def collect_rarely() -> None:
-    """Leave it to `collect_in_a_pause` to look through all objects, unless very many are made without one.
-
-    Nor does a painted line wait for that any more, with its twenty objects: Textual keeps one that is cut nowhere as a
-    piece of itself, so that only a search for unused objects frees it.
-    """
+    """Leave it to `collect_in_a_pause` to look through all objects, unless very many are made without one."""
     gc.set_threshold(*_ROUNDS)
+
+
+def free_painted_lines() -> None:
+    """Let a painted line go as soon as nothing shows it.
+
+    Textual keeps one that is cut nowhere as a piece of itself, so that it, and its twenty objects, would wait for a
+    search for unused ones.
+    """
     Strip.divide = _divide_without_cycle  # type: ignore[method-assign]
 
 

@@ -19,6 +19,8 @@ from core.ranking.filters import EVERY, Filter
 from core.store.progress import Cancelled, finish
 
 if TYPE_CHECKING:
+    from random import Random
+
     from core.answers import Answer, Explanation, FeatureWinners
     from core.explorer import Explorer
     from core.mapping import CorpusMap
@@ -162,6 +164,27 @@ class FeatureRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """A request for a random caption that meets a filter."""
+
+    urgency: ClassVar[int] = 1
+    serial: int
+    """Serial number of the question before it."""
+    among: Filter
+    other_than: int | None
+    """A row to avoid."""
+    rng: Random | None
+    """None for a new one."""
+
+    def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """Draw it."""
+        try:
+            yield Drawn(self, explorer.random_row(self.rng, other_than=self.other_than, among=self.among))
+        except AssetError as error:
+            yield Drawn(self, None, error.found)
+
+
+@dataclass(frozen=True, slots=True)
 class MapRequest:
     """A request for the places of all captions on a plane."""
 
@@ -268,6 +291,15 @@ class Varied(Message):
     request: VariationsRequest
     progress: Progress | None
     stressed: Stressed | None
+
+
+@dataclass
+class Drawn(Message):
+    """A random caption is drawn, or there is none."""
+
+    request: DrawRequest
+    row: int | None
+    problem: str = ""
 
 
 @dataclass

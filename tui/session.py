@@ -227,7 +227,8 @@ class Session:
             for row, value in zip(hits.rows[:_KEPT].tolist(), values[:_KEPT], strict=True)
         ]
         event = {"answer": here.number, "method": answer.method, "level": level}
-        self.keep(event | {"step": here.step, "drift": here.drift, "hits": kept})
+        among = {"filter": answer.among.text} if answer.among.conditions else {}
+        self.keep(event | among | {"step": here.step, "drift": here.drift, "hits": kept})
 
     @property
     def is_shown(self) -> bool:

@@ -171,6 +171,8 @@ def _array(values: Sequence[Any]) -> Any:
     """Convert values to an Arrow array, of texts where they are of several kinds; None for objects and bytes."""
     import pyarrow as pa  # slow to import
 
+    if any(isinstance(value, dict) for value in values):
+        return None
     try:
         array = pa.array(values)
     except (pa.ArrowException, OverflowError, UnicodeError):

@@ -18,7 +18,8 @@ from core.assets import first_names
 from core.corpus.captions import Captions
 from core.ranking.filters import Condition, Filter, FilterError
 
-_NO_LETTER = r"[^\pL\pN_]"  # RE2's \b knows the letters of English alone
+_NO_LETTER = r"[^\pL\pM\pN_]"  # RE2's \b knows the letters of English alone
+_EXACT = 2**53  # up to here, float64 holds every whole number
 _MOST_NAMES = 10  # of columns, in an error
 _COMPARISONS: dict[str, Callable[[Any, float], Any]] = {
     "<": operator.lt,
@@ -64,10 +65,6 @@ class Masks:
         for each in wanted.conditions:
             meet &= (met[each] if each in met else self._marked(wanted.bookmarked)) ^ each.is_not
         return meet
-
-    def is_known(self, wanted: Filter) -> bool:
-        """Tell whether the mask of a filter takes no search through the captions."""
-        return self._met.keys() >= _lasting(wanted)
 
     def _marked(self, rows: frozenset[int]) -> NDArray[np.bool_]:
         marked = np.zeros(len(self._captions), bool)  # (N,)
@@ -122,9 +119,9 @@ class Masks:
         return _numpy(pc.list_value_length(pc.utf8_split_whitespace(self._texts)))
 
 
-def _lasting(wanted: Filter) -> set[Condition]:
+def _lasting(wanted: Filter) -> list[Condition]:
     """Return the conditions that do not depend on the bookmarks of the moment."""
-    return {condition for condition in wanted.conditions if condition.field != "bookmark"}
+    return [condition for condition in wanted.conditions if condition.field != "bookmark"]
 
 
 def _compare(values: Any, condition: Condition) -> NDArray[np.bool_]:
@@ -135,24 +132,38 @@ def _compare(values: Any, condition: Condition) -> NDArray[np.bool_]:
         parents = _numpy(pc.list_parent_indices(array))  # (elements,)
         meet[parents[_compare(pc.list_flatten(array), condition)]] = True
         return meet
+    if pa.types.is_temporal(array.type):
+        if condition.operator != ":":
+            asked = f"{condition.name}{condition.operator}"
+            raise FilterError(f"{asked} compares numbers, and this column has times; use {condition.name}:2020-05, say")
+        return _numpy(pc.starts_with(array.cast(pa.string()), condition.value))
     if condition.operator == ":":
         return _equal(array, condition.value)
-    import pandas as pd  # slow to import
-
-    numbers = pd.to_numeric(array.to_pandas(), errors="coerce").to_numpy(np.float64)  # (N,)
-    meets: NDArray[np.bool_] = _COMPARISONS[condition.operator](numbers, float(condition.value))  # (N,)
+    meets: NDArray[np.bool_] = _COMPARISONS[condition.operator](_numbers(array), float(condition.value))  # (N,)
     return meets
 
 
 def _equal(array: pa.Array, value: str) -> NDArray[np.bool_]:
-    """Compare as texts, without regard to case; numbers as numbers."""
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        try:
-            return _numpy(pc.equal(array, pa.scalar(float(value))))
-        except ValueError:
-            return np.zeros(len(array), bool)  # (N,)
-    texts = pc.utf8_lower(array.cast(pa.string()))  # (N,)
-    return _numpy(pc.equal(texts, value.lower()))
+    """Compare as numbers where both are, else as texts, without regard to case."""
+    texts = pc.utf8_lower(array.cast(pa.string()))  # (N,); whole numbers are exact so
+    meet = _numpy(pc.equal(texts, value.lower()))  # (N,)
+    number = _number(value)
+    return meet if number is None or abs(number) > _EXACT else meet | (_numbers(array) == number)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _numbers(array: pa.Array) -> NDArray[np.float64]:
+    """Return the values of a column as numbers, (N,); nan for those that are none."""
+    import pandas as pd  # slow to import
+
+    numbers: NDArray[np.float64] = pd.to_numeric(array.to_pandas(), errors="coerce").to_numpy(np.float64)
+    return numbers
 
 
 def _numpy(array: Any) -> NDArray[Any]:

@@ -75,7 +75,8 @@ class Rankers:
             method: The method.
             query: The query.
             k: Number of leading hits.
-            allowed: Which captions may be found, (N,); None for all. What `context` adds to a query is of all captions.
+            allowed: Which captions may be found beside the query's own, (N,); None for all. What `context` adds to a
+                query is of all captions.
             cancelled: Polled while `against` encodes a very long query.
 
         Returns:
@@ -175,7 +176,10 @@ class Rankers:
             is_of_filter = method != "bm25" and allowed is not None and self._fused(query, None).any()
             return Found.by_score(scores, k=k, own_row=None) if is_of_filter else None
         if allowed is not None:
-            scores = np.where(allowed, scores, np.float32(0))  # (N,)
+            hidden = ~allowed  # (N,)
+            if query.row is not None:
+                hidden[query.row] = False
+            scores[hidden] = 0
         return Found.by_score(scores, k=k, own_row=query.row)
 
     def _find_by_second(

@@ -72,6 +72,9 @@ class MatrixSearcher:
         (`DeviceRows`). `Searcher.nearest` describes the arguments.
         """
         ranked = self._ranked if allowed is None else self._ranked & allowed  # (N,)
+        if own_row is not None and not ranked[own_row]:
+            ranked = ranked.copy()
+            ranked[own_row] = True
         wide = query.astype(np.float64)  # (D,)
         unit = wide / np.linalg.norm(wide)  # (D,)
         k = min(k, int(ranked.sum()))

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from test_app import ask, make_app, notices, ready, until
+from test_app import ask, make_app, notices, ready, title, until
 
 from core.ranking.filters import Filter
 from core.ranking.masks import Masks
@@ -116,10 +116,57 @@ async def test_the_screen_never_waits_for_a_filter(files, monkeypatch):
         before = app.explore.session.here
         await filter_by(pilot, "length>9")
         await pilot.press("r")
-        await until(pilot, lambda: "still finding the captions" in notices(app), what="the notice")
+        await pilot.pause(0.2)
         assert app.explore.session.here is before
         release.set()
-        await until(pilot, lambda: app.explore.view.answer.among.text == "length>9", what="the list")
+        await until(pilot, lambda: app.explore.session.here is not before, what="a random caption")
+        assert app.explore.session.here.how == "random"
+        await until(pilot, lambda: app.explore.session.is_shown, what="its list")
+        assert threading.main_thread() not in searching
+
+
+async def test_a_random_caption_comes_though_another_filter_was_applied_meanwhile(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await filtered(pilot, "length>9")
+        before, explorer = app.explore.session.here, app.explore.explorer
+        explorer.masks.mask(Filter.parse("length<9"))  # as a comparison of the list before does
         await pilot.press("r")
         await until(pilot, lambda: app.explore.session.here is not before, what="a random caption")
-        assert threading.main_thread() not in searching
+
+
+async def test_a_list_that_a_filter_empties_says_so_and_names_its_key(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog on a beach")
+        await filtered(pilot, "/no such text/")
+        notice = app.explore.hit_list.notice
+        assert notice == "no caption meets the filter /no such text/\n\nf: another filter, or none"
+
+
+async def test_bookmarks_that_are_taken_away_leave_the_list_of_bookmarks(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog on a beach")
+        await pilot.press("b", "enter", "j", "b", "enter")
+        await filtered(pilot, "is:bookmarked")
+        await until(pilot, lambda: len(app.explore.hit_list.ranking) == 2, what="both")
+        await pilot.press("B", "d", "escape")
+        await until(pilot, lambda: len(app.explore.hit_list.ranking) == 1, what="the one that is left")
+        assert "1 with is:bookmarked" in title(app.explore.hit_list)
+        assert rows(app) == set(app.explore.session.bookmarks)
+
+
+async def test_copies_and_siblings_are_not_counted_among_a_part_of_the_captions(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog on a beach")
+        await pilot.press("s")
+        assert any("+4" in app.explore.hit_list.render_line(y).text for y in range(10))
+        await filtered(pilot, "length>9")
+        await pilot.pause()
+        assert not any(" +" in app.explore.hit_list.render_line(y).text for y in range(10))

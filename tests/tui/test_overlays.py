@@ -3,6 +3,7 @@
 import gc
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 from conftest import write_vectors, write_weights
@@ -20,6 +21,7 @@ from core.opened import Opened
 from core.store.progress import Progress
 from tui.app import ExplorerApp
 from tui.garbage import collect_in_a_pause
+from tui.messages import Varied
 from tui.screens.features import FeaturesScreen
 from tui.screens.variations import VariationsScreen
 
@@ -67,6 +69,24 @@ async def test_variations_stand_in_groups_and_the_cursor_shows_their_hits(files)
             kept = row in screen.stressed.moved[1].hits.rows
             assert line.startswith(" " if kept else "−")
             assert line.split(maxsplit=1 if kept else 2)[-1][:20] == texts[row][:20]
+
+
+async def test_variations_that_are_asked_again_stay_as_they_are(files):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        screen = await varied(pilot)
+        before = lines_of(screen)
+        _, request = app.explore._overlay
+        app.explore.post_message(Varied(request, Progress("asking variations", 1, 2, ""), None))
+        await pilot.pause()
+        screen.refresh()
+        await pilot.pause()
+        assert lines_of(screen) == before
+        app.explore.post_message(Varied(request, None, replace(screen.stressed)))
+        await pilot.pause()
+        assert lines_of(screen) == before
 
 
 async def test_a_followed_variation_is_a_step_of_the_walk(files):
@@ -483,3 +503,23 @@ async def test_painted_lines_are_freed_without_a_collection(files):
             assert painted() < before + 20
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("key", ["t", "B", "w", "x", "c"])
+async def test_a_line_that_is_picked_twice_at_once_closes_one_screen(files, key):
+    app = make_app(files)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await ask(pilot, TEXT)
+        await pilot.press("b", "enter", key)
+        await until(pilot, lambda: app.screen is not app.explore, what="the lines")
+        screen = app.screen
+        await until(pilot, lambda: getattr(screen, "stressed", 0) is not None, what="its content")
+        await until(pilot, lambda: getattr(screen, "comparison", 0) is not None, what="its content")
+        await pilot.pause()
+        for _ in range(2):  # as a double click does
+            app.focused.action_follow()
+        await until(pilot, lambda: app.screen is app.explore, what="the list")
+        await settle(pilot)
+        assert app.is_running
+        assert app.screen_stack == [app.explore]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from core.ranking.filters import EVERY
 from core.ranking.methods import CHOICES
 from tui.session import Session, Visit
 
@@ -177,7 +178,9 @@ def test_drift_is_the_cosine_distance_from_the_first_query_of_the_walk():
         question = session.go(Visit(text, None, "typed" if text == "a" else "followed"), cursor=0)
         assert session.here.drift is None, "not known before the answer"
         query = SimpleNamespace(embedding=vector)
-        session.note_answer(question, SimpleNamespace(query=query, verdict=None, hits=nothing, method="infersent"))
+        session.note_answer(
+            question, SimpleNamespace(query=query, verdict=None, hits=nothing, method="infersent", among=EVERY)
+        )
     distances = cdist(vectors, vectors, "cosine")
     assert session.here.drift == pytest.approx(distances[0, 2], abs=1e-12)
     assert session.here.step == pytest.approx(distances[1, 2], abs=1e-12)

@@ -16,6 +16,7 @@ from conftest import Files, refused, write_coco
 from test_app import line, make_app, notices, ready, settle, type_text
 
 from core.assets import AssetError
+from core.ranking.filters import EVERY
 from tui.app import ExplorerApp
 from tui.lines import visit_line
 from tui.screens.pick import PickScreen
@@ -193,7 +194,7 @@ def test_a_session_is_restored_with_its_tree_its_answers_and_its_bookmarks():
         question = before.go(Visit(text, None if how == "typed" else number, how), cursor=0)
         query = SimpleNamespace(embedding=vectors[number], tokens=("x",), terms=())
         verdict = SimpleNamespace(level="doubtful")
-        answer = SimpleNamespace(query=query, verdict=verdict, hits=hits, method="infersent")
+        answer = SimpleNamespace(query=query, verdict=verdict, hits=hits, method="infersent", among=EVERY)
         before.note_answer(question, answer, texts=["x", "y", "z"])
         if text == "b":
             before.back(cursor=0)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from core.explorer import Explorer
     from core.opened import Opened
 
+_FILTER_HELP = f"Search only captions that meet: {EXAMPLES.replace(' · is:bookmarked', '')}."
 _METHOD_HELP = "Method of ranking; `against` is the encoder of --against."
 _READ_BYTES = 1 << 16
 _LONGEST_LINE = 1_000_000  # bytes; the explorer asks 5,000 characters of a text
@@ -53,7 +54,7 @@ _MOST_TOGETHER = 512  # queries that are encoded together
     help="Write the hits to this file: .csv, .jsonl, .parquet or .md.",
 )
 @click.option("--method", type=click.Choice(CHOICES), default="infersent", show_default=True, help=_METHOD_HELP)
-@click.option("--filter", "filter_text", default="", help=f"Search only captions that meet: {EXAMPLES}.")
+@click.option("--filter", "filter_text", default="", help=_FILTER_HELP)
 @as_json
 @click.option("--jsonl", is_flag=True, help="Print one JSON document per query, each on one line.")
 @click.option("--plain", is_flag=True, help="Print one hit per line: rank, distance or score, row, image id, caption.")
@@ -165,8 +166,7 @@ def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
         allowed = explorer.masks.mask(among)
     except FilterError as error:
         raise click.UsageError(f"--filter: {error}") from error
-    if allowed is not None:
-        print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
+    print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
 
 
 def _answer(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from core.answers import Answer
     from core.mapping import CorpusMap
     from core.opened import Opened
+    from core.ranking.filters import Filter
     from core.ranking.folds import Folding
     from core.ranking.ranking import Ranking
     from core.trust.calibration import Calibration
@@ -111,11 +112,14 @@ class AnswerView(Container):
         before, self.answer, hits = self.answer, answer, self.hit_list
         same = before is not None and _about(before) == _about(answer)
         hits.query_row, hits.shared_words, hits.visited = answer.query.row, answer.shared_words, visited
-        hits.relevant_within = answer.relevant_within
+        hits.relevant_within, hits.is_part = answer.relevant_within, answer.allowed is not None
         if not (same and hits.ranking is not None and _begins_with(hits.ranking, answer.hits)):
             hits.show(answer.hits, folding, is_whole=answer.found is None)
         reason = answer.verdict.reasons[0][2:] if answer.verdict and not len(answer.hits) else ""
-        keys = [f"{self.key_of(command)}: {what}" for command, what in _WITHOUT_HITS.items()]
+        ways = _WITHOUT_HITS
+        if answer.searched == 0:
+            reason, ways = f"no caption meets the filter {answer.among.text}", {"filter": "another filter, or none"}
+        keys = [f"{self.key_of(command)}: {what}" for command, what in ways.items()]
         hits.notice = f"{drawable(reason)}\n\n{' · '.join(keys)}" if reason else ""
         if cursor is not None:
             hits.go_to(cursor)
@@ -226,9 +230,9 @@ class AnswerView(Container):
         self.caption_pane.brief = not whole or not wide or height < _TALL_CELLS - 6
 
 
-def _about(answer: Answer) -> tuple[str, int | None, Method, str]:
+def _about(answer: Answer) -> tuple[str, int | None, Method, Filter]:
     """Return what was asked: text, row, method and filter."""
-    return answer.query.text, answer.query.row, answer.method, answer.among.text
+    return answer.query.text, answer.query.row, answer.method, answer.among
 
 
 def _begins_with(ranking: Ranking, hits: Ranking) -> bool:

@@ -14,8 +14,10 @@ from textual.widgets import ContentSwitcher, Input
 
 from core.assets import AssetError
 from core.ranking.filters import EXAMPLES, Filter, FilterError
+from tui import messages
 from tui.asker import Asker
 from tui.keys import first_key
+from tui.messages import DrawRequest
 from tui.screens.answer_view import AnswerView
 from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
@@ -153,21 +155,28 @@ class AskingScreen(Screen[None]):
         self.app.push_screen(PromptScreen("filter", about, value=value, hint="all captions", problem=problem), take)
 
     def action_random(self) -> None:
-        """Search with a random caption."""
-        among = self.session.asked_among
-        if self.explorer is not None and among.conditions and not self.explorer.masks.is_known(among):
-            self.notify("still finding the captions that meet the filter; press again in a moment")
-        elif self.explorer is not None:
-            here = self.session.here
-            try:
-                row = self.explorer.random_row(self.rng, other_than=here.row if here else None, among=among)
-            except AssetError as error:
-                if self.session.among.conditions:  # the list says so, too
-                    self.notify(error.found, severity="warning", markup=False)
-                else:
-                    self.show_error(error)
-            else:
-                self.go_to_caption(row, "random")
+        """Search with a random caption, of those that meet the filter."""
+        if self.explorer is None:
+            return
+        among, here = self.session.asked_among, self.session.here
+        other_than = here.row if here else None
+        if among.conditions:  # to apply it takes time
+            self.asker.ask(DrawRequest(self.session.serial, among, other_than, self.rng))
+            return
+        try:
+            self.go_to_caption(self.explorer.random_row(self.rng, other_than=other_than), "random")
+        except AssetError as error:
+            self.show_error(error)
+
+    @on(messages.Drawn)
+    def go_to_drawn(self, message: messages.Drawn) -> None:
+        """Search with the caption that was drawn, unless something else was asked meanwhile."""
+        if message.request.serial != self.session.serial:
+            return
+        if message.row is None:
+            self.notify(message.problem, severity="warning", markup=False)
+        else:
+            self.go_to_caption(message.row, "random")
 
     def action_go_back(self) -> None:
         """Return to the previous query and its cursor place."""

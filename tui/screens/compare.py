@@ -12,11 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
 from textual.reactive import reactive
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.ranking.methods import AGAINST, Method
 from tui.hit_line import split_shared
+from tui.screens.overlay import Overlay
 from tui.text import drawable
 from tui.widgets.compare_table import CompareTable
 
@@ -29,7 +29,7 @@ _WIDTHS = (60, 120, 160)  # screen widths, in cells, from which two, three and f
 _KEYS = "← → lists  ↑ ↓ hits  ⏎ follow  tab other methods  e export  esc close"
 
 
-class CompareScreen(ModalScreen[int | None]):
+class CompareScreen(Overlay[int | None]):
     """Lists of hits by several methods, `first` leftmost. The result is the caption to follow, or None.
 
     `export` is called with the comparison when the person wants it in a file.

@@ -12,10 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.hit_line import split_shared
+from tui.screens.overlay import Overlay
 from tui.text import drawable, short_number
 from tui.widgets.line_list import LineList
 
@@ -27,7 +27,7 @@ _KEYS = "⏎ ask the captions by the feature  ? help  esc close"
 _WORDS, _CAPTIONS = 12, 30
 
 
-class FeaturesScreen(ModalScreen[int | None]):
+class FeaturesScreen(Overlay[int | None]):
     """Features in common. The result is the number of the feature to ask the captions by, or None.
 
     Args:

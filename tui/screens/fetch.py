@@ -13,19 +13,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.assets import AssetError
 from core.official import OFFICIAL, USUAL
 from core.store.progress import Cancelled, Progress, finish
 from tui.pace import Pace
+from tui.screens.overlay import Overlay
 from tui.text import drawable, drawable_lines, message_line
 
 _OPTION = re.compile(r"--mirror|--data-dir|--sha256 [0-9a-f]{64}")
 
 
-class FetchScreen(ModalScreen[Path | None]):
+class FetchScreen(Overlay[Path | None]):
     """What will be fetched, and then how far it is. The result is the folder when all is there, else None.
 
     Args:

@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.bindings import LIST_KEYS
 from tui.keys import key_table
+from tui.screens.overlay import Overlay
 from tui.text import drawable
 
 _READING = """\
@@ -69,20 +69,20 @@ verdict is about the query among all.
 
 The map (m) shows captions as dots, more of them in a cell brighter: ◆ the query, 1 to 9 its nearest hits, ○ other \
 relevant ones, ★ bookmarks, • what you have visited. Arrows or a click move the cursor, + − and the wheel zoom, \
-shift+arrows pan, 0 shows all, enter follows. Its title says how much of the variance between embeddings the plane holds; \
-two captions that are near on it may be far apart, so trust the distances of the list. Axes (a) lead from one phrase \
-to another: “indoors > outdoors; one person > a crowd”.
+shift+arrows pan, 0 shows all, enter follows. Its title says how much of the variance the plane holds: captions that \
+are near on it may be far apart, so trust the distances of the list. Axes (a) lead from one phrase to another: \
+“indoors > outdoors; one person > a crowd”.
 
 A pinned query stays in a line of its own, with its distance to each query after it.
 
 A text such as “a dog on a beach - a dog + 2 * a horse” is a sum of embeddings. Quotes make it plain text."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Overlay[None]):
     """The keys and an explanation of the screen, in one page that scrolls with the keys of a list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "app.pop_screen", "Close"),
+        Binding("escape,q,question_mark,enter", "dismiss(None)", "Close"),
         *LIST_KEYS[:-1],
     ]
 

@@ -169,6 +169,9 @@ class KeepingScreen(AskingScreen):
         """Mark the bookmarked captions in the list."""
         self.hit_list.bookmarked = frozenset(self.session.bookmarks)
         self.view.show_caption()
+        self.view.draw_map()
+        if self.session.among.asks_bookmarks and self.session.shown is not None:
+            self.ask(self.session.again(self.view.answer, self.search_box.value))
 
 
 class _Rows:

@@ -76,7 +76,8 @@ class OverlaysScreen(OpeningScreen):
     def show_variations(self, message: messages.Varied) -> None:
         """Show the variations, or how far they are asked, unless their screen was closed."""
         if isinstance(screen := self._waiting(message.request), VariationsScreen):
-            screen.progress, screen.stressed = message.progress, message.stressed
+            screen.progress = message.progress
+            screen.stressed = message.stressed or screen.stressed  # a request may be run again after its end
 
     def _follow_variation(self, text: str) -> None:
         from core.ranking.arithmetic import quoted  # numpy is not loaded before the first frame

@@ -9,8 +9,8 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 
+from tui.screens.overlay import Overlay
 from tui.widgets.line_list import LineList
 
 
@@ -23,7 +23,7 @@ class Picked(NamedTuple):
     """`enter`, or one of the other keys."""
 
 
-class PickScreen(ModalScreen[Picked | None]):
+class PickScreen(Overlay[Picked | None]):
     """Lines to pick from. The result is the line and the key, or None.
 
     Args:

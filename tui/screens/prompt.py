@@ -7,14 +7,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui.screens.overlay import Overlay
 from tui.text import drawable, drawable_lines
 from tui.widgets.search_box import SearchBox
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(Overlay[str | None]):
     """A text and a line to fill in. The result is the line, or None.
 
     Args:

@@ -85,9 +85,10 @@ class TakingScreen(KeepingScreen):
         captions, count = explorer.opened.captions, len(ranking)
         parts = [range(start, min(start + _ROWS_TOGETHER, count)) for start in range(0, count, _ROWS_TOGETHER)]
         folded = ", folded ones too" if len(self.hit_list) < count else ""
+        among = f", with {answer.among.text}" if answer.among.conditions else ""
         self.export(
             lambda: (hit_documents(captions, ranking, closer, places=part) for part in parts),
-            f"{counted(count, 'hit')} of “{answer.query.text}”{folded}",
+            f"{counted(count, 'hit')} of “{answer.query.text}”{folded}{among}",
             "hits.csv",
         )
 

@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.reactive import reactive
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.store.progress import Progress
+from tui.screens.overlay import Overlay
 from tui.text import drawable, fit, short_number
 from tui.widgets.line_list import LineList
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KEYS = "⏎ follow  ? help  esc close · 9/10: hits that stay, of the first ten"
 
 
-class VariationsScreen(ModalScreen[str | None]):
+class VariationsScreen(Overlay[str | None]):
     """The variations of a text. The result is the text of the variation to follow, or None.
 
     Args:
@@ -80,6 +80,7 @@ class VariationsScreen(ModalScreen[str | None]):
         stressed = self.stressed
         if stressed is None:
             return
+        self._shown = []
         for group, kinds in GROUPS.items():
             moved = [each for each in stressed.moved if each.variation.kind in kinds]
             self._shown += [group, *moved] if moved else []

@@ -89,6 +89,8 @@ class HitList(ScrollView, can_focus=True):
         """The number of captions with the text of each row."""
         self.sibling_counts: Sequence[int] | NDArray[np.int64] | None = None
         """The number of other captions of each row's image; None if the captions have no images."""
+        self.is_part = False
+        """Whether the ranking is of a part of the captions, among which copies and siblings are not counted."""
         self.shared_words: Callable[[str], Collection[str]] = lambda text: ()
         """Function from a caption to those of its words that the query has."""
         self._folding: Folding | None = None
@@ -292,6 +294,8 @@ class HitList(ScrollView, can_focus=True):
 
     def _others(self, row: int) -> str:
         """Describe the captions folded into a line: ` ×4` have the same text, ` +3` more have the same image."""
+        if self.is_part:
+            return ""
         copies = f" ×{self.copies[row]}" if self.copies[row] > 1 else ""
         folded = self.by_image and self.sibling_counts is not None and self.sibling_counts[row] > 0
         return f"{copies} +{self.sibling_counts[row]}" if folded and self.sibling_counts is not None else copies
