@@ -283,9 +283,14 @@ class Explorer:
         *,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Verdict | None:
-        """Judge a query by its hits among all captions, since the calibration measured those, whatever was searched."""
+        """Judge a query by its hits among all captions, since the calibration measured those, whatever was searched.
+
+        Where nothing was searched, there is nothing to judge.
+        """
         if allowed is None or found is None:
             return judge(self.opened, query, found, method)
+        if not allowed.any():
+            return None
         among_all = self._find(query, method, k=LEADING, cancelled=cancelled)
         verdict = judge(self.opened, query, among_all, method)
         told = f"· judged among all {len(allowed):,} captions, of which {int(allowed.sum()):,} meet the filter"

@@ -33,6 +33,8 @@ class Give:
     chunked: bool = False
     chunk_bytes: int = 1 << 40
     """Bytes of each chunk of a chunked answer; the last one may have fewer."""
+    interim: float = 0
+    """Seconds for which interim answers are sent before the true one."""
 
 
 class Server(ThreadingHTTPServer):
@@ -76,6 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
             give = server.answers[min(len(server.seen), len(server.answers) - 1)]
         server.seen.append((self.path, dict(self.headers)))
         start, length = 0, len(give.content)
+        until = time.monotonic() + give.interim
+        while time.monotonic() < until:
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+            time.sleep(0.05)
         asked = self.headers.get("Range")
         signs = (None, give.etag, give.headers.get("Last-Modified"))
         if asked and give.ranges and give.status is None and self.headers.get("If-Range") in signs:

@@ -75,7 +75,7 @@ class ExplorerApp(App[Path | dict[str, Any]]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", key_display="?", id="help"),
         Binding("q", "quit", "quit", id="quit"),
-        Binding("ctrl+z", "suspend_process", show=False),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
     ]
 
@@ -262,8 +262,8 @@ class ExplorerApp(App[Path | dict[str, Any]]):
                 self.focused.put(key.character)
                 return
         bound = self.screen.active_bindings.get(key.key)
-        if key.key == "ctrl+c":  # a modal screen's active bindings lack it
-            await self.action_quit()
+        if key.key in ("ctrl+c", "ctrl+z"):  # a modal screen's active bindings lack them
+            await self.run_action("quit" if key.key == "ctrl+c" else "suspend_process")
             return
         if bound is not None and bound.enabled:
             await self.run_action(bound.binding.action, bound.node)

@@ -70,7 +70,7 @@ def fetched_folder() -> Path:
 
 @dataclass(slots=True)
 class TrailWriter:
-    """Writes the events of one run. A failure stops the writing and is told by `problem`; nothing is raised.
+    """Writes the events of one run. A failure is told by `problem` and not raised; the events wait for the next write.
 
     Args:
         folder: Where the file goes; None to write nothing.
@@ -82,23 +82,34 @@ class TrailWriter:
     path: Path | None = None
     """The file; None before it is made."""
     problem: str = ""
-    """Why nothing more is written; empty while all is well."""
+    """Why the latest events are not written; empty while all is well."""
     _waiting: list[Event] = field(default_factory=list)
     _visits: int = 0
 
     def write(self, event: Event) -> None:
         """Append an event, with the time; the first visit waits for what follows it."""
-        if self.folder is None or self.problem:
+        if self.folder is None:
             return
         self._waiting.append({"time": datetime.now().astimezone().isoformat(timespec="seconds")} | event)
         self._visits += "visit" in event
         if self.path is None and self._visits < 2 and not event.keys() & {"bookmark", "unbookmark"}:
             return
+        self._write_waiting()
+
+    def finish(self) -> None:
+        """Write what could not be written before, if that is possible now."""
+        if self.problem:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
         try:
             self._append("".join(json.dumps(each) + "\n" for each in self._waiting).encode())
         except OSError as error:
-            self.problem = f"the trail is not written: {error.strerror or error} ({self.path or self.folder})"
-        self._waiting.clear()
+            reason = f"{error.strerror or error} ({self.path or self.folder})"
+            self.problem = f"the trail is not written: {reason}; once it can be, it will be, with what is missing"
+        else:
+            self._waiting.clear()
+            self.problem = ""
 
     def resume(self, run: Run) -> None:
         """Begin with the events of an earlier run, which are written with the first new visit or bookmark."""
@@ -121,8 +132,17 @@ class TrailWriter:
             finally:
                 Path(name).unlink(missing_ok=True)
             return
-        with os.fdopen(open_plain(self.path, os.O_WRONLY | os.O_APPEND), "wb") as file:  # not made anew if deleted
-            file.write(lines)
+        descriptor = open_plain(self.path, os.O_WRONLY | os.O_APPEND)  # not made anew if deleted
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                while lines:
+                    lines = lines[os.write(descriptor, lines) :]
+            except OSError:
+                os.ftruncate(descriptor, size)  # no half of a line
+                raise
+        finally:
+            os.close(descriptor)
 
     def _begun(self) -> datetime:
         """Return the time that names the trail, after that of the latest one also if the clock was set back since."""

@@ -25,6 +25,7 @@ from core.store.web import Answer, Connections, check_address, describe, is_fina
 ANOTHER_SERVER: Final = "name another server with --mirror"
 """Advice that helps against most faults of a server."""
 _BLOCK_BYTES = 1 << 18
+_SILENT_SECONDS = 60.0  # twice the time without a byte after which a connection counts as stalled
 _LONGEST_WAIT_SECONDS = 120  # whatever a server wishes
 _WAITS = Retry(total=6, backoff_factor=0.5, backoff_max=60)
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -161,7 +162,12 @@ def _ask(connections: Connections, partial: Partial) -> Steps[None]:
     answer, done = None, partial.start
     yield Progress(stage, done / 1e6, partial.total / 1e6, "MB")
     with closing(with_ticks(_received(connections, partial.url, headers))) as received:
+        came_at = time.monotonic()
         for item in received:
+            if item is not None:
+                came_at = time.monotonic()
+            elif time.monotonic() - came_at > _SILENT_SECONDS:  # in spite of signs of life, such as interim answers
+                raise http.ProtocolError(f"nothing of the file came for {_SILENT_SECONDS:.0f} s")
             if isinstance(item, Answer):
                 answer = item
                 if not _has_more(answer, partial):

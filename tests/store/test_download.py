@@ -402,6 +402,15 @@ def test_a_killed_download_goes_on(tmp_path: Path) -> None:
         assert 350_000 <= int(server.ranges[1].removeprefix("bytes=").rstrip("-")) <= 400_000  # type: ignore[union-attr]
 
 
+def test_a_server_that_only_sends_interim_answers_counts_as_stalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SILENT_SECONDS", 1.5)
+    with serving(Give(FILE, interim=20), Give(FILE)) as server:
+        assert get(server, tmp_path) == FILE
+        assert len(server.seen) == 2
+
+
 def test_what_comes_slowly_is_noted_too_so_that_a_kill_loses_little(tmp_path: Path) -> None:
     about = tmp_path / "file.bin.partial.json"
 

@@ -432,6 +432,19 @@ def test_the_program_goes_on_after_it_was_suspended_and_paints_the_whole_screen(
     assert terminal.exit_code() == 0
 
 
+def test_a_panel_is_suspended_as_the_list_is(start, files: Files):
+    terminal: Terminal = start(*files.flags)
+    terminal.wait_for(answered, "the first answer")
+    terminal.press("?")
+    terminal.wait_for_text("esc closes")
+    terminal.press("\x1a")  # ctrl+z
+    terminal.wait_for(lambda t: t.written.count(b"\x1b[?1049l") == 1, "the shell")
+    terminal.clear()
+    terminal.wait_for_text("esc closes")
+    terminal.press(CTRL_C)
+    assert terminal.exit_code() == 0
+
+
 def _is_grey(colour: str) -> bool:
     if re.fullmatch("[0-9a-f]{6}", colour):
         return colour[:2] == colour[2:4] == colour[4:]

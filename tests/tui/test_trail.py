@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -183,6 +184,45 @@ def test_a_trail_that_cannot_be_written_says_so_once_and_raises_nothing(tmp_path
         writer.write(visit(number, "a dog"))
     assert "the trail is not written" in writer.problem
     assert str(blocked) in writer.problem
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_a_full_disk_kept_out_of_the_trail_is_written_once_there_is_room(small_disk, begun):
+    writer = TrailWriter(small_disk / "trails", {"captions": "c"})
+    if begun:
+        writer.write(visit(0, "a dog"))
+        writer.write(visit(1, "a cat"))
+        assert not writer.problem
+    fill = small_disk / "fill"
+    with suppress(OSError), fill.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    for number in range(2, 200):
+        writer.write(visit(number, "a long text " * 10))
+    assert "No space left" in writer.problem
+    if begun:
+        assert read_run(writer.path).broken == 0, "no half of a line"
+    fill.unlink()
+    writer.write({"bookmark": 7, "text": "a dog", "note": "KEEPME"})
+    assert not writer.problem
+    run = read_run(writer.path)
+    assert run.broken == 0
+    assert [event["visit"] for event in run.those("visit")] == [*((0, 1) if begun else ()), *range(2, 200)]
+    assert [event["note"] for event in run.those("bookmark")] == ["KEEPME"]
+
+
+def test_what_is_missing_is_written_at_the_end(small_disk):
+    writer = TrailWriter(small_disk / "trails", {"captions": "c"})
+    fill = small_disk / "fill"
+    with suppress(OSError), fill.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    writer.write({"bookmark": 7, "text": "a dog", "note": ""})
+    assert writer.problem
+    fill.unlink()
+    writer.finish()
+    assert not writer.problem
+    assert len(read_run(writer.path).those("bookmark")) == 1
 
 
 def test_a_session_is_restored_with_its_tree_its_answers_and_its_bookmarks():

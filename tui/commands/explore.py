@@ -15,6 +15,7 @@ import click
 
 from core.store.ending import delete_unfinished, end_process
 from tui.options import Options, asset_options, explorer_options
+from tui.pace import print_message
 from tui.settings import config_path, read_settings, theme_problem
 from tui.trail import Run, TrailWriter, default_folder, find_run
 
@@ -83,11 +84,13 @@ def explore(options: Options) -> None:
         trail = TrailWriter(None if options.no_trail else default_folder(), {"options": options.document()})
         app = ExplorerApp(options.open_corpus, watchdog, trail=trail, resumed=resumed, settings=settings)
         wanted = app.run(mouse=settings.mouse)
+        trail.finish()
     except (OSError, termios.error):
         if not is_gone(terminal):
             raise
     if is_gone(terminal):
         _exit_immediately(128 + signal.SIGHUP)
+    print_message(trail.problem, quiet=not trail.problem)
     if wanted is not None:
         _start_again(replace(options, theme=app.theme).reopened(wanted))
     _exit_immediately(app.return_code or 0)

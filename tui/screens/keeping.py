@@ -75,9 +75,12 @@ class KeepingScreen(AskingScreen):
             self.show_problems([f"{len(rows.missing)} captions of {run.name} are not among these captions"])
 
     def _keep(self, event: dict[str, object]) -> None:
+        before = self._trail.problem
         self._trail.write(event)
-        if self._trail.problem:
-            self.show_problems([self._trail.problem])
+        if self._trail.problem and not before:
+            self.notify(self._trail.problem, severity="warning", markup=False, timeout=10)
+        elif before and not self._trail.problem:
+            self.notify("the trail is written again, with what was missing")
 
     def show_problems(self, problems: list[str]) -> None:
         """Notify the person of problems, each only once."""
