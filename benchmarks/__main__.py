@@ -13,7 +13,7 @@ from textwrap import fill
 
 NAMES = (
     *("notebook", "encode", "search", "live", "vectors", "start", "memory", "scale"),
-    *("methods", "variations", "verdict", "wire"),
+    *("map", "methods", "variations", "verdict", "wire"),
 )
 """The benchmarks that `all` runs."""
 

@@ -57,8 +57,11 @@ class Mapper:
         """Place the captions on the plane of two axes.
 
         Raises:
-            AxesError: No word of a phrase is known, an axis begins where it ends, or both have the same direction.
+            AxesError: There is no encoder, no word of a phrase is known, an axis begins where it ends, or both have the
+                same direction.
         """
+        if not self._opened.text_encoder.can_encode:
+            raise AxesError("axes need the encoder, and these embeddings came without it")
         ends = np.stack([np.stack([self._embedding(text) for text in pair]) for pair in (axes.x, axes.y)])  # (2, 2, D)
         matrix = self._opened.matrix
         yield Progress("measuring the axes", 0, 0, "")

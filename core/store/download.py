@@ -221,7 +221,8 @@ def _has_more(answer: Answer, partial: Partial) -> bool:
         is_same = partial.total in (0, length) if etag is None else etag == partial.etag
         if partial.start and length == partial.start and (is_same or partial.is_joinable):
             return False
-        partial.start_over(why := "the server has another file now")
+        has_asked = partial.start > 0  # else the server refuses what nobody asked for
+        partial.start_over(why := "the server has another file now" if has_asked else "the server refuses a part of it")
         raise http.ProtocolError(why)
     if response.status not in (200, 206):
         found = f"the server answers: {status_of(response)}"

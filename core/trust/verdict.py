@@ -286,7 +286,7 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, why: str = "
     """Judge a query by rules of thumb: its known content words, what the hits have of them, and its unknown words.
 
     Unreliable without such a word, where the hits have none of these words, or fewer than half of them one word; else
-    doubtful with one to three, or where the hits seldom have them.
+    doubtful with one to three, or where the hits seldom have them, or where there are no hits but copies of the query.
 
     Args:
         query: The query.
@@ -296,10 +296,12 @@ def judge_by_rules(query: Query, hits: Sequence[frozenset[str]], *, why: str = "
     words = set(content_words(query.subject))
     content = len(words)
     share = float(np.mean([len(words & hit) / content for hit in hits])) if words and hits else 0.0
-    has = f"the hits have {share:.0%} of its words"
+    has = f"the hits have {share:.0%} of its words" if hits else "no hit has another text than the query"
     length = f"only {count_of(content, 'known content word')}" if content else _NO_CONTENT
     level: Level = "doubtful"
-    if not content or share < _NONE or (content == 1 and share < ABOUT_IT):
+    if content and not hits:
+        reasons = [f"− {has}"]
+    elif not content or share < _NONE or (content == 1 and share < ABOUT_IT):
         level, reasons = "unreliable", [f"− {has}" if content else f"− {length}"]
     elif content <= 3:
         reasons = [f"− {length}", f"{sign_of(share >= ABOUT_IT)} {has}"]

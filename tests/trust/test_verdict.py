@@ -163,6 +163,12 @@ def test_a_rule_of_thumb_is_named_as_one_and_tells_nothing_that_was_measured():
     assert small.reasons == ("· cannot be measured on so few captions: by a rule of thumb", *verdict.reasons[1:])
 
 
+def test_copies_of_the_query_alone_neither_confirm_nor_refute_it():
+    verdict = judge_by_rules(query_of(*known(*CONTENT)), [])
+    assert verdict.level == "doubtful"
+    assert verdict.reasons[1] == "− no hit has another text than the query"
+
+
 def test_a_sum_is_judged_by_the_words_of_its_positive_terms_that_no_negative_term_has():
     terms = [(1.0, "a green kite on a beach"), (-1.0, "the Kite"), (0.5, "a dog umbrella")]
     left, hits = known("a", "green", "on", "a", "beach", "a", "dog", "umbrella"), [frozenset(CONTENT)]

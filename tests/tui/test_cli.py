@@ -285,6 +285,19 @@ def test_export_writes_the_corpus_as_embedding_atlas_reads_it(run, files):
     assert "neighbors" not in pd.read_parquet(path)
 
 
+def test_export_places_captions_between_phrases(run, files):
+    path = files.folder / "corpus.parquet"
+    run("export", "-o", path, "--neighbors", 0, *files.flags)
+    principal = pd.read_parquet(path)[["projection_x", "projection_y"]].to_numpy()
+    done = run("export", "-o", path, "--neighbors", 0, "--axes", "a dog > a cat; a man > a crowd", *files.flags)
+    assert "of the variance" in done.err
+    placed = pd.read_parquet(path)[["projection_x", "projection_y"]].to_numpy()
+    assert np.isfinite(placed).all()
+    assert np.abs(placed - principal).max() > 1e-3
+    for axes, why in [("a dog", "two pairs of phrases"), ("a > a; a dog > a cat", "begins where it ends")]:
+        assert refused(run("export", "-o", path, "--neighbors", 0, "--axes", axes, *files.flags), why)
+
+
 def test_no_output_replaces_a_file_that_is_read(run, files):
     captions = files.folder / "lines.jsonl"
     captions.write_text("".join(json.dumps({"caption": text}) + "\n" for text in demo_texts(60)))

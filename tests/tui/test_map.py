@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_app import ask, make_app, ready, title, type_text, until
+from test_app import ask, make_app, ready, title, until
 from test_filter import filtered
 
 from tui.scatter import Mark, Window, count, draw, shades
@@ -170,8 +170,7 @@ async def test_axes_by_meaning_keep_the_selection_and_wrong_ones_are_explained(f
         async def axes(text: str) -> None:
             await pilot.press("a")
             await until(pilot, lambda: isinstance(app.screen, PromptScreen), what="the prompt")
-            app.screen.box.value = ""
-            await type_text(pilot, text)
+            app.screen.box.value = text
             await pilot.press("enter")
 
         await axes("a dog > a cat; one man > a crowd of people")

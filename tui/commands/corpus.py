@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.assets import AssetError
+from core.ranking.axes import EXAMPLE, Axes, AxesError
 from tui.documents import corpus_document
 from tui.exports import check_output, write_corpus
 from tui.options import Options, as_json, asset_options, captions_file, quiet
@@ -131,33 +132,42 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
 @captions_file
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .parquet file to write.")
 @click.option("--neighbors", default=10, type=click.IntRange(0), show_default=True, help="Nearest captions of each.")
+@click.option("--axes", "axes_text", default="", help=f"Place them between phrases: {EXAMPLE!r}.")
 @quiet
 @asset_options
 @click.pass_context
-def export(context: click.Context, file: Path | None, output: Path, neighbors: int, quiet: bool) -> None:
-    """Write the captions with their places on the principal plane and their nearest captions, as embedding-atlas reads.
+def export(
+    context: click.Context, file: Path | None, output: Path, neighbors: int, axes_text: str, quiet: bool
+) -> None:
+    """Write the captions with their places on the map's plane and their nearest captions, as embedding-atlas reads.
 
     Columns: row, caption, caption_id, image_id, file_name, projection_x, projection_y, neighbors (zero-based rows and
     cosine distances). FILE is a file of captions, as with --captions. The nearest captions take time that grows with
     the square of their number; --neighbors 0 leaves them out.
     """
     options = Options.of(context, file=file)
+    try:
+        axes = Axes.parse(axes_text) if axes_text.strip() else None
+    except AxesError as error:
+        raise click.UsageError(f"--axes: {error}") from error
     output = check_output(output, endings=(".parquet",), used=options.find_assets().files)
     opened = run_steps(options.open_corpus(), quiet=quiet)
     print_notes(opened, quiet=quiet)
 
+    from core.explorer import Explorer
     from core.ranking.graph import nearest_of_all
-    from core.ranking.projection import principal_plane, project
     from core.store.whole import whole_file
 
-    matrix = opened.matrix
-    plane = principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
-    points = run_steps(project(matrix.rows, plane), quiet=quiet)
+    mapper, matrix = Explorer(opened).mapper, opened.matrix
+    try:
+        corpus_map = run_steps(mapper.principal() if axes is None else mapper.between(axes), quiet=quiet)
+    except AxesError as error:
+        raise click.UsageError(f"--axes: {error}") from error
     graph = run_steps(nearest_of_all(matrix, k=neighbors, device=opened.setup.device), quiet=quiet)
     with whole_file(output, advice="check the path and the disk") as work:
-        write_corpus(work, opened.captions, points, graph if neighbors else None)
-    x, y = plane.shares
-    message = f"{output}: {len(matrix):,} captions; the plane holds {x:.1%} + {y:.1%} of the variance"
+        write_corpus(work, opened.captions, corpus_map.points, graph if neighbors else None)
+    held = f"the plane holds {corpus_map.plane.held:.1%} of the variance"
+    message = f"{output}: {len(matrix):,} captions; {held}"
     print_message(message, quiet=quiet)
     columns = "--text caption --x projection_x --y projection_y" + (" --neighbors neighbors" if neighbors else "")
     print_message(f"to look at it: embedding-atlas {output} {columns}", quiet=quiet)

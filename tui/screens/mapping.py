@@ -86,7 +86,7 @@ class MappingScreen(OverlaysScreen):
     @on(HitList.CursorMoved)
     def select_on_map(self, message: HitList.CursorMoved) -> None:
         """Put the cursor of the map on the caption under that of the list, unless the list follows the map."""
-        if not self.view.map_pane.has_focus:
+        if self.view.is_map and not self.view.map_pane.has_focus:
             self.view.map_pane.select(message.row)
 
     @on(MapPane.CursorMoved)
