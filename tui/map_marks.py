@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.mapping import CorpusMap
     from core.opened import Opened
 
-_NUMBERED = 9  # hits shown by their rank
+_NUMBERED = 9  # hits shown by their rank, which has one digit
 
 
 def mapped_rows(opened: Opened, answer: Answer) -> NDArray[np.integer]:
@@ -30,8 +30,7 @@ def map_marks(
     corpus_map: CorpusMap, answer: Answer, *, bookmarked: Collection[int], visited: Collection[int]
 ) -> list[Mark]:
     """Return the marks of an answer, the most important last, which is on top."""
-    points, query = corpus_map.points, answer.query
-    hits = answer.hits.rows[answer.hits.rows != query.row]  # (K,)
+    points, query, hits = corpus_map.points, answer.query, answer.hits.rows  # (N, 2), (K,)
     if answer.relevant_within is not None:
         hits = hits[: max(_NUMBERED, int(answer.hits.distances.searchsorted(answer.relevant_within)))]
     marks = [
@@ -39,8 +38,8 @@ def map_marks(
         Mark(points[hits[_NUMBERED:]], "○", "hit"),
         Mark(points[list(bookmarked)], "★", "bookmark"),
     ]
-    numbered = list(enumerate(hits[:_NUMBERED].tolist(), 1))
-    marks += [Mark(points[[row]], str(rank), "hit") for rank, row in reversed(numbered)]
+    numbered = list(enumerate(hits[:_NUMBERED].tolist(), 1))  # as in the list, where a caption that is the query is 1
+    marks += [Mark(points[[row]], str(rank), "hit") for rank, row in reversed(numbered) if row != query.row]
     if query.embedding is not None:
         marks.append(Mark(corpus_map.plane.place(query.embedding[None]), "◆", "query"))
     return marks

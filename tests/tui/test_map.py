@@ -146,6 +146,29 @@ async def test_list_and_map_share_the_selection_and_enter_follows_it(files, widt
 
 
 @pytest.mark.opened
+async def test_hits_have_the_numbers_of_the_list_and_bookmarks_and_visits_their_signs(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await ready(pilot)
+        first = app.explore.session.here.row
+        await pilot.press("j", "j", "b", "enter")
+        marked = app.explore.hit_list.row
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.explore.session.is_shown, what="the followed caption")
+        pane, answer = await mapped(pilot), app.explore.view.answer
+        points = pane.corpus_map.points
+        shown = {mark.sign: mark for mark in pane._marks}
+        assert answer.hits.rows[0] == answer.query.row
+        for rank in range(2, 10):
+            np.testing.assert_array_equal(shown[str(rank)].points, points[[answer.hits.rows[rank - 1]]])
+        assert "1" not in shown, "the query itself, which has a sign of its own"
+        np.testing.assert_allclose(shown["◆"].points, points[[answer.query.row]], atol=1e-5)
+        np.testing.assert_array_equal(shown["★"].points, points[[marked]])
+        assert points[first].tolist() in shown["•"].points.tolist()
+        assert pane._marks[-1].sign == "◆", "on top"
+
+
+@pytest.mark.opened
 async def test_the_map_is_of_the_captions_that_meet_the_filter(files):
     app = make_app(files)
     async with app.run_test(size=(160, 40)) as pilot:

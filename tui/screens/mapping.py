@@ -34,7 +34,7 @@ class MappingScreen(OverlaysScreen):
             return
         self.view.is_map = not self.view.is_map
         if self.view.is_map:
-            if self._asked_map is None:
+            if self.view.map_pane.corpus_map is None:  # also after a failure
                 self._ask_map(None)
             self.view.draw_map()
             self.set_focus(self.view.map_pane)
