@@ -13,7 +13,7 @@ from urllib3 import exceptions as http
 from core.assets import AssetError
 from core.store.disk import sync
 from core.store.web import Answer
-from core.store.whole import read_json, write_json
+from core.store.whole import read_json, remove_leftovers, write_json
 
 FOLDER_OPTION = "--data-dir"
 """The option that names the folder of downloads."""
@@ -26,6 +26,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def delete_partial(path: Path) -> None:
     """Delete what has come of a file, also where a run was killed before it could."""
     _delete(_part_of(path), _about_of(path))
+    remove_leftovers(_about_of(path))
 
 
 class Partial:

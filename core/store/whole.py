@@ -227,7 +227,7 @@ def whole_file(path: Path, *, option: str = CACHE_OPTION, advice: str = "") -> I
         AssetError: The file cannot be written.
     """
     try:
-        _remove_leftovers(path)
+        remove_leftovers(path)
         with _temporary(path) as temporary:
             if path.is_file():
                 temporary.chmod(path.stat().st_mode)
@@ -259,7 +259,7 @@ def _temporary(path: Path) -> Iterator[Path]:
             unfinished.discard(temporary)
 
 
-def _remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Delete the temporary files of a path whose processes were killed."""
     for leftover in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}.part"):
         if leftover.is_symlink() or not leftover.is_file():  # none of this program, and a pipe would hold it up

@@ -402,6 +402,13 @@ def test_a_killed_download_goes_on(tmp_path: Path) -> None:
         assert 350_000 <= int(server.ranges[1].removeprefix("bytes=").rstrip("-")) <= 400_000  # type: ignore[union-attr]
 
 
+def test_what_a_kill_left_of_a_note_goes_with_the_partial_file(tmp_path: Path) -> None:
+    for name in ("file.bin.partial", "file.bin.partial.json", "file.bin.partial.json.0123abcd.part"):
+        (tmp_path / name).write_text("{")
+    partial.delete_partial(tmp_path / "file.bin")
+    assert names(tmp_path) == []
+
+
 def test_a_server_that_only_sends_interim_answers_counts_as_stalled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
