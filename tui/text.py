@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from core.store.progress import Progress
 
 LONGEST: Final = 5_000
 """Characters of one text that are drawn, or that the search box takes: drawing more would delay each key."""
@@ -69,6 +72,12 @@ def one_line(text: str) -> str:
 def message_line(error: Exception) -> str:
     """Write an error's message, whose parts have a line each, in one line."""
     return " · ".join(str(error).splitlines())
+
+
+def stage_line(progress: Progress) -> str:
+    """Name the stage of slow work, with the share that is done where that is known: `indexing words 42%`."""
+    share = f" {progress.done / progress.total:.0%}" if progress.total else ""
+    return f"{progress.stage}{share}"
 
 
 def counted(count: int, noun: str) -> str:

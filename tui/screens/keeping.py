@@ -169,7 +169,7 @@ class KeepingScreen(AskingScreen):
         self.app.push_screen(PickScreen(title, len(marked), line_at, keys={"d": "take away"}), act)
 
     def mark_bookmarks(self) -> None:
-        """Mark the bookmarked captions in the list."""
+        """Mark the bookmarked captions in the list and on the map; ask again if the filter is about them."""
         self.hit_list.bookmarked = frozenset(self.session.bookmarks)
         self.view.show_caption()
         self.view.draw_map()

@@ -13,6 +13,7 @@ from tui.messages import MapRequest
 from tui.screens.answer_view import MAP_CELLS
 from tui.screens.overlays import OverlaysScreen
 from tui.screens.prompt import PromptScreen
+from tui.text import stage_line
 from tui.trail import Run, TrailWriter
 from tui.widgets.hit_list import HitList
 from tui.widgets.map_pane import MapPane
@@ -76,11 +77,9 @@ class MappingScreen(OverlaysScreen):
             return
         if message.problem:
             self.action_axes(self._axes_text, message.problem)
-        elif message.corpus_map is None:
-            progress = message.progress
-            share = f" {progress.done / progress.total:.0%}" if progress is not None and progress.total else ""
-            self.view.map_pane.show_progress("" if progress is None else f"{progress.stage}{share}")
-        else:
+        elif message.progress is not None:
+            self.view.map_pane.show_progress(stage_line(message.progress))
+        elif message.corpus_map is not None:
             self.view.show_map(message.corpus_map)
 
     @on(HitList.CursorMoved)

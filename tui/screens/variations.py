@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from core.store.progress import Progress
 from tui.screens.overlay import Overlay
-from tui.text import drawable, fit, short_number
+from tui.text import drawable, fit, short_number, stage_line
 from tui.widgets.line_list import LineList
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class VariationsScreen(Overlay[str | None]):
     def watch_progress(self) -> None:
         """Show what is being done in place of the lines."""
         if self.progress is not None and self.stressed is None:
-            share = f" {self.progress.done / self.progress.total:.0%}" if self.progress.total else ""
-            self.lines.border_title = Content(f"{self.progress.stage}{share}")
+            self.lines.border_title = Content(stage_line(self.progress))
 
     def watch_stressed(self) -> None:
         """Draw the variations in their groups."""
