@@ -32,7 +32,7 @@ _OTHER_MIRROR = "name another --mirror, or none (nor INFERSENT_TUI_MIRROR) to as
 _ADDRESS = "http://SERVER/FOLDER or https://SERVER/FOLDER"
 _BLOCK_BYTES = 1 << 20
 _SPARE_BYTES = 100_000_000
-_MOST_TIMES = 4  # a download, and an archive's member, may be so many times as large as the official one
+_MOST_TIMES = 2  # a download, and an archive's member, may be so many times as large as the official one
 _MOST_RATIO = 200  # a member may be so many times as large as its packed form
 
 

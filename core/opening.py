@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -158,13 +159,23 @@ def open_vocabulary(setup: Setup, vec_file: VecFile, folder: Path) -> Steps[Voca
         ) from error
 
 
-def open_(setup: Setup, cache: Cache, *, need: Need = "matrix") -> Steps[Opened]:
+def open_(
+    setup: Setup, cache: Cache, *, need: Need = "matrix", check: Callable[[Captions], None] | None = None
+) -> Steps[Opened]:
     """Open a corpus and what `need` names; encode its captions unless the cache holds their matrix.
+
+    Args:
+        setup: The files, and how to read and encode them.
+        cache: Keeps what is computed.
+        need: What is opened beside the matrix.
+        check: Called with the captions before they are encoded, which may take long; raises an error to stop.
 
     Raises:
         AssetError: A file cannot be used, two files do not match, or the cache cannot be written.
     """
     places = yield from locate(setup, cache)
+    if check is not None:
+        check(places.captions)
     if setup.second is not None and places.second is not None:
         _check_widths(setup.second, places.second)
     opened = yield from _open(setup, cache, places)

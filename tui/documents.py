@@ -10,7 +10,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from tui.output import tell, tell_lines, tell_row
-from tui.text import visible
+from tui.text import counted, visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +93,7 @@ def print_answer(opened: Opened, answer: Answer, *, one_of_many: bool, quiet: bo
         tell(f"> {query.text}")
     elif not quiet:
         model = opened.encoder_of(answer.method).setup.model_name
-        source = f"{model} · {opened.captions_name} ({len(captions):,} captions)"
+        source = f"{model} · {opened.captions_name} ({counted(len(captions), 'caption')})"
         tell(f"{query.text}   [{source}]", err=True)
         for term in query.terms:
             tell(f"{term.weight:+g} × {term.text}", err=True)

@@ -100,9 +100,9 @@ def corpus_line(about: Mapping[str, Any]) -> Content:
 
 
 def bookmark_line(caption: str, note: str) -> Content:
-    """Describe a bookmark: its note and its caption."""
+    """Describe a bookmark: its note, and behind a line its caption."""
     text = drawable(caption, most=_IN_A_LINE)
-    return Content.assemble((f"{drawable(note, most=_IN_A_LINE)}  ", "$text-accent") if note else "", text)
+    return Content.assemble((f"{drawable(note, most=_IN_A_LINE)} │ ", "$text-accent") if note else "", text)
 
 
 def pin_line(pinned: str, told: str, *, width: int) -> Content:

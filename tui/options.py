@@ -21,6 +21,7 @@ from core.store.plain import refuse_pipes
 from tui.trail import fetched_folder
 
 if TYPE_CHECKING:
+    from core.corpus.captions import Captions
     from core.corpus.table import ReadOptions
     from core.opened import Opened
     from core.opening import Need
@@ -196,13 +197,13 @@ class Options:
             raise AssetError(self.against_vectors, "are vectors of no encoder", advice="name it too, with --against")
         return setup if self.against is None else setup.with_second(self.against, self.against_vectors)
 
-    def open_corpus(self, need: Need = "matrix") -> Steps[Opened]:
-        """Start to open the corpus; raise `AssetError` if a named file or device is missing."""
+    def open_corpus(self, need: Need = "matrix", *, check: Callable[[Captions], None] | None = None) -> Steps[Opened]:
+        """Start to open the corpus, as `core.opening.open_` does; raise `AssetError` if a named file is missing."""
         setup = self.setup()
 
         from core.opening import open_
 
-        return open_(setup, self.open_cache(), need=need)
+        return open_(setup, self.open_cache(), need=need, check=check)
 
 
 def _store(context: click.Context, parameter: click.Parameter, value: Any) -> None:

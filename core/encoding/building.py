@@ -23,6 +23,7 @@ CHUNK = 4096
 CUDA_CHUNK = 16_384
 """The same on a GPU, which is fastest with many sentences together."""
 _COMPILED_FROM = 100_000_000  # tokens times features, for which steps that wait for a compiler win a second
+_LONG = 20_000  # tokens, whose steps one after the other take minutes on a CPU
 _PLANNED_AHEAD = 2  # chunks whose plans are made while another one is encoded
 
 
@@ -73,7 +74,7 @@ def encode_sentences(
         vectors: The word vectors that the token ids index.
         encoder: The encoder.
         keep: Called with each chunk before the next one begins.
-        stage: The activity to report in `Progress`.
+        stage: The activity to report in `Progress`, which also names a sentence that is so long that it takes minutes.
         unit: What is counted in `Progress`.
         skip: Number of chunks that an earlier run finished.
         batch_size: Number of sentences known to fit on the device together; None for a whole chunk.
@@ -82,6 +83,7 @@ def encode_sentences(
         AssetError: Not even one sentence fits on the device.
     """
     n, size = len(sentences), chunk_size(encoder.device)
+    stage += _name_longest(sentences)
     fits = batch_size or size
     large = is_large(sentences, encoder)
     chunks = list(distinct_chunks(sentences, size))
@@ -106,6 +108,13 @@ def encode_sentences(
             keep(EncodedChunk(number, pooled.embeddings, rows, source, fits, done))
             del pooled  # while the next chunk is encoded, its memory may be needed
             yield Progress(stage, done, n, unit)
+
+
+def _name_longest(sentences: Sentences) -> str:
+    """Name the longest sentence if it is what the time is needed for: nothing can be computed beside its steps."""
+    lengths = np.diff(sentences.starts)  # (N,)
+    longest = int(lengths.argmax()) if len(lengths) else 0
+    return f" (no. {longest + 1:,} has {lengths[longest] - 2:,} known words)" if lengths.max(initial=0) > _LONG else ""
 
 
 def embed_sentences(

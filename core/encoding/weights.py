@@ -172,8 +172,9 @@ def _load(path: Path) -> object:
     except AssetError:
         raise
     except Exception as error:  # a damaged file can raise any exception
-        message = str(error) if re.search("[a-z]{3}", str(error)) else f"{type(error).__name__} {error}".strip()
-        found = f"damaged, or not a state dict ({message.splitlines()[0].split('. ')[0]})"
+        found, message = "damaged, or not a state dict", str(error).split("\n")[0].split(". ")[0]
+        if re.search("[a-z]{2} [a-z]", message):  # what a reader says to people, not the key that it lacks
+            found += f" ({message})"
         advice = "save it with torch.save, or copy it again; official weights: infersent-tui fetch infersent2"
         raise AssetError.from_reader(path, error, found, expected=_EXPECTED, advice=advice) from error
 

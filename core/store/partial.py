@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -186,8 +187,13 @@ class Partial:
         self._write_about()
 
     def expect(self, total: int) -> None:
-        """Note the bytes of the whole file, 0 for an unknown number."""
+        """Note the bytes of the whole file, 0 for an unknown number; raise `AssetError` if the disk has no room."""
         self._refuse_beyond(total)
+        room = shutil.disk_usage(self.path.parent).free + self.path.stat().st_size
+        if total > room:
+            advice = f"free some space, or name another folder with {FOLDER_OPTION}; what has come is kept"
+            found = f"the file has {total / 1e6:,.1f} MB, and there is room for {room / 1e6:,.1f}"
+            raise AssetError(self.path.parent, found, advice=advice)
         self.total = total
 
     def is_of(self, answer: Answer) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.assets import AssetError
 
-_FROM_STDIN = "read them from standard input: COMMAND | infersent-tui search dog --captions -; or write them to a file"
+_FROM_STDIN = "write them to a file, or pipe them into search or encode: COMMAND | infersent-tui encode --captions -"
 
 
 class NotPlainError(OSError):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -57,6 +58,18 @@ def test_every_caption_has_its_own_unit_row(files, small_chunks):
     assert matrix.rows.dtype == np.float16
     stored = np.linalg.norm(matrix.rows.astype(np.float64), axis=1)
     np.testing.assert_allclose(matrix.row_norms, stored, rtol=1e-6)
+
+
+def test_the_progress_names_a_sentence_that_takes_minutes(files, monkeypatch):
+    monkeypatch.setattr("core.encoding.building._LONG", 30)
+    short = demo_texts(20)
+    path, named = files.folder / "captions.txt", r"encoding captions( \(no. 21 has \d+ known words\))?"
+    for texts, is_named in (([*short, " ".join(short)], True), (short, False)):
+        path.write_text("\n".join(texts))
+        setup, stages = replace(files, captions=path).setup(), set[str]()
+        finish(open_(setup, Cache(files.cache)), lambda progress, stages=stages: stages.add(progress.stage))
+        found = [re.fullmatch(named, stage) for stage in stages if stage.startswith("encoding")]
+        assert [bool(match and match[1]) for match in found] == [is_named]
 
 
 @pytest.mark.parametrize("is_large", [False, True])

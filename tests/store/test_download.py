@@ -441,13 +441,22 @@ def test_a_fast_download_is_not_synced_with_each_block(tmp_path: Path, monkeypat
 
 def test_a_download_goes_on_from_what_fitted_on_a_full_disk(small_disk: Path) -> None:
     large = random.Random(5).randbytes(4_000_000)
-    with serving(Give(large)) as server:
+    with serving(Give(large, chunked=True), Give(large)) as server:  # the first does not say how long it is
         with pytest.raises((OSError, AssetError), match="No space left"):
             finish(download(f"{server.url}/file.bin", small_disk / "file.bin", most_bytes=10**7))
         subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
         assert get(server, small_disk) == large
         start = int(server.ranges[1].removeprefix("bytes=").rstrip("-"))  # type: ignore[union-attr]
         assert start > 1_800_000
+
+
+def test_a_file_for_which_the_disk_has_no_room_is_refused_before_it_comes(small_disk: Path) -> None:
+    large = random.Random(5).randbytes(4_000_000)
+    with serving(Give(large, stop=1_000_000), Give(large)) as server:
+        assert "the file has 4.0 MB, and there is room for 2.1" in fails(server, small_disk)
+        assert names(small_disk) == []
+        subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+        assert get(server, small_disk) == large
 
 
 def test_a_part_of_another_state_of_the_file_is_not_mixed_in(tmp_path: Path) -> None:

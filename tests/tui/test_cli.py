@@ -105,6 +105,31 @@ def test_search_says_that_a_sum_has_no_list_by_another_method(run, files):
     assert said not in run("search", "a dog - a cat", "--method", "auto", *files.flags).err
 
 
+def test_search_finds_only_captions_that_meet_the_filter(run, files):
+    done = run("search", QUERY, "--filter", "length>9 -dog", "--json", "-k", "300", *files.flags)
+    captions = [hit["caption"] for hit in done.document["hits"]]
+    assert captions
+    assert all(len(text.split()) > 9 and not re.search(r"\bdog\b", text, re.IGNORECASE) for text in captions)
+    assert f"filter: {len(captions)} of 300 captions" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("colour:red", "colour: there is no such column"),
+        ("/(/", "is no regular expression"),
+        ("is:bookmarked", "bookmarks are kept by the explorer"),
+        (" ".join(["-dog"] * 33), "more than 32 conditions"),
+    ],
+)
+def test_a_filter_that_these_captions_cannot_meet_is_refused_before_they_are_encoded(run, files, text, reason):
+    done = run("search", QUERY, "--filter", text, *files.flags)
+    assert (done.code, done.out) == (2, "")
+    assert reason in done.err
+    assert "encoding" not in done.err
+    assert not list(files.cache.glob("matrix/*"))
+
+
 def test_search_json_is_one_document_with_exactly_these_keys(run, files):
     done = run("search", *QUERY.split(), "-k", 7, "--json", *files.flags)
     assert done.code == 0
@@ -859,7 +884,7 @@ def test_a_pipe_in_place_of_a_file_is_answered_with_what_can_be_done(files, opti
     done = subprocess.run(process, capture_output=True, text=True, check=False, env=environment(), timeout=120)
     assert done.returncode == 2
     assert "is not a plain file" in done.stderr
-    assert ("| infersent-tui search dog --captions -" in done.stderr) == (option == "captions")
+    assert ("| infersent-tui encode --captions -" in done.stderr) == (option == "captions")
     assert ("write it to a file" in done.stderr) == (option != "captions")
 
 
@@ -869,7 +894,7 @@ def test_a_pipe_or_device_is_refused_in_each_place_that_names_captions(run, file
     os.mkfifo(path) if name == "pipe" else path.symlink_to("/dev/null")
     flags = replace(files, captions=path).flags
     for arguments in (["search", "dog"], ["encode"], ["compare", "dog"], ["paths"]):
-        assert refused(run(*arguments, *flags), "| infersent-tui search dog --captions -")
+        assert refused(run(*arguments, *flags), "| infersent-tui encode --captions -")
     assert "--captions -" in str(run("doctor", "--json", *flags).document["problems"])
 
 

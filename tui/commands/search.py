@@ -33,6 +33,7 @@ from tui.pace import print_message, print_notes, progress_line, run_steps
 
 if TYPE_CHECKING:
     from core.answers import Answer
+    from core.corpus.captions import Captions
     from core.explorer import Explorer
     from core.opened import Opened
 
@@ -89,7 +90,7 @@ def search(
     if from_stdin and str(options.captions) == "-":
         raise click.UsageError("queries and captions cannot both come from standard input")
     among = _filter(filter_text)
-    opened = _open(options, method, quiet=quiet)
+    opened = _open(options, method, among, quiet=quiet)
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
@@ -130,10 +131,19 @@ def search(
     context.exit(0 if found else 1)
 
 
-def _open(options: Options, method: Choice, *, quiet: bool) -> Opened:
-    """Open the corpus with its calibration, and what a method needs."""
+def _open(options: Options, method: Choice, among: Filter, *, quiet: bool) -> Opened:
+    """Open the corpus with its calibration, and what a method needs, if the captions have what a filter asks for."""
+
+    def check(captions: Captions) -> None:
+        from core.ranking.masks import Masks
+
+        Masks(captions).check(among)
+
     check_second(options, [method])
-    opened = run_steps(options.open_corpus("calibration"), quiet=quiet)
+    try:
+        opened = run_steps(options.open_corpus("calibration", check=check if among.conditions else None), quiet=quiet)
+    except FilterError as error:
+        raise click.UsageError(f"--filter: {error}") from error
     if method != "infersent":
         run_steps(opened.open_methods(), quiet=quiet)
     if method == AGAINST:
@@ -162,10 +172,7 @@ def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
     """Say how many captions meet a filter."""
     if not among.conditions:
         return  # nothing is imported for it
-    try:
-        allowed = explorer.masks.mask(among)
-    except FilterError as error:
-        raise click.UsageError(f"--filter: {error}") from error
+    allowed = explorer.masks.mask(among)
     print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
 
 

@@ -150,7 +150,8 @@ class AskingScreen(Screen[None]):
             self.session.among = among
             self.ask(self.session.again(self.view.answer, self.search_box.value))
 
-        about = f"search only captions that meet, for instance: {EXAMPLES}. Nothing here searches all."
+        about = f"search only captions that meet all of: {EXAMPLES}. dog is a whole word, length:10 means ten words. "
+        about += "Nothing here searches all."
         value = self.session.among.text if text is None else text
         self.app.push_screen(PromptScreen("filter", about, value=value, hint="all captions", problem=problem), take)
 

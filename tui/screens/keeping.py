@@ -110,7 +110,7 @@ class KeepingScreen(AskingScreen):
                 visit = tree[picked.line][0]
                 self.ask_visit(self.session.return_to(visit, cursor=self.hit_list.place or 0))
 
-        what = f" {counted(len(tree), 'query')}: step, distance from the start, query"
+        what = f" {counted(len(tree), 'query')}: verdict (✔ ? ✘), step, distance from the start"
         title = Content.assemble("trail", (what, "not bold dim"))
         screen = PickScreen(title, len(tree), lambda line: visit_line(*tree[line]), at=here, keys={"e": "export"})
         self.app.push_screen(screen, go)

@@ -28,7 +28,8 @@ class LoadingPane(Vertical):
         """Yield the stage, the progress bar and a hint."""
         yield Static("starting", id="stage", markup=False)
         yield ProgressBar(show_eta=False, id="bar")
-        hint = "You can quit at any time (ctrl+c): the next start continues from the finished part."
+        hint = "What you type meanwhile is the query. You can quit at any time (ctrl+c): the next start continues from "
+        hint += "the finished part."
         yield Static(hint, id="hint")
 
     def show(self, progress: Progress, line: str) -> None:
