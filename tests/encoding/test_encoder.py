@@ -504,6 +504,16 @@ def test_weights_cut_off_anywhere_are_refused(setup, tmp_path, zipped):
             SentenceEncoder.load(path)
 
 
+def test_what_a_reader_stumbles_over_is_told_only_where_it_is_a_sentence(tmp_path):
+    path = tmp_path / "weights.pkl"
+    for content, told in ((b"\x80\x02h\x05.", ""), (b"\x80\x02X\x05.", " (")):
+        path.write_bytes(content)
+        with pytest.raises(AssetError) as caught:
+            SentenceEncoder.load(path)
+        assert caught.value.found.startswith(f"damaged, or not a state dict{told}")
+        assert told or caught.value.found.endswith("dict")
+
+
 @pytest.mark.parametrize("message", ["CUDA out of memory", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"])
 def test_a_query_is_encoded_on_the_processor_when_the_memory_of_the_gpu_runs_out(setup, monkeypatch, message):
     encoder, whole = SentenceEncoder.load(setup.path), SentenceEncoder._encode
