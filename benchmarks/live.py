@@ -1,6 +1,6 @@
 """Measure the time from a keystroke to its painted answer in the real app, run headless, and the event loop's delay.
 
-It is measured twice: while the first calibration runs in the background, and after it.
+It is measured three times: while the first calibration runs in the background, after it, and with a filter.
 
 All captions are encoded before anything is measured. With an encoder of the official size that takes minutes; if
 INFERSENT_TUI_BENCHMARK_CACHE names a folder, the embeddings are kept there for the next run.
@@ -22,6 +22,7 @@ from textual.events import Key
 import tui.app
 from benchmarks.material import COCO, full_size_files, temporary_folder
 from core.assets import DEMO_DIR
+from core.ranking.filters import Filter
 from core.store.progress import finish
 from tui.app import ExplorerApp
 from tui.messages import Answered, Measured
@@ -33,6 +34,7 @@ _TEXTS = [
     "doctor",
     "a man in a suit waits for the train with a red suitcase",
 ]
+_FILTER = "/\\w/ -zebra length>7"  # which many captions meet
 _SECONDS_BETWEEN_KEYS = 0.12
 _SECONDS_BETWEEN_KEYS_WHILE_LOADING = 0.04
 _LAG_SECONDS = 0.005  # requested sleep; the excess is the event loop's delay
@@ -157,10 +159,18 @@ async def _type_texts(options: Options, texts: list[str]) -> dict[str, Any]:
         lags.clear()
         app.taken.clear()
         await _type(app, texts)
+        figures = _figures(app, lags)
+        lags.clear()
+        app.taken.clear()
+        app.explore.session.among = Filter.parse(_FILTER)
+        await _type(app, texts)
+        answer = app.explore.view.answer
+        filtered = _figures(app, lags) | {"filter": _FILTER, "captions": None if answer is None else answer.searched}
         watching.cancel()
     return {
         "keys": sum(map(len, texts)),
-        **_figures(app, lags),
+        **figures,
+        "with_filter": filtered | {"p50_over_without": filtered["p50_ms"] / figures["p50_ms"]},
         "while_calibrating": while_calibrating,
         "keys_during_loading": len(first_text),
         "keys_lost_during_loading": lost,

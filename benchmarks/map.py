@@ -1,9 +1,10 @@
-"""Measure a frame of the map of 200,000 captions, and how long their plane takes, at 4,096 features."""
+"""Measure a frame of the map of 200,000 captions, and how long their plane and regions take, at 4,096 features."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from rich.segment import Segment
 from textual.strip import Strip
 
-from benchmarks.material import rows_that_share_a_mean
+from benchmarks.material import rows_that_share_a_mean, temporary_folder
 from benchmarks.measure import interleave
+from core.ranking.lexical import BM25
 from core.ranking.projection import plane_between, principal_plane, project
+from core.ranking.regions import find_regions
 from core.store.progress import finish
 from tui.scatter import Mark, Run, Window, draw
 
@@ -21,7 +24,7 @@ _COLUMNS, _LINES = 120, 50
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
-    """Measure pans, zooms and the search for the caption under the cursor, and the two kinds of planes."""
+    """Measure pans, zooms and the search for the caption under the cursor, the two kinds of planes, and regions."""
     n, dim = (20_000, 1024) if quick else (200_000, 4096)
     points = np.random.default_rng(1).normal(size=(n, 2)).astype(np.float32)
     whole = Window.around(points, columns=_COLUMNS, lines=_LINES)
@@ -64,7 +67,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def _planes(n: int, dim: int) -> dict[str, float]:
-    """Return the seconds to find each plane and to place all captions on it."""
+    """Return the seconds to find each plane and to place all captions on it, and those for regions and their names."""
     rows: NDArray[np.float16] = rows_that_share_a_mean(n, dim).rows
     none, ends = np.empty(0, np.int64), rows[:4].astype(np.float32).reshape(2, 2, dim)
     seconds = {}
@@ -73,8 +76,15 @@ def _planes(n: int, dim: int) -> dict[str, float]:
         "axes by meaning": lambda: plane_between(rows, ends, leave_out=none),
     }.items():
         start = time.perf_counter()
-        finish(project(rows, find()))
+        plane = find()
+        finish(project(rows, plane.mean, plane.axes, doing="placing captions"))
         seconds[name] = round(time.perf_counter() - start, 2)
+    with temporary_folder() as name:
+        texts = [f"a caption with word {row % 977} and word {row % 31}" for row in range(n)]
+        BM25.build(Path(name) / "bm25", texts)
+        bm25, start = BM25(Path(name) / "bm25"), time.perf_counter()
+        finish(find_regions(rows, texts, bm25, leave_out=none))
+    seconds["regions"] = round(time.perf_counter() - start, 2)
     return seconds
 
 

@@ -51,7 +51,7 @@ class Explorer:
         """Finds the captions that meet a filter."""
         from core.ranking.masks import Masks  # pyarrow is slow to import
 
-        return Masks(self.opened.captions)
+        return Masks(self.opened.captions, self.mapper.known_regions)
 
     def ask(
         self,

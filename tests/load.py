@@ -35,9 +35,10 @@ from core.explorer import Explorer
 from core.store.progress import finish
 from tui.app import ExplorerApp
 from tui.asker import Asker
-from tui.messages import Answered, Crashed, Failed, Ordered, Question
+from tui.messages import Answered, Crashed, Failed, Ordered
 from tui.options import Options
 from tui.panel import Panel
+from tui.requests import Question
 from tui.widgets.search_box import boxed
 
 _NAMES = {"/": "slash", "?": "question_mark", " ": "space", "+": "plus", "-": "minus"}

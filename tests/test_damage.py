@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,15 +27,18 @@ def opened_before(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return files
 
 
-def list_of(files: Files) -> list[tuple[list[int], list[float]]]:
-    """The first hits of one caption by all methods, and the places of all captions on their plane."""
+def list_of(files: Files) -> list[tuple[list[int], list[Any]]]:
+    """The first hits of one caption by all methods, the places of all captions on their plane, and their regions."""
     explorer: Explorer = files.explorer(need="methods")
     finish(explorer.opened.open_methods())
     found = [ask_caption(explorer, 7, method=method).hits for method in ("infersent", "words", "bm25", "fused")]
     points = finish(explorer.mapper.principal()).points  # (N, 2)
+    regions = finish(explorer.mapper.regions())
     explorer.opened.cache.close()
     lists = [(hits.rows.tolist(), np.round(hits.distances, 9).tolist()) for hits in found]
-    return [*lists, (list(range(len(points))), np.round(points, 5).ravel().tolist())]
+    named = [f"{region.number} {region.name} {region.captions} {region.central}" for region in regions.regions]
+    places = (list(range(len(points))), np.round(points, 5).ravel().tolist())
+    return [*lists, places, (regions.of.tolist(), named)]
 
 
 def computed(cache: Path) -> list[str]:

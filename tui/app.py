@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import random
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -94,11 +93,10 @@ class ExplorerApp(App[Path | dict[str, Any]]):
         self.explore = ExploreScreen(trail or TrailWriter(None), resumed)
         if self._settings.low_bandwidth:
             self.animation_level = "none"
-        if self._settings.seed is not None:
-            self.explore.rng = random.Random(self._settings.seed)
         self._keys, problems = usable_keys(self._settings.keys)
         self.set_keymap(self._keys)
         self.explore.use_keys(self._keys)
+        self.explore.use_settings(self._settings)
         self._problems = [*self._settings.problems, *problems]
         if self._problems and self._settings.path is not None:
             self._problems.insert(0, f"{self._settings.path}:")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.assets import AssetError
 from core.store.progress import Cancelled
 from tui import messages
-from tui.messages import ExplanationRequest, Question, Request
+from tui.requests import ExplanationRequest, Question, Request
 
 if TYPE_CHECKING:
     from textual.message import Message

@@ -14,15 +14,16 @@ import click
 from click.shell_completion import CompletionItem
 
 from core.assets import AssetError
-from tui.commands.corpus import calibrate, embed, encode, export
+from tui.commands.corpus import calibrate, embed, encode, export, regions
 from tui.commands.explore import explore, explore_file
 from tui.commands.fetch import fetch
 from tui.commands.files import cache, completion, doctor, paths
 from tui.commands.search import compare, search
 from tui.commands.stress import stress
 from tui.commands.trail import trail
+from tui.flags import CONTEXT, asset_options, explorer_options
 from tui.interruption import exit_code, is_interrupted
-from tui.options import CONTEXT, Options, asset_options, explorer_options
+from tui.options import Options
 from tui.output import discard, tell, tell_lines
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # without a file, these are of stdout
@@ -130,6 +131,7 @@ for _command in (
     compare,
     stress,
     calibrate,
+    regions,
     embed,
     export,
     doctor,

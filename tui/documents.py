@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.query import Token
     from core.ranking.comparison import Comparison
     from core.ranking.ranking import Ranking
+    from core.ranking.regions import Regions
     from tui.session import Visit
 
 
@@ -55,6 +56,23 @@ def corpus_document(captions: Captions) -> dict[str, Any]:
         "broken_lines": list(captions.broken),
         "mended": list(captions.notes),
     }
+
+
+def regions_document(captions: Captions, regions: Regions) -> dict[str, Any]:
+    """Return the regions of captions as values for JSON, with what k-means was given."""
+    from core.ranking.regions import SEED  # torch is not loaded for `--help`
+
+    listed = [
+        {
+            "number": each.number,
+            "name": each.name,
+            "words": list(each.words),
+            "captions": each.captions,
+            "central": caption_document(captions, each.central),
+        }
+        for each in regions.regions
+    ]
+    return {"k": len(listed), "seed": SEED, "regions": listed}
 
 
 def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from core.corpus.captions import Captions
     from core.ranking.graph import Graph
+    from core.ranking.regions import Regions
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
 
@@ -157,8 +158,10 @@ _WHOLE = ("rank", "row", "query_number", "visit", "from")
 _NUMBERS = ("distance", "score", "closer_than", "step", "from_start")
 
 
-def write_corpus(path: Path, captions: Captions, points: NDArray[np.float32], graph: Graph | None) -> None:
-    """Write captions, their places on a plane, (N, 2), and their nearest captions as Parquet for embedding-atlas."""
+def write_corpus(
+    path: Path, captions: Captions, points: NDArray[np.float32], regions: Regions, graph: Graph | None
+) -> None:
+    """Write captions as Parquet for embedding-atlas: with places on a plane, (N, 2), regions and nearest captions."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -171,6 +174,10 @@ def write_corpus(path: Path, captions: Captions, points: NDArray[np.float32], gr
         "file_name": pa.array([captions.file_names.get(group) for group in groups], pa.string()),
         "projection_x": pa.array(points[:, 0], pa.float32()),
         "projection_y": pa.array(points[:, 1], pa.float32()),
+        "region": pa.array(regions.of, pa.int16(), mask=regions.of == 0),
+        "region_name": pa.array([None, *(each.name for each in regions.regions)], pa.string()).take(
+            pa.array(regions.of)
+        ),
     }
     if graph is not None:
         counts = (graph.rows >= 0).sum(axis=1)  # (N,)

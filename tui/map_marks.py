@@ -1,4 +1,4 @@
-"""MapMarks: what is marked on the map of a corpus: the query, its hits, the bookmarks and the trail."""
+"""MapMarks: what is marked on the map of a corpus: the query, its hits, the bookmarks, the trail and the regions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tui.scatter import Mark
+from tui.scatter import Label, Mark
+from tui.text import drawable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from core.answers import Answer
     from core.mapping import CorpusMap
     from core.opened import Opened
+    from core.ranking.regions import Region, Regions
 
+_LABEL_CELLS = 24
 _NUMBERED = 9  # hits shown by their rank, which has one digit
 
 
@@ -34,8 +37,8 @@ def map_marks(
     if answer.relevant_within is not None:
         hits = hits[: max(_NUMBERED, int(answer.hits.distances.searchsorted(answer.relevant_within)))]
     marks = [
-        Mark(points[list(visited)], "•", "trail"),
-        Mark(points[hits[_NUMBERED:]], "○", "hit"),
+        Mark(points[list(visited)], "•", "trail", is_minor=True),
+        Mark(points[hits[_NUMBERED:]], "○", "hit", is_minor=True),
         Mark(points[list(bookmarked)], "★", "bookmark"),
     ]
     numbered = list(enumerate(hits[:_NUMBERED].tolist(), 1))  # as in the list, where a caption that is the query is 1
@@ -43,3 +46,25 @@ def map_marks(
     if query.embedding is not None:
         marks.append(Mark(corpus_map.plane.place(query.embedding[None]), "◆", "query"))
     return marks
+
+
+def region_labels(corpus_map: CorpusMap, regions: Regions, rows: NDArray[np.integer]) -> list[Label]:
+    """Return the names of those regions that have one of the captions `rows`, (M,), each at its centre on the plane."""
+    of, k = regions.of, len(regions.regions)  # (N,)
+    there = np.bincount(of[rows], minlength=k + 1)  # (k + 1,)
+    sizes = np.maximum(np.bincount(of, minlength=k + 1), 1)  # (k + 1,)
+    sums = [np.bincount(of, weights=along, minlength=k + 1) for along in corpus_map.points.T]  # (k + 1,) each
+    centres = np.stack(sums, axis=1) / sizes[:, None]  # (k + 1, 2)
+    return [Label(centres[each.number], region_name(each)) for each in regions.regions if there[each.number]]
+
+
+def region_name(region: Region) -> str:
+    """Return the number of a region, and as many of its words as a label has room for; a cell for each character."""
+    from rich.cells import cell_len
+
+    text = str(region.number)
+    for word in map(drawable, region.words):
+        if len(text) + 1 + len(word) > _LABEL_CELLS or cell_len(word) != len(word):
+            break
+        text = f"{text} {word}"
+    return text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -59,6 +58,8 @@ class Options:
     seed: int | None = None
     no_mouse: bool | None = None
     low_bandwidth: bool | None = None
+    ascii: bool | None = None
+    images: Path | None = None
     demo: bool | None = None
 
     @classmethod
@@ -74,7 +75,7 @@ class Options:
         Raises:
             UsageError: The command line names captions both ways.
         """
-        options = cls(**{field.name: context.meta.get(_META + field.name) for field in fields(cls)})
+        options = cls(**{field.name: context.meta.get(META + field.name) for field in fields(cls)})
         options = options._for_demo(context) if options.demo else options._with_fetched()
         sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
         is_named = ParameterSource.COMMANDLINE in sources
@@ -206,29 +207,16 @@ class Options:
         return open_(setup, self.open_cache(), need=need, check=check)
 
 
-def _store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Check an option's value and store it for `Options.of`. A command's flag overrides the group's."""
-    if value is None or value == ():
-        return
-    name = str(parameter.name)
-    if not _fits(name, value):
-        raise click.BadParameter(_VALUES[name][1], context, parameter)
-    if name == "separator":
-        value = {"tab": "\t", "\\t": "\t", "space": " ", "blank": " "}.get(value.lower(), value)
-    if context.get_parameter_source(name) is ParameterSource.COMMANDLINE or _META + name not in context.meta:
-        context.meta[_META + name] = value
-
-
-def _fits(name: str, value: Any) -> bool:
+def fits(name: str, value: Any) -> bool:
     """Tell whether a text is a value of an option."""
-    return name not in _VALUES or bool(_VALUES[name][0](value))
+    return name not in VALUES or bool(VALUES[name][0](value))
 
 
 def _is_value(name: str, value: Any) -> bool:
     """Tell whether a value in a document is one of an option, and an argument that a program can be started with."""
     if name == "text_column":
         return isinstance(value, list | tuple) and bool(value) and all(map(_is_argument, value))
-    return isinstance(value, bool) if name == "header" else _is_argument(value) and _fits(name, value)
+    return isinstance(value, bool) if name == "header" else _is_argument(value) and fits(name, value)
 
 
 def _is_argument(value: Any) -> bool:
@@ -245,7 +233,7 @@ def _is_text_encoding(name: str) -> bool:
     return True
 
 
-_VALUES: dict[str, tuple[Callable[[str], object], str]] = {
+VALUES: dict[str, tuple[Callable[[str], object], str]] = {
     "model_version": (re.compile("[12]").fullmatch, "1 or 2"),
     "vocab_size": (re.compile("all|0*[1-9][0-9]{0,17}").fullmatch, "a whole number above 0, or `all`"),
     "device": (is_device_name, f"one of {DEVICE_NAMES}"),
@@ -264,84 +252,5 @@ _ENCODERS = (
     *("against", "against_vectors"),
 )
 """Options that say by which model captions are explored."""
-_META = "infersent_tui."
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-"""The click settings of the command groups."""
-quiet = click.option("-q", "--quiet", is_flag=True, help="Print no messages or progress on stderr.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_FILE = click.Path(path_type=Path)
-captions_file = click.argument("file", type=_FILE, required=False)
-"""FILE: captions that are named without an option."""
-
-assume_yes = click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
-
-
-def check_second(options: Options, methods: Sequence[str]) -> None:
-    """Raise `UsageError` where a second encoder is asked and none is named."""
-    if "against" in methods and options.against is None:
-        raise click.UsageError("--method against needs a second encoder: --against MODEL")
-
-
-def confirm_deletion(count: int) -> None:
-    """Ask the person whether to delete so many things, and end the command unless they say yes.
-
-    Raises:
-        UsageError: Standard input is no terminal.
-    """
-    if not sys.stdin.isatty():
-        raise click.UsageError("standard input is no terminal, so nobody can confirm: use --yes")
-    click.confirm(f"Delete these {count}?", abort=True)
-
-
-_OPTIONS: list[tuple[str, Any, str]] = [
-    ("--demo", bool, "The bundled demo, also where official files were fetched."),
-    ("--data-dir", _FILE, "Folder that is searched, some levels deep, for files with the official names."),
-    ("--model", _FILE, "InferSent weights: infersent2.pkl, or a state dict with these tensors, also .safetensors."),
-    ("--vectors", _FILE, "Word vectors: a .vec text file, plain, .gz or .zip."),
-    ("--captions", _FILE, "File of captions: COCO JSON, a table, JSON lines, Parquet, a caption a line; - is stdin."),
-    ("--embeddings", _FILE, "Embeddings of the captions by any encoder, .npy or .parquet; --model is not needed then."),
-    ("--against", _FILE, "A second encoder as one more method: its weights, or `random` for untrained ones."),
-    ("--against-vectors", _FILE, "The word vectors of the second encoder (default: those of the first)."),
-    ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),
-    ("--vocab-size", str, "Use only the first N words of the vectors (default: all)."),
-    ("--device", str, "auto (default), cpu, cuda or cuda:N."),
-    ("--dtype", click.Choice(["auto", "float32", "bfloat16"]), "Number format for encoding captions (default: auto)."),
-    ("--cache-dir", _FILE, "Folder for computed files."),
-    ("--layout", click.Choice(LAYOUTS), "Layout of the captions file (default: recognised by its content)."),
-    ("--text-column", str, "Column that contains captions; repeat it for several. From 1 without a header."),
-    ("--id-column", str, "Column that contains the caption ids."),
-    ("--group-column", str, "Column that contains the image ids, equal for captions of one image."),
-    ("--header/--no-header", bool, "Whether the first row of a table names its columns (default: recognised)."),
-    ("--separator", str, "What stands between the columns of a table, such as ; or tab."),
-    ("--encoding", str, "Encoding of the captions file, such as cp1252 (default: UTF-8, or as its first bytes say)."),
-]
-
-_RUN = {"metavar": "RUN", "is_flag": False, "flag_value": "last"}
-_EXPLORER_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
-    ("--resume", _RUN, "Go on with an earlier run: a name that `trail list` prints, or the last."),
-    ("--no-trail", {"is_flag": True, "default": None}, "Keep no file of what is asked and bookmarked."),
-    ("--theme", {}, "Theme of the screen, as the palette (ctrl+p) lists them."),
-    ("--seed", {"type": int}, "Seed of the random captions, so that a run begins like another."),
-    ("--no-mouse", {"is_flag": True, "default": None}, "Leave the mouse to the terminal, which then selects text."),
-    ("--low-bandwidth", {"is_flag": True, "default": None}, "Paint less, for a slow connection."),
-]
-
-
-def explorer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that concern the explorer's screen; each can also be set by its variable `INFERSENT_TUI_...`."""
-    for name, how, text in reversed(_EXPLORER_OPTIONS):
-        command = _option(name, text, **how)(command)
-    return command
-
-
-def asset_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the common options to a command; each can also be set by its variable `INFERSENT_TUI_...`."""
-    for name, kind, text in reversed(_OPTIONS):
-        is_flag = {"default": None, "is_flag": True} if kind is bool else {}
-        command = _option(name, text, type=kind, multiple=name == "--text-column", **is_flag)(command)
-    return command
-
-
-def _option(name: str, text: str, **how: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    variable = "INFERSENT_TUI_" + name.split("/", maxsplit=1)[0].removeprefix("--").replace("-", "_").upper()
-    return click.option(name, help=text, callback=_store, envvar=variable, expose_value=False, **how)
+META = "infersent_tui."
+"""Prefix of the names by which click's context keeps the values."""

@@ -17,6 +17,8 @@ DOTS_WIDE, DOTS_HIGH = 2, 4
 
 _BITS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]], np.uint8)  # of the dots of a character, (4, 2)
 _BLANK = 0x2800
+_ASCII_DENSITY = np.frombuffer(" .:+#".encode("utf-32-le"), "<u4")  # by level
+_ASCII_SIGNS = str.maketrans("◆○★•", "@o*x")
 _MARGIN = 1.05  # of the window around all points
 _REACH = 1.5  # cells within which a point is under the cursor
 _LEAST_SPREAD = 1e-6  # points within are drawn as one: float16 rows are no more exact
@@ -98,6 +100,18 @@ class Mark:
     """One cell."""
     part: str
     """What it is, for its colour."""
+    is_minor: bool = False
+    """Whether it lies below labels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Label:
+    """A text around a point; it is left out where a more important one stands."""
+
+    point: NDArray[np.floating]
+    """Coordinates, (2,)."""
+    text: str
+    """Characters of one cell each."""
 
 
 Run = tuple[str, str]
@@ -105,22 +119,67 @@ Run = tuple[str, str]
 
 
 def draw(
-    points: NDArray[np.floating], window: Window, marks: Sequence[Mark], cursor: tuple[int, int]
+    points: NDArray[np.floating],
+    window: Window,
+    marks: Sequence[Mark],
+    cursor: tuple[int, int],
+    labels: Sequence[Label] = (),
+    *,
+    is_ascii: bool = False,
 ) -> list[list[Run]]:
-    """Draw points, (N, 2), and marks in a window, and colour the cell of the cursor as part `cursor`; line by line."""
+    """Draw points, (N, 2), in a window, labels on them and marks on those, line by line.
+
+    The cell of the cursor is coloured as part `cursor`, a label as `label`; the first labels are the most important.
+    Where `is_ascii`, a sign for each density stands in place of braille dots, and marks have signs of ASCII.
+    """
     codes, counts = count(points, window)
-    parts = [*(f"density-{level}" for level in range(LEVELS + 1)), "cursor"]
+    parts = [*(f"density-{level}" for level in range(LEVELS + 1)), "cursor", "label"]
     colours = shades(counts)  # (lines, columns), numbers of parts
+    if is_ascii:
+        codes = _ASCII_DENSITY[colours]
     for mark in marks:
-        if mark.part not in parts:
-            parts.append(mark.part)
-        places = np.floor(window.cells(mark.points)).astype(np.int64)  # (n, 2)
-        inside = ((places >= 0) & (places < (window.columns, window.lines))).all(axis=1)  # (n,)
-        columns, lines = places[inside].T
-        codes[lines, columns], colours[lines, columns] = ord(mark.sign), parts.index(mark.part)
+        if mark.is_minor:
+            _put_mark(mark, window, codes, colours, parts, is_ascii=is_ascii)
+    for label in labels:
+        _put_label(label, window, codes, colours, parts.index("label"))
+    for mark in marks:
+        if not mark.is_minor:
+            _put_mark(mark, window, codes, colours, parts, is_ascii=is_ascii)
     column, line = cursor
     colours[line, column] = parts.index("cursor")
     return [_runs(*each, parts) for each in zip(codes, colours, strict=True)]
+
+
+def _put_mark(
+    mark: Mark,
+    window: Window,
+    codes: NDArray[np.uint32],
+    colours: NDArray[np.int64],
+    parts: list[str],
+    *,
+    is_ascii: bool,
+) -> None:
+    """Put a sign into those cells, (lines, columns), in which points of a mark lie."""
+    if mark.part not in parts:
+        parts.append(mark.part)
+    places = np.floor(window.cells(mark.points)).astype(np.int64)  # (n, 2)
+    inside = ((places >= 0) & (places < (window.columns, window.lines))).all(axis=1)  # (n,)
+    columns, lines = places[inside].T
+    sign = mark.sign.translate(_ASCII_SIGNS) if is_ascii else mark.sign
+    codes[lines, columns], colours[lines, columns] = ord(sign), parts.index(mark.part)
+
+
+def _put_label(label: Label, window: Window, codes: NDArray[np.uint32], colours: NDArray[np.int64], part: int) -> None:
+    """Put a text into the cells, (lines, columns), around its point, unless another one stands there."""
+    place, length = window.cell(label.point), len(label.text)
+    if place is None or length > window.columns:
+        return
+    start = max(0, min(place[0] - length // 2, window.columns - length))
+    around = slice(max(0, start - 1), start + length + 1)
+    if (colours[place[1], around] != part).all():
+        cells = slice(start, start + length)
+        codes[place[1], cells] = np.frombuffer(label.text.encode("utf-32-le"), "<u4")
+        colours[place[1], cells] = part
 
 
 def count(points: NDArray[np.floating], window: Window) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from core.ranking.filters import EVERY, Filter
+from core.ranking.filters import EVERY, Filter, FilterError
 from core.ranking.methods import Choice
-from tui.messages import Question
+from tui.requests import Question
 from tui.trail import How
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Session:
         return self._question_of(visit)
 
     def restore(self, events: Iterable[dict[str, Any]], find_row: Callable[[int | None, str], int | None]) -> None:
-        """Take over the visits and bookmarks of an earlier run; the last visit becomes the current one.
+        """Take over visits, bookmarks and the last filter of an earlier run; the last visit becomes the current one.
 
         `find_row` returns the row of a caption by its former row and its text; None if these captions lack it.
         """
@@ -170,6 +171,8 @@ class Session:
             elif event.get("answer") in numbered:
                 visit = numbered[event["answer"]]
                 visit.step, visit.drift, visit.level = event["step"], event["drift"], event["level"]
+                with suppress(FilterError):  # a damaged one
+                    self.among = Filter.parse(str(event.get("filter", "")))
             elif event.get("at") in numbered:
                 self.here = numbered[event["at"]]
             elif "bookmark" in event and (row := find_row(event["bookmark"], event["text"])) is not None:

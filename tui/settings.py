@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.assets import AssetError
 from core.store.disk import ensure_folder
 from core.store.plain import read_short
 from tui.keys import COMMANDS
 from tui.trail import data_folder
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+    from tui.pictures import Pictures
 
 HIGH_CONTRAST = "high-contrast"
 """Name of the theme without grey."""
@@ -34,6 +39,12 @@ class Settings:
     """Whether the mouse is taken; without it, the terminal selects text as always."""
     low_bandwidth: bool = False
     """Whether less is painted: no animations, no blinking, ten frames a second."""
+    ascii: bool = False
+    """Whether the map is drawn without braille, for fonts that lack it."""
+    pictures: Pictures | None = None
+    """The images of the captions; None where no folder of them is named."""
+    graphics: type[Widget] | None = None
+    """The widget that draws images by the terminal's graphics; None for half blocks."""
     seed: int | None = None
     """Seed of the random captions; None for new ones in each run."""
     path: Path | None = None
@@ -59,7 +70,7 @@ def read_settings(path: Path) -> Settings:
     except (OSError, ValueError, RecursionError) as error:
         reason = AssetError.from_os_error(path, error).found if isinstance(error, OSError) else error
         return Settings(path=path, problems=(f"it cannot be read, so nothing of it counts: {reason}",))
-    types: dict[str, type] = {"theme": str, "mouse": bool, "low-bandwidth": bool, "keys": dict}
+    types: dict[str, type] = {"theme": str, "mouse": bool, "low-bandwidth": bool, "ascii": bool, "keys": dict}
     good: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in values.items():

@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-Field: TypeAlias = Literal["word", "phrase", "pattern", "length", "image", "bookmark", "column"]
+Field: TypeAlias = Literal["word", "phrase", "pattern", "length", "image", "region", "bookmark", "column"]
 Operator: TypeAlias = Literal[":", "<", "<=", ">", ">="]
 
-EXAMPLES = 'dog · "red bus" · /runn?ing/ · -cat · length<8 · image:362 · is:bookmarked · column:value · column>=3'
+EXAMPLES = (
+    'dog · "red bus" · /runn?ing/ · -cat · length<8 · image:362 · region:1 · is:bookmarked · column:value · column>=3'
+)
 """What a filter can say, for people."""
 
 MOST_CONDITIONS = 32
 """Each is a search through all captions, and keeps a byte for each."""
 
+_COMPUTED = ("region", "bookmark")
 _HALF = re.compile("[\ud800-\udfff]")
 _PIECE = re.compile(
     r"""
@@ -71,6 +74,15 @@ class Filter:
         """Whether a condition is about bookmarks."""
         return any(condition.field == "bookmark" for condition in self.conditions)
 
+    def of_file(self) -> Filter:
+        """Return the conditions that depend on nothing but the file of the captions."""
+        return replace(self, conditions=tuple(each for each in self.conditions if each.field not in _COMPUTED))
+
+    @property
+    def asks_regions(self) -> bool:
+        """Whether a condition is about regions, which take a while to be found."""
+        return any(condition.field == "region" for condition in self.conditions)
+
     @classmethod
     def parse(cls, text: str) -> Filter:
         """Parse conditions with blanks between.
@@ -110,8 +122,8 @@ def _condition(piece: re.Match[str]) -> Condition:
         if not _is_number(value):
             raise FilterError(f"{piece[0].strip()}: a length is a number of words")
         return Condition("length", value, operator, is_not=is_not)
-    if name == "image" and operator == ":":
-        return Condition("image", value, is_not=is_not)
+    if name in ("image", "region") and operator == ":":
+        return Condition(name, value, is_not=is_not)  # type: ignore[arg-type]
     if name == "is":
         if operator != ":" or value not in ("bookmarked", "bookmark"):
             raise FilterError(f"{piece[0].strip()} is no condition: is:bookmarked is one")

@@ -101,6 +101,25 @@ class BM25:
         starts, rows = self._index.scores["indptr"], self._index.scores["indices"]
         return np.asarray(rows[starts[word] : starts[word + 1]], np.int32)
 
+    def count_in(self, groups: NDArray[np.integer], count: int) -> tuple[list[str], NDArray[np.int64]]:
+        """Count the captions of each group that contain a stem.
+
+        Args:
+            groups: The group of each caption, from 0, (N,).
+            count: Number of groups, G.
+
+        Returns:
+            The V stems, and the counts, (G, V).
+        """
+        if self._index is None:
+            return [], np.zeros((count, 0), np.int64)
+        stems = sorted(self._index.vocab_dict, key=self._index.vocab_dict.__getitem__)  # (V,)
+        starts, rows = self._index.scores["indptr"], self._index.scores["indices"]  # (V + 1,), (pairs,)
+        places = np.repeat(np.arange(len(starts) - 1), np.diff(starts))  # (pairs,)
+        keys = np.asarray(groups, np.int64)[rows] * (len(starts) - 1) + places  # (pairs,)
+        counts = np.bincount(keys, minlength=count * (len(starts) - 1)).reshape(count, -1)  # (G, V)
+        return stems, counts
+
     @cached_property
     def _stemmer(self) -> Any:
         return _stemmer()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from core.assets import first_names
 from core.corpus.captions import Captions
 from core.ranking.filters import Condition, Filter, FilterError
+from core.ranking.regions import Regions
 
 _NO_LETTER = r"[^\pL\pM\pN_]"  # RE2's \b knows the letters of English alone
 _EXACT = 2**53  # up to here, float64 holds every whole number
@@ -30,17 +30,17 @@ _COMPARISONS: dict[str, Callable[[Any, float], Any]] = {
 
 
 class Masks:
-    """Finds the captions that meet a filter."""
+    """Finds the captions that meet a filter. `regions` returns their regions, or None while those are not known."""
 
-    def __init__(self, captions: Captions) -> None:
-        self._captions = captions
+    def __init__(self, captions: Captions, regions: Callable[[], Regions | None] = lambda: None) -> None:
+        self._captions, self._regions = captions, regions
         self._met: dict[Condition, NDArray[np.bool_]] = {}  # (N,) each: the conditions of the latest filter
 
     def check(self, wanted: Filter) -> None:
         """Check that a filter asks for what these captions have.
 
         Raises:
-            FilterError: A regular expression is none, or there is no such column.
+            FilterError: A regular expression is none, or there is no such column or region.
         """
         few = Captions(
             name="",
@@ -51,13 +51,16 @@ class Masks:
             urls={},
             columns={name: values[:1] for name, values in self._captions.columns.items()},
         )
-        Masks(few).mask(replace(wanted, bookmarked=frozenset()))
+        for each in wanted.conditions:
+            if each.field == "region":
+                self._numbers_of(each.value)
+        Masks(few).mask(wanted.of_file())
 
     def mask(self, wanted: Filter) -> NDArray[np.bool_]:
         """Return which captions meet a filter, (N,). Threads may ask at once.
 
         Raises:
-            FilterError: A regular expression is none, or there is no such column.
+            FilterError: A regular expression is none, or there is no such column or region.
         """
         known, meet = self._met, np.ones(len(self._captions), bool)  # (N,)
         met = {each: known[each] if each in known else self._meet(each) for each in _lasting(wanted)}
@@ -83,6 +86,8 @@ class Masks:
                 return _compare(self._lengths, condition)
             case "image":
                 return self._of_image(condition.value)
+            case "region":
+                return np.isin(self._known_regions.of, self._numbers_of(condition.value))
             case "column":
                 return self._of_column(condition)
             case "bookmark":
@@ -101,6 +106,22 @@ class Masks:
             raise FilterError("image: these captions have no images")
         images = [str(image) for image, file in self._captions.file_names.items() if file == name]
         return np.isin(groups.astype(str), [name, *images])
+
+    @property
+    def _known_regions(self) -> Regions:
+        regions = self._regions()
+        if regions is None:
+            raise FilterError("region: the regions are not known yet; open the map, which finds them")
+        return regions
+
+    def _numbers_of(self, name: str) -> list[int]:
+        """Return the numbers of the regions that have a number, or a word in their name."""
+        regions = self._known_regions.regions
+        found = [each.number for each in regions if name.casefold() in (str(each.number), *each.words)]
+        if not found:
+            there = first_names([f"{each.number} {each.name}" for each in regions], _MOST_NAMES)
+            raise FilterError(f"region:{name}: there is no such region; there are {there or 'none'}")
+        return found
 
     def _of_column(self, condition: Condition) -> NDArray[np.bool_]:
         columns = self._captions.columns

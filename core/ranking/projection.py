@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,16 +49,11 @@ def principal_plane(rows: NDArray[np.float16], *, leave_out: NDArray[np.integer]
         The plane. Its axes are orthogonal, and the largest entry of each is positive; they are arbitrary, and its
         shares 0, where all embeddings are equal.
     """
-    mean, centred, total = _centred(rows, leave_out, seed)
-    dim = rows.shape[1]
-    axes, lengths = torch.eye(2, dim), torch.zeros(2)  # (2, D), (2,)
-    wanted = min(2, len(centred), dim)
+    _, mean, centred, total = sample_rows(rows, leave_out, seed)
+    axes, lengths = torch.eye(2, rows.shape[1]), torch.zeros(2)  # (2, D), (2,)
     if total > 0:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            q = min(wanted + _OVERSAMPLING, len(centred), dim)
-            _, singular, right = torch.pca_lowrank(centred, q=q, center=False, niter=4)
-        axes[:wanted], lengths[:wanted] = right[:, :wanted].T, singular[:wanted]
+        found, singular = components(centred, 2, seed)
+        axes[: len(found)], lengths[: len(found)] = found, singular
     largest = axes.gather(1, axes.abs().argmax(dim=1, keepdim=True))  # (2, 1)
     axes = axes * torch.where(largest < 0, -1.0, 1.0)
     shares = lengths.square() / total if total else lengths  # (2,)
@@ -86,30 +82,60 @@ def plane_between(
     axes = axes / lengths[:, None]
     if abs(float(axes[0] @ axes[1])) > _SAME_DIRECTION:
         raise ValueError("both axes have the same direction")
-    mean, centred, total = _centred(rows, leave_out, seed)
+    _, mean, centred, total = sample_rows(rows, leave_out, seed)
     across = axes[1] - (axes[1] @ axes[0]) * axes[0]  # (D,)
     along = [float((centred @ axis).square().sum()) / (total or 1.0) for axis in (*axes, across / across.norm())]
     return Plane(mean.numpy(), axes.numpy(), (along[0], along[1]), along[0] + along[2])
 
 
-def _centred(
-    rows: NDArray[np.float16], leave_out: NDArray[np.integer], seed: int
-) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Return mean, (D,), and centred rows, (S, D), of a random sample, and the sum of their squares."""
-    candidates = np.setdiff1d(np.arange(len(rows)), leave_out)  # (M,)
-    if len(candidates) > _SAMPLE:
-        candidates = np.sort(np.random.default_rng(seed).choice(candidates, _SAMPLE, replace=False))  # (S,)
-    sample = torch.from_numpy(rows[candidates].astype(np.float32))  # (S, D)
-    mean = sample.mean(dim=0) if len(sample) else torch.zeros(rows.shape[1])  # (D,)
-    sample -= mean
-    return mean, sample, float(sample.square().sum())
+class Sample(NamedTuple):
+    """A random sample of S rows."""
+
+    which: NDArray[np.int64]
+    """The rows, ascending, (S,)."""
+    mean: torch.Tensor
+    """Their mean, (D,)."""
+    centred: torch.Tensor
+    """The rows less their mean, float32, (S, D)."""
+    total: float
+    """Sum of the squares of these."""
 
 
-def project(rows: NDArray[np.float16], plane: Plane) -> Steps[NDArray[np.float32]]:
-    """Return the coordinates of unit rows, (N, D), on a plane; (N, 2)."""
-    points = np.empty((len(rows), 2), np.float32)  # (N, 2)
+def sample_rows(rows: NDArray[np.float16], leave_out: NDArray[np.integer], seed: int) -> Sample:
+    """Draw at most 20,000 of the rows, (N, D), that are not left out, (X,)."""
+    which = np.setdiff1d(np.arange(len(rows)), leave_out)  # (M,)
+    if len(which) > _SAMPLE:
+        which = np.sort(np.random.default_rng(seed).choice(which, _SAMPLE, replace=False))  # (S,)
+    centred = torch.from_numpy(rows[which].astype(np.float32))  # (S, D)
+    mean = centred.mean(dim=0) if len(centred) else torch.zeros(rows.shape[1])  # (D,)
+    centred -= mean
+    return Sample(which, mean, centred, float(centred.square().sum()))
+
+
+def components(centred: torch.Tensor, wanted: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first principal components of centred rows, (S, D), and their singular values.
+
+    Returns:
+        (q, D) and (q,), q at most `wanted`, and fewer where there are not so many rows or columns.
+    """
+    wanted = min(wanted, *centred.shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        q = min(wanted + _OVERSAMPLING, *centred.shape)
+        _, singular, right = torch.pca_lowrank(centred, q=q, center=False, niter=4)
+    return right[:, :wanted].T, singular[:wanted]
+
+
+def project(
+    rows: NDArray[np.float16], mean: NDArray[np.float32], axes: NDArray[np.float32], *, doing: str
+) -> Steps[NDArray[np.float32]]:
+    """Return the coordinates of unit rows, (N, D), along q axes, (q, D), through a mean, (D,); (N, q).
+
+    `doing` is the activity to report in `Progress`.
+    """
+    points = np.empty((len(rows), len(axes)), np.float32)  # (N, q)
     for start in range(0, len(rows), _ROWS_PER_STEP):
         block = rows[start : start + _ROWS_PER_STEP]  # (b, D)
-        points[start : start + len(block)] = plane.place(block)
-        yield Progress("placing captions", start + len(block), len(rows), "captions")
+        points[start : start + len(block)] = (block.astype(np.float32) - mean) @ axes.T
+        yield Progress(doing, start + len(block), len(rows), "captions")
     return points

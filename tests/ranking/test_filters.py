@@ -18,6 +18,7 @@ from core.explorer import Explorer
 from core.ranking.filters import Condition, Filter, FilterError
 from core.ranking.masks import Masks
 from core.ranking.methods import Method
+from core.ranking.regions import Region, Regions
 from core.store.progress import finish
 
 ROWS = [
@@ -73,6 +74,29 @@ def test_a_filter_keeps_the_captions_that_meet_all_its_conditions(
     captions: Captions, text: str, rows: list[int]
 ) -> None:
     assert kept(captions, text) == rows
+
+
+def test_a_region_is_named_by_its_number_or_one_of_its_words(captions: Captions) -> None:
+    regions = Regions(
+        np.array([1, 2, 1, 0], np.int16), (Region(1, ("dog", "bus"), 2, 0), Region(2, ("dogs", "play"), 1, 1))
+    )
+    masks = Masks(captions, lambda: regions)
+    for text, rows in {
+        "region:1": [0, 2],
+        "region:PLAY": [1],
+        "-region:dog": [1, 3],
+        "region:2 length<4": [1],
+        "region:dog red": [2],
+    }.items():
+        among = Filter.parse(text)
+        masks.check(among)
+        assert np.flatnonzero(masks.mask(among)).tolist() == rows
+    for text in ("region:3", "region:0", "region:do", "-region:cat"):
+        with pytest.raises(FilterError, match="there are 1 dog · bus, 2 dogs · play"):
+            masks.check(Filter.parse(text))
+    with pytest.raises(FilterError, match="not known yet; open the map"):
+        Masks(captions).check(Filter.parse("dog region:1"))
+    Masks(captions).check(Filter.parse("dog region:1").of_file())
 
 
 def test_every_caption_meets_a_filter_without_conditions(captions: Captions) -> None:

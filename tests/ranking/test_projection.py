@@ -26,7 +26,7 @@ def test_the_plane_holds_the_most_variance():
     np.testing.assert_allclose(np.abs((plane.axes @ right[:2].T).diagonal()), 1, atol=1e-3)
     np.testing.assert_allclose(plane.shares, (lengths**2 / (lengths**2).sum())[:2], rtol=1e-3)
     np.testing.assert_allclose(plane.axes @ plane.axes.T, np.eye(2), atol=1e-4)
-    points = finish(project(rows, plane), lambda step: None)
+    points = finish(project(rows, plane.mean, plane.axes, doing=""), lambda step: None)
     np.testing.assert_allclose(points, centred @ plane.axes.T.astype(np.float64), atol=1e-4)
     np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-3)
 
@@ -52,7 +52,7 @@ def test_captions_without_a_known_word_do_not_turn_the_plane():
 def test_few_or_equal_captions_have_a_plane(n):
     rows = matrix(np.ones((n, 8), np.float32)).rows
     plane = principal_plane(rows, leave_out=np.empty(0, int))
-    points = finish(project(rows, plane), lambda step: None)
+    points = finish(project(rows, plane.mean, plane.axes, doing=""), lambda step: None)
     assert np.isfinite(points).all()
     np.testing.assert_allclose(points, 0, atol=1e-3)
     assert sum(plane.shares) <= 1.001

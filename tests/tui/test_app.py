@@ -30,6 +30,7 @@ from tui.options import Options
 from tui.panel import Panel
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen
+from tui.settings import Settings
 from tui.text import LONGEST, visible
 from tui.trail import TrailWriter
 from tui.widgets.hit_list import HitList
@@ -38,7 +39,7 @@ from tui.widgets.verdict_pane import VerdictPane
 pytestmark = pytest.mark.opened
 
 
-def make_app(files, **changes) -> ExplorerApp:
+def make_app(files, *, settings: Settings | None = None, **changes) -> ExplorerApp:
     """An app over files, with other options in place of some."""
     options = Options(
         model=files.weights,
@@ -49,7 +50,7 @@ def make_app(files, **changes) -> ExplorerApp:
         dtype="float32",
         device="cpu",
     )
-    return ExplorerApp(replace(options, **changes).open_corpus)
+    return ExplorerApp(replace(options, **changes).open_corpus, settings=settings)
 
 
 async def until(pilot, holds, *, what: str) -> None:

@@ -10,20 +10,8 @@ from core.assets import AssetError
 from core.store.progress import Progress
 from tui import asker as asker_module
 from tui.asker import Asker
-from tui.messages import (
-    Answered,
-    BackgroundFailed,
-    Compared,
-    ComparisonRequest,
-    Explained,
-    ExplanationRequest,
-    Failed,
-    FeatureFound,
-    FeatureRequest,
-    Measured,
-    Ordered,
-    Question,
-)
+from tui.messages import Answered, BackgroundFailed, Compared, Explained, Failed, FeatureFound, Measured, Ordered
+from tui.requests import ComparisonRequest, ExplanationRequest, FeatureRequest, Question
 
 
 class Log:

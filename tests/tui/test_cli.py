@@ -83,6 +83,15 @@ def test_compare_prints_only_the_methods_asked_for(run, files):
     assert "overlap@10  bm25 and words: " in done.err
 
 
+def test_compare_finds_only_captions_that_meet_the_filter(run, files):
+    document = run("compare", QUERY, "--filter", "length>9", "--json", *files.flags).document
+    found = [hit["caption"] for hits in document["methods"].values() for hit in hits]
+    assert found
+    assert all(len(text.split()) > 9 for text in found)
+    assert refused(run("compare", "--filter", "dog", "--against", "random", *files.flags), "--filter needs a TEXT")
+    assert refused(run("compare", QUERY, "--filter", "colour:red", *files.flags), "there is no such column")
+
+
 def test_a_sum_cannot_be_compared(run, files):
     done = run("compare", "a dog - a cat", *files.flags)
     assert done.code == 2
@@ -308,6 +317,33 @@ def test_export_writes_the_corpus_as_embedding_atlas_reads_it(run, files):
     np.testing.assert_allclose(table["neighbors"][4]["distances"], [hit["distance"] for hit in hits], atol=1e-5)
     run("export", "-o", path, "--neighbors", 0, *files.flags)
     assert "neighbors" not in pd.read_parquet(path)
+
+
+def test_regions_are_listed_searched_and_exported_alike(run, files):
+    listed = run("regions", "--json", *files.flags).document
+    assert listed["k"] == len(listed["regions"]) > 1
+    assert [each["number"] for each in listed["regions"]] == list(range(1, listed["k"] + 1))
+    sizes = [each["captions"] for each in listed["regions"]]
+    assert (sizes, sum(sizes)) == (sorted(sizes, reverse=True), 300)
+    lines = run("regions", *files.flags).out.splitlines()
+    assert len(lines) == listed["k"]
+    assert all(each["name"] in line for each, line in zip(listed["regions"], lines, strict=True))
+    path = files.folder / "corpus.parquet"
+    run("export", "-o", path, "--neighbors", 0, *files.flags)
+    table = pd.read_parquet(path)
+    for each in listed["regions"]:
+        rows = np.flatnonzero(table["region"] == each["number"])
+        assert set(table["region_name"][rows]) == {each["name"]}
+        asked = ["--filter", f"region:{each['number']}", "--json", "-k", 300]
+        hits = run("search", QUERY, *asked, *files.flags).document["hits"]
+        assert {hit["row"] for hit in hits} == set(rows.tolist())
+        assert each["central"]["row"] in rows
+
+
+def test_a_region_that_is_not_there_is_refused_with_those_that_are(run, files):
+    name = run("regions", "--json", *files.flags).document["regions"][0]["name"]
+    assert refused(run("search", QUERY, "--filter", "region:99", *files.flags), f"there are 1 {name}, 2 ")
+    assert refused(run("search", QUERY, "--filter", "region:qwrtz", *files.flags), "there is no such region")
 
 
 def test_export_places_captions_between_phrases(run, files):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from test_app import ask, make_app, ready, title, until
 from test_filter import filtered
+from textual.events import Click
 
-from tui.scatter import Mark, Window, count, draw, shades
+from tui.map_marks import region_name
+from tui.scatter import Label, Mark, Window, count, draw, shades
 from tui.screens.prompt import PromptScreen
 
 RNG = np.random.default_rng(4)
@@ -78,6 +80,19 @@ def test_later_marks_lie_above_earlier_ones_and_those_outside_are_left_out():
     assert "".join(text for text, _ in lines[1]) == "⠀⠀b⠀⠀"
     assert [part for text, part in lines[1] if "b" in text] == ["query"]
     assert lines[2][0][1] == "cursor"
+
+
+def test_a_label_stands_around_its_point_within_the_window_and_never_on_a_more_important_one():
+    window = Window(x=0, y=0, unit=0.5, columns=12, lines=3)
+    middle, edge = np.array([0.0, 0.0]), np.array([-5.9, 0.0])
+    labels = [Label(middle, "first"), Label(edge, "second"), Label(edge, "2"), Label(np.array([0, 99.0]), "outside")]
+    labels.append(Label(np.array([0, 2.0]), "longer than the window"))
+    lines = draw(np.zeros((1, 2)), window, [Mark(middle[None], "◆", "query")], (0, 2), labels)
+    texts = ["".join(text for text, _ in line) for line in lines]
+    assert texts == ["⠀" * 12, "2⠀⠀⠀fi◆st⠀⠀⠀", "⠀" * 12]
+    lines = draw(np.zeros((1, 2)), window, [Mark(middle[None], "○", "hit", is_minor=True)], (0, 2), labels)
+    assert "".join(text for text, _ in lines[1]) == "2⠀⠀⠀first⠀⠀⠀"
+    assert [part for text, part in lines[1] if "st" in text] == ["label"]
 
 
 def test_the_nearest_caption_to_a_cell_is_the_one_a_slow_search_finds():
@@ -188,6 +203,33 @@ async def test_the_map_is_of_the_captions_that_meet_the_filter(files):
 
 
 @pytest.mark.opened
+async def test_regions_have_their_names_on_the_map_and_are_a_filter(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 48)) as pilot:
+        await ready(pilot)
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen), what="the prompt")
+        app.screen.box.value = "region:1"
+        await pilot.press("enter")
+        await until(pilot, lambda: "open the map" in getattr(app.screen, "problem", ""), what="what to do first")
+        await pilot.press("escape")
+        pane = await mapped(pilot)
+        await until(pilot, lambda: pane.regions is not None, what="the regions")
+        await pilot.pause()
+        names = [region_name(region) for region in pane.regions.regions]
+        shown = "\n".join(pane.render_line(y).text for y in range(pane.size.height))
+        assert sum(name in shown for name in names) >= 2
+        row = int(np.flatnonzero(pane.regions.of == 2)[0])
+        pane.select(row)
+        assert str(pane.border_subtitle).startswith(f"{names[1]} │ ")
+        await filtered(pilot, "region:1")
+        await pilot.pause()
+        assert app.explore.view.answer.searched == pane.regions.regions[0].captions
+        shown = "\n".join(pane.render_line(y).text for y in range(pane.size.height))
+        assert [name for name in names if name in shown] in ([], names[:1])
+
+
+@pytest.mark.opened
 async def test_axes_by_meaning_keep_the_selection_and_wrong_ones_are_explained(files):
     app = make_app(files)
     async with app.run_test(size=(160, 40)) as pilot:
@@ -217,3 +259,40 @@ async def test_axes_by_meaning_keep_the_selection_and_wrong_ones_are_explained(f
             await until(pilot, lambda problem=problem: problem in getattr(app.screen, "problem", ""), what=problem)
             await pilot.press("escape")
         assert pane.corpus_map.axes is not None
+
+
+@pytest.mark.opened
+async def test_the_map_is_dragged_with_the_mouse_and_a_drag_is_no_click(files):
+    app = make_app(files)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await ready(pilot)
+        pane = await mapped(pilot)
+        await pilot.press("plus", "plus")
+        await pilot.pause()
+        before, cursor = pane.window, pane.cursor
+
+        await pilot.mouse_down(pane, offset=(11, 6))
+        for offset in ((13, 7), (15, 8)):
+            await pilot.hover(pane, offset=offset)
+        await pilot.mouse_up(pane, offset=(15, 8))
+        await pilot.pause()
+        assert pane.window.point(14, 7) == pytest.approx(before.point(10, 5))
+        pane.post_message(Click(pane, 15, 8, 0, 0, 1, False, False, False))  # which Textual sends after it
+        await pilot.hover(pane, offset=(30, 20))
+        await pilot.pause()
+        assert pane.window.point(14, 7) == pytest.approx(before.point(10, 5))
+        assert pane.cursor == cursor
+        await pilot.click(pane, offset=(31, 11))
+        await pilot.pause()
+        assert pane.cursor in {(30, 10), (29, 10)}
+
+
+def test_without_braille_density_and_marks_are_signs_of_ascii():
+    window = Window(x=0, y=0, unit=0.5, columns=9, lines=5)
+    points = RNG.normal(size=(400, 2)).astype(np.float32)
+    marks = [Mark(points[:9], "•", "trail"), Mark(points[:1], "◆", "query"), Mark(points[1:2], "7", "hit")]
+    lines = draw(points, window, marks, (0, 0), [Label(np.array([0.0, 1.0]), "dog")], is_ascii=True)
+    text = "".join(part for line in lines for part, _ in line)
+    assert text.isascii()
+    assert set("@x7") <= set(text)
+    assert "#" in "".join(part for line in draw(points, window, [], (0, 0), is_ascii=True) for part, _ in line)

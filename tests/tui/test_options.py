@@ -11,7 +11,8 @@ from conftest import refused
 
 from core.assets import AssetError
 from tui.commands.explore import _with_files_of
-from tui.options import Options, asset_options, explorer_options
+from tui.flags import asset_options, explorer_options
+from tui.options import Options
 from tui.trail import Run
 
 MODEL = {"model": Path("/m.pkl"), "vectors": Path("/v.vec")}
@@ -145,6 +146,8 @@ def test_arguments_give_the_same_options():
             7,
             True,
             True,
+            True,
+            Path("/i i"),
         ),
     )
     assert [each.name for each in fields(Options) if getattr(whole, each.name) is None] == ["demo"]

@@ -379,6 +379,20 @@ async def test_an_earlier_run_is_resumed_where_it_ended_and_its_file_stays_as_it
     assert len(later.those("visit")) == 3
 
 
+async def test_the_filter_of_an_earlier_run_is_kept_and_one_that_these_captions_cannot_meet_is_named(files, tmp_path):
+    answer = {"level": None, "step": None, "drift": None, "hits": []}
+    for kept, now in (("length>9", "length>9"), ("colour:red", "")):
+        answers = (answer | {"answer": number, "filter": text} for number, text in enumerate(("dog", kept)))
+        run = write_run(tmp_path / kept[:3], visit(0, "a cat"), visit(1, "a dog"), *answers)
+        app = explorer(files, tmp_path / kept[:3], resume=run.name)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await ready(pilot)
+            await settle(pilot)
+            assert app.explore.session.among.text == now
+            assert app.explore.view.answer.among.text == now
+            assert (f"the filter of that run, {kept}, is left out: colour" in notices(app)) == (now != kept)
+
+
 async def test_a_run_over_other_captions_finds_those_that_both_have(files, tmp_path):
     texts = ["a dog sleeps", "a cat sits", *(f"a man {i} walks" for i in range(150))]
     write_coco(files.captions, texts)

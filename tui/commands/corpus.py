@@ -10,9 +10,10 @@ import click
 
 from core.assets import AssetError
 from core.ranking.axes import EXAMPLE, Axes, AxesError
-from tui.documents import corpus_document
+from tui.documents import corpus_document, regions_document
 from tui.exports import check_output, write_corpus
-from tui.options import Options, as_json, asset_options, captions_file, quiet
+from tui.flags import as_json, asset_options, captions_file, quiet
+from tui.options import Options
 from tui.output import tell, tell_json, tell_lines
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
@@ -130,6 +131,32 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
 
 @click.command()
 @captions_file
+@as_json
+@quiet
+@asset_options
+@click.pass_context
+def regions(context: click.Context, file: Path | None, as_json: bool, quiet: bool) -> None:
+    """Print the regions of the captions: number, size, most telling words, and a caption in its middle.
+
+    They are the parts that k-means finds, as on the map; `search --filter region:1` searches one of them. FILE is a
+    file of captions, as with --captions.
+    """
+    opened = run_steps(Options.of(context, file=file).open_corpus(), quiet=quiet)
+    print_notes(opened, quiet=quiet)
+
+    from core.explorer import Explorer
+
+    found, captions = run_steps(Explorer(opened).mapper.regions(), quiet=quiet), opened.captions
+    if as_json:
+        tell_json(regions_document(captions, found), indent=1)
+        return
+    width = max((len(each.name) for each in found.regions), default=0)
+    for each in found.regions:
+        tell(f"{each.number:4}  {each.captions:7,}  {each.name:{width}}  {captions.texts[each.central]}")
+
+
+@click.command()
+@captions_file
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The .parquet file to write.")
 @click.option("--neighbors", default=10, type=click.IntRange(0), show_default=True, help="Nearest captions of each.")
 @click.option("--axes", "axes_text", default="", help=f"Place them between phrases: {EXAMPLE!r}.")
@@ -139,11 +166,11 @@ def embed(context: click.Context, file: Path, output: Path, quiet: bool) -> None
 def export(
     context: click.Context, file: Path | None, output: Path, neighbors: int, axes_text: str, quiet: bool
 ) -> None:
-    """Write the captions with their places on the map's plane and their nearest captions, as embedding-atlas reads.
+    """Write the captions with their places on the map's plane, regions and nearest captions, as embedding-atlas reads.
 
-    Columns: row, caption, caption_id, image_id, file_name, projection_x, projection_y, neighbors (zero-based rows and
-    cosine distances). FILE is a file of captions, as with --captions. The nearest captions take time that grows with
-    the square of their number; --neighbors 0 leaves them out.
+    Columns: row, caption, caption_id, image_id, file_name, projection_x, projection_y, region, region_name, neighbors
+    (zero-based rows and cosine distances). FILE is a file of captions, as with --captions. The nearest captions take
+    time that grows with the square of their number; --neighbors 0 leaves them out.
     """
     options = Options.of(context, file=file)
     try:
@@ -163,9 +190,10 @@ def export(
         corpus_map = run_steps(mapper.principal() if axes is None else mapper.between(axes), quiet=quiet)
     except AxesError as error:
         raise click.UsageError(f"--axes: {error}") from error
+    regions = run_steps(mapper.regions(), quiet=quiet)
     graph = run_steps(nearest_of_all(matrix, k=neighbors, device=opened.setup.device), quiet=quiet)
     with whole_file(output, advice="check the path and the disk") as work:
-        write_corpus(work, opened.captions, corpus_map.points, graph if neighbors else None)
+        write_corpus(work, opened.captions, corpus_map.points, regions, graph if neighbors else None)
     held = f"the plane holds {corpus_map.plane.held:.1%} of the variance"
     message = f"{output}: {len(matrix):,} captions; {held}"
     print_message(message, quiet=quiet)

@@ -14,9 +14,10 @@ from typing import NoReturn
 import click
 
 from core.store.ending import delete_unfinished, end_process
-from tui.options import Options, asset_options, explorer_options
+from tui.flags import asset_options, explorer_options
+from tui.options import Options
 from tui.pace import print_message
-from tui.settings import config_path, read_settings, theme_problem
+from tui.settings import Settings, config_path, read_settings, theme_problem
 from tui.trail import Run, TrailWriter, default_folder, find_run
 
 
@@ -34,7 +35,7 @@ def explore(options: Options) -> None:
     """Open the explorer in the terminal, and exit with its code.
 
     Raises:
-        AssetError: The run to resume cannot be read.
+        AssetError: The run to resume cannot be read, or the images cannot.
         UsageError: There is no terminal, no such theme, or the captions are standard input.
     """
     from tui.watchdog import Watchdog, is_gone
@@ -61,14 +62,7 @@ def explore(options: Options) -> None:
     if resumed is not None and options.captions is None:
         options = _with_files_of(resumed, options)
 
-    settings = read_settings(config_path())
-    settings = replace(
-        settings,
-        theme=options.theme or settings.theme,
-        seed=options.seed,
-        mouse=settings.mouse and not options.no_mouse,
-        low_bandwidth=settings.low_bandwidth or bool(options.low_bandwidth),
-    )
+    settings = _settings(options)
     if settings.low_bandwidth:  # Textual reads these when it is imported
         os.environ |= {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_FPS": "10"}
 
@@ -94,6 +88,28 @@ def explore(options: Options) -> None:
     if wanted is not None:
         _start_again(replace(options, theme=app.theme).reopened(wanted))
     _exit_immediately(app.return_code or 0)
+
+
+def _settings(options: Options) -> Settings:
+    """Return what the config file and the options say of the screen.
+
+    Raises:
+        AssetError: The folder of the images cannot be used.
+    """
+    settings = read_settings(config_path())
+    settings = replace(
+        settings,
+        theme=options.theme or settings.theme,
+        seed=options.seed,
+        mouse=settings.mouse and not options.no_mouse,
+        low_bandwidth=settings.low_bandwidth or bool(options.low_bandwidth),
+        ascii=settings.ascii or bool(options.ascii),
+    )
+    if options.images is None:
+        return settings
+    from tui.pictures import Pictures, graphics_widget
+
+    return replace(settings, pictures=Pictures(options.images), graphics=graphics_widget())
 
 
 def _with_files_of(run: Run, options: Options) -> Options:

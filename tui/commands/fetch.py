@@ -12,8 +12,9 @@ import click
 
 from core.assets import AssetError, Assets
 from core.official import OFFICIAL, USUAL, OfficialFile
+from tui.flags import as_json, asset_options, quiet
 from tui.interruption import is_interrupted
-from tui.options import Options, as_json, asset_options, quiet
+from tui.options import Options
 from tui.output import tell, tell_json
 from tui.pace import print_message, run_steps
 from tui.trail import fetched_folder

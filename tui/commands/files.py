@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tui.documents import flat
-from tui.options import CONTEXT, Options, as_json, asset_options, assume_yes, captions_file, confirm_deletion
+from tui.flags import CONTEXT, as_json, asset_options, assume_yes, captions_file, confirm_deletion
+from tui.options import Options
 from tui.output import tell, tell_json, tell_lines, tell_row
 from tui.pace import run_steps
 

@@ -27,7 +27,8 @@ from tui.documents import (
     print_plain,
 )
 from tui.exports import ENDINGS, check_output, open_rows
-from tui.options import Options, as_json, asset_options, check_second, quiet
+from tui.flags import as_json, asset_options, check_second, quiet
+from tui.options import Options
 from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, progress_line, run_steps
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from core.corpus.captions import Captions
     from core.explorer import Explorer
     from core.opened import Opened
+    from core.opening import Need
 
 _FILTER_HELP = f"Search only captions that meet: {EXAMPLES.replace(' · is:bookmarked', '')}."
 _METHOD_HELP = "Method of ranking; `against` is the encoder of --against."
@@ -131,19 +133,24 @@ def search(
     context.exit(0 if found else 1)
 
 
-def _open(options: Options, method: Choice, among: Filter, *, quiet: bool) -> Opened:
-    """Open the corpus with its calibration, and what a method needs, if the captions have what a filter asks for."""
+def _open_captions(options: Options, need: Need, among: Filter, *, quiet: bool) -> Opened:
+    """Open the corpus, if the captions have what a filter asks for."""
 
     def check(captions: Captions) -> None:
         from core.ranking.masks import Masks
 
-        Masks(captions).check(among)
+        Masks(captions).check(among.of_file())
 
-    check_second(options, [method])
     try:
-        opened = run_steps(options.open_corpus("calibration", check=check if among.conditions else None), quiet=quiet)
+        return run_steps(options.open_corpus(need, check=check if among.conditions else None), quiet=quiet)
     except FilterError as error:
         raise click.UsageError(f"--filter: {error}") from error
+
+
+def _open(options: Options, method: Choice, among: Filter, *, quiet: bool) -> Opened:
+    """Open the corpus with its calibration, and what a method needs."""
+    check_second(options, [method])
+    opened = _open_captions(options, "calibration", among, quiet=quiet)
     if method != "infersent":
         run_steps(opened.open_methods(), quiet=quiet)
     if method == AGAINST:
@@ -169,10 +176,15 @@ def _filter(text: str) -> Filter:
 
 
 def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
-    """Say how many captions meet a filter."""
+    """Say how many captions meet a filter, for which their regions may have to be found."""
     if not among.conditions:
         return  # nothing is imported for it
-    allowed = explorer.masks.mask(among)
+    if among.asks_regions:
+        run_steps(explorer.mapper.regions(), quiet=quiet)
+    try:
+        allowed = explorer.masks.mask(among)
+    except FilterError as error:
+        raise click.UsageError(f"--filter: {error}") from error
     print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
 
 
@@ -241,12 +253,19 @@ def _refuse_contradictions(method: Choice, within: float | None, formats: list[b
     multiple=True,
     help="Compare only this method; repeat the option for others.",
 )
+@click.option("--filter", "filter_text", default="", help=_FILTER_HELP)
 @as_json
 @quiet
 @asset_options
 @click.pass_context
 def compare(
-    context: click.Context, text: tuple[str, ...], k: int, methods: tuple[Method, ...], as_json: bool, quiet: bool
+    context: click.Context,
+    text: tuple[str, ...],
+    k: int,
+    methods: tuple[Method, ...],
+    filter_text: str,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Print the captions that each method finds for TEXT, with their ranks by the other methods.
 
@@ -255,18 +274,22 @@ def compare(
     """
     options = Options.of(context)
     check_second(options, methods)
+    among = _filter(filter_text)
     if not text:
+        if among.conditions:
+            raise click.UsageError("--filter needs a TEXT: without one, all captions are compared")
         _compare_encoders(options, k, as_json=as_json, quiet=quiet)
         return
-    opened = run_steps(options.open_corpus("methods"), quiet=quiet)
+    opened = _open_captions(options, "methods", among, quiet=quiet)
     print_notes(opened, quiet=quiet)
 
     from core.explorer import Explorer
     from core.ranking.ranking import LEADING
 
     explorer = Explorer(opened)
+    _tell_size(explorer, among, quiet=quiet)
     query = explorer.queries.of_text(" ".join(text))
-    comparison = explorer.compare(query, methods=methods or None, k=max(k, LEADING))
+    comparison = explorer.compare(query, methods=methods or None, k=max(k, LEADING), among=among)
     if not comparison.lists:
         why = "which only infersent can rank; put it in quotes to make it plain text"
         raise click.UsageError(f"TEXT is a sum or a feature, {why}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.ranking.methods import AGAINST, Method
-from tui.options import Options, as_json, asset_options, check_second, quiet
+from tui.flags import as_json, asset_options, check_second, quiet
+from tui.options import Options
 from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, run_steps
 from tui.text import fit, short_number

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from core.assets import AssetError
-from tui.options import CONTEXT, as_json, assume_yes, confirm_deletion
+from tui.flags import CONTEXT, as_json, assume_yes, confirm_deletion
 from tui.output import tell, tell_json, tell_lines
 from tui.trail import Run, default_folder, find_path, find_run, list_runs
 

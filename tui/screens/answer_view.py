@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.ranking.filters import Filter
     from core.ranking.folds import Folding
     from core.ranking.ranking import Ranking
+    from core.ranking.regions import Regions
     from core.trust.calibration import Calibration
 
 WIDE_CELLS = 100
@@ -138,15 +139,22 @@ class AnswerView(Container):
         self._corpus_map = corpus_map
         self.draw_map()
 
+    def show_regions(self, regions: Regions) -> None:
+        """Name the regions of the captions on the map."""
+        self.map_pane.regions = regions
+        self.draw_map()
+
     def draw_map(self) -> None:
         """Draw the map, if it is shown, for the answer and what is marked."""
         answer, corpus_map, opened = self.answer, self._corpus_map, self._opened
         if not self.is_map or answer is None or corpus_map is None or opened is None:
             return
-        from tui.map_marks import map_marks, mapped_rows  # numpy is not loaded before the first frame
+        from tui.map_marks import map_marks, mapped_rows, region_labels  # numpy is not loaded before the first frame
 
         marks = map_marks(corpus_map, answer, bookmarked=self.hit_list.bookmarked, visited=self._visited)
-        self.map_pane.show(corpus_map, mapped_rows(opened, answer), marks)
+        rows, regions = mapped_rows(opened, answer), self.map_pane.regions
+        labels = [] if regions is None else region_labels(corpus_map, regions, rows)
+        self.map_pane.show(corpus_map, rows, marks, labels)
         self.map_pane.select(self.hit_list.row)
 
     def go_to_row(self, row: int) -> None:

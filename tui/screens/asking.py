@@ -17,7 +17,7 @@ from core.ranking.filters import EXAMPLES, Filter, FilterError
 from tui import messages
 from tui.asker import Asker
 from tui.keys import first_key
-from tui.messages import DrawRequest
+from tui.requests import DrawRequest
 from tui.screens.answer_view import AnswerView
 from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from core.explorer import Explorer
-    from tui.messages import Question
+    from tui.requests import Question
 
 _SETTLED_SECONDS = 0.4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -18,7 +19,7 @@ from core.assets import AssetError
 from core.store.progress import Progress
 from tui import messages
 from tui.lines import header, nearness, pin_line, query_title, timings_line
-from tui.messages import ExplanationRequest, Question
+from tui.requests import ExplanationRequest, Question
 from tui.screens.answer_view import HIGH_CELLS
 from tui.screens.mapping import MappingScreen
 from tui.text import drawable, message_line
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.explorer import Explorer
+    from tui.settings import Settings
 
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
@@ -95,6 +97,13 @@ class ExploreScreen(MappingScreen):
         super().use_keys(keymap)
         self.error_pane.key_of = self.key_of
 
+    def use_settings(self, settings: Settings) -> None:
+        """Draw random captions by the seed, the map by the font, and images as the terminal can."""
+        if settings.seed is not None:
+            self.rng = Random(settings.seed)
+        self.view.map_pane.is_ascii = settings.ascii
+        self.pictures, self.graphics = settings.pictures, settings.graphics
+
     # Opening
 
     def open(self, explorer: Explorer) -> None:
@@ -147,6 +156,7 @@ class ExploreScreen(MappingScreen):
                 self.show_error(error)
             return
         self.close_overlay(request)
+        self.view.map_pane.show_progress("")
         self.show_problems([f"a part of the answer is missing: {message_line(error)}"])
 
     def show_problems(self, problems: list[str]) -> None:

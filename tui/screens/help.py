@@ -63,15 +63,16 @@ no meaning, move captions: a change that moves the query no farther is unseen. O
 a variation loses, + those that it finds instead.
 
 A filter (f) keeps captions that meet all of its conditions: a word, a “quoted phrase”, a /regular expression/ (RE2, \
-without regard to case), length<8 (words), image:362, is:bookmarked, and column:value or column>=3 of a table; a minus \
-before a condition leaves out what meets it. The list, random captions and comparisons are then of these captions; the \
-verdict is about the query among all.
+without regard to case), length<8 (words), image:362, region:3 (of the map), is:bookmarked, and column:value or \
+column>=3 of a table; a minus before a condition leaves out what meets it. The list, random captions and comparisons \
+are then of these captions; the verdict is about the query among all.
 
 The map (m) shows captions as dots, more of them in a cell brighter: ◆ the query, 1 to 9 its nearest hits, ○ other \
 relevant ones, ★ bookmarks, • what you have visited. Arrows or a click move the cursor, + − and the wheel zoom, \
-shift+arrows pan, 0 shows all, enter follows. Its title says how much of the variance the plane holds: captions that \
-are near on it may be far apart, so trust the distances of the list. Axes (a) lead from one phrase to another: \
-“indoors > outdoors; one person > a crowd”.
+shift+arrows or a drag pan, 0 shows all, enter follows. Its title says how much of the variance the plane holds: \
+captions that are near on it may be far apart, so trust the distances of the list. The names stand in the middle of \
+regions, parts of the captions that lie together by more dimensions than a plane has. Axes (a) lead from one phrase to \
+another: “indoors > outdoors; one person > a crowd”.
 
 A pinned query stays in a line of its own, with its distance to each query after it.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from core.ranking.filters import FilterError
 from tui.lines import bookmark_line, visit_line
 from tui.screens.asking import AskingScreen
 from tui.screens.pick import Picked, PickScreen
@@ -70,6 +71,12 @@ class KeepingScreen(AskingScreen):
                 visit.embedding = explorer.opened.matrix.rows[visit.row]
         self.session.visits, self.session.here = before.visits, before.here
         self.session.bookmarks = before.bookmarks
+        if before.among.conditions:
+            try:
+                explorer.masks.check(before.among)
+                self.session.among = before.among
+            except FilterError as error:
+                self.show_problems([f"the filter of that run, {before.among.text}, is left out: {error}"])
         self._trail.resume(run)
         if rows.missing:
             self.show_problems([f"{len(rows.missing)} captions of {run.name} are not among these captions"])

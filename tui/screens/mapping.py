@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from core.ranking.axes import EXAMPLE, Axes, AxesError
 from tui import messages
-from tui.messages import MapRequest
+from tui.requests import MapRequest, RegionsRequest
 from tui.screens.answer_view import MAP_CELLS
 from tui.screens.overlays import OverlaysScreen
 from tui.screens.prompt import PromptScreen
@@ -81,6 +81,15 @@ class MappingScreen(OverlaysScreen):
             self.view.map_pane.show_progress(stage_line(message.progress))
         elif message.corpus_map is not None:
             self.view.show_map(message.corpus_map)
+            if self.view.map_pane.regions is None:
+                self.asker.ask(RegionsRequest())
+
+    @on(messages.Divided)
+    def show_regions(self, message: messages.Divided) -> None:
+        """Name the regions on the map, or show how far they are."""
+        self.view.map_pane.show_progress("" if message.progress is None else stage_line(message.progress))
+        if message.regions is not None:
+            self.view.show_regions(message.regions)
 
     @on(HitList.CursorMoved)
     def select_on_map(self, message: HitList.CursorMoved) -> None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from core.ranking.methods import AGAINST, Method
 from tui import messages
-from tui.messages import ComparisonRequest, FeatureRequest, Request, VariationsRequest
+from tui.requests import ComparisonRequest, FeatureRequest, Request, VariationsRequest
 from tui.screens.compare import CompareScreen
 from tui.screens.features import FeaturesScreen
 from tui.screens.opening import OpeningScreen
+from tui.screens.picture import Depicted, PictureScreen
 from tui.screens.variations import VariationsScreen
 from tui.session import Visit
 from tui.trail import Run, TrailWriter
@@ -23,6 +25,7 @@ from tui.trail import Run, TrailWriter
 if TYPE_CHECKING:
     from core.encoding.text_encoder import TextEncoder
     from core.query import Query
+    from tui.pictures import Pictures
 
 
 class OverlaysScreen(OpeningScreen):
@@ -32,10 +35,15 @@ class OverlaysScreen(OpeningScreen):
         Binding("c", "compare", "compare", id="compare"),
         Binding("x", "vary", "variations", show=False, id="variations"),
         Binding("w", "features", "features", show=False, id="features"),
+        Binding("I", "show_image", "image", show=False, id="image"),
     ]
 
     def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:
         super().__init__(trail, resumed, id=id)
+        self.pictures: Pictures | None = None
+        """The images of the captions; None where no folder of them is named."""
+        self.graphics: type[Widget] | None = None
+        """The widget that draws images by the terminal's graphics; None for half blocks."""
         self._overlay: tuple[ModalScreen[Any], Request] | None = None  # such a screen, and what it waits for
 
     def action_compare(self) -> None:
@@ -125,6 +133,26 @@ class OverlaysScreen(OpeningScreen):
             self.notify("only features of the first encoder can be asked")
         else:
             self.go(Visit(f"#{number}", None))
+
+    def action_show_image(self) -> None:
+        """Show the image of the caption under the cursor."""
+        if self.pictures is None:
+            self.notify("start with --images FOLDER to see the images of the captions")
+        elif self.has_hits():
+            move = self.hit_list.action_move
+            screen = PictureScreen(self.pictures, self._depicted, move, graphics=self.graphics)
+            self.app.push_screen(screen, self._follow_depicted)
+
+    def _depicted(self) -> Depicted | None:
+        explorer, row, place = self.explorer, self.hit_list.row, self.hit_list.place
+        if explorer is None or row is None or place is None:
+            return None
+        captions = explorer.opened.captions
+        return Depicted(captions.texts[row], place + 1, captions.file_names.get(captions.group(row), ""))
+
+    def _follow_depicted(self, is_followed: bool | None) -> None:
+        if is_followed and self.hit_list.row is not None:
+            self.go_to_caption(self.hit_list.row)
 
     def close_overlay(self, request: Request) -> None:
         """Close the screen that waits for a request, and the help over it."""

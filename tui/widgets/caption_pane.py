@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
+from textual.style import Style
 
 from tui.importance import importance_lines
 from tui.panel import Panel
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from core.ranking.agreement import Agreement
 
 _PAIRS = 4
+_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")  # nothing else of a file goes into a link
 
 
 class CaptionPane(Panel):
@@ -52,7 +55,7 @@ class CaptionPane(Panel):
         lines = [
             Content(caption),
             Content.styled(self.nearness, "$foreground-muted"),
-            *(Content.styled(drawable(line), "$foreground-muted") for line in self.about.splitlines()),
+            *map(_detail, self.about.splitlines()),
         ]
         if agreement:
             lines += [Content(""), Content.styled("features in common, by word", "bold")]
@@ -71,6 +74,12 @@ class CaptionPane(Panel):
                 width=self.content_size.width,
             )
         return Content("\n").join(lines)
+
+
+def _detail(line: str) -> Content:
+    """Draw a line about the caption; a web address is also a link, in terminals that follow links."""
+    content = Content.styled(drawable(line), "$foreground-muted")
+    return content.stylize(Style(link=line)) if _ADDRESS.fullmatch(line) else content
 
 
 def _pairs(agreement: Agreement | None) -> list[tuple[str, str]]:

@@ -9,7 +9,8 @@ from rich.segment import Segment
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.events import Click, MouseScrollDown, MouseScrollUp, Resize
+from textual.events import Click, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp, Resize
+from textual.geometry import Offset
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from rich.style import Style
 
     from core.mapping import CorpusMap
-    from tui.scatter import Mark, Run, Window
+    from core.ranking.regions import Regions
+    from tui.scatter import Label, Mark, Run, Window
 
 _ZOOM = 1.5  # for one key or one notch of the wheel
 _MOST_ZOOM = 1e4
@@ -41,6 +43,7 @@ class MapPane(Widget, can_focus=True):
         "map--density-2",
         "map--density-3",
         "map--density-4",
+        "map--label",
         "map--trail",
         "map--hit",
         "map--bookmark",
@@ -49,6 +52,11 @@ class MapPane(Widget, can_focus=True):
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "follow", "follow", key_display="⏎"),
+        Binding("plus,equals_sign", "zoom(1)", "zoom", key_display="+ −"),
+        Binding("minus", "zoom(-1)", show=False),
+        Binding("0", "whole", "all"),
+        Binding("a", "screen.axes", "axes"),
         Binding("up,k", "move(0, -1)", show=False),
         Binding("down,j", "move(0, 1)", show=False),
         Binding("left,h", "move(-1, 0)", show=False),
@@ -57,12 +65,7 @@ class MapPane(Widget, can_focus=True):
         Binding("shift+down,J", "pan(0, 1)", show=False),
         Binding("shift+left,H", "pan(-1, 0)", show=False),
         Binding("shift+right,L", "pan(1, 0)", show=False),
-        Binding("plus,equals_sign", "zoom(1)", show=False),
-        Binding("minus", "zoom(-1)", show=False),
-        Binding("0", "whole", show=False),
-        Binding("enter", "follow", show=False),
         Binding("escape", "screen.leave_map", show=False),
-        Binding("a", "screen.axes", show=False),
     ]
 
     @dataclass
@@ -82,6 +85,10 @@ class MapPane(Widget, can_focus=True):
         self.texts: Sequence[str] = ()
         self.corpus_map: CorpusMap | None = None
         """None before `show`."""
+        self.is_ascii = False
+        """Whether it is drawn without braille."""
+        self.regions: Regions | None = None
+        """Those of the captions, once they are known."""
         self.row: int | None = None
         """The caption under the cursor."""
         self.window: Window | None = None
@@ -92,15 +99,20 @@ class MapPane(Widget, can_focus=True):
         self._points: NDArray[np.float32] | None = None  # (M, 2), theirs
         self._places: NDArray[np.float64] | None = None  # (M, 2), in cells of the window
         self._marks: Sequence[Mark] = ()
+        self._labels: Sequence[Label] = ()
         self._lines: list[list[Run]] = []  # as drawn
         self._whole_unit = 1.0  # of the window around all
         self._progress = ""
+        self._held: Offset | None = None  # where the mouse is on the screen while its button is held
+        self._is_dragged = False
 
-    def show(self, corpus_map: CorpusMap, rows: NDArray[np.integer], marks: Sequence[Mark]) -> None:
-        """Show the captions of `rows`, (M,), on a plane, all of it if it is another plane, and marks on them."""
+    def show(
+        self, corpus_map: CorpusMap, rows: NDArray[np.integer], marks: Sequence[Mark], labels: Sequence[Label] = ()
+    ) -> None:
+        """Show the captions of `rows`, (M,), on a plane, all of it if it is another plane, with marks and labels."""
         if self.corpus_map is not corpus_map:
             self.window = None
-        self.corpus_map, self._rows, self._marks = corpus_map, rows, marks
+        self.corpus_map, self._rows, self._marks, self._labels = corpus_map, rows, marks, labels
         self._points, self._places, self._progress = corpus_map.points[rows], None, ""
         self._fit()
 
@@ -191,10 +203,29 @@ class MapPane(Widget, can_focus=True):
             event.stop()
             self._zoom(1 if isinstance(event, MouseScrollUp) else -1, *offset)
 
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Begin to drag, or to click."""
+        self._held, self._is_dragged = event.screen_offset, False
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Move the window with the mouse while its button is held."""
+        if self._held is None or self.window is None or event.screen_offset == self._held:
+            return
+        moved = event.screen_offset - self._held
+        self._held, self._is_dragged = event.screen_offset, True
+        self._look_at(self.window.moved(-moved.x, -moved.y))
+        self._go_to_cell(*self.cursor)
+
+    def on_mouse_up(self, event: MouseUp) -> None:
+        """End to drag."""
+        self._held = None
+        self.release_mouse()
+
     def on_click(self, event: Click) -> None:
-        """Move the cursor to the clicked cell; a double click follows its caption."""
+        """Move the cursor to the clicked cell; a double click follows its caption. The end of a drag is no click."""
         offset = event.get_content_offset(self)
-        if offset is not None:
+        if offset is not None and not self._is_dragged:
             self._go_to_cell(*offset)
             if event.chain > 1:
                 self.action_follow()
@@ -220,7 +251,10 @@ class MapPane(Widget, can_focus=True):
 
         self._title()
         if self.window is not None and self._points is not None:
-            before, self._lines = self._lines, draw(self._points, self.window, self._marks, self.cursor)
+            before, self._lines = (
+                self._lines,
+                draw(self._points, self.window, self._marks, self.cursor, self._labels, is_ascii=self.is_ascii),
+            )
             refresh_changed(self, before, self._lines, width=self.window.columns)
 
     def _title(self) -> None:
@@ -231,8 +265,19 @@ class MapPane(Widget, can_focus=True):
             zoom = "" if self.window is None else f" · ×{self._whole_unit / self.window.unit:.3g}"
             told = f"{named}: {plane.held:.0%} of the variance · {len(self._rows):,} captions{zoom}"
         self.border_title = Content.assemble("map", (f" {told}", "not bold $foreground-muted"))
-        text = "no caption here" if self.row is None else drawable(self.texts[self.row], most=_TITLE_CELLS)
-        self.border_subtitle = Content(text)
+        self.border_subtitle = Content(self._about_row())
+
+    def _about_row(self) -> str:
+        """Return the caption under the cursor behind the name of its region."""
+        if self.row is None:
+            return "no caption here"
+        caption = drawable(self.texts[self.row], most=_TITLE_CELLS)
+        number = 0 if self.regions is None else int(self.regions.of[self.row])
+        if self.regions is None or not number:
+            return caption
+        from tui.map_marks import region_name  # numpy is not loaded before the first frame
+
+        return f"{region_name(self.regions.regions[number - 1])} │ {caption}"
 
     def render_line(self, y: int) -> Strip:
         """Draw a line of the map."""
