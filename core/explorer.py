@@ -291,7 +291,10 @@ class Explorer:
             return judge(self.opened, query, found, method)
         if not allowed.any():
             return None
-        among_all = self._find(query, method, k=LEADING, cancelled=cancelled)
+        if found.among_all is not None:
+            among_all: Found | None = found.among_all()
+        else:
+            among_all = self._find(query, method, k=LEADING, cancelled=cancelled)
         verdict = judge(self.opened, query, among_all, method)
         told = f"· judged among all {len(allowed):,} captions, of which {int(allowed.sum()):,} meet the filter"
         return verdict and replace(verdict, reasons=(*verdict.reasons, told))

@@ -65,6 +65,11 @@ class DeviceRows(NamedTuple):
         return cosines.masked_fill_(~torch.from_numpy(ranked).to(cosines.device), -torch.inf)
 
     @torch.inference_mode()
+    def narrowed(self, cosines: torch.Tensor, ranked: NDArray[np.bool_]) -> torch.Tensor:
+        """Return what `cosines` returned, (N,), with -inf also where `ranked`, (N,), is False; (N,)."""
+        return cosines.masked_fill(~torch.from_numpy(ranked).to(cosines.device), -torch.inf)
+
+    @torch.inference_mode()
     def candidates(self, cosines: torch.Tensor, unit: NDArray[np.float64], k: int) -> NDArray[np.int64]:
         """Return all rows that can be among the k nearest, ascending, (C,): about k.
 

@@ -50,6 +50,8 @@ class Found:
     order: Callable[[], Ranking] | None
     """Ranks all captions, leading hits first, the others by float32 distances, in which equal captions may differ in
     the last digits. None where there are too many captions."""
+    among_all: Callable[[], Found] | None = None
+    """Ranks by the same scan what was not allowed, too. None where all was allowed, or the method scans again."""
 
     def page(self, start: int, stop: int) -> Ranking:
         """Return the hits at places start..stop-1, counted from 0; fewer where the ranking ends."""

@@ -81,23 +81,20 @@ def find_regions(
         most: Number of regions; fewer where that would leave less than five captions for each.
         seed: As `SEED`.
     """
-    from scipy.cluster.vq import kmeans2, vq
+    from scipy.cluster.vq import vq
 
     yield Progress("looking for regions", 0, 0, "")
     sample = sample_rows(rows, leave_out, seed)
     axes, _ = components(sample.centred, _DIMENSIONS, seed)  # (at most 64, D)
     known = np.setdiff1d(np.arange(len(rows)), leave_out)  # (M,)
-    places = (yield from project(rows, sample.mean.numpy(), axes.numpy(), doing="looking for regions"))[
-        known
-    ]  # (M, 64)
+    places = yield from project(rows, sample.mean.numpy(), axes.numpy(), doing="looking for regions")  # (N, 64)
     fitted = (sample.centred @ axes.T).numpy()  # (S, 64)
     k = min(most, max(1, len(known) // _LEAST_CAPTIONS), len(np.unique(fitted, axis=0)))
     of = np.zeros(len(rows), np.int16)  # (N,)
     if not k:
         return Regions(of, ())
-    yield Progress("looking for regions", 0, 0, "")
-    centres, _ = kmeans2(fitted, k, iter=_ROUNDS, minit="++", seed=seed)  # (k, 64)
-    labels, _ = vq(places, centres)  # (M,)
+    centres = yield from _centres(fitted, k, seed)  # (k, 64)
+    labels, _ = vq(places[known], centres)  # (M,)
     counts = np.bincount(labels, minlength=k)  # (k,)
     by_size = [label for label in np.argsort(-counts, kind="stable").tolist() if counts[label]]
     numbers = np.zeros(k, np.int16)  # (k,)
@@ -110,6 +107,23 @@ def find_regions(
         for number, (label, words) in enumerate(zip(by_size, names, strict=True), 1)
     ]
     return Regions(of, tuple(regions))
+
+
+def _centres(fitted: NDArray[np.float32], k: int, seed: int) -> Steps[NDArray[np.float32]]:
+    """Return what k-means finds in points, (S, q), of which at least k differ; (k, q)."""
+    from scipy.cluster.vq import ClusterError, kmeans2
+
+    centres: NDArray[np.float32] = kmeans2(fitted, k, iter=1, minit="++", seed=seed)[0]  # (k, q)
+    for done in range(1, _ROUNDS):
+        yield Progress("looking for regions", done, _ROUNDS, "rounds")
+        before = centres
+        try:
+            centres = kmeans2(fitted, before, iter=1, minit="matrix", missing="raise")[0]  # (k, q)
+        except ClusterError:  # one would have no point any more
+            break
+        if np.array_equal(before, centres):
+            break
+    return centres
 
 
 def _central(sample: Sample, of: NDArray[np.int16], number: int) -> int:

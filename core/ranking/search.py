@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -33,6 +34,20 @@ class Rows(Protocol):
     """Norms of the rows, near 1, (N,)."""
     sentences: Sentences
     """Token ids of the captions; captions without known words are never found."""
+
+
+class _Asked(NamedTuple):
+    """A query, and what one scan of all rows told of it."""
+
+    wide: NDArray[np.float64]
+    """(D,)"""
+    unit: NDArray[np.float64]
+    """Its direction, (D,)."""
+    own_row: int | None
+    k: int
+    """Number of leading hits that are wanted."""
+    cosines: NDArray[np.float32] | torch.Tensor
+    """With every row, (N,), on a GPU or not; -inf for rows that are never ranked."""
 
 
 class MatrixSearcher:
@@ -71,42 +86,68 @@ class MatrixSearcher:
         exclude from the first k are ranked in float64 by scipy's `cdist`. A GPU that holds the rows does the scan
         (`DeviceRows`). `Searcher.nearest` describes the arguments.
         """
-        ranked = self._ranked if allowed is None else self._ranked & allowed  # (N,)
+        ranked = self._ranked  # (N,)
         if own_row is not None and not ranked[own_row]:
             ranked = ranked.copy()
             ranked[own_row] = True
         wide = query.astype(np.float64)  # (D,)
         unit = wide / np.linalg.norm(wide)  # (D,)
-        k = min(k, int(ranked.sum()))
+        asked = _Asked(wide, unit, own_row, k, self._scan(unit, ranked))
+        if allowed is None:
+            return self._found(asked, ranked)
+        narrowed = ranked & allowed  # (N,)
+        if own_row is not None:
+            narrowed[own_row] = True
+        return replace(self._found(asked, narrowed, is_part=True), among_all=lambda: self._found(asked, ranked))
+
+    def _found(self, asked: _Asked, ranked: NDArray[np.bool_], *, is_part: bool = False) -> Found:
+        """Rank rows, (N,), by what a scan told of them; they are a part of those that were scanned if `is_part`."""
+        k, own_row = min(asked.k, int(ranked.sum())), asked.own_row
         if k <= 0:
             return Found.by_distance(Ranking.empty(), lambda: (np.empty(0, np.int32), np.empty(0, np.float32)))
-        candidates, rest = self._candidates(unit, ranked, k)  # (C,), ascending
+        candidates, rest = self._candidates(asked, ranked, k, is_part=is_part)  # (C,), ascending
         if own_row is not None and own_row not in candidates:
             candidates = np.union1d(candidates, [own_row])  # (C,), ascending
-        distances = cosine_distances(wide, self._matrix.rows, candidates)  # (C,)
+        distances = cosine_distances(asked.wide, self._matrix.rows, candidates)  # (C,)
         if own_row is not None:
             distances[candidates == own_row] = -1  # ranks first; becomes 0 below
         best = np.argsort(distances, kind="stable")[:k]  # (k,)
         leading = Ranking(candidates[best].astype(np.int32), np.maximum(distances[best], 0))
         return Found.by_distance(leading, lambda: rest(leading.rows))
 
-    def _candidates(
-        self, unit: NDArray[np.float64], ranked: NDArray[np.bool_], k: int
-    ) -> tuple[NDArray[np.int64], _Rest]:
-        """Return the rows that can be among the k nearest, ascending, and what orders all rows but the leading ones."""
+    def _scan(self, unit: NDArray[np.float64], ranked: NDArray[np.bool_]) -> NDArray[np.float32] | torch.Tensor:
+        """Compute the cosines of a unit query, (D,), to all rows, (N,); -inf for rows that are not ranked, (N,)."""
         gpu = self._on_gpu
         if gpu is not None:
             try:
-                on_gpu = gpu.cosines(unit, ranked)  # (N,)
-                return gpu.candidates(on_gpu, unit, k), partial(self._rest_on_gpu, on_gpu, unit, ranked)
+                return gpu.cosines(unit, ranked)
             except RuntimeError as error:
                 if not is_device_error(error):
                     raise
             del gpu
             self._leave_gpu()  # outside `except`, whose traceback keeps the tensors alive
-        cosines = self._cosines(unit, ranked)  # (N,)
-        floor = np.partition(cosines, -k)[-k] - 2 * scan_error(len(unit))
-        return np.flatnonzero(cosines >= floor), lambda leading: in_order(cosines, leading)
+        return self._cosines(unit, ranked)
+
+    def _candidates(
+        self, asked: _Asked, ranked: NDArray[np.bool_], k: int, *, is_part: bool
+    ) -> tuple[NDArray[np.int64], _Rest]:
+        """Return the rows that can be among the k nearest, ascending, and what orders all rows but the leading ones."""
+        gpu, cosines, unit = self._on_gpu, asked.cosines, asked.unit
+        if isinstance(cosines, torch.Tensor):
+            try:
+                if gpu is not None:
+                    on_gpu = gpu.narrowed(cosines, ranked) if is_part else cosines  # (N,)
+                    return gpu.candidates(on_gpu, unit, k), partial(self._rest_on_gpu, on_gpu, unit, ranked)
+            except RuntimeError as error:
+                if not is_device_error(error):
+                    raise
+            del gpu
+            self._leave_gpu()  # outside `except`, whose traceback keeps the tensors alive
+            part = self._cosines(unit, ranked)  # (N,)
+        else:
+            part = np.where(ranked, cosines, np.float32(-np.inf)) if is_part else cosines  # (N,)
+        floor = np.partition(part, -k)[-k] - 2 * scan_error(len(unit))
+        return np.flatnonzero(part >= floor), lambda leading: in_order(part, leading)
 
     def _rest_on_gpu(
         self, cosines: torch.Tensor, unit: NDArray[np.float64], ranked: NDArray[np.bool_], leading: NDArray[np.int32]

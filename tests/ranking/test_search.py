@@ -17,6 +17,7 @@ from core.corpus.sentences import Sentences
 from core.encoding.unit_rows import UnitRows
 from core.ranking.device_rows import DeviceRows
 from core.ranking.ranking import Found
+from core.ranking.scan import scan
 from core.ranking.search import MatrixSearcher
 
 
@@ -59,6 +60,7 @@ def as_on_a_gpu(m):
     "step",
     [
         "core.ranking.device_rows.DeviceRows.cosines",
+        "core.ranking.device_rows.DeviceRows.narrowed",
         "core.ranking.device_rows.DeviceRows.candidates",
         "core.ranking.search.in_order_on_device",
     ],
@@ -81,7 +83,8 @@ def test_a_search_goes_on_on_the_processor_when_the_gpu_is_full_or_lost(monkeypa
     searcher = as_on_a_gpu(m)
     monkeypatch.setattr(step, full)
     query = m.rows[5].astype(np.float32)
-    found, expected = searcher.nearest(query, own_row=5), MatrixSearcher(m).nearest(query, own_row=5)
+    allowed = np.arange(600) % 3 > 0 if "narrowed" in step else None
+    found, expected = (each.nearest(query, own_row=5, allowed=allowed) for each in (searcher, MatrixSearcher(m)))
     np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
     np.testing.assert_array_equal(found.order().rows, expected.order().rows)
     assert searcher._on_gpu is None
@@ -171,6 +174,11 @@ def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
     np.testing.assert_array_equal(found.leading.rows, rows[:k])
     np.testing.assert_array_equal(found.leading.distances, distances[:k])
     assert sorted(found.order().rows.tolist()) == ranked.tolist()
+    if allowed is not None:
+        among_all, all_found = found.among_all(), MatrixSearcher(m).nearest(query, k=k, own_row=own_row)
+        np.testing.assert_array_equal(among_all.leading.rows, all_found.leading.rows)
+        np.testing.assert_array_equal(among_all.leading.distances, all_found.leading.distances)
+        np.testing.assert_array_equal(np.sort(among_all.order().rows), np.sort(all_found.order().rows))
 
 
 def test_a_search_split_over_cores_gives_the_same():
@@ -244,6 +252,16 @@ def test_allowed_rows_are_ranked_as_if_there_were_no_others():
     np.testing.assert_array_equal(some.leading.distances, alone.leading.distances)
     assert sorted(some.order().rows.tolist()) == rows.tolist()
     assert len(searcher.nearest(query).order()) == 3000, "a search that allows all does so after one that did not"
+
+
+def test_what_is_not_allowed_is_ranked_by_the_same_scan(monkeypatch):
+    scans = []
+    monkeypatch.setattr("core.ranking.search.scan", lambda *given: scans.append(1) or scan(*given))
+    m = matrix(rows_that_share_a_mean(300, 16))
+    found = MatrixSearcher(m).nearest(m.rows[5], own_row=5, allowed=np.arange(300) % 7 == 0)
+    assert found.leading.rows[0] == found.among_all().leading.rows[0] == 5
+    assert len(found.among_all().order()) == 300
+    assert len(scans) == 1
 
 
 def test_where_no_row_is_allowed_there_are_no_hits():

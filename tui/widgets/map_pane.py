@@ -251,10 +251,8 @@ class MapPane(Widget, can_focus=True):
 
         self._title()
         if self.window is not None and self._points is not None:
-            before, self._lines = (
-                self._lines,
-                draw(self._points, self.window, self._marks, self.cursor, self._labels, is_ascii=self.is_ascii),
-            )
+            before, marks = self._lines, (self._marks, self.cursor, self._labels)
+            self._lines = draw(self._points, self.window, *marks, is_ascii=self.is_ascii)
             refresh_changed(self, before, self._lines, width=self.window.columns)
 
     def _title(self) -> None:
