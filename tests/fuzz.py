@@ -48,7 +48,12 @@ with atheris.instrument_imports(include=["core", "tui", "json", "tomllib", "zipf
     from core.fetching import CHECKSUMS, _known, _member_blocks, _remember
     from core.official import OfficialFile
     from core.ranking.arithmetic import parse, quoted
+    from core.ranking.axes import EXAMPLE as AXES
+    from core.ranking.axes import Axes, AxesError
+    from core.ranking.filters import EXAMPLES, Filter, FilterError
+    from core.ranking.masks import Masks
     from core.ranking.methods import METHODS
+    from core.ranking.regions import Region, Regions
     from core.store.cache import Cache
     from core.store.download import _has_more
     from core.store.partial import Partial
@@ -263,6 +268,45 @@ def read_query(data: bytes, folder: Path) -> None:
     assert answer.query.embedding is None or np.isfinite(answer.query.embedding).all()
 
 
+@cache
+def masks() -> Masks:
+    """Masks of a table that has columns of every kind, and of two regions."""
+    rows = [
+        {
+            "caption": f"a {word} runs",
+            "image": f"{n % 2}.jpg",
+            "stars": n,
+            "kind": word,
+            "tags": [word, None],
+            "score": n / 3,
+        }
+        for n, word in enumerate(["dog", "Straße", "cat", "\u0915\u094d\u0937 bus"])
+    ]
+    import pandas as pd
+
+    table = pd.DataFrame(rows).assign(day=pd.date_range("2020-05-01", periods=4), flag=[True, False, None, True])
+    with tempfile.TemporaryDirectory(dir=_PLACE) as folder:
+        path = Path(folder, "table.parquet")
+        table.to_parquet(path)
+        captions = Captions.read(path, options=ReadOptions(text_columns=("caption",), group_column="image"))
+    regions = Regions(np.array([1, 2, 1, 0], np.int16), (Region(1, ("dog",), 2, 0), Region(2, ("bus",), 1, 1)))
+    return Masks(captions, lambda: regions)
+
+
+def read_filter(data: bytes, folder: Path) -> None:
+    text, problem = data.decode("utf-8", "surrogateescape"), ""
+    with suppress(AxesError):
+        Axes.parse(text)
+    try:
+        among = Filter.parse(text).with_bookmarks([1])
+        masks().check(among)
+        assert masks().mask(among).shape == (4,)
+        assert Filter.parse(among.text).conditions == among.conditions
+    except FilterError as error:
+        problem = str(error)
+    assert is_safe(problem)
+
+
 def read_config(data: bytes, folder: Path) -> None:
     path = folder / "config.toml"
     path.write_bytes(data)
@@ -423,6 +467,13 @@ TARGETS = {
     "weights": Target(weights_seeds, read_state),
     "given": Target(given_seeds, read_given),
     "query": Target(lambda: [b'2 * a dog - 0.5 * "a + b"', b"#12", b"do n't (cannot) ... U.S. 'tis"], read_query),
+    "filter": Target(
+        lambda: [
+            AXES.encode(),
+            *(each.encode() for each in [*EXAMPLES.split(" · "), "stars>=2 tags:dog", "day:2020-05"]),
+        ],
+        read_filter,
+    ),
     "settings": Target(
         lambda: [
             b"mouse = 0x" + b"f" * 4999,
