@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from core.ranking.regions import Region, Regions
 
 _LABEL_CELLS = 24
+_SHORT_LABEL_CELLS = 12
+_LOW_LINES = 24  # below this height, the names of twelve regions would cover the map
 _NUMBERED = 9  # hits shown by their rank, which has one digit
 
 
@@ -48,23 +50,27 @@ def map_marks(
     return marks
 
 
-def region_labels(corpus_map: CorpusMap, regions: Regions, rows: NDArray[np.integer]) -> list[Label]:
-    """Return the names of those regions that have one of the captions `rows`, (M,), each at its centre on the plane."""
+def region_labels(corpus_map: CorpusMap, regions: Regions, rows: NDArray[np.integer], lines: int) -> list[Label]:
+    """Return the names of those regions that have one of the captions `rows`, (M,), each at its centre on the plane.
+
+    They are short on a map of few `lines`.
+    """
+    most = _LABEL_CELLS if lines >= _LOW_LINES else _SHORT_LABEL_CELLS
     of, k = regions.of, len(regions.regions)  # (N,)
     there = np.bincount(of[rows], minlength=k + 1)  # (k + 1,)
     sizes = np.maximum(np.bincount(of, minlength=k + 1), 1)  # (k + 1,)
     sums = [np.bincount(of, weights=along, minlength=k + 1) for along in corpus_map.points.T]  # (k + 1,) each
     centres = np.stack(sums, axis=1) / sizes[:, None]  # (k + 1, 2)
-    return [Label(centres[each.number], region_name(each)) for each in regions.regions if there[each.number]]
+    return [Label(centres[each.number], region_name(each, most)) for each in regions.regions if there[each.number]]
 
 
-def region_name(region: Region) -> str:
-    """Return the number of a region, and as many of its words as a label has room for; a cell for each character."""
+def region_name(region: Region, most: int = _LABEL_CELLS) -> str:
+    """Return the number of a region, and as many of its words as fit in so many cells; a cell for each character."""
     from rich.cells import cell_len
 
     text = str(region.number)
     for word in map(drawable, region.words):
-        if len(text) + 1 + len(word) > _LABEL_CELLS or cell_len(word) != len(word):
+        if len(text) + 1 + len(word) > most or cell_len(word) != len(word):
             break
         text = f"{text} {word}"
     return text

@@ -85,9 +85,16 @@ class Window:
         x, y = point.tolist()
         return replace(self, x=x, y=y)
 
-    def sized(self, columns: int, lines: int) -> Window:
-        """Return the window with another size, around the same middle."""
-        return replace(self, columns=columns, lines=lines)
+    def sized(self, points: NDArray[np.float32], *, columns: int, lines: int) -> Window:
+        """Return the window with another size, around the same middle, in which points, (N, 2), are as far enlarged.
+
+        One that showed all of them still does.
+        """
+        before, now = (
+            Window.around(points, columns=each[0], lines=each[1]).unit
+            for each in ((self.columns, self.lines), (columns, lines))
+        )
+        return replace(self, unit=self.unit * now / before, columns=columns, lines=lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

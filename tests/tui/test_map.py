@@ -65,6 +65,17 @@ def test_a_zoom_leaves_the_place_under_the_cursor_where_it_is():
     assert window.moved(4, -2).point(3, 9) == pytest.approx(window.point(7, 7))
 
 
+def test_a_window_of_another_size_shows_as_much_and_the_way_back_leads_to_the_same():
+    points = RNG.normal(size=(300, 2)).astype(np.float32) * np.float32([3, 1])
+    for window in (Window.around(points, columns=78, lines=14), Window(x=1, y=0.5, unit=0.01, columns=78, lines=14)):
+        other = window.sized(points, columns=118, lines=31)
+        back = other.sized(points, columns=78, lines=14)
+        assert back.unit == pytest.approx(window.unit)
+        assert (back.x, back.y, back.columns, back.lines) == (window.x, window.y, 78, 14)
+    whole = Window.around(points, columns=78, lines=14).sized(points, columns=118, lines=31)
+    assert whole == Window.around(points, columns=118, lines=31)
+
+
 def test_denser_cells_have_more_shade():
     counts = np.array([[0, 1, 2, 10, 100, 1000]])
     found = shades(counts)[0].tolist()

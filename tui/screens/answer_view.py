@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -153,7 +154,7 @@ class AnswerView(Container):
 
         marks = map_marks(corpus_map, answer, bookmarked=self.hit_list.bookmarked, visited=self._visited)
         rows, regions = mapped_rows(opened, answer), self.map_pane.regions
-        labels = [] if regions is None else region_labels(corpus_map, regions, rows)
+        labels = None if regions is None else partial(region_labels, corpus_map, regions, rows)
         self.map_pane.show(corpus_map, rows, marks, labels)
         self.map_pane.select(self.hit_list.row)
 

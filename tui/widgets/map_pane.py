@@ -19,7 +19,7 @@ from tui.panel import refresh_changed
 from tui.text import drawable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -100,6 +100,7 @@ class MapPane(Widget, can_focus=True):
         self._places: NDArray[np.float64] | None = None  # (M, 2), in cells of the window
         self._marks: Sequence[Mark] = ()
         self._labels: Sequence[Label] = ()
+        self._labels_for: Callable[[int], Sequence[Label]] | None = None
         self._lines: list[list[Run]] = []  # as drawn
         self._whole_unit = 1.0  # of the window around all
         self._progress = ""
@@ -107,12 +108,19 @@ class MapPane(Widget, can_focus=True):
         self._is_dragged = False
 
     def show(
-        self, corpus_map: CorpusMap, rows: NDArray[np.integer], marks: Sequence[Mark], labels: Sequence[Label] = ()
+        self,
+        corpus_map: CorpusMap,
+        rows: NDArray[np.integer],
+        marks: Sequence[Mark],
+        labels_for: Callable[[int], Sequence[Label]] | None = None,
     ) -> None:
-        """Show the captions of `rows`, (M,), on a plane, all of it if it is another plane, with marks and labels."""
+        """Show the captions of `rows`, (M,), on a plane, all of it if it is another plane, with marks and labels.
+
+        `labels_for` returns the labels for a map of so many lines; None for no labels.
+        """
         if self.corpus_map is not corpus_map:
             self.window = None
-        self.corpus_map, self._rows, self._marks, self._labels = corpus_map, rows, marks, labels
+        self.corpus_map, self._rows, self._marks, self._labels_for = corpus_map, rows, marks, labels_for
         self._points, self._places, self._progress = corpus_map.points[rows], None, ""
         self._fit()
 
@@ -136,9 +144,13 @@ class MapPane(Widget, can_focus=True):
         columns, lines = self.content_size
         if self._points is None or not columns or not lines:
             return
+        self._labels = () if self._labels_for is None else self._labels_for(lines)
         whole = Window.around(self._points, columns=columns, lines=lines)
         self._whole_unit = whole.unit
-        self._look_at(whole if self.window is None else self.window.sized(columns, lines))
+        if self.window is None:
+            self._look_at(whole)
+        elif (self.window.columns, self.window.lines) != (columns, lines):
+            self._look_at(self.window.sized(self._points, columns=columns, lines=lines))
         self.cursor = min(self.cursor[0], columns - 1), min(self.cursor[1], lines - 1)
         self._go_to_row()
         self.redraw()
