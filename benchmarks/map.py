@@ -76,7 +76,7 @@ def _planes(n: int, dim: int) -> dict[str, float]:
         "axes by meaning": lambda: plane_between(rows, ends, leave_out=none),
     }.items():
         start = time.perf_counter()
-        plane = find()
+        plane = finish(find())
         finish(project(rows, plane.mean, plane.axes, doing="placing captions"))
         seconds[name] = round(time.perf_counter() - start, 2)
     with temporary_folder() as name:

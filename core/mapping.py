@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +17,12 @@ from core.ranking.arithmetic import quoted
 from core.ranking.axes import Axes, AxesError
 from core.ranking.projection import Plane, plane_between, principal_plane, project
 from core.ranking.regions import Region, Regions, find_regions
-from core.store.progress import Progress, Steps
+from core.store.progress import Resumable, Steps
 from core.store.whole import Origin, is_whole, make_folder, unseal
 
 _FORMAT = 1  # version of the files, and of how they are computed
+_ABOUT = "regions.json"
+_DAMAGE = (EOFError, ValueError, KeyError, TypeError)  # raised when damaged files are read
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,12 +37,15 @@ class CorpusMap:
 
 
 class Mapper:
-    """Places the captions of an opened corpus on planes, and divides them into regions."""
+    """Places the captions of an opened corpus on planes, and divides them into regions.
+
+    What is computed once is kept beside the matrix; if it is stopped, it goes on where it was when it is asked again.
+    """
 
     def __init__(self, opened: Opened, queries: Queries) -> None:
         self._opened, self._queries = opened, queries
-        self._principal: CorpusMap | None = None
-        self._regions: Regions | None = None
+        self._principal, self._regions = Resumable(self._find_principal), Resumable(self._find_regions)
+        self._known: Regions | None = None  # as read
 
     def principal(self) -> Steps[CorpusMap]:
         """Place the captions on the principal plane, unless that was done before.
@@ -46,15 +53,27 @@ class Mapper:
         Raises:
             AssetError: The cache cannot be written.
         """
-        if self._principal is None:
-            folder = self._opened.matrix.folder / "plane"
-            origin = Origin(folder.parent.name, _FORMAT, "plane")
-            yield from make_folder(folder, origin, self._write, doing="maps these captions", lock=folder.parent)
-            mean, x, y = np.load(folder / "axes.npy")  # (D,) each
-            *shares, held = np.load(folder / "shares.npy").tolist()
-            plane = Plane(mean, np.stack([x, y]), (shares[0], shares[1]), held)
-            self._principal = CorpusMap(plane, np.load(folder / "points.npy"))
-        return self._principal
+        return self._principal.run()
+
+    def regions(self) -> Steps[Regions]:
+        """Divide the captions into regions, unless that was done before.
+
+        Raises:
+            AssetError: The cache cannot be written.
+        """
+        return self._regions.run()
+
+    def known_regions(self) -> Regions | None:
+        """Return the regions if they were found before, also by an earlier run; None if not, or if they are damaged."""
+        if self._known is None:
+            folder, origin = self._place("regions")
+            with suppress(OSError):
+                if is_whole(folder, origin):
+                    try:
+                        self._known = _read_regions(folder, len(self._opened.matrix))
+                    except _DAMAGE:
+                        unseal(folder)
+        return self._known
 
     def between(self, axes: Axes) -> Steps[CorpusMap]:
         """Place the captions on the plane of two axes.
@@ -67,42 +86,11 @@ class Mapper:
             raise AxesError("axes need the encoder, and these embeddings came without it")
         ends = np.stack([np.stack([self._embedding(text) for text in pair]) for pair in (axes.x, axes.y)])  # (2, 2, D)
         matrix = self._opened.matrix
-        yield Progress("measuring the axes", 0, 0, "")
         try:
-            plane = plane_between(matrix.rows, ends, leave_out=matrix.sentences.wordless())
+            plane = yield from plane_between(matrix.rows, ends, leave_out=matrix.sentences.wordless())
         except ValueError as error:
             raise AxesError(str(error)) from error
-        return CorpusMap(plane, (yield from _place(matrix.rows, plane)), axes)
-
-    def regions(self) -> Steps[Regions]:
-        """Divide the captions into regions, unless that was done before.
-
-        Raises:
-            AssetError: The cache cannot be written.
-        """
-        if self.known_regions() is None:
-            yield from self._opened.open_methods()  # whose index the names come from
-            folder, origin = self._regions_place()
-            yield from make_folder(
-                folder, origin, self._write_regions, doing="divides these captions", lock=folder.parent
-            )
-            self._regions = _read_regions(folder)
-        assert self._regions is not None
-        return self._regions
-
-    def known_regions(self) -> Regions | None:
-        """Return the regions if they were found before, also by an earlier run; else None."""
-        folder, origin = self._regions_place()
-        if self._regions is None and is_whole(folder, origin):
-            try:
-                self._regions = _read_regions(folder)
-            except (ValueError, KeyError, TypeError):  # damaged
-                unseal(folder)
-        return self._regions
-
-    def _regions_place(self) -> tuple[Path, Origin]:
-        folder = self._opened.matrix.folder / "regions"
-        return folder, Origin(folder.parent.name, _FORMAT, "regions")
+        return CorpusMap(plane, (yield from _placed(matrix.rows, plane)), axes)
 
     def _embedding(self, text: str) -> NDArray[np.float32]:
         """Return the embedding of a phrase, (D,)."""
@@ -111,29 +99,69 @@ class Mapper:
             raise AxesError(f"no word of “{text}” is known")
         return embedding
 
-    def _write(self, folder: Path) -> Steps[None]:
-        matrix = self._opened.matrix
-        yield Progress("looking for the principal plane", 0, 0, "")
-        plane = principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
-        np.save(folder / "points.npy", (yield from _place(matrix.rows, plane)))
-        np.save(folder / "axes.npy", np.vstack([plane.mean, plane.axes]))
-        np.save(folder / "shares.npy", [*plane.shares, plane.held])
+    def _find_principal(self) -> Steps[CorpusMap]:
+        matrix, (folder, origin) = self._opened.matrix, self._place("plane")
+        if is_whole(folder, origin):
+            try:
+                return _read_map(folder, len(matrix))
+            except _DAMAGE:
+                unseal(folder)
+        plane = yield from principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
+        points = yield from _placed(matrix.rows, plane)
+        shares = np.array([*plane.shares, plane.held])
+        arrays = {"points": points, "axes": np.vstack([plane.mean, plane.axes]), "shares": shares}
+        yield from self._keep(folder, origin, arrays)
+        return CorpusMap(plane, points)
 
-    def _write_regions(self, folder: Path) -> Steps[None]:
-        matrix, bm25 = self._opened.matrix, (yield from self._opened.open_methods()).lexical.bm25
-        leave_out = matrix.sentences.wordless()
-        found = yield from find_regions(matrix.rows, self._opened.captions.texts, bm25, leave_out=leave_out)
-        np.save(folder / "of.npy", found.of)
-        (folder / "regions.json").write_text(json.dumps([asdict(each) for each in found.regions]), encoding="utf-8")
+    def _find_regions(self) -> Steps[Regions]:
+        if (known := self.known_regions()) is not None:
+            return known
+        rankers = yield from self._opened.open_methods()  # whose index the names come from
+        matrix, texts, bm25 = self._opened.matrix, self._opened.captions.texts, rankers.lexical.bm25
+        found = yield from find_regions(matrix.rows, texts, bm25, leave_out=matrix.sentences.wordless())
+        about = json.dumps([asdict(each) for each in found.regions])
+        yield from self._keep(*self._place("regions"), {"of": found.of}, about)
+        return found
+
+    def _place(self, name: str) -> tuple[Path, Origin]:
+        """Return where something is kept, and what it is made from."""
+        folder = self._opened.matrix.folder / name
+        return folder, Origin(folder.parent.name, _FORMAT, name)
+
+    def _keep(self, folder: Path, origin: Origin, arrays: dict[str, NDArray[Any]], about: str = "") -> Steps[None]:
+        """Write arrays, and values in JSON, in one step: the folder's lock is not held while other work goes on."""
+
+        def write(work: Path) -> Steps[None]:
+            for name, array in arrays.items():
+                np.save(work / f"{name}.npy", array)
+            if about:
+                (work / _ABOUT).write_text(about, encoding="utf-8")
+            return
+            yield
+
+        yield from make_folder(folder, origin, write, doing="maps these captions", lock=folder.parent)
 
 
-def _read_regions(folder: Path) -> Regions:
-    regions = json.loads((folder / "regions.json").read_text(encoding="utf-8"))
-    return Regions(
-        np.load(folder / "of.npy"), tuple(Region(**each | {"words": tuple(each["words"])}) for each in regions)
-    )
+def _read_map(folder: Path, n: int) -> CorpusMap:
+    """Read the places of N captions on the principal plane; raise `ValueError` where they cannot be theirs."""
+    mean, x, y = np.load(folder / "axes.npy")  # (D,) each
+    *shares, held = np.load(folder / "shares.npy").tolist()
+    points = np.load(folder / "points.npy")
+    if points.shape != (n, 2) or not np.isfinite(points).all():
+        raise ValueError("the places on the plane are damaged")
+    return CorpusMap(Plane(mean, np.stack([x, y]), (shares[0], shares[1]), held), points)
 
 
-def _place(rows: NDArray[np.float16], plane: Plane) -> Steps[NDArray[np.float32]]:
+def _read_regions(folder: Path, n: int) -> Regions:
+    """Read the regions of N captions; raise `ValueError` where they cannot be theirs."""
+    of, about = np.load(folder / "of.npy"), json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    regions = tuple(Region(**each | {"words": tuple(each["words"])}) for each in about)
+    are_numbers = of.shape == (n,) and 0 <= of.min(initial=0) <= of.max(initial=0) <= len(regions)
+    if not are_numbers or not {each.central for each in regions} <= set(range(n)):
+        raise ValueError("the regions are damaged")
+    return Regions(of, regions)
+
+
+def _placed(rows: NDArray[np.float16], plane: Plane) -> Steps[NDArray[np.float32]]:
     """Return the coordinates of unit rows, (N, D), on a plane; (N, 2)."""
     return (yield from project(rows, plane.mean, plane.axes, doing="placing captions"))

@@ -92,6 +92,41 @@ def test_token_ids_that_are_none_say_how_they_are_made_again(
 
 
 @pytest.mark.opened
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("regions/of.npy", b"\xff\xff"),  # a region below 0
+        ("regions/of.npy", b"\x00\x07"),  # one that there is not
+        ("regions/regions.json", b"}  "),
+        ("regions/regions.json", b": 999}]"),  # a caption that there is not, or no JSON
+        ("plane/points.npy", b"\x00\x00\xc0\x7f"),  # no number
+        ("plane/shares.npy", b""),
+    ],
+)
+def test_a_map_that_is_damaged_where_no_start_looks_is_made_again(
+    files: Files, name: str, end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.whole._CHECKED_BYTES", 64)
+    before = list_of(files)
+    (path,) = files.cache.glob(f"matrix/*/{name}")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - len(end)] + end)
+    assert list_of(files) == before
+    assert list_of(files) == before
+
+
+@pytest.mark.opened
+def test_regions_that_cannot_be_read_are_not_known(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish(files.explorer().mapper.regions())
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("core.mapping._read_regions", fail)
+    assert files.explorer().mapper.known_regions() is None
+
+
+@pytest.mark.opened
 def test_a_flipped_bit_in_a_file_of_measurements_is_found_until_they_are_made_again(
     files: Files, few_sources: None
 ) -> None:

@@ -59,7 +59,7 @@ def corpus_document(captions: Captions) -> dict[str, Any]:
 
 
 def regions_document(captions: Captions, regions: Regions) -> dict[str, Any]:
-    """Return the regions of captions as values for JSON, with what k-means was given."""
+    """Return the regions of captions as values for JSON, with their number and the seed of k-means."""
     from core.ranking.regions import SEED  # torch is not loaded for `--help`
 
     listed = [

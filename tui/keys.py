@@ -19,7 +19,7 @@ COMMANDS = {
     "pin": ("p", "pin the query: its distance to each later one is shown"),
     "filter": ("f", "search a part of the captions, by words, length, image or column"),
     "map": ("m", "show the captions on a map, beside the list where there is room"),
-    "image": ("I", "show the image of the caption under the cursor (--images)"),
+    "show-image": ("I", "show the image of the caption under the cursor (--images)"),
     "images": ("s", "show each image once, or all captions again"),
     "why": ("v", "show the panels whole, or a line of each"),
     "trail": ("t", "all queries with the distances between them, to return to one"),

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from textual.widget import Widget
 
-MOST_COLUMNS = 120
-"""A wider picture in half blocks would take longer to paint than a key may."""
+MOST_CELLS = 4000
+"""A larger picture in half blocks would take longer to paint than a key may."""
 
 _MOST_PIXELS = 60_000_000
-_MOST_SIDE = 1600  # pixels of what is drawn
+_MOST_SIDE = 800  # pixels of what is drawn
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # of others, Pillow starts programs
 _INSTALL = "pip install 'infersent-tui[images]'"
 
 
@@ -51,13 +52,13 @@ class Pictures:
         Raises:
             AssetError: It is missing, lies outside the folder, is damaged or far too large.
         """
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
 
         path = self._folder / name
         try:
             if not path.resolve().is_relative_to(self._folder):
                 raise AssetError(path, "lies outside the folder of the images")
-            with os.fdopen(open_plain(path), "rb") as file, Image.open(file) as image:
+            with os.fdopen(open_plain(path), "rb") as file, Image.open(file, formats=_FORMATS) as image:
                 width, height = image.size
                 if width * height > _MOST_PIXELS:
                     raise AssetError(path, f"has {width:,} x {height:,} pixels", expected=f"at most {_MOST_PIXELS:,}")
@@ -69,7 +70,10 @@ class Pictures:
         except AssetError:
             raise
         except Exception as error:  # Pillow raises errors of many kinds where bits are flipped
-            raise AssetError(path, f"is no image that can be read ({error or type(error).__name__})") from error
+            reason = "" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+            found = f"is no image that can be read{f' ({reason})' if reason else ''}"
+            advice = f"there are {', '.join(_FORMATS)}; copy it again"
+            raise AssetError.from_reader(path, error, found, advice=advice) from error
 
 
 class Drawn(NamedTuple):
@@ -81,8 +85,8 @@ class Drawn(NamedTuple):
 
 def in_half_blocks(image: Image, *, columns: int, lines: int) -> Drawn:
     """Draw an image as large as fits, two pixels a cell, one above the other."""
-    columns = min(columns, MOST_COLUMNS)
     scale = min(columns / image.width, 2 * lines / image.height)
+    scale = min(scale, (2 * MOST_CELLS / (image.width * image.height)) ** 0.5)
     wide, high = max(1, round(image.width * scale)), max(1, round(image.height * scale / 2))
     pixels = image.resize((wide, 2 * high)).tobytes()  # three bytes each, line by line
     row = 3 * wide

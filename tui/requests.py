@@ -6,15 +6,15 @@ request, add its class here, its message to `messages`, and a handler on the scr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from core.assets import AssetError
 from core.ranking.axes import Axes, AxesError
 from core.ranking.filters import EVERY, Filter
-from core.store.progress import Cancelled, finish
+from core.store.progress import Cancelled, finish, follow
 from tui.messages import (
     Answered,
     Compared,
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from core.explorer import Explorer
     from core.query import Query
     from core.ranking.methods import Choice, Method
-    from core.store.progress import Progress, Steps
-
-_T = TypeVar("_T")
+    from core.store.progress import Progress
 
 
 class Request(Protocol):
@@ -145,7 +143,7 @@ class VariationsRequest:
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Ask the variations, and report how far that is."""
         steps = explorer.stress(self.text, method=self.method)
-        stressed = yield from _reported(steps, lambda progress: Varied(self, progress, None))
+        stressed = yield from follow(steps, lambda progress: Varied(self, progress, None))
         yield Varied(self, None, stressed)
 
 
@@ -201,7 +199,7 @@ class MapRequest:
         """Place them, and report how far that is."""
         steps = explorer.mapper.principal() if self.axes is None else explorer.mapper.between(self.axes)
         try:
-            corpus_map = yield from _reported(steps, lambda progress: Mapped(self, progress, None))
+            corpus_map = yield from follow(steps, lambda progress: Mapped(self, progress, None))
         except AxesError as error:
             yield Mapped(self, None, None, str(error))
         else:
@@ -216,16 +214,5 @@ class RegionsRequest:
 
     def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
         """Find them, and report how far that is."""
-        regions = yield from _reported(explorer.mapper.regions(), lambda progress: Divided(self, progress, None))
+        regions = yield from follow(explorer.mapper.regions(), lambda progress: Divided(self, progress, None))
         yield Divided(self, None, regions)
-
-
-def _reported(steps: Steps[_T], report: Callable[[Progress], Message]) -> Generator[Message, None, _T]:
-    """Do work, yield a message for each step, and return the result."""
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as done:
-            result: _T = done.value
-            return result
-        yield report(progress)

@@ -171,8 +171,9 @@ class Session:
             elif event.get("answer") in numbered:
                 visit = numbered[event["answer"]]
                 visit.step, visit.drift, visit.level = event["step"], event["drift"], event["level"]
+            elif "filter" in event:
                 with suppress(FilterError):  # a damaged one
-                    self.among = Filter.parse(str(event.get("filter", "")))
+                    self.among = Filter.parse(event["filter"])
             elif event.get("at") in numbered:
                 self.here = numbered[event["at"]]
             elif "bookmark" in event and (row := find_row(event["bookmark"], event["text"])) is not None:
@@ -194,6 +195,12 @@ class Session:
         """Take the mark of a caption away."""
         if self.bookmarks.pop(row, None) is not None:
             self.keep({"unbookmark": row, "text": text})
+
+    def narrow(self, among: Filter) -> None:
+        """Ask among other captions from now on."""
+        if among.text != self.among.text:
+            self.keep({"filter": among.text})
+        self.among = among
 
     def _question_of(self, visit: Visit) -> Question:
         self.here, self.is_typing = visit, False

@@ -47,6 +47,7 @@ _TYPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "bookmark": {"bookmark": int, "text": str, "note": str},
     "unbookmark": {"unbookmark": int, "text": str},
     "at": {"at": int},
+    "filter": {"filter": str},
 }
 """What an event of each kind has."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,9 @@ from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
 from core.store.progress import Progress, Steps
 from core.store.whole import Origin, make_folder, new_array
+
+WORD = re.compile(r"\b\w\w+\b")
+"""What counts as a word: the pattern that bm25s uses."""
 
 _FORMAT = 1  # version of the files, and of how they are computed
 _CHUNK = 4096  # captions per step; a cancelled build stops after a step

@@ -116,8 +116,8 @@ class Masks:
 
     def _numbers_of(self, name: str) -> list[int]:
         """Return the numbers of the regions that have a number, or a word in their name."""
-        regions = self._known_regions.regions
-        found = [each.number for each in regions if name.casefold() in (str(each.number), *each.words)]
+        regions, wanted = self._known_regions.regions, name.casefold()
+        found = [each.number for each in regions if wanted in (str(each.number), *map(str.casefold, each.words))]
         if not found:
             there = first_names([f"{each.number} {each.name}" for each in regions], _MOST_NAMES)
             raise FilterError(f"region:{name}: there is no such region; there are {there or 'none'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.ranking.lexical import BM25
+from core.ranking.lexical import BM25, WORD
 from core.ranking.projection import Sample, components, project, sample_rows
 from core.store.progress import Progress, Steps
 
@@ -25,7 +24,6 @@ _DIMENSIONS = 64  # principal components in which distances are measured
 _ROUNDS = 40  # of k-means
 _WORDS = 3  # of a name
 _LOOKED_THROUGH = 300  # captions in which the words of a stem are counted
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,8 @@ def find_regions(
     """
     from scipy.cluster.vq import vq
 
-    yield Progress("looking for regions", 0, 0, "")
-    sample = sample_rows(rows, leave_out, seed)
-    axes, _ = components(sample.centred, _DIMENSIONS, seed)  # (at most 64, D)
+    sample = yield from sample_rows(rows, leave_out, seed)
+    axes, _ = yield from components(sample.centred, _DIMENSIONS, seed)  # (at most 64, D)
     known = np.setdiff1d(np.arange(len(rows)), leave_out)  # (M,)
     places = yield from project(rows, sample.mean.numpy(), axes.numpy(), doing="looking for regions")  # (N, 64)
     fitted = (sample.centred @ axes.T).numpy()  # (S, 64)
@@ -158,7 +155,7 @@ def _word_for(stem: str, inside: NDArray[np.bool_], texts: Sequence[str], bm25: 
     words = Counter(
         word
         for row in rows[inside[rows]][:_LOOKED_THROUGH].tolist()
-        for word in _WORD.findall(texts[row].lower())
+        for word in WORD.findall(texts[row].lower())
         if bm25.stem(word) == stem
     )
     return min(words, key=lambda word: (-words[word], len(word), word), default=stem)

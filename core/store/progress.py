@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 
 class Cancelled(Exception):
@@ -27,6 +27,7 @@ class Progress:
     """Whether the stage is a remark that stays to be read while the work goes on."""
 
 
+R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -34,12 +35,12 @@ Steps: TypeAlias = Generator[Progress, None, T]
 """Slow work: a generator that yields its progress and returns T. The caller may stop it by closing it."""
 
 
-def follow(steps: Generator[S, None, T], describe: Callable[[S], Progress]) -> Steps[T]:
-    """Run a generator as a part of slow work and return its result.
+def follow(steps: Generator[S, None, T], describe: Callable[[S], R]) -> Generator[R, None, T]:
+    """Run a generator as a part of another one and return its result.
 
     Args:
-        steps: The generator; it may yield anything.
-        describe: Converts each yielded value into progress.
+        steps: The generator; it may yield anything. It is not closed when this one is.
+        describe: Converts each yielded value, usually into progress.
     """
     while True:
         try:
@@ -48,6 +49,29 @@ def follow(steps: Generator[S, None, T], describe: Callable[[S], Progress]) -> S
             result: T = stop.value
             return result
         yield describe(step)
+
+
+class Resumable(Generic[T]):
+    """Slow work that is done once, and goes on where it was left when it is run again. One thread at a time may run it.
+
+    `make` starts the work. It must hold nothing that others wait for while it yields. After an error it starts anew.
+    """
+
+    def __init__(self, make: Callable[[], Steps[T]]) -> None:
+        self._make = make
+        self._begun: Steps[T] | None = None
+        self._results: list[T] = []
+
+    def run(self) -> Steps[T]:
+        """Do the rest of the work, and return its result."""
+        if not self._results:
+            self._begun = self._begun or self._make()
+            try:
+                self._results.append((yield from follow(self._begun, lambda progress: progress)))
+            except Exception:
+                self._begun = None
+                raise
+        return self._results[0]
 
 
 def finish(steps: Generator[S, None, T], show: Callable[[S], object] = lambda step: None) -> T:

@@ -91,6 +91,9 @@ def test_a_region_is_named_by_its_number_or_one_of_its_words(captions: Captions)
         among = Filter.parse(text)
         masks.check(among)
         assert np.flatnonzero(masks.mask(among)).tolist() == rows
+    german = Regions(np.array([1, 1, 1, 1], np.int16), (Region(1, ("straße", "κόσμος"), 4, 0),))
+    for text in ("region:straße", "region:STRASSE", "region:ΚΌΣΜΟΣ"):
+        assert Masks(captions, lambda: german).mask(Filter.parse(text)).all()
     for text in ("region:3", "region:0", "region:do", "-region:cat"):
         with pytest.raises(FilterError, match="there are 1 dog · bus, 2 dogs · play"):
             masks.check(Filter.parse(text))

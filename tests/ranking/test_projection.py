@@ -20,7 +20,7 @@ def stretched(n: int = 4000, dim: int = 96) -> Matrix:
 
 def test_the_plane_holds_the_most_variance():
     rows = stretched().rows
-    plane = principal_plane(rows, leave_out=np.empty(0, int))
+    plane = finish(principal_plane(rows, leave_out=np.empty(0, int)))
     centred = rows.astype(np.float64) - rows.astype(np.float64).mean(axis=0)
     _, lengths, right = np.linalg.svd(centred, full_matrices=False)
     np.testing.assert_allclose(np.abs((plane.axes @ right[:2].T).diagonal()), 1, atol=1e-3)
@@ -34,24 +34,24 @@ def test_the_plane_holds_the_most_variance():
 def test_the_plane_is_the_same_again_and_its_signs_are_fixed(monkeypatch):
     monkeypatch.setattr("core.ranking.projection._SAMPLE", 1000)
     rows = stretched().rows
-    one, other = (principal_plane(rows, leave_out=np.empty(0, int)) for _ in range(2))
+    one, other = (finish(principal_plane(rows, leave_out=np.empty(0, int))) for _ in range(2))
     np.testing.assert_array_equal(one.axes, other.axes)
     assert (one.axes[np.arange(2), np.abs(one.axes).argmax(axis=1)] > 0).all()
-    whole = principal_plane(rows, leave_out=np.empty(0, int), seed=5)
+    whole = finish(principal_plane(rows, leave_out=np.empty(0, int), seed=5))
     assert ((one.axes * whole.axes).sum(axis=1) > 0.95).all(), "another sample finds nearly the same plane"
 
 
 def test_captions_without_a_known_word_do_not_turn_the_plane():
     rows = stretched().rows.copy()
-    plane = principal_plane(rows[100:], leave_out=np.empty(0, int))
+    plane = finish(principal_plane(rows[100:], leave_out=np.empty(0, int)))
     rows[:100] = -rows[:100]
-    np.testing.assert_allclose(principal_plane(rows, leave_out=np.arange(100)).axes, plane.axes, atol=1e-4)
+    np.testing.assert_allclose(finish(principal_plane(rows, leave_out=np.arange(100))).axes, plane.axes, atol=1e-4)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_or_equal_captions_have_a_plane(n):
     rows = matrix(np.ones((n, 8), np.float32)).rows
-    plane = principal_plane(rows, leave_out=np.empty(0, int))
+    plane = finish(principal_plane(rows, leave_out=np.empty(0, int)))
     points = finish(project(rows, plane.mean, plane.axes, doing=""), lambda step: None)
     assert np.isfinite(points).all()
     np.testing.assert_allclose(points, 0, atol=1e-3)

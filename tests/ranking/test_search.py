@@ -87,6 +87,8 @@ def test_a_search_goes_on_on_the_processor_when_the_gpu_is_full_or_lost(monkeypa
     found, expected = (each.nearest(query, own_row=5, allowed=allowed) for each in (searcher, MatrixSearcher(m)))
     np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
     np.testing.assert_array_equal(found.order().rows, expected.order().rows)
+    if allowed is not None:
+        np.testing.assert_array_equal(found.among_all().order().rows, expected.among_all().order().rows)
     assert searcher._on_gpu is None
 
 

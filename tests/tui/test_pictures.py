@@ -12,7 +12,7 @@ from test_app import make_app, notices, ready, until
 from textual.content import Content
 
 from core.assets import AssetError
-from tui.pictures import MOST_COLUMNS, Pictures, graphics_widget, in_half_blocks
+from tui.pictures import MOST_CELLS, Pictures, graphics_widget, in_half_blocks
 from tui.screens.picture import PictureScreen
 from tui.settings import Settings
 from tui.widgets.caption_pane import CaptionPane
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def test_an_image_is_read_by_its_name_and_made_as_small_as_screens_are(folder: Path) -> None:
     assert Pictures(folder).read("small.png").tobytes() == bytes(sum(PIXELS, ()))
     Image.new("RGB", (4000, 3000), BLUE).save(folder / "large.jpg")
-    assert Pictures(folder).read("large.jpg").size == (1600, 1200)
+    assert Pictures(folder).read("large.jpg").size == (800, 600)
     (folder / "inner").mkdir()
     Image.new("L", (3, 3), 255).save(folder / "inner" / "grey.png")
     assert Pictures(folder).read("inner/grey.png").getpixel((0, 0)) == WHITE
@@ -46,6 +46,7 @@ def test_what_cannot_be_read_says_why(folder: Path) -> None:
     (folder / "link.png").symlink_to(folder.parent / "outside.png")
     (folder / "text.png").write_text("no image")
     (folder / "cut.png").write_bytes((folder / "small.png").read_bytes()[:-30])
+    (folder / "script.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n")
     (folder / "folder.png").mkdir()
     os.mkfifo(folder / "pipe.png")
     chunks = [b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(b"")]
@@ -58,14 +59,19 @@ def test_what_cannot_be_read_says_why(folder: Path) -> None:
         "link.png": "outside the folder",
         "text.png": "no image that can be read",
         "cut.png": "no image that can be read",
-        "folder.png": "no image that can be read",
-        "pipe.png": "no image that can be read",
+        "folder.png": "is a folder",
+        "pipe.png": "not a plain file",
         "bomb.png": "pixels",
-        "a" * 5000: "no image that can be read",
+        "a" * 5000: "too long",
         "nul\0.png": "no image that can be read",
+        "script.jpg": "no image that can be read",
     }.items():
         with pytest.raises(AssetError, match=why):
             Pictures(folder).read(name)
+    for name in ("text.png", "script.jpg"):
+        with pytest.raises(AssetError) as caught:
+            Pictures(folder).read(name)
+        assert caught.value.found == "is no image that can be read"
     with pytest.raises(AssetError, match="is no folder"):
         Pictures(folder / "nowhere")
 
@@ -82,8 +88,9 @@ def test_a_half_block_has_the_colours_of_two_pixels(folder: Path) -> None:
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (1000, 10), (1, 900)])
 def test_a_picture_fits_and_keeps_its_shape(size: tuple[int, int]) -> None:
     drawn = in_half_blocks(Image.new("RGB", size), columns=200, lines=40)
-    assert 1 <= drawn.columns <= MOST_COLUMNS
+    assert 1 <= drawn.columns <= 200
     assert 1 <= len(drawn.lines) <= 40
+    assert drawn.columns * len(drawn.lines) <= MOST_CELLS * 1.02
     assert all(strip.cell_length == drawn.columns for strip in drawn.lines)
     if min(size) > 100:
         assert drawn.columns / (2 * len(drawn.lines)) == pytest.approx(size[0] / size[1], rel=0.05)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import Files, refused, write_coco
 from test_app import line, make_app, notices, ready, settle, type_text
+from test_filter import filtered
 
 from core.assets import AssetError
 from core.ranking.filters import EVERY
@@ -379,18 +380,31 @@ async def test_an_earlier_run_is_resumed_where_it_ended_and_its_file_stays_as_it
     assert len(later.those("visit")) == 3
 
 
-async def test_the_filter_of_an_earlier_run_is_kept_and_one_that_these_captions_cannot_meet_is_named(files, tmp_path):
-    answer = {"level": None, "step": None, "drift": None, "hits": []}
-    for kept, now in (("length>9", "length>9"), ("colour:red", "")):
-        answers = (answer | {"answer": number, "filter": text} for number, text in enumerate(("dog", kept)))
-        run = write_run(tmp_path / kept[:3], visit(0, "a cat"), visit(1, "a dog"), *answers)
-        app = explorer(files, tmp_path / kept[:3], resume=run.name)
-        async with app.run_test(size=(100, 30)) as pilot:
-            await ready(pilot)
-            await settle(pilot)
-            assert app.explore.session.among.text == now
-            assert app.explore.view.answer.among.text == now
-            assert (f"the filter of that run, {kept}, is left out: colour" in notices(app)) == (now != kept)
+@pytest.mark.parametrize("texts", [["length>9"], ["length>9", ""], ["dog", "length>9"]])
+async def test_the_filter_with_which_a_run_ended_is_that_of_the_resumed_one(files, tmp_path, texts):
+    app = explorer(files, tmp_path)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        for text in texts:
+            await filtered(pilot, text)
+    app = explorer(files, tmp_path, resume="last")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await settle(pilot)
+        assert app.explore.session.among.text == texts[-1]
+        assert app.explore.view.answer.among.text == texts[-1]
+
+
+async def test_a_filter_that_other_captions_cannot_meet_is_left_out_and_named(files, tmp_path):
+    run = write_run(tmp_path, visit(0, "a cat"), visit(1, "a dog"), {"filter": "colour:red"})
+    app = explorer(files, tmp_path, resume=run.name)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await settle(pilot)
+        assert app.explore.session.among.text == ""
+        assert "the filter of that run, colour:red, is left out: colour" in notices(app)
 
 
 async def test_a_run_over_other_captions_finds_those_that_both_have(files, tmp_path):

@@ -109,7 +109,8 @@ def _settings(options: Options) -> Settings:
         return settings
     from tui.pictures import Pictures, graphics_widget
 
-    return replace(settings, pictures=Pictures(options.images), graphics=graphics_widget())
+    graphics = None if settings.low_bandwidth else graphics_widget()
+    return replace(settings, pictures=Pictures(options.images), graphics=graphics)
 
 
 def _with_files_of(run: Run, options: Options) -> Options:

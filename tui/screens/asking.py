@@ -147,7 +147,7 @@ class AskingScreen(Screen[None]):
             except FilterError as error:
                 self.action_filter(text, str(error))
                 return
-            self.session.among = among
+            self.session.narrow(among)
             self.ask(self.session.again(self.view.answer, self.search_box.value))
 
         about = f"search only captions that meet all of: {EXAMPLES}. dog is a whole word, length:10 means ten words. "

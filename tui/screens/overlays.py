@@ -35,7 +35,7 @@ class OverlaysScreen(OpeningScreen):
         Binding("c", "compare", "compare", id="compare"),
         Binding("x", "vary", "variations", show=False, id="variations"),
         Binding("w", "features", "features", show=False, id="features"),
-        Binding("I", "show_image", "image", show=False, id="image"),
+        Binding("I", "show_image", "image", show=False, id="show-image"),
     ]
 
     def __init__(self, trail: TrailWriter, resumed: Run | None, *, id: str | None = None) -> None:

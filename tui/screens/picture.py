@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -63,7 +64,7 @@ class PictureScreen(Overlay[bool]):
     ) -> None:
         super().__init__()
         self._pictures, self._depicted, self._move = pictures, depicted, move
-        self.picture = HalfBlockImage(id="picture") if graphics is None else graphics(id="picture")
+        self.picture = HalfBlockImage(id="picture") if graphics is None else graphics(id="picture", classes="graphics")
         self.told = Static("", id="picture-problem", markup=False)
         self.caption = Static("", id="picture-caption", classes="panel", markup=False)
         self.wanted = ""
@@ -72,7 +73,8 @@ class PictureScreen(Overlay[bool]):
     def compose(self) -> ComposeResult:
         """Yield the image, the caption and the keys."""
         yield self.told
-        yield self.picture
+        with Container(id="picture-place"):
+            yield self.picture
         yield self.caption
         yield Static(_KEYS, classes="keys", markup=False)
 
@@ -102,8 +104,8 @@ class PictureScreen(Overlay[bool]):
     def _read(self, name: str) -> None:
         try:
             image = self._pictures.read(name)
-        except (AssetError, OSError, MemoryError) as error:
-            self.app.call_later(self._take, name, None, message_line(error) or "there is too little memory")
+        except AssetError as error:
+            self.app.call_later(self._take, name, None, message_line(error))
         else:
             self.app.call_later(self._take, name, image, "")
 
