@@ -20,7 +20,7 @@ from core.ranking.regions import Region, Regions, find_regions
 from core.store.progress import Resumable, Steps
 from core.store.whole import Origin, is_whole, make_folder, unseal
 
-_FORMAT = 1  # version of the files, and of how they are computed
+_FORMAT = 2  # version of the files, and of how they are computed
 _ABOUT = "regions.json"
 _DAMAGE = (EOFError, ValueError, KeyError, TypeError)  # raised when damaged files are read
 
@@ -119,7 +119,7 @@ class Mapper:
         rankers = yield from self._opened.open_methods()  # whose index the names come from
         matrix, texts, bm25 = self._opened.matrix, self._opened.captions.texts, rankers.lexical.bm25
         found = yield from find_regions(matrix.rows, texts, bm25, leave_out=matrix.sentences.wordless())
-        about = json.dumps([asdict(each) for each in found.regions])
+        about = json.dumps({"regions": [asdict(each) for each in found.regions], "held": found.held})
         yield from self._keep(*self._place("regions"), {"of": found.of}, about)
         return found
 
@@ -155,11 +155,11 @@ def _read_map(folder: Path, n: int) -> CorpusMap:
 def _read_regions(folder: Path, n: int) -> Regions:
     """Read the regions of N captions; raise `ValueError` where they cannot be theirs."""
     of, about = np.load(folder / "of.npy"), json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-    regions = tuple(Region(**each | {"words": tuple(each["words"])}) for each in about)
+    regions = tuple(Region(**each | {"words": tuple(each["words"])}) for each in about["regions"])
     are_numbers = of.shape == (n,) and 0 <= of.min(initial=0) <= of.max(initial=0) <= len(regions)
     if not are_numbers or not {each.central for each in regions} <= set(range(n)):
         raise ValueError("the regions are damaged")
-    return Regions(of, regions)
+    return Regions(of, regions, float(about["held"]))
 
 
 def _placed(rows: NDArray[np.float16], plane: Plane) -> Steps[NDArray[np.float32]]:

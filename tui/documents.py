@@ -72,7 +72,7 @@ def regions_document(captions: Captions, regions: Regions) -> dict[str, Any]:
         }
         for each in regions.regions
     ]
-    return {"k": len(listed), "seed": SEED, "regions": listed}
+    return {"k": len(listed), "seed": SEED, "held": regions.held, "regions": listed}
 
 
 def comparison_document(opened: Opened, comparison: Comparison, k: int) -> dict[str, Any]:

@@ -172,8 +172,8 @@ def write_corpus(
         "caption_id": pa.array(captions.ids.tolist()),
         "image_id": pa.array(groups),
         "file_name": pa.array([captions.file_names.get(group) for group in groups], pa.string()),
-        "projection_x": pa.array(points[:, 0], pa.float32()),
-        "projection_y": pa.array(points[:, 1], pa.float32()),
+        "projection_x": pa.array(points[:, 0], pa.float32(), mask=regions.of == 0),
+        "projection_y": pa.array(points[:, 1], pa.float32(), mask=regions.of == 0),
         "region": pa.array(regions.of, pa.int16(), mask=regions.of == 0),
         "region_name": pa.array([None, *(each.name for each in regions.regions)], pa.string()).take(
             pa.array(regions.of)

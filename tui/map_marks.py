@@ -24,9 +24,9 @@ _LOW_LINES = 24  # below this height, the names of twelve regions would cover th
 _NUMBERED = 9  # hits shown by their rank, which has one digit
 
 
-def mapped_rows(opened: Opened, answer: Answer) -> NDArray[np.integer]:
-    """Return the captions that are on the map: those that were searched, less those without a known word, (M,)."""
-    shown = np.ones(len(opened.matrix), bool) if answer.allowed is None else answer.allowed.copy()  # (N,)
+def mapped_rows(opened: Opened, allowed: NDArray[np.bool_] | None) -> NDArray[np.integer]:
+    """Return the captions that are on the map: those that are allowed, (N,), less those without a known word, (M,)."""
+    shown = np.ones(len(opened.matrix), bool) if allowed is None else allowed.copy()  # (N,)
     shown[opened.matrix.sentences.wordless()] = False
     return np.flatnonzero(shown)
 

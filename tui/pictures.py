@@ -52,7 +52,7 @@ class Pictures:
         Raises:
             AssetError: It is missing, lies outside the folder, is damaged or far too large.
         """
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image, ImageOps, UnidentifiedImageError
 
         path = self._folder / name
         try:
@@ -63,8 +63,11 @@ class Pictures:
                 if width * height > _MOST_PIXELS:
                     raise AssetError(path, f"has {width:,} x {height:,} pixels", expected=f"at most {_MOST_PIXELS:,}")
                 image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
-                image.thumbnail((_MOST_SIDE, _MOST_SIDE))
-                return image.convert("RGB")
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode.startswith("I"):  # 16 bits of grey, of which `convert` would cut the upper half off
+                    upright = upright.point(lambda value: value / 256).convert("L")
+                upright.thumbnail((_MOST_SIDE, _MOST_SIDE))
+                return upright.convert("RGB")
         except FileNotFoundError as error:
             raise AssetError(path, "no such file", advice="name the folder that holds it: --images FOLDER") from error
         except AssetError:

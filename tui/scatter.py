@@ -80,6 +80,11 @@ class Window:
         x, y = self.point(column, line)
         return replace(self, x=x + (self.x - x) / factor, y=y + (self.y - y) / factor, unit=self.unit / factor)
 
+    def within(self, whole: Window) -> Window:
+        """Return the window moved such that its middle lies in another one."""
+        (left, low), (right, high) = whole.point(0, whole.lines), whole.point(whole.columns, 0)
+        return replace(self, x=max(left, min(self.x, right)), y=max(low, min(self.y, high)))
+
     def around_point(self, point: NDArray[np.floating]) -> Window:
         """Return the window moved such that a point, (2,), is in its middle."""
         x, y = point.tolist()
@@ -113,7 +118,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Label:
-    """A text around a point; it is left out where a more important one stands."""
+    """A text at a point; it is left out where more important ones leave no room."""
 
     point: NDArray[np.floating]
     """Coordinates, (2,)."""
@@ -122,7 +127,8 @@ class Label:
 
 
 Run = tuple[str, str]
-"""Characters of one line, and the part that colours them: that of a mark, or `density-0` to `density-4`."""
+"""Characters of one line, and the part that colours them: that of a mark, `label`, `context`, `cursor`, or `density-0`
+to `density-4`."""
 
 
 def draw(
@@ -132,61 +138,89 @@ def draw(
     cursor: tuple[int, int],
     labels: Sequence[Label] = (),
     *,
+    context: NDArray[np.floating] | None = None,
     is_ascii: bool = False,
 ) -> list[list[Run]]:
     """Draw points, (N, 2), in a window, labels on them and marks on those, line by line.
 
-    The cell of the cursor is coloured as part `cursor`, a label as `label`; the first labels are the most important.
-    Where `is_ascii`, a sign for each density stands in place of braille dots, and marks have signs of ASCII.
+    The cell of the cursor is coloured as part `cursor`. The first labels are the most important. Points of the
+    `context`, (C, 2), are drawn where no others are. Where `is_ascii`, a sign for each density stands in place of
+    braille dots, and marks have signs of ASCII.
     """
-    codes, counts = count(points, window)
-    parts = [*(f"density-{level}" for level in range(LEVELS + 1)), "cursor", "label"]
-    colours = shades(counts)  # (lines, columns), numbers of parts
-    if is_ascii:
-        codes = _ASCII_DENSITY[colours]
+    canvas = _Canvas(points, window, context, is_ascii=is_ascii)
     for mark in marks:
         if mark.is_minor:
-            _put_mark(mark, window, codes, colours, parts, is_ascii=is_ascii)
+            canvas.put(mark)
+    major = [mark for mark in marks if not mark.is_minor]
+    taken = np.zeros((window.lines, window.columns), bool)
+    for mark in major:
+        taken[canvas.cells(mark)] = True
     for label in labels:
-        _put_label(label, window, codes, colours, parts.index("label"))
-    for mark in marks:
-        if not mark.is_minor:
-            _put_mark(mark, window, codes, colours, parts, is_ascii=is_ascii)
-    column, line = cursor
-    colours[line, column] = parts.index("cursor")
-    return [_runs(*each, parts) for each in zip(codes, colours, strict=True)]
+        canvas.write(label, taken)
+    for mark in major:
+        canvas.put(mark)
+    canvas.colours[cursor[1], cursor[0]] = canvas.part("cursor")
+    return [_runs(*each, canvas.parts) for each in zip(canvas.codes, canvas.colours, strict=True)]
 
 
-def _put_mark(
-    mark: Mark,
-    window: Window,
-    codes: NDArray[np.uint32],
-    colours: NDArray[np.int64],
-    parts: list[str],
-    *,
-    is_ascii: bool,
-) -> None:
-    """Put a sign into those cells, (lines, columns), in which points of a mark lie."""
-    if mark.part not in parts:
-        parts.append(mark.part)
-    places = np.floor(window.cells(mark.points)).astype(np.int64)  # (n, 2)
-    inside = ((places >= 0) & (places < (window.columns, window.lines))).all(axis=1)  # (n,)
-    columns, lines = places[inside].T
-    sign = mark.sign.translate(_ASCII_SIGNS) if is_ascii else mark.sign
-    codes[lines, columns], colours[lines, columns] = ord(sign), parts.index(mark.part)
+class _Canvas:
+    """Characters, as code points, and numbers of the parts that colour them, (lines, columns) each."""
 
+    def __init__(
+        self,
+        points: NDArray[np.floating],
+        window: Window,
+        context: NDArray[np.floating] | None,
+        *,
+        is_ascii: bool,
+    ) -> None:
+        self._window, self._is_ascii = window, is_ascii
+        self.parts = [f"density-{level}" for level in range(LEVELS + 1)]
+        self.codes, counts = count(points, window)
+        self.colours = shades(counts)
+        levels = self.colours  # (lines, columns)
+        if context is not None:
+            codes, others = count(context, window)
+            alone = (counts == 0) & (others > 0)  # (lines, columns)
+            self.codes = np.where(alone, codes, self.codes)
+            levels, self.colours = levels + alone, np.where(alone, self.part("context"), self.colours)
+        if is_ascii:
+            self.codes = _ASCII_DENSITY[levels]
 
-def _put_label(label: Label, window: Window, codes: NDArray[np.uint32], colours: NDArray[np.int64], part: int) -> None:
-    """Put a text into the cells, (lines, columns), around its point, unless another one stands there."""
-    place, length = window.cell(label.point), len(label.text)
-    if place is None or length > window.columns:
-        return
-    start = max(0, min(place[0] - length // 2, window.columns - length))
-    around = slice(max(0, start - 1), start + length + 1)
-    if (colours[place[1], around] != part).all():
-        cells = slice(start, start + length)
-        codes[place[1], cells] = np.frombuffer(label.text.encode("utf-32-le"), "<u4")
-        colours[place[1], cells] = part
+    def part(self, name: str) -> int:
+        """Return the number of a part."""
+        if name not in self.parts:
+            self.parts.append(name)
+        return self.parts.index(name)
+
+    def cells(self, mark: Mark) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return lines and columns of the cells in which points of a mark lie, (n,) each."""
+        places = np.floor(self._window.cells(mark.points)).astype(np.int64)  # (n, 2)
+        inside = ((places >= 0) & (places < (self._window.columns, self._window.lines))).all(axis=1)  # (n,)
+        return places[inside, 1], places[inside, 0]
+
+    def put(self, mark: Mark) -> None:
+        """Put a sign into the cells of a mark."""
+        cells, sign = self.cells(mark), mark.sign.translate(_ASCII_SIGNS) if self._is_ascii else mark.sign
+        self.codes[cells], self.colours[cells] = ord(sign), self.part(mark.part)
+
+    def write(self, label: Label, taken: NDArray[np.bool_]) -> None:
+        """Write a label around its point, or up to two lines off it where cells are `taken`, (lines, columns).
+
+        It never covers another label: where it would on all these lines, it is left out.
+        """
+        window, part, length = self._window, self.part("label"), len(label.text)
+        place = window.cell(label.point)
+        if place is None or length > window.columns:
+            return
+        start = max(0, min(place[0] - length // 2, window.columns - length))
+        cells, around = slice(start, start + length), slice(max(0, start - 1), start + length + 1)
+        lines = [line for line in (place[1] + off for off in (0, -1, 1, -2, 2)) if 0 <= line < window.lines]
+        free = [line for line in lines if (self.colours[line, around] != part).all()]
+        line = next((line for line in free if not taken[line, cells].any()), free[0] if free else None)
+        if line is not None:
+            self.codes[line, cells] = np.frombuffer(label.text.encode("utf-32-le"), "<u4")
+            self.colours[line, cells] = part
 
 
 def count(points: NDArray[np.floating], window: Window) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:

@@ -122,6 +122,8 @@ def _condition(piece: re.Match[str]) -> Condition:
         if not _is_number(value):
             raise FilterError(f"{piece[0].strip()}: a length is a number of words")
         return Condition("length", value, operator, is_not=is_not)
+    if name == "region" and operator != ":":
+        raise FilterError(f"{piece[0].strip()}: regions have no order; region:3,5 asks for two of them")
     if name in ("image", "region") and operator == ":":
         return Condition(name, value, is_not=is_not)  # type: ignore[arg-type]
     if name == "is":

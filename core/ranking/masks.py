@@ -115,12 +115,18 @@ class Masks:
         return regions
 
     def _numbers_of(self, name: str) -> list[int]:
-        """Return the numbers of the regions that have a number, or a word in their name."""
-        regions, wanted = self._known_regions.regions, name.casefold()
-        found = [each.number for each in regions if wanted in (str(each.number), *map(str.casefold, each.words))]
-        if not found:
-            there = first_names([f"{each.number} {each.name}" for each in regions], _MOST_NAMES)
-            raise FilterError(f"region:{name}: there is no such region; there are {there or 'none'}")
+        """Return the numbers of regions, which are named by number, by name or by a word of it, with commas between."""
+        regions, found = self._known_regions.regions, list[int]()
+        for wanted in map(str.strip, name.casefold().split(",")):
+            named = [
+                each.number
+                for each in regions
+                if wanted in (str(each.number), *map(str.casefold, (*each.words, each.name)))
+            ]
+            if not named:
+                there = first_names([f"{each.number} {each.name}" for each in regions], len(regions))
+                raise FilterError(f"region:{name}: there is no such region; there are {there or 'none'}")
+            found += named
         return found
 
     def _of_column(self, condition: Condition) -> NDArray[np.bool_]:

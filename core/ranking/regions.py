@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -53,6 +54,8 @@ class Regions:
     """Number of the region of each caption, (N,); 0 for those without a known word."""
     regions: tuple[Region, ...]
     """By number."""
+    held: float = 0.0
+    """Share of the variance that lies between them, 0..1, of the captions on which they were fitted."""
 
 
 @torch.inference_mode()
@@ -103,7 +106,15 @@ def find_regions(
         Region(number, words, int(counts[label]), _central(sample, of, number))
         for number, (label, words) in enumerate(zip(by_size, names, strict=True), 1)
     ]
-    return Regions(of, tuple(regions))
+    return Regions(of, tuple(regions), _held(sample, of))
+
+
+def _held(sample: Sample, of: NDArray[np.int16]) -> float:
+    """Return the share of the variance of a sample that lies between regions, to which captions belong as `of` says."""
+    numbers = torch.from_numpy(of[sample.which].astype(np.int64))  # (S,)
+    sums = torch.zeros(int(of.max()) + 1, sample.centred.shape[1]).index_add_(0, numbers, sample.centred)  # (k + 1, D)
+    between = (sums.square().sum(dim=1) / torch.bincount(numbers, minlength=len(sums)).clamp(min=1)).sum()
+    return min(1.0, float(between) / sample.total) if sample.total else 0.0
 
 
 def _centres(fitted: NDArray[np.float32], k: int, seed: int) -> Steps[NDArray[np.float32]]:
@@ -144,7 +155,8 @@ def _names(of: NDArray[np.int16], k: int, texts: Sequence[str], bm25: BM25) -> l
     weights = share * np.log1p(counts.sum() / k / np.maximum(every, 1))  # (k, V)
     names = []
     for number, row in enumerate(weights, 1):
-        best = [place for place in np.argsort(-row, kind="stable")[:_WORDS].tolist() if row[place] > 0]
+        telling = (place for place in np.argsort(-row, kind="stable").tolist() if not stems[place].isnumeric())
+        best = [place for place in islice(telling, _WORDS) if row[place] > 0]
         names.append(tuple(_word_for(stems[place], of == number, texts, bm25) for place in best))
     return names
 

@@ -87,6 +87,8 @@ def test_a_region_is_named_by_its_number_or_one_of_its_words(captions: Captions)
         "-region:dog": [1, 3],
         "region:2 length<4": [1],
         "region:dog red": [2],
+        "region:1,2": [0, 1, 2],
+        'region:"dogs · play"': [1],
     }.items():
         among = Filter.parse(text)
         masks.check(among)
@@ -97,6 +99,8 @@ def test_a_region_is_named_by_its_number_or_one_of_its_words(captions: Captions)
     for text in ("region:3", "region:0", "region:do", "-region:cat"):
         with pytest.raises(FilterError, match="there are 1 dog · bus, 2 dogs · play"):
             masks.check(Filter.parse(text))
+    with pytest.raises(FilterError, match="regions have no order"):
+        Filter.parse("region>=2")
     with pytest.raises(FilterError, match="not known yet; open the map"):
         Masks(captions).check(Filter.parse("dog region:1"))
     Masks(captions).check(Filter.parse("dog region:1").of_file())

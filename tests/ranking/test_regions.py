@@ -80,6 +80,21 @@ def test_the_central_caption_is_the_nearest_to_the_mean_by_cosine(tmp_path: Path
         assert distances[own == region.central] == pytest.approx(distances.min(), abs=1e-5)
 
 
+def test_the_share_of_the_variance_between_regions_is_that_of_their_means(tmp_path: Path) -> None:
+    rows, texts, belongs = apart()
+    wide = rows.astype(np.float64)
+    means = np.stack([wide[belongs == each].mean(axis=0) for each in range(4)])[belongs]  # (100, 32)
+    share = np.square(means - wide.mean(axis=0)).sum() / np.square(wide - wide.mean(axis=0)).sum()
+    assert divided(tmp_path, rows, texts, most=4).held == pytest.approx(share, rel=1e-3)
+    assert divided(tmp_path / "equal", np.full((9, 8), 0.35, np.float16), ["a dog"] * 9).held == 0
+
+
+def test_numbers_are_no_names(tmp_path: Path) -> None:
+    rows, _, belongs = apart()
+    found = divided(tmp_path, rows, [f"{17 + each} dogs 4711 run" for each in belongs], most=4)
+    assert not any(word.isnumeric() for each in found.regions for word in each.words)
+
+
 def test_regions_are_the_same_again(tmp_path: Path) -> None:
     rows, texts, _ = apart()
     one, other = (divided(tmp_path / str(run), rows, texts) for run in range(2))

@@ -325,8 +325,10 @@ def test_regions_are_listed_searched_and_exported_alike(run, files):
     assert [each["number"] for each in listed["regions"]] == list(range(1, listed["k"] + 1))
     sizes = [each["captions"] for each in listed["regions"]]
     assert (sizes, sum(sizes)) == (sorted(sizes, reverse=True), 300)
-    lines = run("regions", *files.flags).out.splitlines()
+    done = run("regions", *files.flags)
+    lines = done.out.splitlines()
     assert len(lines) == listed["k"]
+    assert f"{listed['held']:.0%} of the variance lies between the regions" in done.err
     assert all(each["name"] in line for each, line in zip(listed["regions"], lines, strict=True))
     path = files.folder / "corpus.parquet"
     run("export", "-o", path, "--neighbors", 0, *files.flags)
@@ -338,6 +340,20 @@ def test_regions_are_listed_searched_and_exported_alike(run, files):
         hits = run("search", QUERY, *asked, *files.flags).document["hits"]
         assert {hit["row"] for hit in hits} == set(rows.tolist())
         assert each["central"]["row"] in rows
+
+
+def test_captions_without_a_known_word_are_in_no_region_and_at_no_place(run, files):
+    path, out = files.folder / "some.txt", files.folder / "corpus.parquet"
+    path.write_text("\n".join([*demo_texts(30), "qwrtz", "qwrtz zzz"]))
+    flags = replace(files, captions=path).flags
+    assert "2 captions without a known word in none of them" in run("regions", *flags).err
+    run("export", "-o", out, "--neighbors", 0, *flags)
+    table = pd.read_parquet(out)
+    columns = ["projection_x", "projection_y", "region", "region_name"]
+    assert table[columns].isna().all(axis=1).tolist() == [False] * 30 + [True] * 2
+    path.write_text("qwrtz\nzzz qwrtz")
+    done = run("regions", *flags)
+    assert (done.code, done.out) == (1, "")
 
 
 def test_a_region_that_is_not_there_is_refused_with_those_that_are(run, files):

@@ -93,17 +93,36 @@ def test_later_marks_lie_above_earlier_ones_and_those_outside_are_left_out():
     assert lines[2][0][1] == "cursor"
 
 
-def test_a_label_stands_around_its_point_within_the_window_and_never_on_a_more_important_one():
-    window = Window(x=0, y=0, unit=0.5, columns=12, lines=3)
+def test_a_label_stands_at_its_point_or_beside_marks_and_more_important_labels():
     middle, edge = np.array([0.0, 0.0]), np.array([-5.9, 0.0])
     labels = [Label(middle, "first"), Label(edge, "second"), Label(edge, "2"), Label(np.array([0, 99.0]), "outside")]
     labels.append(Label(np.array([0, 2.0]), "longer than the window"))
-    lines = draw(np.zeros((1, 2)), window, [Mark(middle[None], "◆", "query")], (0, 2), labels)
-    texts = ["".join(text for text, _ in line) for line in lines]
-    assert texts == ["⠀" * 12, "2⠀⠀⠀fi◆st⠀⠀⠀", "⠀" * 12]
-    lines = draw(np.zeros((1, 2)), window, [Mark(middle[None], "○", "hit", is_minor=True)], (0, 2), labels)
-    assert "".join(text for text, _ in lines[1]) == "2⠀⠀⠀first⠀⠀⠀"
-    assert [part for text, part in lines[1] if "st" in text] == ["label"]
+
+    def drawn(lines: int, *marks: Mark) -> list[str]:
+        window = Window(x=0, y=0, unit=0.5, columns=12, lines=lines)
+        rows = draw(np.zeros((1, 2)), window, marks, (11, lines - 1), labels)
+        assert all(part == "label" for row in rows for text, part in row if text.strip("⠀").isalpha())
+        return ["".join(text for text, _ in row) for row in rows]
+
+    hit, query = Mark(middle[None], "○", "hit", is_minor=True), Mark(middle[None], "◆", "query")
+    assert drawn(3, hit) == ["second⠀⠀⠀⠀⠀⠀", "2⠀⠀⠀first⠀⠀⠀", "⠀" * 12]
+    assert drawn(3, query) == ["2⠀⠀⠀first⠀⠀⠀", "second◆⠀⠀⠀⠀⠀", "⠀" * 12]
+    assert drawn(1, hit) == ["2⠀⠀⠀first⠀⠀⠀"], "there is no room for the second one"
+    assert drawn(1, query) == ["2⠀⠀⠀fi◆st⠀⠀⠀"]
+
+
+def test_what_a_filter_leaves_out_is_drawn_where_nothing_else_is():
+    window = Window(x=0, y=0, unit=0.5, columns=4, lines=1)
+    some, every = np.array([[-1.9, 0.1]]), np.array([[-1.9, 0.1], [-1.1, 0.1], [1.9, 0.1]])
+    (line,) = draw(some, window, [], (3, 0), context=every)
+    codes = "".join(text for text, _ in line)
+    assert [part for _, part in line] == ["density-1", "density-0", "cursor"]
+    assert [char == "⠀" for char in codes] == [False, True, True, False]
+    assert codes[0] == "".join(text for text, _ in draw(some, window, [], (3, 0))[0])[0]
+    (line,) = draw(some[:0], window, [], (2, 0), context=every)
+    assert [part for _, part in line] == ["context", "density-0", "cursor", "context"]
+    (line,) = draw(some, window, [], (2, 0), context=every, is_ascii=True)
+    assert "".join(text for text, _ in line) == ".  ."
 
 
 def test_the_nearest_caption_to_a_cell_is_the_one_a_slow_search_finds():
@@ -178,6 +197,25 @@ async def test_list_and_map_share_the_selection_and_enter_follows_it(files, widt
 
 
 @pytest.mark.opened
+@pytest.mark.parametrize("width", [160, 100])
+async def test_after_the_search_box_the_keys_are_those_of_what_is_seen(files, width):
+    app = make_app(files)
+    async with app.run_test(size=(width, 40)) as pilot:
+        await ready(pilot)
+        pane = await mapped(pilot)
+        for key in ("escape", "enter"):
+            await pilot.press("slash", key)
+            await pilot.pause()
+            assert app.focused is (pane if width == 100 else app.explore.hit_list)
+        if width == 160:
+            await pilot.press("m")
+            assert app.focused is pane
+            assert pane.display
+        await pilot.press("plus", "0")
+        assert app.explore.search_box.value not in ("+", "0")
+
+
+@pytest.mark.opened
 async def test_hits_have_the_numbers_of_the_list_and_bookmarks_and_visits_their_signs(files):
     app = make_app(files)
     async with app.run_test(size=(160, 40)) as pilot:
@@ -206,11 +244,13 @@ async def test_the_map_is_of_the_captions_that_meet_the_filter(files):
     async with app.run_test(size=(160, 40)) as pilot:
         await ready(pilot)
         pane = await mapped(pilot)
+        before = pane.window
         await filtered(pilot, "length>9")
         await pilot.pause()
         searched = app.explore.view.answer.searched
         assert 0 < searched < 300
-        assert f"{searched} captions" in title(pane)
+        assert f"{searched} captions with length>9 · ×1" in title(pane)
+        assert pane.window == before, "what is left stays where it was"
 
 
 @pytest.mark.opened
@@ -233,6 +273,13 @@ async def test_regions_have_their_names_on_the_map_and_are_a_filter(files):
         row = int(np.flatnonzero(pane.regions.of == 2)[0])
         pane.select(row)
         assert str(pane.border_subtitle).startswith(f"{names[1]} │ ")
+        await pilot.press("space")
+        await until(pilot, lambda: app.explore.view.answer.among.text == "region:2", what="its captions")
+        assert app.explore.view.answer.searched == pane.regions.regions[1].captions
+        await filtered(pilot, "length>2 region:2")
+        pane.select(row)
+        await pilot.press("space")
+        await until(pilot, lambda: app.explore.view.answer.among.text == "length>2", what="all regions again")
         await filtered(pilot, "region:1")
         await pilot.pause()
         assert app.explore.view.answer.searched == pane.regions.regions[0].captions
@@ -258,7 +305,7 @@ async def test_axes_by_meaning_keep_the_selection_and_wrong_ones_are_explained(f
         await axes("a dog > a cat; one man > a crowd of people")
         await until(pilot, lambda: pane.corpus_map.axes is not None, what="the axes")
         await pilot.pause()
-        assert "→ a cat  ↑ a crowd of people" in title(pane)
+        assert "a dog → a cat, one man ↑ a crowd of people" in title(pane)
         assert pane.row == row
         for text, problem in [
             ("a dog; a cat", "two pairs of phrases"),

@@ -36,6 +36,13 @@ def test_an_image_is_read_by_its_name_and_made_as_small_as_screens_are(folder: P
     assert Pictures(folder).read("small.png").tobytes() == bytes(sum(PIXELS, ()))
     Image.new("RGB", (4000, 3000), BLUE).save(folder / "large.jpg")
     assert Pictures(folder).read("large.jpg").size == (800, 600)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    Image.new("RGB", (4, 2), BLUE).save(folder / "turned.jpg", exif=turned)
+    assert Pictures(folder).read("turned.jpg").size == (2, 4)
+    deep = Image.new("I;16", (2, 2), 32_768)
+    deep.save(folder / "deep.png")
+    assert abs(Pictures(folder).read("deep.png").getpixel((0, 0))[0] - 128) < 3
     (folder / "inner").mkdir()
     Image.new("L", (3, 3), 255).save(folder / "inner" / "grey.png")
     assert Pictures(folder).read("inner/grey.png").getpixel((0, 0)) == WHITE

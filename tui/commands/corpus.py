@@ -17,6 +17,7 @@ from tui.options import Options
 from tui.output import tell, tell_json, tell_lines
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
+from tui.text import counted
 
 if TYPE_CHECKING:
     from core.opened import Opened
@@ -144,15 +145,21 @@ def regions(context: click.Context, file: Path | None, as_json: bool, quiet: boo
     opened = run_steps(Options.of(context, file=file).open_corpus(), quiet=quiet)
     print_notes(opened, quiet=quiet)
 
+    from rich.cells import cell_len
+
     from core.explorer import Explorer
 
     found, captions = run_steps(Explorer(opened).mapper.regions(), quiet=quiet), opened.captions
     if as_json:
         tell_json(regions_document(captions, found), indent=1)
-        return
-    width = max((len(each.name) for each in found.regions), default=0)
-    for each in found.regions:
-        tell(f"{each.number:4}  {each.captions:7,}  {each.name:{width}}  {captions.texts[each.central]}")
+    width = max((cell_len(each.name) for each in found.regions), default=0)
+    for each in () if as_json else found.regions:
+        padding = " " * (width - cell_len(each.name))
+        tell(f"{each.number:4}  {each.captions:7,}  {each.name}{padding}  {captions.texts[each.central]}")
+    print_message(f"{found.held:.0%} of the variance lies between the regions", quiet=quiet)
+    if outside := int((found.of == 0).sum()):
+        print_message(f"{counted(outside, 'caption')} without a known word in none of them", quiet=quiet)
+    context.exit(0 if found.regions else 1)
 
 
 @click.command()
@@ -169,8 +176,9 @@ def export(
     """Write the captions with their places on the map's plane, regions and nearest captions, as embedding-atlas reads.
 
     Columns: row, caption, caption_id, image_id, file_name, projection_x, projection_y, region, region_name, neighbors
-    (zero-based rows and cosine distances). FILE is a file of captions, as with --captions. The nearest captions take
-    time that grows with the square of their number; --neighbors 0 leaves them out.
+    (zero-based rows and cosine distances). A caption without a known word has neither place nor region. FILE is a file
+    of captions, as with --captions. The nearest captions take time that grows with the square of their number;
+    --neighbors 0 leaves them out.
     """
     options = Options.of(context, file=file)
     try:

@@ -103,6 +103,11 @@ class AnswerView(Container):
         """Set the calibration that the curve, the hub marks and the nearness of a hit use."""
         self._calibration = self.verdict_pane.calibration = calibration
 
+    @property
+    def covers_list(self) -> bool:
+        """Whether the map stands in the place of the list."""
+        return self.is_map and self.screen.size.width < MAP_CELLS
+
     def show_answer(
         self, answer: Answer, folding: Folding, *, cursor: int | None, visited: Collection[int] = ()
     ) -> None:
@@ -153,9 +158,10 @@ class AnswerView(Container):
         from tui.map_marks import map_marks, mapped_rows, region_labels  # numpy is not loaded before the first frame
 
         marks = map_marks(corpus_map, answer, bookmarked=self.hit_list.bookmarked, visited=self._visited)
-        rows, regions = mapped_rows(opened, answer), self.map_pane.regions
+        rows, regions = mapped_rows(opened, answer.allowed), self.map_pane.regions
         labels = None if regions is None else partial(region_labels, corpus_map, regions, rows)
-        self.map_pane.show(corpus_map, rows, marks, labels)
+        every = None if answer.allowed is None else mapped_rows(opened, None)
+        self.map_pane.show(corpus_map, rows, marks, labels, among=every, filter_text=answer.among.text)
         self.map_pane.select(self.hit_list.row)
 
     def go_to_row(self, row: int) -> None:

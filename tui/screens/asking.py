@@ -134,26 +134,32 @@ class AskingScreen(Screen[None]):
 
     def action_filter(self, text: str | None = None, problem: str = "") -> None:
         """Ask which captions are searched from now on; `text` is what was typed before, with a `problem`."""
-        explorer = self.explorer
-        if explorer is None:
+        if self.explorer is None:
             return
 
         def take(text: str | None) -> None:
             if text is None:
                 return
-            try:
-                among = Filter.parse(text)
-                explorer.masks.check(among)
-            except FilterError as error:
-                self.action_filter(text, str(error))
-                return
-            self.session.narrow(among)
-            self.ask(self.session.again(self.view.answer, self.search_box.value))
+            if problem := self.narrow(text):
+                self.action_filter(text, problem)
 
         about = f"search only captions that meet all of: {EXAMPLES}. dog is a whole word, length:10 means ten words. "
         about += "Nothing here searches all."
         value = self.session.among.text if text is None else text
         self.app.push_screen(PromptScreen("filter", about, value=value, hint="all captions", problem=problem), take)
+
+    def narrow(self, text: str) -> str:
+        """Search only captions that meet a filter from now on; return what is wrong with it, empty for nothing."""
+        if self.explorer is None:
+            return ""
+        try:
+            among = Filter.parse(text)
+            self.explorer.masks.check(among)
+        except FilterError as error:
+            return str(error)
+        self.session.narrow(among)
+        self.ask(self.session.again(self.view.answer, self.search_box.value))
+        return ""
 
     def action_random(self) -> None:
         """Search with a random caption, of those that meet the filter."""
@@ -227,6 +233,7 @@ class AskingScreen(Screen[None]):
         self.search_box.select_text()
 
     def action_leave_search(self) -> None:
-        """Go to the list, and append the typed text to the trail."""
-        self.set_focus(self.hit_list if self.hit_list.focusable else None)  # not while an error is shown
+        """Go to the list, or to the map in its place, and append the typed text to the trail."""
+        target = self.view.map_pane if self.view.covers_list else self.hit_list
+        self.set_focus(target if target.focusable else None)  # not while an error is shown
         self.submit()

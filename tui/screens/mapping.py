@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from core.ranking.axes import EXAMPLE, Axes, AxesError
 from tui import messages
 from tui.requests import MapRequest, RegionsRequest
-from tui.screens.answer_view import MAP_CELLS
 from tui.screens.overlays import OverlaysScreen
 from tui.screens.prompt import PromptScreen
 from tui.text import stage_line
@@ -30,10 +29,10 @@ class MappingScreen(OverlaysScreen):
         self._axes_text = ""  # as typed
 
     def action_map(self) -> None:
-        """Show the map, or the list alone."""
+        """Show the map, go to it, or show the list alone."""
         if self.explorer is None:
             return
-        self.view.is_map = not self.view.is_map
+        self.view.is_map = not self.view.is_map or not self.view.map_pane.has_focus
         if self.view.is_map:
             if self.view.map_pane.corpus_map is None:  # also after a failure
                 self._ask_map(None)
@@ -44,9 +43,19 @@ class MappingScreen(OverlaysScreen):
 
     def action_leave_map(self) -> None:
         """Go to the list, which takes the place of the map where there is no room for both."""
-        if self.size.width < MAP_CELLS:
+        if self.view.covers_list:
             self.view.is_map = False
         self.set_focus(self.hit_list)
+
+    def action_only_region(self) -> None:
+        """Search only the region under the cursor of the map, or all again."""
+        pane, text = self.view.map_pane, self.session.among.text
+        if pane.regions is None or pane.row is None:
+            return
+        wanted = f"region:{pane.regions.of[pane.row]}"
+        others = [part for part in text.split(" ") if not part.startswith("region:")]
+        if problem := self.narrow(" ".join(others if wanted in text.split(" ") else [*others, wanted])):
+            self.notify(problem, severity="warning", markup=False)
 
     def action_axes(self, text: str | None = None, problem: str = "") -> None:
         """Ask for the axes of the map."""

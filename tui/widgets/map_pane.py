@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.panel import refresh_changed
-from tui.text import drawable
+from tui.text import counted, drawable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tui.scatter import Label, Mark, Run, Window
 
 _ZOOM = 1.5  # for one key or one notch of the wheel
-_MOST_ZOOM = 1e4
+_MOST_ZOOM = 1000
 _TITLE_CELLS = 200  # of the caption under the cursor
 
 
@@ -38,6 +38,7 @@ class MapPane(Widget, can_focus=True):
     """A scatter of the captions on a plane. Call `show` with a map and with what is marked on it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "map--context",
         "map--density-0",
         "map--density-1",
         "map--density-2",
@@ -57,6 +58,7 @@ class MapPane(Widget, can_focus=True):
         Binding("minus", "zoom(-1)", show=False),
         Binding("0", "whole", "all"),
         Binding("a", "screen.axes", "axes"),
+        Binding("space", "screen.only_region", "region", key_display="space"),
         Binding("up,k", "move(0, -1)", show=False),
         Binding("down,j", "move(0, 1)", show=False),
         Binding("left,h", "move(-1, 0)", show=False),
@@ -97,12 +99,14 @@ class MapPane(Widget, can_focus=True):
         """Column and line, in cells."""
         self._rows: NDArray[np.integer] | None = None  # (M,), the captions that are shown
         self._points: NDArray[np.float32] | None = None  # (M, 2), theirs
+        self._every: NDArray[np.float32] | None = None  # (A, 2), those of all captions where there is a filter
+        self._filter_text = ""
         self._places: NDArray[np.float64] | None = None  # (M, 2), in cells of the window
         self._marks: Sequence[Mark] = ()
         self._labels: Sequence[Label] = ()
         self._labels_for: Callable[[int], Sequence[Label]] | None = None
         self._lines: list[list[Run]] = []  # as drawn
-        self._whole_unit = 1.0  # of the window around all
+        self._whole: Window | None = None  # around all
         self._progress = ""
         self._held: Offset | None = None  # where the mouse is on the screen while its button is held
         self._is_dragged = False
@@ -113,15 +117,25 @@ class MapPane(Widget, can_focus=True):
         rows: NDArray[np.integer],
         marks: Sequence[Mark],
         labels_for: Callable[[int], Sequence[Label]] | None = None,
+        *,
+        among: NDArray[np.integer] | None = None,
+        filter_text: str = "",
     ) -> None:
         """Show the captions of `rows`, (M,), on a plane, all of it if it is another plane, with marks and labels.
 
-        `labels_for` returns the labels for a map of so many lines; None for no labels.
+        Args:
+            corpus_map: The plane.
+            rows: The captions.
+            marks: What is marked.
+            labels_for: Returns the labels for a map of so many lines; None for no labels.
+            among: All captions, of which `rows` are those that meet a filter, (A,); None where there is no filter.
+            filter_text: The filter.
         """
         if self.corpus_map is not corpus_map:
             self.window = None
         self.corpus_map, self._rows, self._marks, self._labels_for = corpus_map, rows, marks, labels_for
         self._points, self._places, self._progress = corpus_map.points[rows], None, ""
+        self._every, self._filter_text = None if among is None else corpus_map.points[among], filter_text
         self._fit()
 
     def show_progress(self, progress: str) -> None:
@@ -145,18 +159,19 @@ class MapPane(Widget, can_focus=True):
         if self._points is None or not columns or not lines:
             return
         self._labels = () if self._labels_for is None else self._labels_for(lines)
-        whole = Window.around(self._points, columns=columns, lines=lines)
-        self._whole_unit = whole.unit
+        every = self._points if self._every is None else self._every
+        self._whole = whole = Window.around(every, columns=columns, lines=lines)
         if self.window is None:
             self._look_at(whole)
         elif (self.window.columns, self.window.lines) != (columns, lines):
-            self._look_at(self.window.sized(self._points, columns=columns, lines=lines))
+            self._look_at(self.window.sized(every, columns=columns, lines=lines))
         self.cursor = min(self.cursor[0], columns - 1), min(self.cursor[1], lines - 1)
         self._go_to_row()
         self.redraw()
 
     def _look_at(self, window: Window) -> None:
-        self.window, self._places = window, None
+        """Show another part, whose middle lies within the whole."""
+        self.window, self._places = window if self._whole is None else window.within(self._whole), None
 
     def _go_to_row(self) -> None:
         """Put the cursor where its caption is, which is brought into view."""
@@ -188,10 +203,10 @@ class MapPane(Widget, can_focus=True):
         self._zoom(steps, *self.cursor)
 
     def _zoom(self, steps: int, column: int, line: int) -> None:
-        if self.window is None:
+        if self.window is None or self._whole is None:
             return
         unit = self.window.unit / _ZOOM**steps
-        unit = max(self._whole_unit / _MOST_ZOOM, min(unit, self._whole_unit))
+        unit = max(self._whole.unit / _MOST_ZOOM, min(unit, self._whole.unit))
         at = column + 0.5, line + 0.5
         self._look_at(self.window.zoomed(self.window.unit / unit, column=at[0], line=at[1]))
         self._go_to_row()
@@ -264,16 +279,21 @@ class MapPane(Widget, can_focus=True):
         self._title()
         if self.window is not None and self._points is not None:
             before, marks = self._lines, (self._marks, self.cursor, self._labels)
-            self._lines = draw(self._points, self.window, *marks, is_ascii=self.is_ascii)
+            self._lines = draw(self._points, self.window, *marks, context=self._every, is_ascii=self.is_ascii)
             refresh_changed(self, before, self._lines, width=self.window.columns)
 
     def _title(self) -> None:
         told = self._progress
         if not told and self.corpus_map is not None and self._rows is not None:
             plane, axes = self.corpus_map.plane, self.corpus_map.axes
-            named = "principal plane" if axes is None else drawable(f"→ {axes.x[1]}  ↑ {axes.y[1]}")
-            zoom = "" if self.window is None else f" · ×{self._whole_unit / self.window.unit:.3g}"
-            told = f"{named}: {plane.held:.0%} of the variance · {len(self._rows):,} captions{zoom}"
+            named = "principal plane"
+            if axes is not None:
+                (left, right), (low, high) = axes.x, axes.y
+                named = drawable(f"{left} → {right}, {low} ↑ {high}")
+            among = f" with {drawable(self._filter_text)}" if self._filter_text else ""
+            zoom = 1.0 if self.window is None or self._whole is None else self._whole.unit / self.window.unit
+            shown = f"{counted(len(self._rows), 'caption')}{among}"
+            told = f"{named}: {plane.held:.0%} of the variance · {shown} · ×{zoom:.3g}"
         self.border_title = Content.assemble("map", (f" {told}", "not bold $foreground-muted"))
         self.border_subtitle = Content(self._about_row())
 
