@@ -63,7 +63,7 @@ no meaning, move captions: a change that moves the query no farther is unseen. O
 a variation loses, + those that it finds instead.
 
 A filter (f) keeps captions that meet all of its conditions: a word, a “quoted phrase”, a /regular expression/ (RE2, \
-without regard to case), length<8 (words), image:362, region:3 (of the map), is:bookmarked, and column:value or \
+without regard to case), length<8 (words), image:362, region:3 (of the map; region:3,5), is:bookmarked, and column:value or \
 column>=3 of a table; a minus before a condition leaves out what meets it. The list, random captions and comparisons \
 are then of these captions; the verdict is about the query among all.
 
@@ -71,8 +71,9 @@ The map (m) shows captions as dots, more of them in a cell brighter: ◆ the que
 relevant ones, ★ bookmarks, • what you have visited. Arrows or a click move the cursor, + − and the wheel zoom, \
 shift+arrows or a drag pan, 0 shows all, enter follows. Its title says how much of the variance the plane holds: \
 captions that are near on it may be far apart, so trust the distances of the list. The names stand in the middle of \
-regions, parts of the captions that lie together by more dimensions than a plane has. Axes (a) lead from one phrase to \
-another: “indoors > outdoors; one person > a crowd”.
+regions, parts of the captions that lie together by more dimensions than a plane has; space searches only that of the \
+caption under the cursor, and all again. Dim dots are captions that a filter leaves out. Axes (a) lead from one phrase \
+to another: “indoors > outdoors; one person > a crowd”. m goes to the map, and from there closes it.
 
 A pinned query stays in a line of its own, with its distance to each query after it.
 
