@@ -63,7 +63,7 @@ no meaning, move captions: a change that moves the query no farther is unseen. O
 a variation loses, + those that it finds instead.
 
 A filter (f) keeps captions that meet all of its conditions: a word, a “quoted phrase”, a /regular expression/ (RE2, \
-without regard to case), length<8 (words), image:362, region:3 (of the map; region:3,5), is:bookmarked, and column:value or \
+without regard to case), length<8 (words), image:362, region:3,5 (of the map), is:bookmarked, and column:value or \
 column>=3 of a table; a minus before a condition leaves out what meets it. The list, random captions and comparisons \
 are then of these captions; the verdict is about the query among all.
 
