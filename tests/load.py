@@ -42,8 +42,8 @@ from tui.requests import Question
 from tui.widgets.search_box import boxed
 
 _NAMES = {"/": "slash", "?": "question_mark", " ": "space", "+": "plus", "-": "minus"}
-_COMMANDS = [*"/irrrxwcpsfmmvtbByYeS?gG+-0HJKL", *["enter"] * 6, *["down"] * 8, *["up"] * 4, "pagedown", "pageup"]
-_COMMANDS += "tab shift+tab ctrl+r backspace alt+left alt+right home end escape left right".split()
+_COMMANDS = [*"/irrrxwcpsfmmvtbByYeSI?gG+-0HJKL", *["enter"] * 6, *["down"] * 8, *["up"] * 4, "pagedown", "pageup"]
+_COMMANDS += "tab space shift+tab ctrl+r backspace alt+left alt+right home end escape left right".split()
 _EDITS = "left right home end shift+left shift+home ctrl+u ctrl+k ctrl+w ctrl+x ctrl+v backspace delete".split()
 _OVERLAYS = [*"?ctbBexweSf", "ctrl+p"]
 _LONG = 30_000
