@@ -27,6 +27,7 @@ _SAMPLE = 1000  # values that tell the kind of a column
 _NEARLY_ALL = 0.9
 _LONG = 1000  # characters that tell the kind of a text
 _ENDINGS = "jpe?g|png|gif|bmp|webp|tiff?|svg|ico|heic|avif|mp4|avi|mov|mkv|webm|wav|mp3|flac|txt|json|npy|pdf"
+_NO_BLANKS = r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]"  # from Thai to Chinese
 _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits tells the kind
     (re.compile(r"\[\s*([\['\"{\d.+-].*|None.*|null.*)?\]", re.DOTALL), "list"),
     (re.compile(r"\(\s*(['\"]).*\1\s*,?\s*\)|array\(\[.*\].*\)", re.DOTALL), "list"),
@@ -35,9 +36,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits t
     (re.compile(r"([a-zA-Z][\w+.-]*:)?//\S+|www\.\S+"), "file"),
     (re.compile(rf".{{0,250}}\.({_ENDINGS})(#\w+)?", re.IGNORECASE | re.DOTALL), "file"),
     (re.compile(r"(?=\D*\d)[-+\d\s.,:;/eETZ]+"), "code"),  # dates, several numbers
-    (re.compile(r"(?=\S*[\d/\\_@])\S+"), "code"),
+    (re.compile(rf"(?=\S*[\d/\\_@])(?!(\S*?{_NO_BLANKS}){{4}})\S+"), "code"),  # no sentence of such a language
 )
-_NO_BLANKS_BETWEEN_WORDS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]")  # Thai to Chinese
+_NO_BLANKS_BETWEEN_WORDS = re.compile(_NO_BLANKS)
 _NUMERIC = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 
 

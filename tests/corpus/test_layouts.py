@@ -112,6 +112,10 @@ MORE = {
     "thousands.txt": ("10,000 dogs run\n20,000 cats sleep\n", ["10,000 dogs run", "20,000 cats sleep"]),
     "counts.txt": ("2 dogs run\n3 cats sit\n" * 6, ["2 dogs run", "3 cats sit"] * 6),
     "getty.txt": ("A dog runs | Getty\n" * 6, ["A dog runs | Getty"] * 6),
+    "numbered.txt": (
+        "2只狗在海滩上奔跑\n3只猫在睡觉\nสุนัขวิ่งบนชายหาด2ตัว\n",
+        ["2只狗在海滩上奔跑", "3只猫在睡觉", "สุนัขวิ่งบนชายหาด2ตัว"],
+    ),
     "chinese.csv": ("一只狗在海滩上奔跑\n一只猫在睡觉\n", ["一只狗在海滩上奔跑", "一只猫在睡觉"]),
     "quoted.tsv": ('image\tcaption\n"1.jpg"\t"A dog, wet"\n"2.jpg"\t"A cat"\n', ["A dog, wet", "A cat"]),
     "equal.csv": ("image,caption_0,caption_1\n1.jpg,A dog runs,A dog runs\n", ["A dog runs"] * 2),
