@@ -59,6 +59,7 @@ class MapPane(Widget, can_focus=True):
         Binding("0", "whole", "all"),
         Binding("a", "screen.axes", "axes"),
         Binding("space", "screen.only_region", "region", key_display="space"),
+        Binding("escape", "screen.leave_map", "list", key_display="esc"),
         Binding("up,k", "move(0, -1)", show=False),
         Binding("down,j", "move(0, 1)", show=False),
         Binding("left,h", "move(-1, 0)", show=False),
@@ -67,7 +68,6 @@ class MapPane(Widget, can_focus=True):
         Binding("shift+down,J", "pan(0, 1)", show=False),
         Binding("shift+left,H", "pan(-1, 0)", show=False),
         Binding("shift+right,L", "pan(1, 0)", show=False),
-        Binding("escape", "screen.leave_map", show=False),
     ]
 
     @dataclass
