@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from core.store.whole import Origin, is_whole, make_folder, unseal
 
 _FORMAT = 2  # version of the files, and of how they are computed
 _ABOUT = "regions.json"
-_DAMAGE = (EOFError, ValueError, KeyError, TypeError)  # raised when damaged files are read
+_DAMAGE = (EOFError, ValueError, KeyError, IndexError, TypeError, RecursionError, BadZipFile)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +62,9 @@ class Mapper:
         Raises:
             AssetError: The cache cannot be written.
         """
-        return self._regions.run()
+        if self.known_regions() is None:
+            yield from self._opened.open_methods()  # whose index the names come from; it holds a lock meanwhile
+        return (yield from self._regions.run())
 
     def known_regions(self) -> Regions | None:
         """Return the regions if they were found before, also by an earlier run; None if not, or if they are damaged."""
@@ -101,11 +104,12 @@ class Mapper:
 
     def _find_principal(self) -> Steps[CorpusMap]:
         matrix, (folder, origin) = self._opened.matrix, self._place("plane")
-        if is_whole(folder, origin):
-            try:
-                return _read_map(folder, len(matrix))
-            except _DAMAGE:
-                unseal(folder)
+        with suppress(OSError):
+            if is_whole(folder, origin):
+                try:
+                    return _read_map(folder, *matrix.rows.shape)
+                except _DAMAGE:
+                    unseal(folder)
         plane = yield from principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
         points = yield from _placed(matrix.rows, plane)
         shares = np.array([*plane.shares, plane.held])
@@ -116,11 +120,13 @@ class Mapper:
     def _find_regions(self) -> Steps[Regions]:
         if (known := self.known_regions()) is not None:
             return known
-        rankers = yield from self._opened.open_methods()  # whose index the names come from
-        matrix, texts, bm25 = self._opened.matrix, self._opened.captions.texts, rankers.lexical.bm25
-        found = yield from find_regions(matrix.rows, texts, bm25, leave_out=matrix.sentences.wordless())
+        matrix, texts, rankers = self._opened.matrix, self._opened.captions.texts, self._opened.rankers
+        assert rankers is not None
+        bm25, leave_out = rankers.lexical.bm25, matrix.sentences.wordless()
+        found = yield from find_regions(matrix.rows, texts, bm25, leave_out=leave_out)
         about = json.dumps({"regions": [asdict(each) for each in found.regions], "held": found.held})
         yield from self._keep(*self._place("regions"), {"of": found.of}, about)
+        self._known = found
         return found
 
     def _place(self, name: str) -> tuple[Path, Origin]:
@@ -142,23 +148,35 @@ class Mapper:
         yield from make_folder(folder, origin, write, doing="maps these captions", lock=folder.parent)
 
 
-def _read_map(folder: Path, n: int) -> CorpusMap:
-    """Read the places of N captions on the principal plane; raise `ValueError` where they cannot be theirs."""
-    mean, x, y = np.load(folder / "axes.npy")  # (D,) each
-    *shares, held = np.load(folder / "shares.npy").tolist()
-    points = np.load(folder / "points.npy")
-    if points.shape != (n, 2) or not np.isfinite(points).all():
-        raise ValueError("the places on the plane are damaged")
-    return CorpusMap(Plane(mean, np.stack([x, y]), (shares[0], shares[1]), held), points)
+def _read_map(folder: Path, n: int, dim: int) -> CorpusMap:
+    """Read the places of N captions, with embeddings of D numbers, on the principal plane.
+
+    Raises:
+        ValueError: The files cannot be theirs. So do other errors of `_DAMAGE` tell.
+    """
+    axes, shares, points = (np.load(folder / f"{name}.npy") for name in ("axes", "shares", "points"))
+    shapes = (axes.shape, shares.shape, points.shape)
+    if shapes != ((3, dim), (3,), (n, 2)) or not all(np.isfinite(each).all() for each in (axes, shares, points)):
+        raise ValueError("the principal plane is damaged")
+    x, y, held = shares.tolist()
+    return CorpusMap(Plane(axes[0], axes[1:], (x, y), held), points)
 
 
 def _read_regions(folder: Path, n: int) -> Regions:
-    """Read the regions of N captions; raise `ValueError` where they cannot be theirs."""
+    """Read the regions of N captions.
+
+    Raises:
+        ValueError: The files cannot be theirs. So do other errors of `_DAMAGE` tell.
+    """
     of, about = np.load(folder / "of.npy"), json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-    regions = tuple(Region(**each | {"words": tuple(each["words"])}) for each in about["regions"])
-    are_numbers = of.shape == (n,) and 0 <= of.min(initial=0) <= of.max(initial=0) <= len(regions)
-    if not are_numbers or not {each.central for each in regions} <= set(range(n)):
+    regions = tuple(Region(**each | {"words": tuple(map(str, each["words"]))}) for each in about["regions"])
+    numbers, k = [each.number for each in regions], len(regions)
+    is_sound = of.dtype.kind == "i" and of.shape == (n,) and 0 <= of.min(initial=0) <= of.max(initial=0) <= k
+    captions = [each.captions for each in regions]
+    if not is_sound or numbers != list(range(1, k + 1)) or captions != np.bincount(of, minlength=k + 1)[1:].tolist():
         raise ValueError("the regions are damaged")
+    if any(type(each.central) is not int or of[each.central] != each.number for each in regions):
+        raise ValueError("their middles are damaged")
     return Regions(of, regions, float(about["held"]))
 
 

@@ -47,7 +47,7 @@ _COMMANDS += "tab space shift+tab ctrl+r backspace alt+left alt+right home end e
 _EDITS = "left right home end shift+left shift+home ctrl+u ctrl+k ctrl+w ctrl+x ctrl+v backspace delete".split()
 _OVERLAYS = [*"?ctbBexweSf", "ctrl+p"]
 _LONG = 30_000
-_SCROLLED = re.compile("(?:(?<=[│>] )|(?<=[│>]  ))[\u200c\u200d\ufe0e\ufe0f]+")  # the rest of a sign that is scrolled out of a box
+_SCROLLED = re.compile("(?:(?<=[│>] )|(?<=[│>]  ))[\u200c\u200d\ufe0e\ufe0f]+")  # of a sign scrolled out of a box
 _HOSTILE = [
     "\x1b]52;c;aGk=\x07\x1b[2J\x1b[?1049l",
     "\x00\x01\x7f\x9b31m",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 import pytest
 from conftest import Files, ask_caption, demo_texts, make_files
 
+from core import mapping as module
 from core.assets import AssetError
 from core.explorer import Explorer
 from core.store.cache import Cache
+from core.store.locks import only_one
 from core.store.progress import finish
+from core.store.whole import Origin, is_whole, seal, unseal
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +117,56 @@ def test_a_map_that_is_damaged_where_no_start_looks_is_made_again(
     path.write_bytes(content[: len(content) - len(end)] + end)
     assert list_of(files) == before
     assert list_of(files) == before
+
+
+@pytest.mark.opened
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": 99},
+        {"words": 5},
+        {"captions": "x"},
+        {"central": 1.0},
+        {"central": -1},
+        {"central": 10**9},
+        {"other": 1},
+    ],
+)
+def test_regions_that_somebody_else_wrote_are_made_again(files: Files, change: dict[str, Any]) -> None:
+    before = finish(files.explorer().mapper.regions()).regions
+    (path,) = files.cache.glob("matrix/*/regions/regions.json")
+    about = json.loads(path.read_bytes())
+    about["regions"][0] |= change
+    path.write_text(json.dumps(about))
+    origin = Origin(path.parents[1].name, module._FORMAT, "regions")
+    unseal(path.parent)
+    seal(path.parent, origin)
+    assert is_whole(path.parent, origin)
+    explorer = files.explorer()
+    assert explorer.mapper.known_regions() is None
+    assert finish(explorer.mapper.regions()).regions == before
+    assert explorer.mapper.known_regions() is not None
+
+
+@pytest.mark.opened
+def test_a_map_that_cannot_be_read_is_made_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = finish(files.explorer().mapper.principal()).points
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("core.mapping._read_map", fail)
+    np.testing.assert_allclose(finish(files.explorer().mapper.principal()).points, before, atol=1e-6)
+
+
+def test_no_lock_is_held_while_the_search_for_regions_is_left(files: Files) -> None:
+    explorer = files.explorer()
+    for stop in ("indexing words", "looking for components", "looking for regions"):
+        steps = explorer.mapper.regions()
+        assert next(step for step in steps if step.stage == stop)
+        steps.close()
+        with only_one(explorer.opened.matrix.folder, doing="tests") as waiting:
+            assert not list(waiting), "nobody holds it"
 
 
 @pytest.mark.opened

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from textual.widget import Widget
 
-MOST_CELLS = 4000
+MOST_CELLS = 3000
 """A larger picture in half blocks would take longer to paint than a key may."""
 
 _MOST_PIXELS = 60_000_000
 _MOST_SIDE = 800  # pixels of what is drawn
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # of others, Pillow starts programs
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP")  # of others, Pillow starts programs, or libtiff prints
 _INSTALL = "pip install 'infersent-tui[images]'"
 
 
@@ -63,11 +63,12 @@ class Pictures:
                 if width * height > _MOST_PIXELS:
                     raise AssetError(path, f"has {width:,} x {height:,} pixels", expected=f"at most {_MOST_PIXELS:,}")
                 image.draft("RGB", (_MOST_SIDE, _MOST_SIDE))
-                upright = ImageOps.exif_transpose(image)
-                if upright.mode.startswith("I"):  # 16 bits of grey, of which `convert` would cut the upper half off
-                    upright = upright.point(lambda value: value / 256).convert("L")
-                upright.thumbnail((_MOST_SIDE, _MOST_SIDE))
-                return upright.convert("RGB")
+                if image.mode.startswith("I"):  # 16 bits of grey, of which `convert` would cut the upper half off
+                    small = image.convert("I").point(lambda value: value / 256).convert("L")
+                else:
+                    small = image
+                small.thumbnail((_MOST_SIDE, _MOST_SIDE))
+                return _on_white(ImageOps.exif_transpose(small))
         except FileNotFoundError as error:
             raise AssetError(path, "no such file", advice="name the folder that holds it: --images FOLDER") from error
         except AssetError:
@@ -77,6 +78,16 @@ class Pictures:
             found = f"is no image that can be read{f' ({reason})' if reason else ''}"
             advice = f"there are {', '.join(_FORMATS)}; copy it again"
             raise AssetError.from_reader(path, error, found, advice=advice) from error
+
+
+def _on_white(image: Image) -> Image:
+    """Lay what is transparent on white."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
 class Drawn(NamedTuple):

@@ -73,7 +73,7 @@ class Session:
     pin: Query | None = None
     """The query whose distance to each later one is shown; None without a pin."""
     keep: Callable[[dict[str, Any]], object] = lambda event: None
-    """Called with each visit, answer, move and bookmark as JSON values."""
+    """Called with each visit, answer, move, bookmark and filter as JSON values."""
     _cursor_meanwhile: int | None = None  # place of the cursor until then
 
     @property
@@ -171,7 +171,7 @@ class Session:
             elif event.get("answer") in numbered:
                 visit = numbered[event["answer"]]
                 visit.step, visit.drift, visit.level = event["step"], event["drift"], event["level"]
-            elif "filter" in event:
+            elif "filter" in event and "answer" not in event:
                 with suppress(FilterError):  # a damaged one
                     self.among = Filter.parse(event["filter"])
             elif event.get("at") in numbered:

@@ -1,9 +1,9 @@
 """Trail: what one run asked and bookmarked, in an append-only file under the user's data folder.
 
-The file has a line of JSON an event: first what was explored, then each visit, its answer, each move and each bookmark.
-It is made with the second visit or the first bookmark, so that a look at one random caption leaves no file. A line is
-written at once; a lost connection loses nothing. A run that resumes another copies its events into a file of its own:
-no file has two writers.
+The file has a line of JSON an event: first what was explored, then each visit, its answer, each move, bookmark and
+filter. It is made with the second visit or the first bookmark, so that a look at one random caption leaves no file. A
+line is written at once; a lost connection loses nothing. A run that resumes another copies its events into a file of
+its own: no file has two writers.
 """
 
 from __future__ import annotations

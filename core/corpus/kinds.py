@@ -36,7 +36,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits t
     (re.compile(r"([a-zA-Z][\w+.-]*:)?//\S+|www\.\S+"), "file"),
     (re.compile(rf".{{0,250}}\.({_ENDINGS})(#\w+)?", re.IGNORECASE | re.DOTALL), "file"),
     (re.compile(r"(?=\D*\d)[-+\d\s.,:;/eETZ]+"), "code"),  # dates, several numbers
-    (re.compile(rf"(?=\S*[\d/\\_@])(?!(\S*?{_NO_BLANKS}){{4}})\S+"), "code"),  # no sentence of such a language
+    (re.compile(r"\d+年\d+月\S*"), "code"),  # dates
+    (re.compile(r"(?=\S*[/\\_@])\S+"), "code"),
 )
 _NO_BLANKS_BETWEEN_WORDS = re.compile(_NO_BLANKS)
 _NUMERIC = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
@@ -124,5 +125,8 @@ def _kind_of_text(text: str) -> Kind:
             return kind
     words = text.split()
     if len(words) == 1:
-        return "text" if len(text) > 3 and _NO_BLANKS_BETWEEN_WORDS.search(text) else "word"
+        letters = len(_NO_BLANKS_BETWEEN_WORDS.findall(text))
+        if re.search(r"\d", text):
+            return "text" if letters > max(3, len(text) // 2) else "code"
+        return "text" if len(text) > 3 and letters else "word"
     return "number" if 2 * sum(map(bool, map(_NUMERIC.fullmatch, words))) > len(words) + 1 else "text"

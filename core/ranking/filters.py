@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from dataclasses import field as detail
 from typing import Literal, TypeAlias
 
 Field: TypeAlias = Literal["word", "phrase", "pattern", "length", "image", "region", "bookmark", "column"]
@@ -53,6 +54,8 @@ class Condition:
     """Name of the column."""
     is_not: bool = False
     """Whether the captions that meet it are left out."""
+    text: str = detail(default="", compare=False)
+    """As typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Filter:
     def asks_bookmarks(self) -> bool:
         """Whether a condition is about bookmarks."""
         return any(condition.field == "bookmark" for condition in self.conditions)
+
+    def without(self, kind: Field) -> list[str]:
+        """Return the conditions of other kinds, as typed."""
+        return [each.text for each in self.conditions if each.field != kind]
 
     def of_file(self) -> Filter:
         """Return the conditions that depend on nothing but the file of the captions."""
@@ -100,7 +107,7 @@ class Filter:
             piece = _PIECE.match(text, place)
             if piece is None:
                 raise FilterError(f"{text[place:].split()[0]} is no condition; there are {EXAMPLES}")
-            conditions.append(_condition(piece))
+            conditions.append(replace(_condition(piece), text=piece[0].strip()))
             place = piece.end()
         return cls(text, tuple(conditions))
 

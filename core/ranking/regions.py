@@ -155,7 +155,7 @@ def _names(of: NDArray[np.int16], k: int, texts: Sequence[str], bm25: BM25) -> l
     weights = share * np.log1p(counts.sum() / k / np.maximum(every, 1))  # (k, V)
     names = []
     for number, row in enumerate(weights, 1):
-        telling = (place for place in np.argsort(-row, kind="stable").tolist() if not stems[place].isnumeric())
+        telling = (place for place in np.argsort(-row, kind="stable").tolist() if not stems[place].isdecimal())
         best = [place for place in islice(telling, _WORDS) if row[place] > 0]
         names.append(tuple(_word_for(stems[place], of == number, texts, bm25) for place in best))
     return names

@@ -68,7 +68,9 @@ class Resumable(Generic[T]):
             self._begun = self._begun or self._make()
             try:
                 self._results.append((yield from follow(self._begun, lambda progress: progress)))
-            except Exception:
+            except GeneratorExit:  # it is left, to be gone on with
+                raise
+            except BaseException:
                 self._begun = None
                 raise
         return self._results[0]

@@ -116,6 +116,10 @@ MORE = {
         "2只狗在海滩上奔跑\n3只猫在睡觉\nสุนัขวิ่งบนชายหาด2ตัว\n",
         ["2只狗在海滩上奔跑", "3只猫在睡觉", "สุนัขวิ่งบนชายหาด2ตัว"],
     ),
+    "codes.csv": (
+        "路径,日期,编号,说明\n" + "数据集/训练/图像0001,2024年10月12日星期六,商品编号A1234,一只狗在海滩上奔跑\n" * 6,
+        ["一只狗在海滩上奔跑"] * 6,
+    ),
     "chinese.csv": ("一只狗在海滩上奔跑\n一只猫在睡觉\n", ["一只狗在海滩上奔跑", "一只猫在睡觉"]),
     "quoted.tsv": ('image\tcaption\n"1.jpg"\t"A dog, wet"\n"2.jpg"\t"A cat"\n', ["A dog, wet", "A cat"]),
     "equal.csv": ("image,caption_0,caption_1\n1.jpg,A dog runs,A dog runs\n", ["A dog runs"] * 2),

@@ -99,6 +99,8 @@ def test_a_region_is_named_by_its_number_or_one_of_its_words(captions: Captions)
     for text in ("region:3", "region:0", "region:do", "-region:cat"):
         with pytest.raises(FilterError, match="there are 1 dog · bus, 2 dogs · play"):
             masks.check(Filter.parse(text))
+    among = Filter.parse('"the region:1 sign" -region:2 region:"dogs · play"\t/a region:1/ dog')
+    assert among.without("region") == ['"the region:1 sign"', "/a region:1/", "dog"]
     with pytest.raises(FilterError, match="regions have no order"):
         Filter.parse("region>=2")
     with pytest.raises(FilterError, match="not known yet; open the map"):

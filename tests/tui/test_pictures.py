@@ -40,6 +40,8 @@ def test_an_image_is_read_by_its_name_and_made_as_small_as_screens_are(folder: P
     turned[0x0112] = 6  # to be turned by a quarter
     Image.new("RGB", (4, 2), BLUE).save(folder / "turned.jpg", exif=turned)
     assert Pictures(folder).read("turned.jpg").size == (2, 4)
+    Image.new("RGBA", (2, 2), (255, 0, 0, 0)).save(folder / "clear.png")
+    assert Pictures(folder).read("clear.png").getpixel((0, 0)) == WHITE
     deep = Image.new("I;16", (2, 2), 32_768)
     deep.save(folder / "deep.png")
     assert abs(Pictures(folder).read("deep.png").getpixel((0, 0))[0] - 128) < 3

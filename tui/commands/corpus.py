@@ -156,7 +156,8 @@ def regions(context: click.Context, file: Path | None, as_json: bool, quiet: boo
     for each in () if as_json else found.regions:
         padding = " " * (width - cell_len(each.name))
         tell(f"{each.number:4}  {each.captions:7,}  {each.name}{padding}  {captions.texts[each.central]}")
-    print_message(f"{found.held:.0%} of the variance lies between the regions", quiet=quiet)
+    if found.regions:
+        print_message(f"{found.held:.0%} of the variance lies between the regions", quiet=quiet)
     if outside := int((found.of == 0).sum()):
         print_message(f"{counted(outside, 'caption')} without a known word in none of them", quiet=quiet)
     context.exit(0 if found.regions else 1)

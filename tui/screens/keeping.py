@@ -71,13 +71,14 @@ class KeepingScreen(AskingScreen):
                 visit.embedding = explorer.opened.matrix.rows[visit.row]
         self.session.visits, self.session.here = before.visits, before.here
         self.session.bookmarks = before.bookmarks
+        self._trail.resume(run)
         if before.among.conditions:
             try:
                 explorer.masks.check(before.among)
                 self.session.among = before.among
             except FilterError as error:
                 self.show_problems([f"the filter of that run, {before.among.text}, is left out: {error}"])
-        self._trail.resume(run)
+                self._trail.write({"filter": ""})
         if rows.missing:
             self.show_problems([f"{len(rows.missing)} captions of {run.name} are not among these captions"])
 

@@ -49,12 +49,15 @@ class MappingScreen(OverlaysScreen):
 
     def action_only_region(self) -> None:
         """Search only the region under the cursor of the map, or all again."""
-        pane, text = self.view.map_pane, self.session.among.text
+        pane, among = self.view.map_pane, self.session.among
         if pane.regions is None or pane.row is None:
             return
-        wanted = f"region:{pane.regions.of[pane.row]}"
-        others = [part for part in text.split(" ") if not part.startswith("region:")]
-        if problem := self.narrow(" ".join(others if wanted in text.split(" ") else [*others, wanted])):
+        if not (number := int(pane.regions.of[pane.row])):
+            self.notify("no word of this caption is known, so it is in no region")
+            return
+        wanted, others = f"region:{number}", among.without("region")
+        is_wanted = [each.text for each in among.conditions if each.field == "region"] == [wanted]
+        if problem := self.narrow(" ".join(others if is_wanted else [*others, wanted])):
             self.notify(problem, severity="warning", markup=False)
 
     def action_axes(self, text: str | None = None, problem: str = "") -> None:

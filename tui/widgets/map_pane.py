@@ -290,7 +290,7 @@ class MapPane(Widget, can_focus=True):
             if axes is not None:
                 (left, right), (low, high) = axes.x, axes.y
                 named = drawable(f"{left} → {right}, {low} ↑ {high}")
-            among = f" with {drawable(self._filter_text)}" if self._filter_text else ""
+            among = f" with {drawable(self._filter_text, most=_TITLE_CELLS)}" if self._filter_text else ""
             zoom = 1.0 if self.window is None or self._whole is None else self._whole.unit / self.window.unit
             shown = f"{counted(len(self._rows), 'caption')}{among}"
             told = f"{named}: {plane.held:.0%} of the variance · {shown} · ×{zoom:.3g}"
