@@ -33,7 +33,7 @@ load:
 bench:
 	$(PYTHON) -m benchmarks all --json
 
-# Draws the picture in the README.
+# Draws the pictures in the README and in docs/methods.md.
 picture:
 	PYTHONPATH=. $(PYTHON) docs/picture.py
 

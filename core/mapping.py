@@ -36,6 +36,11 @@ class CorpusMap:
     axes: Axes | None = None
     """None for the principal plane."""
 
+    def place(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return where an embedding of any length but 0, (D,), lies among the captions, (2,)."""
+        placed: NDArray[np.float32] = self.plane.place(_unit(embedding)[None])[0]
+        return placed
+
 
 class Mapper:
     """Places the captions of an opened corpus on planes, and divides them into regions.
@@ -96,11 +101,11 @@ class Mapper:
         return CorpusMap(plane, (yield from _placed(matrix.rows, plane)), axes)
 
     def _embedding(self, text: str) -> NDArray[np.float32]:
-        """Return the embedding of a phrase, (D,)."""
+        """Return the unit embedding of a phrase, (D,)."""
         embedding = self._queries.of_text(quoted(text)).embedding
         if embedding is None:
             raise AxesError(f"no word of “{text}” is known")
-        return embedding
+        return _unit(embedding)
 
     def _find_principal(self) -> Steps[CorpusMap]:
         matrix, (folder, origin) = self._opened.matrix, self._place("plane")
@@ -146,6 +151,12 @@ class Mapper:
             yield
 
         yield from make_folder(folder, origin, write, doing="maps these captions", lock=folder.parent)
+
+
+def _unit(embedding: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the direction of an embedding, (D,)."""
+    unit: NDArray[np.float32] = (embedding / np.linalg.norm(embedding.astype(np.float64))).astype(np.float32)
+    return unit
 
 
 def _read_map(folder: Path, n: int, dim: int) -> CorpusMap:

@@ -18,6 +18,10 @@ def rows_of(explorer: Explorer) -> np.ndarray:
     return explorer.opened.matrix.rows.astype(np.float64)  # (N, D)
 
 
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)  # (D,)
+
+
 def test_the_principal_plane_is_computed_once_and_kept(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     explorer = files.explorer()
     first = finish(explorer.mapper.principal())
@@ -39,11 +43,15 @@ def test_the_principal_plane_is_computed_once_and_kept(files: Files, monkeypatch
     assert (again.plane.shares, again.plane.held) == (first.plane.shares, first.plane.held)
 
 
-def test_a_query_lies_where_its_caption_does(files: Files) -> None:
+def test_a_query_lies_where_its_caption_does_and_a_typed_text_where_its_direction_leads(files: Files) -> None:
     explorer = files.explorer()
-    found = finish(explorer.mapper.principal())
-    row = explorer.opened.matrix.rows[7]
-    np.testing.assert_allclose(found.plane.place(row[None])[0], found.points[7], atol=1e-6)
+    for found in (finish(explorer.mapper.principal()), finish(explorer.mapper.between(AXES))):
+        np.testing.assert_allclose(found.place(explorer.opened.matrix.rows[7]), found.points[7], atol=1e-4)
+        typed = explorer.ask(explorer.opened.captions.texts[7] + " qwrtz").query  # the same words, encoded anew
+        np.testing.assert_allclose(
+            found.place(embedding_of(explorer, "a dog")), found.place(3 * embedding_of(explorer, "a dog")), atol=1e-6
+        )
+        np.testing.assert_allclose(found.place(typed.embedding), found.points[7], atol=2e-3)
 
 
 def test_axes_by_meaning_are_the_differences_of_their_ends(files: Files) -> None:
@@ -52,7 +60,7 @@ def test_axes_by_meaning_are_the_differences_of_their_ends(files: Files) -> None
     rows = rows_of(explorer)
     axes = []
     for begin, end in (AXES.x, AXES.y):
-        axis = embedding_of(explorer, end) - embedding_of(explorer, begin)
+        axis = unit(embedding_of(explorer, end)) - unit(embedding_of(explorer, begin))
         axes.append(axis / np.linalg.norm(axis))
     centred = rows - rows.mean(axis=0)
     np.testing.assert_allclose(found.points, centred @ np.array(axes).T, atol=1e-3)

@@ -46,7 +46,7 @@ def map_marks(
     numbered = list(enumerate(hits[:_NUMBERED].tolist(), 1))  # as in the list, where a caption that is the query is 1
     marks += [Mark(points[[row]], str(rank), "hit") for rank, row in reversed(numbered) if row != query.row]
     if query.embedding is not None:
-        marks.append(Mark(corpus_map.plane.place(query.embedding[None]), "◆", "query"))
+        marks.append(Mark(corpus_map.place(query.embedding)[None], "◆", "query"))
     return marks
 
 

@@ -229,7 +229,7 @@ async def test_hits_have_the_numbers_of_the_list_and_bookmarks_and_visits_their_
         for rank in range(2, 10):
             np.testing.assert_array_equal(shown[str(rank)].points, points[[answer.hits.rows[rank - 1]]])
         assert "1" not in shown, "the query itself, which has a sign of its own"
-        np.testing.assert_allclose(shown["◆"].points, points[[answer.query.row]], atol=1e-5)
+        np.testing.assert_allclose(shown["◆"].points, points[[answer.query.row]], atol=1e-4)
         np.testing.assert_array_equal(shown["★"].points, points[[marked]])
         assert points[first].tolist() in shown["•"].points.tolist()
         assert pane._marks[-1].sign == "◆", "on top"
