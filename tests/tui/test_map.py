@@ -292,6 +292,8 @@ async def test_axes_by_meaning_keep_the_selection_and_wrong_ones_are_explained(f
         await ask(pilot, "a dog on a beach")
         pane = await mapped(pilot)
         row = pane.row
+        shown = [pane.render_line(y).text for y in range(pane.size.height)]
+        assert any("◆" in line for line in shown), "a typed query lies among the captions"
 
         async def axes(text: str) -> None:
             await pilot.press("a")
