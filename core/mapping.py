@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,6 +18,7 @@ from core.queries import Queries
 from core.ranking.arithmetic import quoted
 from core.ranking.axes import Axes, AxesError
 from core.ranking.projection import Plane, plane_between, principal_plane, project
+from core.ranking.ranking import direction
 from core.ranking.regions import Region, Regions, find_regions
 from core.store.progress import Resumable, Steps
 from core.store.whole import Origin, is_whole, make_folder, unseal
@@ -24,6 +26,7 @@ from core.store.whole import Origin, is_whole, make_folder, unseal
 _FORMAT = 2  # version of the files, and of how they are computed
 _ABOUT = "regions.json"
 _DAMAGE = (EOFError, ValueError, KeyError, IndexError, TypeError, RecursionError, BadZipFile)
+_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +41,7 @@ class CorpusMap:
 
     def place(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return where an embedding of any length but 0, (D,), lies among the captions, (2,)."""
-        placed: NDArray[np.float32] = self.plane.place(_unit(embedding)[None])[0]
+        placed: NDArray[np.float32] = self.plane.place(direction(embedding)[None])[0]
         return placed
 
 
@@ -74,13 +77,7 @@ class Mapper:
     def known_regions(self) -> Regions | None:
         """Return the regions if they were found before, also by an earlier run; None if not, or if they are damaged."""
         if self._known is None:
-            folder, origin = self._place("regions")
-            with suppress(OSError):
-                if is_whole(folder, origin):
-                    try:
-                        self._known = _read_regions(folder, len(self._opened.matrix))
-                    except _DAMAGE:
-                        unseal(folder)
+            self._known = self._kept("regions", lambda folder: _read_regions(folder, len(self._opened.matrix)))
         return self._known
 
     def between(self, axes: Axes) -> Steps[CorpusMap]:
@@ -105,21 +102,17 @@ class Mapper:
         embedding = self._queries.of_text(quoted(text)).embedding
         if embedding is None:
             raise AxesError(f"no word of “{text}” is known")
-        return _unit(embedding)
+        return direction(embedding)
 
     def _find_principal(self) -> Steps[CorpusMap]:
-        matrix, (folder, origin) = self._opened.matrix, self._place("plane")
-        with suppress(OSError):
-            if is_whole(folder, origin):
-                try:
-                    return _read_map(folder, *matrix.rows.shape)
-                except _DAMAGE:
-                    unseal(folder)
+        matrix = self._opened.matrix
+        if (kept := self._kept("plane", lambda folder: _read_map(folder, *matrix.rows.shape))) is not None:
+            return kept
         plane = yield from principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
         points = yield from _placed(matrix.rows, plane)
         shares = np.array([*plane.shares, plane.held])
         arrays = {"points": points, "axes": np.vstack([plane.mean, plane.axes]), "shares": shares}
-        yield from self._keep(folder, origin, arrays)
+        yield from self._keep("plane", arrays)
         return CorpusMap(plane, points)
 
     def _find_regions(self) -> Steps[Regions]:
@@ -130,7 +123,7 @@ class Mapper:
         bm25, leave_out = rankers.lexical.bm25, matrix.sentences.wordless()
         found = yield from find_regions(matrix.rows, texts, bm25, leave_out=leave_out)
         about = json.dumps({"regions": [asdict(each) for each in found.regions], "held": found.held})
-        yield from self._keep(*self._place("regions"), {"of": found.of}, about)
+        yield from self._keep("regions", {"of": found.of}, about)
         self._known = found
         return found
 
@@ -139,31 +132,37 @@ class Mapper:
         folder = self._opened.matrix.folder / name
         return folder, Origin(folder.parent.name, _FORMAT, name)
 
-    def _keep(self, folder: Path, origin: Origin, arrays: dict[str, NDArray[Any]], about: str = "") -> Steps[None]:
+    def _kept(self, name: str, read: Callable[[Path], _Kept]) -> _Kept | None:
+        """Read what an earlier run kept; None where it kept nothing, or where that cannot be read or is damaged."""
+        folder, origin = self._place(name)
+        with suppress(OSError):
+            if is_whole(folder, origin):
+                try:
+                    return read(folder)
+                except _DAMAGE:
+                    unseal(folder)
+        return None
+
+    def _keep(self, name: str, arrays: dict[str, NDArray[Any]], about: str = "") -> Steps[None]:
         """Write arrays, and values in JSON, in one step: the folder's lock is not held while other work goes on."""
 
         def write(work: Path) -> Steps[None]:
-            for name, array in arrays.items():
-                np.save(work / f"{name}.npy", array)
+            for file, array in arrays.items():
+                np.save(work / f"{file}.npy", array)
             if about:
                 (work / _ABOUT).write_text(about, encoding="utf-8")
             return
             yield
 
+        folder, origin = self._place(name)
         yield from make_folder(folder, origin, write, doing="maps these captions", lock=folder.parent)
-
-
-def _unit(embedding: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the direction of an embedding, (D,)."""
-    unit: NDArray[np.float32] = (embedding / np.linalg.norm(embedding.astype(np.float64))).astype(np.float32)
-    return unit
 
 
 def _read_map(folder: Path, n: int, dim: int) -> CorpusMap:
     """Read the places of N captions, with embeddings of D numbers, on the principal plane.
 
     Raises:
-        ValueError: The files cannot be theirs. So do other errors of `_DAMAGE` tell.
+        ValueError: The files cannot be theirs; damaged ones may raise the other errors of `_DAMAGE`, too.
     """
     axes, shares, points = (np.load(folder / f"{name}.npy") for name in ("axes", "shares", "points"))
     shapes = (axes.shape, shares.shape, points.shape)
@@ -177,7 +176,7 @@ def _read_regions(folder: Path, n: int) -> Regions:
     """Read the regions of N captions.
 
     Raises:
-        ValueError: The files cannot be theirs. So do other errors of `_DAMAGE` tell.
+        ValueError: The files cannot be theirs; damaged ones may raise the other errors of `_DAMAGE`, too.
     """
     of, about = np.load(folder / "of.npy"), json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     regions = tuple(Region(**each | {"words": tuple(map(str, each["words"]))}) for each in about["regions"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import click
 from click.core import ParameterSource
 
 from core.corpus.table import LAYOUTS
+from core.ranking.axes import AxesError
+from core.ranking.filters import FilterError
 from tui.options import META, VALUES, Options, fits
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -28,6 +31,15 @@ def check_second(options: Options, methods: Sequence[str]) -> None:
     """Raise `UsageError` where a second encoder is asked and none is named."""
     if "against" in methods and options.against is None:
         raise click.UsageError("--method against needs a second encoder: --against MODEL")
+
+
+@contextmanager
+def refusing(option: str) -> Iterator[None]:
+    """Raise `UsageError` for an error in the value of an option: a filter or axes."""
+    try:
+        yield
+    except (AxesError, FilterError) as error:
+        raise click.UsageError(f"{option}: {error}") from error
 
 
 def confirm_deletion(count: int) -> None:

@@ -27,7 +27,6 @@ _SAMPLE = 1000  # values that tell the kind of a column
 _NEARLY_ALL = 0.9
 _LONG = 1000  # characters that tell the kind of a text
 _ENDINGS = "jpe?g|png|gif|bmp|webp|tiff?|svg|ico|heic|avif|mp4|avi|mov|mkv|webm|wav|mp3|flac|txt|json|npy|pdf"
-_NO_BLANKS = r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]"  # from Thai to Chinese
 _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits tells the kind
     (re.compile(r"\[\s*([\['\"{\d.+-].*|None.*|null.*)?\]", re.DOTALL), "list"),
     (re.compile(r"\(\s*(['\"]).*\1\s*,?\s*\)|array\(\[.*\].*\)", re.DOTALL), "list"),
@@ -39,7 +38,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Kind], ...] = (  # the first that fits t
     (re.compile(r"\d+年\d+月\S*"), "code"),  # dates
     (re.compile(r"(?=\S*[/\\_@])\S+"), "code"),
 )
-_NO_BLANKS_BETWEEN_WORDS = re.compile(_NO_BLANKS)
+_NO_BLANKS_BETWEEN_WORDS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]")  # Thai to Chinese
 _NUMERIC = re.compile(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?")
 
 

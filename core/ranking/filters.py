@@ -70,12 +70,11 @@ class Filter:
 
     def with_bookmarks(self, rows: Iterable[int]) -> Filter:
         """Return the filter with the captions that are marked now, on which it may depend."""
-        return replace(self, bookmarked=frozenset(rows)) if self.asks_bookmarks else self
+        return replace(self, bookmarked=frozenset(rows)) if self.asks("bookmark") else self
 
-    @property
-    def asks_bookmarks(self) -> bool:
-        """Whether a condition is about bookmarks."""
-        return any(condition.field == "bookmark" for condition in self.conditions)
+    def asks(self, kind: Field) -> bool:
+        """Tell whether a condition is of a kind."""
+        return any(condition.field == kind for condition in self.conditions)
 
     def without(self, kind: Field) -> list[str]:
         """Return the conditions of other kinds, as typed."""
@@ -84,11 +83,6 @@ class Filter:
     def of_file(self) -> Filter:
         """Return the conditions that depend on nothing but the file of the captions."""
         return replace(self, conditions=tuple(each for each in self.conditions if each.field not in _COMPUTED))
-
-    @property
-    def asks_regions(self) -> bool:
-        """Whether a condition is about regions, which take a while to be found."""
-        return any(condition.field == "region" for condition in self.conditions)
 
     @classmethod
     def parse(cls, text: str) -> Filter:

@@ -148,6 +148,12 @@ def cosine_error(dim: int, dtype: type[np.floating]) -> float:
     return dim * unit / (1 - dim * unit) + 5 * unit
 
 
+def direction(embedding: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the unit vector along an embedding of any length but 0, (D,)."""
+    unit: NDArray[np.float32] = (embedding / np.linalg.norm(embedding.astype(np.float64))).astype(np.float32)
+    return unit
+
+
 def cosine_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Return the cosine distance of two vectors, (D,), neither of them 0, in float64; 0..2."""
     wide, other_wide = one.astype(np.float64), other.astype(np.float64)  # (D,)

@@ -79,7 +79,7 @@ def find_regions(
         texts: The captions, N.
         bm25: The index of their stems.
         leave_out: Rows that belong to no region, such as captions without a known word, (X,).
-        most: Number of regions; fewer where that would leave less than five captions for each.
+        most: Number of regions; fewer where a region would have less than five captions on average.
         seed: As `SEED`.
     """
     from scipy.cluster.vq import vq

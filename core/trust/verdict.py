@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.corpus.sentences import Sentences
 from core.query import Query, content_words
 from core.ranking.methods import BY_WORDS, Method
-from core.ranking.ranking import FIRST, Found, Ranking
+from core.ranking.ranking import FIRST, Found, Ranking, direction
 from core.trust.calibration import ABOUT_IT, SELDOM, Calibration, Level, level_of
 from core.trust.confirmation import Confirmed, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
@@ -168,7 +168,7 @@ class Judge:
             needed = content_stems(stems, known, bm25)
             confirmed = confirm(needed, hits.rows, bm25=bm25, images=self._meter.images, leave_out=copies)
         return self._meter.measure(
-            (query.embedding / np.linalg.norm(query.embedding.astype(np.float64))).astype(np.float32),
+            direction(query.embedding),
             known=query.known,
             stems=stems,
             hits=hits.rows,

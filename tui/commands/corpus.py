@@ -1,4 +1,4 @@
-"""The commands encode, calibrate, embed and export, which process whole files."""
+"""The commands encode, calibrate, regions, embed and export, which process whole files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.assets import AssetError
-from core.ranking.axes import EXAMPLE, Axes, AxesError
+from core.ranking.axes import EXAMPLE, Axes
 from tui.documents import corpus_document, regions_document
 from tui.exports import check_output, write_corpus
-from tui.flags import as_json, asset_options, captions_file, quiet
+from tui.flags import as_json, asset_options, captions_file, quiet, refusing
 from tui.options import Options
 from tui.output import tell, tell_json, tell_lines
 from tui.pace import print_message, print_notes, run_steps
@@ -152,10 +152,11 @@ def regions(context: click.Context, file: Path | None, as_json: bool, quiet: boo
     found, captions = run_steps(Explorer(opened).mapper.regions(), quiet=quiet), opened.captions
     if as_json:
         tell_json(regions_document(captions, found), indent=1)
-    width = max((cell_len(each.name) for each in found.regions), default=0)
-    for each in () if as_json else found.regions:
-        padding = " " * (width - cell_len(each.name))
-        tell(f"{each.number:4}  {each.captions:7,}  {each.name}{padding}  {captions.texts[each.central]}")
+    else:
+        width = max((cell_len(each.name) for each in found.regions), default=0)
+        for each in found.regions:
+            padding = " " * (width - cell_len(each.name))
+            tell(f"{each.number:4}  {each.captions:7,}  {each.name}{padding}  {captions.texts[each.central]}")
     if found.regions:
         print_message(f"{found.held:.0%} of the variance lies between the regions", quiet=quiet)
     if outside := int((found.of == 0).sum()):
@@ -182,10 +183,8 @@ def export(
     --neighbors 0 leaves them out.
     """
     options = Options.of(context, file=file)
-    try:
+    with refusing("--axes"):
         axes = Axes.parse(axes_text) if axes_text.strip() else None
-    except AxesError as error:
-        raise click.UsageError(f"--axes: {error}") from error
     output = check_output(output, endings=(".parquet",), used=options.find_assets().files)
     opened = run_steps(options.open_corpus(), quiet=quiet)
     print_notes(opened, quiet=quiet)
@@ -195,10 +194,8 @@ def export(
     from core.store.whole import whole_file
 
     mapper, matrix = Explorer(opened).mapper, opened.matrix
-    try:
+    with refusing("--axes"):
         corpus_map = run_steps(mapper.principal() if axes is None else mapper.between(axes), quiet=quiet)
-    except AxesError as error:
-        raise click.UsageError(f"--axes: {error}") from error
     regions = run_steps(mapper.regions(), quiet=quiet)
     graph = run_steps(nearest_of_all(matrix, k=neighbors, device=opened.setup.device), quiet=quiet)
     with whole_file(output, advice="check the path and the disk") as work:

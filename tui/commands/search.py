@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from core.assets import AssetError
-from core.ranking.filters import EXAMPLES, Filter, FilterError
+from core.ranking.filters import EXAMPLES, Filter
 from core.ranking.methods import AGAINST, BY_WORDS, CHOICES, METHODS, Choice, Method
 from core.store.progress import Progress, finish
 from tui.documents import (
@@ -27,7 +27,7 @@ from tui.documents import (
     print_plain,
 )
 from tui.exports import ENDINGS, check_output, open_rows
-from tui.flags import as_json, asset_options, check_second, quiet
+from tui.flags import as_json, asset_options, check_second, quiet, refusing
 from tui.options import Options
 from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, progress_line, run_steps
@@ -141,10 +141,8 @@ def _open_captions(options: Options, need: Need, among: Filter, *, quiet: bool) 
 
         Masks(captions).check(among.of_file())
 
-    try:
+    with refusing("--filter"):
         return run_steps(options.open_corpus(need, check=check if among.conditions else None), quiet=quiet)
-    except FilterError as error:
-        raise click.UsageError(f"--filter: {error}") from error
 
 
 def _open(options: Options, method: Choice, among: Filter, *, quiet: bool) -> Opened:
@@ -166,11 +164,9 @@ def _print_json(opened: Opened, answer: Answer) -> None:
 
 def _filter(text: str) -> Filter:
     """Parse a filter; bookmarks are of the explorer alone."""
-    try:
+    with refusing("--filter"):
         among = Filter.parse(text)
-    except FilterError as error:
-        raise click.UsageError(f"--filter: {error}") from error
-    if among.asks_bookmarks:
+    if among.asks("bookmark"):
         raise click.UsageError("--filter: bookmarks are kept by the explorer, whose key for filters knows them")
     return among
 
@@ -179,12 +175,10 @@ def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
     """Say how many captions meet a filter, for which their regions may have to be found."""
     if not among.conditions:
         return  # nothing is imported for it
-    if among.asks_regions:
+    if among.asks("region"):
         run_steps(explorer.mapper.regions(), quiet=quiet)
-    try:
+    with refusing("--filter"):
         allowed = explorer.masks.mask(among)
-    except FilterError as error:
-        raise click.UsageError(f"--filter: {error}") from error
     print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
 
 

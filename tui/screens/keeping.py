@@ -181,7 +181,7 @@ class KeepingScreen(AskingScreen):
         self.hit_list.bookmarked = frozenset(self.session.bookmarks)
         self.view.show_caption()
         self.view.draw_map()
-        if self.session.among.asks_bookmarks and self.session.shown is not None:
+        if self.session.among.asks("bookmark") and self.session.shown is not None:
             self.ask(self.session.again(self.view.answer, self.search_box.value))
 
 
