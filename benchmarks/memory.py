@@ -17,7 +17,8 @@ _ENCODE = """
 import json, sys
 from benchmarks.material import Corpus, random_encoder
 from benchmarks.measure import peak_process_mb
-from core.encoding.matrix import EmbeddingMatrix, Recipe
+from core.encoding.matrix import EmbeddingMatrix
+from core.encoding.recipe import Recipe
 from core.store.progress import finish
 from pathlib import Path
 

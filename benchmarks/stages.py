@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
-from core.encoding import building, matrix, pooling, threads
+from core.encoding import building, matrix, pooling, row_files, threads
 from core.encoding.encoder import SentenceEncoder
 
 _INTERVAL = 0.002  # seconds between two samples
@@ -63,7 +63,7 @@ STAGES: dict[CodeType, str] = {
         "waiting for plans": (threads.computed_ahead,),
         "computing": (SentenceEncoder.encode_together, pooling.pool, _wait),
         "copying": (_copy,),
-        "waiting for the disk": (matrix._ChunkWriter._wait,),
+        "waiting for the disk": (row_files._ChunkWriter._wait,),
         "other": (matrix.EmbeddingMatrix.build, building.encode_sentences),
     }.items()
     for function in functions

@@ -11,7 +11,8 @@ from pathlib import Path
 from core.assets import AssetError, first_names
 from core.corpus.captions import Captions
 from core.corpus.images import Images
-from core.encoding.matrix import BuildReport, EmbeddingMatrix
+from core.encoding.matrix import EmbeddingMatrix
+from core.encoding.row_files import BuildReport
 from core.encoding.text_encoder import TextEncoder
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical

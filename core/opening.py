@@ -18,7 +18,10 @@ from core.corpus.vectors import WordVectors
 from core.corpus.vocabulary import Vocabulary
 from core.encoding.encoder import SentenceEncoder
 from core.encoding.given import read_embeddings
-from core.encoding.matrix import BuildReport, EmbeddingMatrix, Recipe
+from core.encoding.matrix import EmbeddingMatrix
+from core.encoding.recipe import Recipe
+from core.encoding.row_files import BuildReport
+from core.encoding.shards import Shards
 from core.encoding.text_encoder import TextEncoder
 from core.encoding.weights import read_weights
 from core.opened import Opened, captions_name_of
@@ -235,7 +238,7 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
     if is_whole(folder, recipe.origin()):
         report = BuildReport(len(captions), len(captions), True, "")
     else:
-        about = f"{setup.model_name} · {captions_name_of(setup, captions)} ({len(captions):,}) · {recipe.dtype}"
+        about = _about(setup, places)
         if given is not None:
             rows = read_embeddings(given, len(captions))
             sentences = yield from vocabulary.sentences(captions.texts)
@@ -264,3 +267,14 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
         report=report,
         second_matrix=second_matrix,
     )
+
+
+def shards_of(setup: Setup, places: Places, cache: Cache) -> Shards:
+    """Return the shards of a matrix that is not whole yet, whether they are there or not."""
+    return Shards(cache.folder("shards", ""), places.matrix, places.recipe, _about(setup, places))
+
+
+def _about(setup: Setup, places: Places) -> str:
+    """Describe a matrix for display: which model, which captions."""
+    captions = places.captions
+    return f"{setup.model_name} · {captions_name_of(setup, captions)} ({len(captions):,}) · {places.recipe.dtype}"

@@ -12,7 +12,7 @@ from core.assets import RANDOM, AssetError
 from core.corpus.captions import Captions
 from core.corpus.tokenizer import Tokenizer
 from core.encoding.encoder import SentenceEncoder
-from core.encoding.matrix import unfinished_rows
+from core.encoding.row_files import unfinished_rows
 from core.encoding.weights import KEYS, read_weights, untrained
 from core.explorer import Explorer
 from core.opening import locate, open_, open_second

@@ -12,7 +12,7 @@ import pytest
 from conftest import Files, ask_caption, demo_texts, write_coco, write_weights
 
 from core.assets import AssetError
-from core.encoding.matrix import unfinished_rows
+from core.encoding.row_files import unfinished_rows
 from core.opening import locate, open_
 from core.store.cache import Cache
 from core.store.progress import finish

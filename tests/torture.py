@@ -38,9 +38,11 @@ import core.store.partial
 import core.trust.probing
 import tui.cli
 from core.assets import AssetError
+from core.encoding.shards import Shard
 from core.explorer import Explorer
 from core.fetching import fetch
 from core.opening import Need, open_, open_text_encoder
+from core.sharding import encode_shard, join_shards
 from core.store.cache import Cache
 from core.store.progress import finish
 from tui.trail import TrailWriter, read_run
@@ -261,6 +263,16 @@ def all_work(files: Files, url: str, archive: bytes) -> list[Work]:
 
         return run
 
+    def encoding_shards(*numbers: int) -> Callable[[Path], None]:
+        def run(folder: Path) -> None:
+            for number in numbers:
+                finish(encode_shard(files.setup(), Cache(folder / "cache"), Shard(number, 2)))
+
+        return run
+
+    def joining(folder: Path) -> None:
+        finish(join_shards(files.setup(), Cache(folder / "cache")))
+
     def calibrate(folder: Path) -> None:
         explorer = Explorer(finish(open_(files.setup(), Cache(folder / "cache"), need="methods")))
         finish(explorer.opened.calibrate())
@@ -280,6 +292,8 @@ def all_work(files: Files, url: str, archive: bytes) -> list[Work]:
     return [
         Work("convert", nothing, converting),
         Work("encode", converting, opening("matrix")),
+        Work("shard", converting, encoding_shards(0)),
+        Work("join", encoding_shards(0, 1), joining),
         Work("index", opening("matrix"), opening("methods")),
         Work("calibrate", opening("methods"), calibrate),
         Work("fetch", nothing, fetching),

@@ -14,7 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from core.assets import AssetError
-from tui.commands.corpus import calibrate, embed, encode, export, regions
+from tui.commands.corpus import calibrate, embed, export, regions
+from tui.commands.encode import encode
 from tui.commands.explore import explore, explore_file
 from tui.commands.fetch import fetch
 from tui.commands.files import cache, completion, doctor, paths

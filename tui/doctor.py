@@ -97,14 +97,14 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         document["compiled_steps"] = encoder.has_compiled_steps
     if setup.second is not None and places.second is not None:
         second, _ = _describe_encoder(setup.second, places.second)
-        document["against"] = second | {"matrix": _describe_matrix(places.second)}
+        document["against"] = second | {"matrix": _describe_matrix(setup.second, places.second, cache)}
     return document | {
         "captions": {
             "name": captions.name,
             "path": str(setup.assets.captions),
         }
         | corpus_document(captions),
-        "matrix": _describe_matrix(places),
+        "matrix": _describe_matrix(setup, places, cache),
         "device": setup.device,
         "dtype": setup.dtype,
         "tokenizer": places.recipe.tokenizer,
@@ -131,8 +131,14 @@ def _describe_encoder(setup: Setup, places: Places) -> tuple[dict[str, Any], Sen
     return document, encoder
 
 
-def _describe_matrix(places: Places) -> dict[str, str]:
-    return {"path": str(places.matrix), "state": _matrix_state(places)}
+def _describe_matrix(setup: Setup, places: Places, cache: Cache) -> dict[str, str]:
+    from core.opening import shards_of
+
+    shards, state = shards_of(setup, places, cache), _matrix_state(places)
+    if not shards.is_joined:
+        for count in shards.begun():
+            state += f"; {count - len(shards.missing(count)):,} of {count:,} shards encoded"
+    return {"path": str(places.matrix), "state": state}
 
 
 def _describe_vectors(setup: Setup, places: Places, vec_file: VecFile) -> dict[str, Any]:
@@ -156,7 +162,7 @@ def _describe_vectors(setup: Setup, places: Places, vec_file: VecFile) -> dict[s
 
 
 def _matrix_state(places: Places) -> str:
-    from core.encoding.matrix import unfinished_rows
+    from core.encoding.row_files import unfinished_rows
     from core.store.whole import is_whole
 
     rows = unfinished_rows(places.matrix)

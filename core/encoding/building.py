@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class EncodedChunk(NamedTuple):
     batch_size: int
     """Number of sentences that fit on the device together."""
     rows_done: int
-    """Number of rows in this chunk and those before it."""
+    """Number of rows in this chunk and those before it that are encoded with it."""
 
 
 def chunk_size(device: torch.device) -> int:
@@ -62,6 +62,7 @@ def encode_sentences(
     *,
     stage: str = "encoding captions",
     unit: str = "captions",
+    chunks: Sequence[DistinctChunk] | None = None,
     skip: int = 0,
     batch_size: int | None = None,
 ) -> Steps[None]:
@@ -76,18 +77,20 @@ def encode_sentences(
         keep: Called with each chunk before the next one begins.
         stage: The activity to report in `Progress`, which also names a sentence that is so long that it takes minutes.
         unit: What is counted in `Progress`.
-        skip: Number of chunks that an earlier run finished.
+        chunks: The chunks to encode, of `distinct_chunks`; None for all.
+        skip: Number of them that an earlier run finished.
         batch_size: Number of sentences known to fit on the device together; None for a whole chunk.
 
     Raises:
         AssetError: Not even one sentence fits on the device.
     """
-    n, size = len(sentences), chunk_size(encoder.device)
+    size = chunk_size(encoder.device)
     stage += _name_longest(sentences)
     fits = batch_size or size
     large = is_large(sentences, encoder)
-    chunks = list(distinct_chunks(sentences, size))
-    done = sum(len(chunk.rows) for chunk in chunks[:skip])
+    if chunks is None:
+        chunks = list(distinct_chunks(sentences, size))
+    n, done = (sum(len(chunk.rows) for chunk in each) for each in (chunks, chunks[:skip]))
 
     def prepare(chunk: DistinctChunk) -> tuple[Sentences, PlannedBatch]:
         part = sentences.take(chunk.rows[chunk.begins])

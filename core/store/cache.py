@@ -1,4 +1,4 @@
-"""Cache: the folder of computed matrices and word vectors. Its databases only save time and may be deleted."""
+"""Cache: the folder of computed matrices, shards and word vectors. Its databases only save time and may be deleted."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from core.store.whole import MANIFEST, damaged, delete, is_damaged, is_whole, pa
 from core.store.whole import about as about_folder
 
 _ANSWERS_BYTES = 256 << 20
-_KINDS = ("matrix", "vectors")
-_ENTRY = re.compile(r"[0-9a-f]{32,64}(-\d+)?(\.[0-9a-f]{8}\.part)?")  # names that this program makes
+_KINDS = ("matrix", "shards", "vectors")
+_ENTRY = re.compile(r"[0-9a-f]{32,64}(-\d+(-of-\d+)?)?(\.[0-9a-f]{8}\.part)?")  # names that this program makes
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")  # names of files that diskcache makes
 _CRC_BYTES = 4  # of a checksum before each answer
 _DATABASES = ("registry", "answers")
@@ -85,7 +85,7 @@ class CacheEntry:
     """One entry of the cache."""
 
     kind: str
-    """`matrix` or `vectors`."""
+    """`matrix`, `shards` or `vectors`."""
     key: str
     """The folder's name: the hash of everything that determines its content."""
     path: Path

@@ -19,7 +19,9 @@ from reference import encode_slowly
 from core.assets import AssetError
 from core.corpus.sentences import Sentences
 from core.encoding.building import distinct_chunks
-from core.encoding.matrix import EmbeddingMatrix, Recipe, _write_rows, unfinished_rows
+from core.encoding.matrix import EmbeddingMatrix
+from core.encoding.recipe import Recipe
+from core.encoding.row_files import unfinished_rows, write_rows
 from core.opening import locate, open_, open_text_encoder
 from core.store.cache import Cache
 from core.store.progress import finish
@@ -100,10 +102,10 @@ def test_a_disk_that_fills_up_while_encoding_is_named_and_what_is_on_it_counts(
         written.append(0)
         if len(written) == fails_at:
             raise OSError(errno.ENOSPC, "No space left on device")
-        _write_rows(*arguments)
+        write_rows(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.encoding.matrix._write_rows", write)
+        patch.setattr("core.encoding.row_files.write_rows", write)
         with pytest.raises(AssetError, match="No space left"):
             files.explorer()
     folder = folder_of(files)
@@ -119,7 +121,7 @@ def test_leaving_while_the_disk_is_full_is_leaving(files, small_chunks, monkeypa
     def write(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("core.encoding.matrix._write_rows", write)
+    monkeypatch.setattr("core.encoding.row_files.write_rows", write)
     steps = open_(files.setup(), Cache(files.cache))
     for step in steps:
         if step.stage == "encoding captions" and step.done >= 40:

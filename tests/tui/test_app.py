@@ -20,7 +20,7 @@ from textual.strip import Strip
 
 from core.assets import AssetError
 from core.corpus.tokenizer import Tokenizer
-from core.encoding.matrix import unfinished_rows
+from core.encoding.row_files import unfinished_rows
 from core.query import Query
 from core.store.progress import Progress
 from core.trust.verdict import Verdict

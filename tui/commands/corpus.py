@@ -1,10 +1,10 @@
-"""The commands encode, calibrate, regions, embed and export, which process whole files."""
+"""The commands calibrate, regions, embed and export, which process whole files."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,54 +20,7 @@ from tui.report import report as report_text
 from tui.text import counted
 
 if TYPE_CHECKING:
-    from core.opened import Opened
-
-
-@click.command()
-@captions_file
-@as_json
-@quiet
-@asset_options
-@click.pass_context
-def encode(context: click.Context, file: Path | None, as_json: bool, quiet: bool) -> None:
-    """Encode all captions, also by the encoder of --against. An interrupted run is continued.
-
-    FILE is a file of captions, as with --captions.
-    """
-    from core.opening import open_second
-
-    opened = run_steps(Options.of(context, file=file).open_corpus(), quiet=quiet)
-    run_steps(open_second(opened), quiet=quiet)
-    print_notes(opened, quiet=quiet)
-    document = _encoded(opened) | {"corpus": corpus_document(opened.captions)}
-    if opened.second is not None:
-        document["against"] = _encoded(opened.second)
-    if as_json:
-        tell_json(document)
-        return
-    for each in filter(None, (opened, opened.second)):
-        report, folder = each.report, each.matrix.folder
-        name = f"{each.setup.model_name}: " if opened.second is not None else ""
-        if report.reused:
-            tell(f"{name}{report.rows:,} captions were encoded before: {folder}")
-        else:
-            resumed = f" ({report.resumed_rows:,} of them before)" if report.resumed_rows else ""
-            tell(f"{name}{report.rows:,} captions encoded{resumed} in {report.seconds:.1f} s: {folder}")
-
-
-def _encoded(opened: Opened) -> dict[str, Any]:
-    """Return what encoding the captions did as values for JSON."""
-    report = opened.report
-    fresh = 0 if report.reused else report.rows - report.resumed_rows
-    return {
-        "rows": report.rows,
-        "dim": opened.matrix.dim,
-        "seconds": round(report.seconds, 3),
-        "sentences_per_second": round(fresh / report.seconds, 1),
-        "path": str(opened.matrix.folder),
-        "reused": report.reused,
-        "resumed_rows": report.resumed_rows,
-    }
+    pass
 
 
 @click.command()

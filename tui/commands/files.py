@@ -97,10 +97,12 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     options = Options.of(context)
     setup, opened_cache = options.setup(), options.open_cache()
 
-    from core.opening import locate
+    from core.opening import locate, shards_of
 
-    places = run_steps(locate(setup, opened_cache), quiet=False)
-    keep = {path for each in (places, places.second) if each is not None for path in (each.vectors, each.matrix)}
+    places, keep = run_steps(locate(setup, opened_cache), quiet=False), set[Path]()
+    for its_setup, each in ((setup, places), (setup.second, places.second)):
+        if its_setup is not None and each is not None:
+            keep |= {each.vectors, each.matrix, *shards_of(its_setup, each, opened_cache).needed()}
     unused = [entry for entry in opened_cache.entries() if entry.path not in keep]
     for entry in unused:
         tell(_line(entry))
