@@ -14,7 +14,7 @@ from core.query import Query, Token
 from core.ranking.agreement import Agreement
 from core.ranking.filters import EVERY, Filter
 from core.ranking.methods import Method
-from core.ranking.ranking import Found, Ranking
+from core.ranking.ranking import Allowed, Found, Ranking
 
 if TYPE_CHECKING:
     from core.trust.verdict import Verdict
@@ -62,8 +62,8 @@ class Answer:
     """The result of the search; None when the method cannot compare the query with any caption."""
     among: Filter = EVERY
     """Which captions were searched."""
-    allowed: NDArray[np.bool_] | None = None
-    """The captions that meet this filter, (N,); None for no filter."""
+    allowed: Allowed | None = None
+    """The captions that meet this filter; None for no filter."""
     verdict: Verdict | None = None
     """How far the hits can be trusted; None for an empty query, and for `Explorer.neighbours` until
     `Explorer.complete`."""
@@ -86,7 +86,7 @@ class Answer:
     @property
     def searched(self) -> int | None:
         """Number of captions that meet the filter; None for no filter."""
-        return None if self.allowed is None else int(self.allowed.sum())
+        return None if self.allowed is None else self.allowed.count
 
 
 class Stopwatch:

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.answers import Answer, Stopwatch
 from core.assets import AssetError
@@ -24,7 +23,7 @@ from core.ranking.comparison import Comparison, SharedWords, compare
 from core.ranking.filters import EVERY, Filter
 from core.ranking.lexical import BM25
 from core.ranking.methods import Choice, Method
-from core.ranking.ranking import LEADING, Found, Ranking
+from core.ranking.ranking import LEADING, Allowed, Found, Ranking
 from core.ranking.scan import scan_error
 from core.store.progress import Cancelled, Steps
 from core.trust.verdict import Verdict
@@ -48,10 +47,18 @@ class Explorer:
 
     @cached_property
     def masks(self) -> Masks:
-        """Finds the captions that meet a filter."""
+        """Finds the captions in memory that meet a filter."""
         from core.ranking.masks import Masks  # pyarrow is slow to import
 
-        return Masks(self.opened.captions, self.mapper.known_regions)
+        return Masks(self.opened.sample.captions, self.mapper.known_regions)
+
+    def allowed(self, among: Filter) -> Allowed | None:
+        """Return the captions that meet a filter; None for one without conditions.
+
+        Raises:
+            FilterError: The filter asks for what these captions do not have.
+        """
+        return self.opened.allow(among, self.masks.mask(among)) if among.conditions else None
 
     def ask(
         self,
@@ -99,7 +106,7 @@ class Explorer:
         """
         watch = watch or Stopwatch()
         chosen = self._choose(method, query)
-        allowed = self._mask(among)
+        allowed = self.allowed(among)
         found = self._find(query, chosen, k=max(k, LEADING), allowed=allowed, cancelled=cancelled)
         watch.lap("search")
         verdict = self._judge(query, found, chosen, allowed, cancelled=cancelled)
@@ -127,7 +134,7 @@ class Explorer:
         if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
             error = scan_error(max(self.opened.matrix.dim, 1 << 14))  # a second encoder may have wider embeddings
             near = int(found.order().distances.searchsorted(distance + error, "right"))
-            allowed = self._mask(answer.among)
+            allowed = self.allowed(answer.among)
             exact = self._find(query, answer.method, k=near if most is None else min(near, most), allowed=allowed)
             ranking = found.leading if exact is None else exact.leading
         count = int(ranking.distances.searchsorted(distance, "right"))
@@ -144,7 +151,7 @@ class Explorer:
         """
         watch, query = Stopwatch(), self.queries.of_row(row)
         chosen = self._choose(method, query)
-        found = self._find(query, chosen, k=LEADING, allowed=self._mask(among))
+        found = self._find(query, chosen, k=LEADING, allowed=self.allowed(among))
         watch.lap("search")
         return self._answer(query, found, chosen, among=among, verdict=None, timings=watch.timings())
 
@@ -156,7 +163,7 @@ class Explorer:
         """
         watch = Stopwatch(answer.timings_ms)
         query = self.queries.complete(answer.query, watch=watch, cancelled=cancelled)
-        verdict = self._judge(query, answer.found, answer.method, self._mask(answer.among))
+        verdict = self._judge(query, answer.found, answer.method, self.allowed(answer.among))
         return replace(answer, query=query, verdict=verdict, timings_ms=watch.timings())
 
     def compare(
@@ -189,7 +196,7 @@ class Explorer:
         for method in methods or self.opened.methods if query.is_text else ():
             if cancelled():
                 raise Cancelled
-            found = rankers.find(method, query, k=k, allowed=self._mask(among), cancelled=cancelled)
+            found = rankers.find(method, query, k=k, allowed=self.allowed(among), cancelled=cancelled)
             leading = Ranking.empty() if found is None else found.leading
             rankings[method] = leading.at(self.opened.folds.fold(leading.rows).texts.places)
         shared = SharedWords(query, self._bm25)
@@ -230,23 +237,12 @@ class Explorer:
         Raises:
             AssetError: No caption has a known word, or none of those meets the filter.
         """
-        can_be_drawn = np.ones(len(self.opened.matrix), bool)  # (N,)
-        can_be_drawn[self.opened.matrix.sentences.wordless()] = False
-        captions = self.opened.setup.assets.captions
-        if not can_be_drawn.any():
-            advice = "check that captions and vectors are of the same language"
-            raise AssetError(captions, "no caption has a word that the vectors know", advice=advice)
-        if (allowed := self._mask(among)) is not None:
-            can_be_drawn &= allowed
-            if not can_be_drawn.any():
-                raise AssetError(captions, f"no caption meets the filter {among.text}", advice="use another filter")
-        if other_than is not None and can_be_drawn.sum() > 1:
-            can_be_drawn[other_than] = False
-        rows = np.flatnonzero(can_be_drawn)  # (R,)
-        return int(rows[(rng or random.Random()).randrange(len(rows))])
-
-    def _mask(self, among: Filter) -> NDArray[np.bool_] | None:
-        return self.masks.mask(among) if among.conditions else None
+        row = self.opened.draw(rng or random.Random(), self.allowed(among), other_than=other_than)
+        if row is None:
+            raise AssetError(
+                self.opened.place, f"no caption meets the filter {among.text}", advice="use another filter"
+            )
+        return row
 
     def _choose(self, method: Choice, query: Query) -> Method:
         """Resolve `auto` for a query; without a calibration it is `infersent`."""
@@ -263,7 +259,7 @@ class Explorer:
         method: Method,
         *,
         k: int,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Allowed | None = None,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Found | None:
         if method == "infersent":
@@ -279,7 +275,7 @@ class Explorer:
         query: Query,
         found: Found | None,
         method: Method,
-        allowed: NDArray[np.bool_] | None,
+        allowed: Allowed | None,
         *,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Verdict | None:
@@ -289,14 +285,14 @@ class Explorer:
         """
         if allowed is None or found is None:
             return judge(self.opened, query, found, method)
-        if not allowed.any():
+        if not allowed.count:
             return None
         if found.among_all is not None:
             among_all: Found | None = found.among_all()
         else:
             among_all = self._find(query, method, k=LEADING, cancelled=cancelled)
         verdict = judge(self.opened, query, among_all, method)
-        told = f"· judged among all {len(allowed):,} captions, of which {int(allowed.sum()):,} meet the filter"
+        told = f"· judged among all {allowed.of:,} captions, of which {allowed.count:,} meet the filter"
         return verdict and replace(verdict, reasons=(*verdict.reasons, told))
 
     def _answer(
@@ -311,7 +307,7 @@ class Explorer:
     ) -> Answer:
         """Make the answer, with what was measured of random captions for distances of the encoder."""
         calibration, closer, within = self.opened.calibration, None, None
-        allowed = self._mask(among)
+        allowed = self.allowed(among)
         if calibration is not None and found is not None and method == "infersent" and query.is_text:
             closer = calibration.closer_than(found.leading.distances, query.known)  # (K,)
             within = calibration.relevant_within(query.known)

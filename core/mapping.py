@@ -46,7 +46,7 @@ class CorpusMap:
 
 
 class Mapper:
-    """Places the captions of an opened corpus on planes, and divides them into regions.
+    """Places the captions in memory of an opened corpus on planes, and divides them into regions.
 
     What is computed once is kept beside the matrix; if it is stopped, it goes on where it was when it is asked again.
     """
@@ -77,7 +77,7 @@ class Mapper:
     def known_regions(self) -> Regions | None:
         """Return the regions if they were found before, also by an earlier run; None if not, or if they are damaged."""
         if self._known is None:
-            self._known = self._kept("regions", lambda folder: _read_regions(folder, len(self._opened.matrix)))
+            self._known = self._kept("regions", lambda folder: _read_regions(folder, len(self._opened.sample.matrix)))
         return self._known
 
     def between(self, axes: Axes) -> Steps[CorpusMap]:
@@ -90,7 +90,7 @@ class Mapper:
         if not self._opened.text_encoder.can_encode:
             raise AxesError("axes need the encoder, and these embeddings came without it")
         ends = np.stack([np.stack([self._embedding(text) for text in pair]) for pair in (axes.x, axes.y)])  # (2, 2, D)
-        matrix = self._opened.matrix
+        matrix = self._opened.sample.matrix
         try:
             plane = yield from plane_between(matrix.rows, ends, leave_out=matrix.sentences.wordless())
         except ValueError as error:
@@ -105,7 +105,7 @@ class Mapper:
         return direction(embedding)
 
     def _find_principal(self) -> Steps[CorpusMap]:
-        matrix = self._opened.matrix
+        matrix = self._opened.sample.matrix
         if (kept := self._kept("plane", lambda folder: _read_map(folder, *matrix.rows.shape))) is not None:
             return kept
         plane = yield from principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
@@ -118,10 +118,10 @@ class Mapper:
     def _find_regions(self) -> Steps[Regions]:
         if (known := self.known_regions()) is not None:
             return known
-        matrix, texts, rankers = self._opened.matrix, self._opened.captions.texts, self._opened.rankers
+        (captions, matrix), rankers = self._opened.sample, self._opened.rankers
         assert rankers is not None
         bm25, leave_out = rankers.lexical.bm25, matrix.sentences.wordless()
-        found = yield from find_regions(matrix.rows, texts, bm25, leave_out=leave_out)
+        found = yield from find_regions(matrix.rows, captions.texts, bm25, leave_out=leave_out)
         about = json.dumps({"regions": [asdict(each) for each in found.regions], "held": found.held})
         yield from self._keep("regions", {"of": found.of}, about)
         self._known = found
@@ -129,7 +129,7 @@ class Mapper:
 
     def _place(self, name: str) -> tuple[Path, Origin]:
         """Return where something is kept, and what it is made from."""
-        folder = self._opened.matrix.folder / name
+        folder = self._opened.sample.matrix.folder / name
         return folder, Origin(folder.parent.name, _FORMAT, name)
 
     def _kept(self, name: str, read: Callable[[Path], _Kept]) -> _Kept | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.assets import AssetError, first_names
 from core.corpus.captions import Captions
@@ -14,10 +19,12 @@ from core.corpus.images import Images
 from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.row_files import BuildReport
 from core.encoding.text_encoder import TextEncoder
+from core.ranking.filters import Filter
 from core.ranking.folds import Folds
 from core.ranking.lexical import Lexical
 from core.ranking.methods import AGAINST, CHOICES, METHODS, Choice, Method, shown_name
 from core.ranking.rankers import Rankers, SecondEncoder
+from core.ranking.ranking import Allowed
 from core.ranking.search import MatrixSearcher
 from core.setup import Setup
 from core.store.cache import Cache
@@ -30,6 +37,13 @@ from core.trust.signals import SignalMeter
 from core.trust.verdict import Judge
 
 _SHORT_NAME = 4  # cells of the name of a second encoder in narrow columns
+
+
+class Sample(NamedTuple):
+    """The captions in memory, S of them: all captions of a corpus or, of a store, some."""
+
+    captions: Captions
+    matrix: EmbeddingMatrix
 
 
 class Opened:
@@ -61,6 +75,8 @@ class Opened:
         """The same captions by a second encoder; None before `opening.open_second`, and where there is none."""
         self.judge: Judge | None = None
         """Judges answers by a calibration; None before one is loaded or measured."""
+        self.sample = Sample(captions, matrix)
+        """What is mapped, and counted for the verdict."""
         self._lock = threading.Lock()
 
     @property
@@ -73,24 +89,59 @@ class Opened:
         """Display name of the corpus."""
         return captions_name_of(self.setup, self.captions)
 
+    @property
+    def place(self) -> str:
+        """Where the captions lie: a path, or an address."""
+        return str(self.setup.assets.captions)
+
+    def allow(self, among: Filter, mask: NDArray[np.bool_]) -> Allowed:
+        """Allow the captions that meet a filter; `mask` tells those in memory, (S,).
+
+        Raises:
+            FilterError: The filter asks for what these captions do not have.
+        """
+        return Allowed.by(mask)
+
+    def draw(self, rng: random.Random, allowed: Allowed | None, *, other_than: int | None) -> int | None:
+        """Draw a random caption that has a known word and is allowed; `other_than` only if it is the only candidate.
+
+        Returns:
+            Its row; None where no such caption is allowed.
+
+        Raises:
+            AssetError: No caption has a known word.
+        """
+        can_be_drawn = np.ones(len(self.matrix), bool)  # (N,)
+        can_be_drawn[self.matrix.sentences.wordless()] = False
+        if not can_be_drawn.any():
+            advice = "check that captions and vectors are of the same language"
+            raise AssetError(self.place, "no caption has a word that the vectors know", advice=advice)
+        if allowed is not None:
+            can_be_drawn &= allowed.mask
+        if other_than is not None and can_be_drawn.sum() > 1:
+            can_be_drawn[other_than] = False
+        rows = np.flatnonzero(can_be_drawn)  # (R,)
+        return int(rows[rng.randrange(len(rows))]) if len(rows) else None
+
     def open_methods(self) -> Steps[Rankers]:
         """Open the methods other than `infersent`; index the words of the captions unless the cache holds the index.
 
         Raises:
             AssetError: The cache cannot be written.
         """
-        folder, sentences = self.matrix.folder / "lexical", self.matrix.sentences
+        captions, matrix = self.sample
+        folder, sentences = matrix.folder / "lexical", matrix.sentences
         vectors = self.text_encoder.vocabulary.vectors
         if self.rankers is None:
             try:
-                yield from Lexical.build(folder, self.captions.texts, sentences=sentences, vectors=vectors)
+                yield from Lexical.build(folder, captions.texts, sentences=sentences, vectors=vectors)
             except Exception:
                 self.saved_calibration = None  # without the methods, nothing can be judged by it
                 raise
         with self._lock:
             if self.rankers is None:
                 lexical = Lexical(folder, sentences=sentences, vectors=vectors)
-                self.rankers = Rankers(self.matrix, self.searcher, lexical)
+                self.rankers = Rankers(matrix, self.searcher, lexical)
                 self._set_second()
             return self.rankers
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.answers import Answer
     from core.mapping import CorpusMap
     from core.opened import Opened
+    from core.ranking.ranking import Allowed
     from core.ranking.regions import Region, Regions
 
 _LABEL_CELLS = 24
@@ -24,9 +25,9 @@ _LOW_LINES = 24  # below this height, the names of twelve regions would cover th
 _NUMBERED = 9  # hits shown by their rank, which has one digit
 
 
-def mapped_rows(opened: Opened, allowed: NDArray[np.bool_] | None) -> NDArray[np.integer]:
-    """Return the captions that are on the map: those that are allowed, (N,), less those without a known word, (M,)."""
-    shown = np.ones(len(opened.matrix), bool) if allowed is None else allowed.copy()  # (N,)
+def mapped_rows(opened: Opened, allowed: Allowed | None) -> NDArray[np.integer]:
+    """Return the captions that are on the map: those that are allowed, less those without a known word, (M,)."""
+    shown = np.ones(len(opened.matrix), bool) if allowed is None else allowed.mask.copy()  # (N,)
     shown[opened.matrix.sentences.wordless()] = False
     return np.flatnonzero(shown)
 

@@ -17,7 +17,7 @@ from core.encoding.text_encoder import TextEncoder
 from core.query import Query
 from core.ranking.lexical import Lexical, MeanWordVectors
 from core.ranking.methods import AGAINST, BY_WORDS, METHODS, Method
-from core.ranking.ranking import LEADING, Found, Searcher
+from core.ranking.ranking import LEADING, Allowed, Found, Searcher
 from core.ranking.search import MatrixSearcher, Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
 
@@ -66,7 +66,7 @@ class Rankers:
         query: Query,
         *,
         k: int = LEADING,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Allowed | None = None,
         cancelled: Callable[[], bool] = not_cancelled,
     ) -> Found | None:
         """Rank the captions for a query that is a text.
@@ -75,7 +75,7 @@ class Rankers:
             method: The method.
             query: The query.
             k: Number of leading hits.
-            allowed: Which captions may be found beside the query's own, (N,); None for all. What `context` adds to a
+            allowed: Which captions may be found beside the query's own; None for all. What `context` adds to a
                 query is of all captions.
             cancelled: Polled while `against` encodes a very long query.
 
@@ -167,23 +167,21 @@ class Rankers:
         rows = {method: rows[method] for method in (*METHODS, AGAINST) if method in rows}
         return Lists(rows, cosines, vectors | {"words": means, "context": mixed}, stems)
 
-    def _find_by_score(
-        self, method: Method, query: Query, *, k: int, allowed: NDArray[np.bool_] | None
-    ) -> Found | None:
+    def _find_by_score(self, method: Method, query: Query, *, k: int, allowed: Allowed | None) -> Found | None:
         """Rank the captions by BM25, or by their ranks in several lists."""
         scores = self._bm25(query) if method == "bm25" else self._fused(query, allowed)  # (N,)
         if query.row is None and not scores.any():
             is_of_filter = method != "bm25" and allowed is not None and self._fused(query, None).any()
             return Found.by_score(scores, k=k, own_row=None) if is_of_filter else None
         if allowed is not None:
-            hidden = ~allowed  # (N,)
+            hidden = ~allowed.mask  # (N,)
             if query.row is not None:
                 hidden[query.row] = False
             scores[hidden] = 0
         return Found.by_score(scores, k=k, own_row=query.row)
 
     def _find_by_second(
-        self, query: Query, *, k: int, allowed: NDArray[np.bool_] | None, cancelled: Callable[[], bool]
+        self, query: Query, *, k: int, allowed: Allowed | None, cancelled: Callable[[], bool]
     ) -> Found | None:
         """Rank the captions by the second encoder."""
         if self.second is None:
@@ -198,9 +196,7 @@ class Rankers:
             return None
         return searcher.nearest(text_encoder.encode(ids, cancelled=cancelled).embedding, k=k, allowed=allowed)
 
-    def _rows(
-        self, method: Method, query: Query, k: int, allowed: NDArray[np.bool_] | None = None
-    ) -> NDArray[np.int32]:
+    def _rows(self, method: Method, query: Query, k: int, allowed: Allowed | None = None) -> NDArray[np.int32]:
         """Return the first rows that a method finds, without the query's own row; at most k."""
         found = self.find(method, query, k=k + 1, allowed=allowed)
         rows: NDArray[np.int32] = np.empty(0, np.int32) if found is None else found.leading.rows
@@ -221,7 +217,7 @@ class Rankers:
         """Score every caption by BM25; (N,)."""
         return self.lexical.bm25.scores(self.lexical.bm25.stems(query.literal))
 
-    def _fused(self, query: Query, allowed: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    def _fused(self, query: Query, allowed: Allowed | None) -> NDArray[np.float32]:
         """Score every caption by its ranks in the fused lists, (N,); the query's own row gets the highest score."""
         scores = fuse([self._rows(method, query, LEADING, allowed) for method in _FUSED], len(self._matrix))
         if query.row is not None:

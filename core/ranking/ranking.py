@@ -99,6 +99,25 @@ class Found:
         return cls(ranked(leading, k), lambda: ranked(rows, len(rows)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Allowed:
+    """The captions that meet a filter."""
+
+    mask: NDArray[np.bool_]
+    """Which captions in memory meet it, (N,): all captions are in memory, or of a store a sample."""
+    count: int
+    """Number of captions that meet it."""
+    of: int
+    """Number of all captions."""
+    predicate: str = ""
+    """The filter as a store understands it."""
+
+    @classmethod
+    def by(cls, mask: NDArray[np.bool_]) -> Allowed:
+        """Allow captions that are all in memory by a mask, (N,)."""
+        return cls(mask, int(mask.sum()), len(mask))
+
+
 class Searcher(Protocol):
     """Finds the captions nearest to an embedding, in a matrix in memory or in a larger store."""
 
@@ -108,7 +127,7 @@ class Searcher(Protocol):
         *,
         k: int = LEADING,
         own_row: int | None = None,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Allowed | None = None,
     ) -> Found:
         """Find the nearest captions by cosine distance.
 
@@ -116,7 +135,7 @@ class Searcher(Protocol):
             query: Embedding, (D,), not normalized, never 0.
             k: Number of leading hits; fewer where fewer captions are allowed.
             own_row: The caption that equals the query; it leads, at distance exactly 0, even where not allowed.
-            allowed: Which captions may be found, (N,); None for all. Captions without known words are never found.
+            allowed: Which captions may be found; None for all. Captions without known words are never found.
         """
 
 

@@ -17,7 +17,7 @@ from core.corpus.sentences import Sentences
 from core.encoding.device_errors import is_device_error
 from core.encoding.halving import PartStep, in_parts_that_fit
 from core.ranking.device_rows import DeviceRows, in_order_on_device
-from core.ranking.ranking import LEADING, Found, Ranking, in_order
+from core.ranking.ranking import LEADING, Allowed, Found, Ranking, in_order
 from core.ranking.scan import COMPILED_FROM, load_compiled_scan, scan, scan_error
 
 _ROWS_PER_STEP = 768  # few, so that a user's question can run soon
@@ -78,7 +78,7 @@ class MatrixSearcher:
         *,
         k: int = LEADING,
         own_row: int | None = None,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Allowed | None = None,
     ) -> Found:
         """Rank the k nearest rows exactly.
 
@@ -95,7 +95,7 @@ class MatrixSearcher:
         asked = _Asked(wide, unit, own_row, k, self._scan(unit, ranked))
         if allowed is None:
             return self._found(asked, ranked)
-        narrowed = ranked & allowed  # (N,)
+        narrowed = ranked & allowed.mask  # (N,)
         if own_row is not None:
             narrowed[own_row] = True
         return replace(self._found(asked, narrowed, is_part=True), among_all=lambda: self._found(asked, ranked))

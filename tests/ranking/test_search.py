@@ -16,7 +16,7 @@ from reference import rank_slowly
 from core.corpus.sentences import Sentences
 from core.encoding.unit_rows import UnitRows
 from core.ranking.device_rows import DeviceRows
-from core.ranking.ranking import Found
+from core.ranking.ranking import Allowed, Found
 from core.ranking.scan import scan
 from core.ranking.search import MatrixSearcher
 
@@ -84,7 +84,10 @@ def test_a_search_goes_on_on_the_processor_when_the_gpu_is_full_or_lost(monkeypa
     monkeypatch.setattr(step, full)
     query = m.rows[5].astype(np.float32)
     allowed = np.arange(600) % 3 > 0 if "narrowed" in step else None
-    found, expected = (each.nearest(query, own_row=5, allowed=allowed) for each in (searcher, MatrixSearcher(m)))
+    found, expected = (
+        each.nearest(query, own_row=5, allowed=None if allowed is None else Allowed.by(allowed))
+        for each in (searcher, MatrixSearcher(m))
+    )
     np.testing.assert_array_equal(found.leading.rows, expected.leading.rows)
     np.testing.assert_array_equal(found.order().rows, expected.order().rows)
     if allowed is not None:
@@ -172,7 +175,9 @@ def test_the_leading_hits_equal_a_full_sort_of_the_rows_that_may_be_found(
         at = rows.tolist().index(own_row)
         rows = np.concatenate([[own_row], np.delete(rows, at)])
         distances = np.concatenate([[0], np.delete(distances, at)])
-    found = make_searcher(m).nearest(query, k=k, own_row=own_row, allowed=allowed)
+    found = make_searcher(m).nearest(
+        query, k=k, own_row=own_row, allowed=None if allowed is None else Allowed.by(allowed)
+    )
     np.testing.assert_array_equal(found.leading.rows, rows[:k])
     np.testing.assert_array_equal(found.leading.distances, distances[:k])
     assert sorted(found.order().rows.tolist()) == ranked.tolist()
@@ -249,7 +254,10 @@ def test_allowed_rows_are_ranked_as_if_there_were_no_others():
     allowed = (products > np.median(products)) & (np.random.default_rng(2).random(3000) < 0.5)  # most of them near
     rows = np.flatnonzero(allowed)
     searcher = MatrixSearcher(matrix(embeddings))
-    some, alone = searcher.nearest(query, allowed=allowed), MatrixSearcher(matrix(embeddings[rows])).nearest(query)
+    some, alone = (
+        searcher.nearest(query, allowed=None if allowed is None else Allowed.by(allowed)),
+        MatrixSearcher(matrix(embeddings[rows])).nearest(query),
+    )
     np.testing.assert_array_equal(some.leading.rows, rows[alone.leading.rows])
     np.testing.assert_array_equal(some.leading.distances, alone.leading.distances)
     assert sorted(some.order().rows.tolist()) == rows.tolist()
@@ -260,7 +268,7 @@ def test_what_is_not_allowed_is_ranked_by_the_same_scan(monkeypatch):
     scans = []
     monkeypatch.setattr("core.ranking.search.scan", lambda *given: scans.append(1) or scan(*given))
     m = matrix(rows_that_share_a_mean(300, 16))
-    found = MatrixSearcher(m).nearest(m.rows[5], own_row=5, allowed=np.arange(300) % 7 == 0)
+    found = MatrixSearcher(m).nearest(m.rows[5], own_row=5, allowed=Allowed.by(np.arange(300) % 7 == 0))
     assert found.leading.rows[0] == found.among_all().leading.rows[0] == 5
     assert len(found.among_all().order()) == 300
     assert len(scans) == 1
@@ -269,7 +277,9 @@ def test_what_is_not_allowed_is_ranked_by_the_same_scan(monkeypatch):
 def test_where_no_row_is_allowed_there_are_no_hits():
     m = matrix(rows_that_share_a_mean(50, 16), wordless=(3,))
     for allowed in (np.zeros(50, bool), np.arange(50) == 3):
-        found = MatrixSearcher(m).nearest(m.rows[5].astype(np.float32), allowed=allowed)
+        found = MatrixSearcher(m).nearest(
+            m.rows[5].astype(np.float32), allowed=None if allowed is None else Allowed.by(allowed)
+        )
         assert len(found.leading) == len(found.order()) == 0
 
 

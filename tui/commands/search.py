@@ -178,8 +178,9 @@ def _tell_size(explorer: Explorer, among: Filter, *, quiet: bool) -> None:
     if among.asks("region"):
         run_steps(explorer.mapper.regions(), quiet=quiet)
     with refusing("--filter"):
-        allowed = explorer.masks.mask(among)
-    print_message(f"filter: {int(allowed.sum()):,} of {len(allowed):,} captions", quiet=quiet)
+        allowed = explorer.allowed(among)
+    assert allowed is not None
+    print_message(f"filter: {allowed.count:,} of {allowed.of:,} captions", quiet=quiet)
 
 
 def _answer(
