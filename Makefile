@@ -1,7 +1,7 @@
 # The Python of the environment that the README's test command creates; `make check PYTHON=python` uses another one.
 PYTHON ?= .venv/bin/python
 
-.PHONY: bench check floors format fuzz lint load offline-wheels picture test torture
+.PHONY: bench check cluster floors format fuzz lint load offline-wheels picture test torture
 
 check: lint test
 
@@ -18,6 +18,12 @@ test:
 # compares what it leaves; sends 150 signals to commands and to the explorer. In twenty minutes.
 torture:
 	$(PYTHON) tests/torture.py --crowds 4 --full 12 --kills 300 --signals 150
+
+# The tests of stores, in an environment of their own: they need the extra `cluster`.
+cluster:
+	python3 -m venv .venv-cluster
+	.venv-cluster/bin/pip install -q -c constraints.txt -e '.[dev,cluster-tests]'
+	.venv-cluster/bin/python -m pytest tests/cluster
 
 # Gives each reader of files and texts what nobody would write, for so many seconds; needs the extra `fuzz`.
 SECONDS ?= 60

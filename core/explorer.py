@@ -52,13 +52,21 @@ class Explorer:
 
         return Masks(self.opened.sample.captions, self.mapper.known_regions)
 
+    def check(self, among: Filter) -> None:
+        """Check that a filter asks for what these captions have, without looking for them.
+
+        Raises:
+            FilterError: It does not.
+        """
+        self.opened.check(among, self.masks)
+
     def allowed(self, among: Filter) -> Allowed | None:
         """Return the captions that meet a filter; None for one without conditions.
 
         Raises:
             FilterError: The filter asks for what these captions do not have.
         """
-        return self.opened.allow(among, self.masks.mask(among)) if among.conditions else None
+        return self.opened.allow(among, self.masks) if among.conditions else None
 
     def ask(
         self,
@@ -213,11 +221,11 @@ class Explorer:
         from core.trust.stress import measure_threshold, stress  # seldom needed, and the first answer should come soon
 
         opened = self.opened.encoder_of(method)
-        matrix, text_encoder = opened.matrix, opened.text_encoder
-        threshold = yield from measure_threshold(matrix, opened.captions.texts, text_encoder)
+        sample, text_encoder = opened.sample, opened.text_encoder
+        threshold = yield from measure_threshold(sample.matrix, sample.captions.texts, text_encoder)
         stressed = yield from stress(
             text,
-            sentences=matrix.sentences,
+            sentences=opened.matrix.sentences,
             searcher=opened.searcher,
             text_encoder=text_encoder,
             threshold=threshold,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +38,33 @@ class CorpusMap:
     """Coordinates, (N, 2), finite."""
     axes: Axes | None = None
     """None for the principal plane."""
+    rows: NDArray[np.int64] | None = None
+    """Rows of the captions, ascending, (N,), where they are the sample of a store; None where they are all captions."""
+    embeddings: Any = None
+    """The embeddings of all captions by row; None where `points` has all captions."""
+
+    def row_of(self, number: int) -> int:
+        """Return the row of the caption of a point."""
+        return number if self.rows is None else int(self.rows[number])
+
+    def number_of(self, row: int) -> int | None:
+        """Return the number of a caption's point; None for a caption that is not of the sample."""
+        if self.rows is None:
+            return row
+        number = int(self.rows.searchsorted(row))
+        return number if number < len(self.rows) and self.rows[number] == row else None
+
+    def places(self, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return where captions lie, also those that are not of the sample, (n, 2)."""
+        wanted = np.array(rows, np.int64)  # (n,)
+        if self.rows is None:
+            return np.asarray(self.points[wanted])
+        numbers = [self.number_of(row) for row in wanted.tolist()]
+        places = np.array([np.zeros(2, np.float32) if each is None else self.points[each] for each in numbers])
+        others = np.flatnonzero([each is None for each in numbers])  # (m,)
+        if len(others):
+            places[others] = self.plane.place(np.asarray(self.embeddings[wanted[others]], np.float32))
+        return places.reshape(-1, 2)
 
     def place(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return where an embedding of any length but 0, (D,), lies among the captions, (2,)."""
@@ -95,7 +122,7 @@ class Mapper:
             plane = yield from plane_between(matrix.rows, ends, leave_out=matrix.sentences.wordless())
         except ValueError as error:
             raise AxesError(str(error)) from error
-        return CorpusMap(plane, (yield from _placed(matrix.rows, plane)), axes)
+        return self._map(plane, (yield from _placed(matrix.rows, plane)), axes)
 
     def _embedding(self, text: str) -> NDArray[np.float32]:
         """Return the unit embedding of a phrase, (D,)."""
@@ -107,21 +134,25 @@ class Mapper:
     def _find_principal(self) -> Steps[CorpusMap]:
         matrix = self._opened.sample.matrix
         if (kept := self._kept("plane", lambda folder: _read_map(folder, *matrix.rows.shape))) is not None:
-            return kept
+            return self._map(*kept)
         plane = yield from principal_plane(matrix.rows, leave_out=matrix.sentences.wordless())
         points = yield from _placed(matrix.rows, plane)
         shares = np.array([*plane.shares, plane.held])
         arrays = {"points": points, "axes": np.vstack([plane.mean, plane.axes]), "shares": shares}
         yield from self._keep("plane", arrays)
-        return CorpusMap(plane, points)
+        return self._map(plane, points)
+
+    def _map(self, plane: Plane, points: NDArray[np.float32], axes: Axes | None = None) -> CorpusMap:
+        rows = self._opened.sample.rows
+        return CorpusMap(plane, points, axes, rows, None if rows is None else self._opened.matrix.rows)
 
     def _find_regions(self) -> Steps[Regions]:
         if (known := self.known_regions()) is not None:
             return known
-        (captions, matrix), rankers = self._opened.sample, self._opened.rankers
+        sample, rankers = self._opened.sample, self._opened.rankers
         assert rankers is not None
-        bm25, leave_out = rankers.lexical.bm25, matrix.sentences.wordless()
-        found = yield from find_regions(matrix.rows, captions.texts, bm25, leave_out=leave_out)
+        bm25, leave_out = rankers.lexical.bm25, sample.matrix.sentences.wordless()
+        found = yield from find_regions(sample.matrix.rows, sample.captions.texts, bm25, leave_out=leave_out)
         about = json.dumps({"regions": [asdict(each) for each in found.regions], "held": found.held})
         yield from self._keep("regions", {"of": found.of}, about)
         self._known = found
@@ -158,7 +189,7 @@ class Mapper:
         yield from make_folder(folder, origin, write, doing="maps these captions", lock=folder.parent)
 
 
-def _read_map(folder: Path, n: int, dim: int) -> CorpusMap:
+def _read_map(folder: Path, n: int, dim: int) -> tuple[Plane, NDArray[np.float32]]:
     """Read the places of N captions, with embeddings of D numbers, on the principal plane.
 
     Raises:
@@ -169,7 +200,7 @@ def _read_map(folder: Path, n: int, dim: int) -> CorpusMap:
     if shapes != ((3, dim), (3,), (n, 2)) or not all(np.isfinite(each).all() for each in (axes, shares, points)):
         raise ValueError("the principal plane is damaged")
     x, y, held = shares.tolist()
-    return CorpusMap(Plane(axes[0], axes[1:], (x, y), held), points)
+    return Plane(axes[0], axes[1:], (x, y), held), points
 
 
 def _read_regions(folder: Path, n: int) -> Regions:

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,42 @@ from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.row_files import BuildReport
 from core.encoding.text_encoder import TextEncoder
 from core.ranking.filters import Filter
-from core.ranking.folds import Folds
+from core.ranking.folds import Folder
 from core.ranking.lexical import Lexical
 from core.ranking.methods import AGAINST, CHOICES, METHODS, Choice, Method, shown_name
 from core.ranking.rankers import Rankers, SecondEncoder
-from core.ranking.ranking import Allowed
-from core.ranking.search import MatrixSearcher
+from core.ranking.ranking import Allowed, Searcher
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Steps
 from core.store.whole import is_damaged
 from core.trust.calibration import Calibration
 from core.trust.figures import calibrate_and_measure
-from core.trust.probing import MIN_CAPTIONS, probe
+from core.trust.probing import MIN_CAPTIONS, AllCaptions, InMemory, probe
 from core.trust.signals import SignalMeter
 from core.trust.verdict import Judge
 
+if TYPE_CHECKING:
+    from core.ranking.masks import Masks  # pyarrow is slow to import
+
 _SHORT_NAME = 4  # cells of the name of a second encoder in narrow columns
+
+
+class Embeddings(Protocol):
+    """The embeddings and token ids of N captions, in memory or read when they are asked for."""
+
+    rows: Any
+    """Unit rows, float16: (D,) for a row, (n, D) for an array of rows."""
+    sentences: Any
+    """The token ids of a row, (T,), and `find`: the rows with given token ids, ascending."""
+    folder: Path
+    """The folder of what is computed from them."""
+
+    @property
+    def dim(self) -> int:
+        """D, the width of an embedding."""
+
+    def __len__(self) -> int: ...
 
 
 class Sample(NamedTuple):
@@ -44,6 +63,8 @@ class Sample(NamedTuple):
 
     captions: Captions
     matrix: EmbeddingMatrix
+    rows: NDArray[np.int64] | None = None
+    """Their rows in the store, ascending, (S,); None where they are all captions."""
 
 
 class Opened:
@@ -60,23 +81,25 @@ class Opened:
         *,
         captions: Captions,
         text_encoder: TextEncoder,
-        matrix: EmbeddingMatrix,
+        matrix: Embeddings,
+        sample: Sample,
+        searcher: Searcher,
+        folds: Folder,
         report: BuildReport,
         second_matrix: str = "",
     ) -> None:
         self._second_matrix = second_matrix
         self.setup, self.cache, self.report = setup, cache, report
         self.captions, self.text_encoder, self.matrix = captions, text_encoder, matrix
-        self.searcher = MatrixSearcher(matrix, device=setup.device)
-        self.folds = Folds(captions)
+        self.searcher, self.folds = searcher, folds
+        self.sample = sample
+        """What is mapped, and counted for the verdict."""
         self.rankers: Rankers | None = None
         """All methods; None before `open_methods`."""
         self.second: Opened | None = None
         """The same captions by a second encoder; None before `opening.open_second`, and where there is none."""
         self.judge: Judge | None = None
         """Judges answers by a calibration; None before one is loaded or measured."""
-        self.sample = Sample(captions, matrix)
-        """What is mapped, and counted for the verdict."""
         self._lock = threading.Lock()
 
     @property
@@ -94,13 +117,21 @@ class Opened:
         """Where the captions lie: a path, or an address."""
         return str(self.setup.assets.captions)
 
-    def allow(self, among: Filter, mask: NDArray[np.bool_]) -> Allowed:
-        """Allow the captions that meet a filter; `mask` tells those in memory, (S,).
+    def check(self, among: Filter, masks: Masks) -> None:
+        """Check that a filter asks for what these captions have; `masks` finds those in memory.
+
+        Raises:
+            FilterError: It does not.
+        """
+        masks.check(among)
+
+    def allow(self, among: Filter, masks: Masks) -> Allowed:
+        """Allow the captions that meet a filter; `masks` finds those in memory.
 
         Raises:
             FilterError: The filter asks for what these captions do not have.
         """
-        return Allowed.by(mask)
+        return Allowed.by(masks.mask(among))
 
     def draw(self, rng: random.Random, allowed: Allowed | None, *, other_than: int | None) -> int | None:
         """Draw a random caption that has a known word and is allowed; `other_than` only if it is the only candidate.
@@ -111,8 +142,8 @@ class Opened:
         Raises:
             AssetError: No caption has a known word.
         """
-        can_be_drawn = np.ones(len(self.matrix), bool)  # (N,)
-        can_be_drawn[self.matrix.sentences.wordless()] = False
+        can_be_drawn = np.ones(len(self.sample.matrix), bool)  # (N,)
+        can_be_drawn[self.sample.matrix.sentences.wordless()] = False
         if not can_be_drawn.any():
             advice = "check that captions and vectors are of the same language"
             raise AssetError(self.place, "no caption has a word that the vectors know", advice=advice)
@@ -129,7 +160,7 @@ class Opened:
         Raises:
             AssetError: The cache cannot be written.
         """
-        captions, matrix = self.sample
+        captions, matrix = self.sample.captions, self.sample.matrix
         folder, sentences = matrix.folder / "lexical", matrix.sentences
         vectors = self.text_encoder.vocabulary.vectors
         if self.rankers is None:
@@ -158,7 +189,7 @@ class Opened:
     def _set_second(self) -> None:
         if self.rankers is not None and self.second is not None:
             second = self.second
-            self.rankers.second = SecondEncoder(second.matrix, second.searcher, second.text_encoder)
+            self.rankers.second = SecondEncoder(second.sample.matrix, second.searcher, second.text_encoder)
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -178,7 +209,7 @@ class Opened:
         """
         if self.saved_calibration is not None:
             rankers = yield from self.open_methods()
-            self.judge = Judge(self.saved_calibration, self._meter(rankers), self.matrix.sentences, self.name_of)
+            self.judge = self._judge_by(self.saved_calibration, rankers)
 
     def calibrate(self, *, again: bool = False) -> Steps[None]:
         """Measure how far answers can be trusted, unless a calibration exists and `again` is False.
@@ -194,10 +225,10 @@ class Opened:
         if (self._is_of_all(self.calibration) and not again) or self.why_unmeasured:
             return
         rankers = yield from self.open_methods()
-        meter = self._meter(rankers)
-        measured = yield from probe(self.matrix, rankers, self.text_encoder, meter=meter, images=self.images)
+        parts, everything = (self.sample.matrix, rankers, self.text_encoder), self._everything(rankers)
+        measured = yield from probe(*parts, everything=everything, images=self.images)
         calibration = replace((yield from calibrate_and_measure(measured)), second=second)
-        self.judge = Judge(calibration, meter, self.matrix.sentences, self.name_of)
+        self.judge = self._judge_by(calibration, rankers)
         try:
             calibration.save(self._calibration_file)
         except AssetError as error:  # the calibration stays in use until the program ends
@@ -225,7 +256,7 @@ class Opened:
         """Why there can be no calibration: no encoder, or fewer than `MIN_CAPTIONS` captions with known words."""
         if not self.text_encoder.can_encode:
             return "without an encoder"
-        few = len(self.matrix) - len(self.matrix.sentences.wordless()) < MIN_CAPTIONS
+        few = len(self.sample.matrix) - len(self.sample.matrix.sentences.wordless()) < MIN_CAPTIONS
         return "on so few captions" if few else ""
 
     def name_of(self, choice: Choice, *, short: bool = False) -> str:
@@ -249,10 +280,10 @@ class Opened:
     @cached_property
     def images(self) -> Images | None:
         """Image groups of the captions; None where too few images have several captions."""
-        if self.captions.groups is None:
+        if self.sample.captions.groups is None:
             return None
-        sentences = self.matrix.sentences
-        images = Images(self.captions.groups, leave_out=sentences.wordless(), texts=sentences.texts)
+        sentences = self.sample.matrix.sentences
+        images = Images(self.sample.captions.groups, leave_out=sentences.wordless(), texts=sentences.texts)
         return images if images.suffice else None
 
     def problems(self) -> list[str]:
@@ -267,7 +298,7 @@ class Opened:
                 f"{name} is cut off: {vectors.missing_lines:,} words that its first line announces are "
                 "missing; copy or download it again"
             )
-        if wordless := len(self.matrix.sentences.wordless()) - self.captions.empty:
+        if wordless := len(self.sample.matrix.sentences.wordless()) - self.captions.empty:
             have = "caption has" if wordless == 1 else "captions have"
             problems.append(f"{wordless:,} {have} no known word: only bm25 and fused can find such captions")
         if self.text_encoder.is_loaded and (others := self.text_encoder.sentence_encoder.passed_over):
@@ -293,10 +324,18 @@ class Opened:
     def _calibration_file(self) -> Path:
         """Its name depends on the image groups, since its folder, that of the matrix, does not."""
         groups = b"" if self.images is None else self.images.of.tobytes()
-        return self.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
+        return self.sample.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
+
+    def _everything(self, rankers: Rankers) -> AllCaptions:
+        """Return all captions, to be asked by test queries."""
+        return InMemory(self.sample.matrix, self._meter(rankers))
+
+    def _judge_by(self, calibration: Calibration, rankers: Rankers) -> Judge:
+        """Return what judges by a calibration."""
+        return Judge(calibration, self._meter(rankers), self.sample.matrix.sentences, self.name_of)
 
     def _meter(self, rankers: Rankers) -> SignalMeter:
-        return SignalMeter(self.matrix.rows, bm25=rankers.lexical.bm25, images=self.images)
+        return SignalMeter(self.sample.matrix.rows, bm25=rankers.lexical.bm25, images=self.images)
 
 
 def captions_name_of(setup: Setup, captions: Captions) -> str:

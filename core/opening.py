@@ -24,7 +24,9 @@ from core.encoding.row_files import BuildReport
 from core.encoding.shards import Shards
 from core.encoding.text_encoder import TextEncoder
 from core.encoding.weights import read_weights
-from core.opened import Opened, captions_name_of
+from core.opened import Opened, Sample, captions_name_of
+from core.ranking.folds import Folds
+from core.ranking.search import MatrixSearcher
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.file_state import FileState
@@ -63,29 +65,26 @@ def locate(setup: Setup, cache: Cache, *, captions: Captions | None = None) -> S
     """
     cache.check_owners()
     assets, vec_file = setup.assets, None
-    tokenizer = Tokenizer(assets.version).name
     state = FileState.of(assets.embeddings or setup.encoder_files()[0])
-    source = yield from cache.sha256(state.path)
-    if assets.vectors is not None:
-        vectors, vec_file, folder = yield from _locate_vectors(setup, assets.vectors, cache)
-    if setup.untrained:
-        source = hashlib.sha256(f"{source} {RANDOM}".encode()).hexdigest()
+    if assets.embeddings is None:
+        recipe, vec_file, folder = yield from locate_encoder(setup, cache)
+    else:
+        source = yield from cache.sha256(state.path)
+        if assets.vectors is not None:
+            vectors, vec_file, folder = yield from _locate_vectors(setup, assets.vectors, cache)
     if captions is None:
         yield Progress("reading captions", 0, 0, "")
         captions = Captions.read(assets.captions, options=setup.reading)
     texts = Recipe.hash_texts(captions.texts)
-    if vec_file is None:
-        vectors = hashlib.sha256(f"{texts} {tokenizer}".encode()).hexdigest()
-        folder = _vectors_folder(vectors, cache)
-    recipe = Recipe(
-        weights=source,
-        vectors=vectors,
-        texts=texts,
-        version=assets.version,
-        tokenizer=tokenizer,
-        vocab_size=0 if vec_file is None else setup.vocab_size or 0,
-        dtype=setup.dtype if assets.embeddings is None else "given",
-    )
+    if assets.embeddings is None:
+        recipe = replace(recipe, texts=texts)
+    else:
+        tokenizer = Tokenizer(assets.version).name
+        if vec_file is None:
+            vectors = hashlib.sha256(f"{texts} {tokenizer}".encode()).hexdigest()
+            folder = _vectors_folder(vectors, cache)
+        words = 0 if vec_file is None else setup.vocab_size or 0
+        recipe = Recipe(source, vectors, texts, assets.version, tokenizer, words, "given")
     second = None if setup.second is None else (yield from _locate_second(setup.second, cache, captions, recipe))
     matrix = cache.folder("matrix", recipe.key)
     return Places(
@@ -97,6 +96,33 @@ def locate(setup: Setup, cache: Cache, *, captions: Captions | None = None) -> S
         source=state,
         second=second,
     )
+
+
+def locate_encoder(setup: Setup, cache: Cache) -> Steps[tuple[Recipe, VecFile, Path]]:
+    """Hash the files of an encoder.
+
+    Returns:
+        The recipe of what it encodes, with `texts` empty; the file of the word vectors; and the folder of the converted
+        ones, which may not exist yet.
+
+    Raises:
+        AssetError: There is no encoder, or a file cannot be read.
+    """
+    weights, vectors_path = setup.encoder_files()
+    source = yield from cache.sha256(weights)
+    if setup.untrained:
+        source = hashlib.sha256(f"{source} {RANDOM}".encode()).hexdigest()
+    vectors, vec_file, folder = yield from _locate_vectors(setup, vectors_path, cache)
+    recipe = Recipe(
+        weights=source,
+        vectors=vectors,
+        texts="",
+        version=setup.assets.version,
+        tokenizer=Tokenizer(setup.assets.version).name,
+        vocab_size=setup.vocab_size or 0,
+        dtype=setup.dtype,
+    )
+    return recipe, vec_file, folder
 
 
 def _locate_second(setup: Setup, cache: Cache, captions: Captions, first: Recipe) -> Steps[Places]:
@@ -182,12 +208,21 @@ def open_(
     if setup.second is not None and places.second is not None:
         _check_widths(setup.second, places.second)
     opened = yield from _open(setup, cache, places)
+    yield from open_needed(opened, need)
+    return opened
+
+
+def open_needed(opened: Opened, need: Need) -> Steps[None]:
+    """Open what is needed of an opened corpus beside its matrix.
+
+    Raises:
+        AssetError: A file cannot be used, two files do not match, or the cache cannot be written.
+    """
     if need == "methods":
         yield from opened.open_methods()
         yield from open_second(opened)
     if need == "calibration":
         yield from opened.open_calibration()
-    return opened
 
 
 def _check_widths(setup: Setup, places: Places) -> None:
@@ -264,6 +299,9 @@ def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
         captions=captions,
         text_encoder=text_encoder,
         matrix=matrix,
+        sample=Sample(captions, matrix),
+        searcher=MatrixSearcher(matrix, device=setup.device),
+        folds=Folds(captions),
         report=report,
         second_matrix=second_matrix,
     )

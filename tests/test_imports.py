@@ -86,3 +86,17 @@ for module in pkgutil.walk_packages(core.__path__, "core."):
     importlib.import_module(module.name)
 """
     assert not modules_after(program) & {"textual", "rich", "click", "tui"}
+
+
+def test_what_a_cluster_needs_is_imported_only_for_a_store(tmp_path):
+    program = f"""
+import sys
+sys.argv = ["infersent-tui", "search", "a dog", "--cache-dir", {str(tmp_path)!r}]
+from tui.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+assert not [name for name in sys.modules if name.startswith("core.cluster")]
+"""
+    assert not modules_after(program) & {"lancedb", "lance", "ray"}

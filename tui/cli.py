@@ -19,6 +19,7 @@ from tui.commands.encode import encode
 from tui.commands.explore import explore, explore_file
 from tui.commands.fetch import fetch
 from tui.commands.files import cache, completion, doctor, paths
+from tui.commands.index import index
 from tui.commands.search import compare, search
 from tui.commands.stress import stress
 from tui.commands.trail import trail
@@ -128,6 +129,7 @@ def cli(context: click.Context) -> None:
 
 for _command in (
     encode,
+    index,
     search,
     compare,
     stress,

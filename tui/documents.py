@@ -187,13 +187,12 @@ def hit_documents(
 
 def caption_document(captions: Captions, row: int) -> dict[str, Any]:
     """Return a caption as values for JSON: its row, its text and what its file says of it."""
-    image = captions.group(row)
     return {
         "row": row,
         "caption": captions.texts[row],
-        "caption_id": captions.ids[row].item(),
-        "image_id": image,
-        "file_name": captions.file_names.get(image),
+        "caption_id": captions.id(row),
+        "image_id": captions.group(row),
+        "file_name": captions.file_name(row),
     }
 
 

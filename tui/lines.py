@@ -133,9 +133,9 @@ def nearness(value: float, *, is_score: bool, closer: float | None) -> str:
 
 def about_caption(captions: Captions, row: int, *, is_hub: bool, note: str | None) -> str:
     """Describe a caption, a line each: its id, its image, whether it is a hub, and the note of its bookmark."""
-    about, group = [f"caption {captions.ids[row]}"], captions.group(row)
+    about, group = [f"caption {captions.id(row)}"], captions.group(row)
     if group is not None:
-        about = [f"{about[0]} · image {group}", captions.file_names.get(group, ""), captions.urls.get(group, "")]
+        about = [f"{about[0]} · image {group}", captions.file_name(row) or "", captions.url(row) or ""]
     if is_hub:
         about.append("a hub: among the nearest of unusually many captions")
     if note is not None:

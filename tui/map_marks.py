@@ -26,9 +26,10 @@ _NUMBERED = 9  # hits shown by their rank, which has one digit
 
 
 def mapped_rows(opened: Opened, allowed: Allowed | None) -> NDArray[np.integer]:
-    """Return the captions that are on the map: those that are allowed, less those without a known word, (M,)."""
-    shown = np.ones(len(opened.matrix), bool) if allowed is None else allowed.mask.copy()  # (N,)
-    shown[opened.matrix.sentences.wordless()] = False
+    """Return the captions on the map, by number: those that are allowed, less those without a known word, (M,)."""
+    matrix = opened.sample.matrix
+    shown = np.ones(len(matrix), bool) if allowed is None else allowed.mask.copy()  # (N,)
+    shown[matrix.sentences.wordless()] = False
     return np.flatnonzero(shown)
 
 
@@ -36,16 +37,16 @@ def map_marks(
     corpus_map: CorpusMap, answer: Answer, *, bookmarked: Collection[int], visited: Collection[int]
 ) -> list[Mark]:
     """Return the marks of an answer, the most important last, which is on top."""
-    points, query, hits = corpus_map.points, answer.query, answer.hits.rows  # (N, 2), (K,)
+    places, query, hits = corpus_map.places, answer.query, answer.hits.rows  # (K,)
     if answer.relevant_within is not None:
         hits = hits[: max(_NUMBERED, int(answer.hits.distances.searchsorted(answer.relevant_within)))]
     marks = [
-        Mark(points[list(visited)], "•", "trail", is_minor=True),
-        Mark(points[hits[_NUMBERED:]], "○", "hit", is_minor=True),
-        Mark(points[list(bookmarked)], "★", "bookmark"),
+        Mark(places(list(visited)), "•", "trail", is_minor=True),
+        Mark(places(hits[_NUMBERED:]), "○", "hit", is_minor=True),
+        Mark(places(list(bookmarked)), "★", "bookmark"),
     ]
     numbered = list(enumerate(hits[:_NUMBERED].tolist(), 1))  # as in the list, where a caption that is the query is 1
-    marks += [Mark(points[[row]], str(rank), "hit") for rank, row in reversed(numbered) if row != query.row]
+    marks += [Mark(places([row]), str(rank), "hit") for rank, row in reversed(numbered) if row != query.row]
     if query.embedding is not None:
         marks.append(Mark(corpus_map.place(query.embedding)[None], "◆", "query"))
     return marks

@@ -61,6 +61,10 @@ class Options:
     ascii: bool | None = None
     images: Path | None = None
     demo: bool | None = None
+    store: str | None = None
+    exact: bool | None = None
+    nprobes: str | None = None
+    refine: str | None = None
 
     @classmethod
     def of(cls, context: click.Context, *, file: Path | None = None) -> Options:
@@ -111,8 +115,11 @@ class Options:
 
     def document(self) -> dict[str, Any]:
         """Return the options that name files and say how they are read, as values for JSON, with whole paths."""
-        given = {name: value for name in (*_FILES, *_READING) if (value := getattr(self, name)) is not None}
+        names = (*_FILES, *_READING, *_STORE)
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
         document = {name: str(value.resolve()) if isinstance(value, Path) else value for name, value in given.items()}
+        if self.store is not None and "://" not in self.store:
+            document["store"] = str(Path(self.store).resolve())
         return document | ({"against": RANDOM} if str(self.against) == RANDOM else {})
 
     def filled(self, document: dict[str, Any]) -> Options:
@@ -126,7 +133,7 @@ class Options:
             document = {name: value for name, value in document.items() if name not in _ENCODERS}
         if self.against is not None:
             document = {name: value for name, value in document.items() if name != "against_vectors"}
-        for name in (*_FILES, *_READING):
+        for name in (*_FILES, *_READING, *_STORE):
             value: Any = document.get(name)
             if getattr(self, name) is None and _is_value(name, value):
                 values[name] = Path(value) if name in _FILES else tuple(value) if name == "text_column" else value
@@ -136,7 +143,7 @@ class Options:
 
     def reopened(self, wanted: Path | dict[str, Any]) -> Options:
         """Return the options for other captions: another file by the same model, or what a run's `document` says."""
-        others = replace(self, **dict.fromkeys((*_FILES, *_READING)), resume=None)
+        others = replace(self, **dict.fromkeys((*_FILES, *_READING, *_STORE)), resume=None)
         if isinstance(wanted, dict):
             return others.filled(wanted)
         kept = _ENCODERS if self.embeddings is None else ("data_dir",)
@@ -183,6 +190,9 @@ class Options:
 
     def setup(self) -> Setup:
         """Find the files and choose the settings; raise `AssetError` if a named file or device is missing."""
+        for name in ("captions", "embeddings", "against"):
+            if self.store is not None and getattr(self, name) is not None:
+                raise click.UsageError(f"--store has captions and embeddings of its own: leave out --{name}")
         assets = self.find_assets()  # before the import of torch, so that a wrong path is reported immediately
 
         from core.setup import Setup
@@ -202,9 +212,21 @@ class Options:
         """Start to open the corpus, as `core.opening.open_` does; raise `AssetError` if a named file is missing."""
         setup = self.setup()
 
+        if self.store is not None:
+            return self._open_store(setup, need)
+
         from core.opening import open_
 
         return open_(setup, self.open_cache(), need=need, check=check)
+
+    def _open_store(self, setup: Setup, need: Need) -> Steps[Opened]:
+        """Start to open a store in the place of a captions file."""
+        from core.cluster.opening import open_store
+        from core.cluster.schema import Approximation
+
+        given = {"nprobes": self.nprobes, "refine": self.refine}
+        how = Approximation(**{name: int(value) for name, value in given.items() if value is not None})
+        return open_store(setup, self.open_cache(), str(self.store), how=how, is_exact=bool(self.exact), need=need)
 
 
 def fits(name: str, value: Any) -> bool:
@@ -216,7 +238,7 @@ def _is_value(name: str, value: Any) -> bool:
     """Tell whether a value in a document is one of an option, and an argument that a program can be started with."""
     if name == "text_column":
         return isinstance(value, list | tuple) and bool(value) and all(map(_is_argument, value))
-    return isinstance(value, bool) if name == "header" else _is_argument(value) and fits(name, value)
+    return isinstance(value, bool) if name in ("header", "exact") else _is_argument(value) and fits(name, value)
 
 
 def _is_argument(value: Any) -> bool:
@@ -236,6 +258,9 @@ def _is_text_encoding(name: str) -> bool:
 VALUES: dict[str, tuple[Callable[[str], object], str]] = {
     "model_version": (re.compile("[12]").fullmatch, "1 or 2"),
     "vocab_size": (re.compile("all|0*[1-9][0-9]{0,17}").fullmatch, "a whole number above 0, or `all`"),
+    "nprobes": (re.compile("0*[1-9][0-9]{0,8}").fullmatch, "a whole number above 0"),
+    "refine": (re.compile("0*[1-9][0-9]{0,8}").fullmatch, "a whole number above 0"),
+    "store": (bool, "a folder, or an address such as s3://BUCKET/PREFIX"),
     "device": (is_device_name, f"one of {DEVICE_NAMES}"),
     "layout": (LAYOUTS.count, f"one of {', '.join(LAYOUTS)}"),
     "separator": (bool, "at least one character"),
@@ -247,6 +272,7 @@ _MODELS = ("data_dir", "model", "embeddings")
 _FILES = ("data_dir", "model", "vectors", "captions", "embeddings", "against", "against_vectors")
 _COLUMNS = ("text_column", "id_column", "group_column")
 _READING = ("model_version", "vocab_size", "layout", *_COLUMNS, "header", "separator", "encoding")
+_STORE = ("store", "exact", "nprobes", "refine")
 _ENCODERS = (
     *("demo", "data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size"),
     *("against", "against_vectors"),

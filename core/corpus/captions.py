@@ -58,6 +58,27 @@ class Captions:
         group: int | str | None = None if self.groups is None else self.groups[row].item()
         return None if group == "" else group
 
+    def id(self, row: int) -> int | str:
+        """Return the id of a caption as a plain Python value."""
+        own: int | str = self.ids[row].item()
+        return own
+
+    def file_name(self, row: int) -> str | None:
+        """Return the file name of a caption's image; None where the file has none."""
+        return self.file_names.get(self.group(row))
+
+    def url(self, row: int) -> str | None:
+        """Return the address of a caption's image; None where the file has none."""
+        return self.urls.get(self.group(row))
+
+    def has(self, row: int, text: str) -> bool:
+        """Tell whether a row has a text; False where there is no such row."""
+        return 0 <= row < len(self.texts) and self.texts[row] == text
+
+    def rows_by_text(self) -> Mapping[str, int]:
+        """Return a row of each text."""
+        return {text: row for row, text in enumerate(self.texts)}
+
     @property
     def images(self) -> int | None:
         """Number of images; None when the file names none."""

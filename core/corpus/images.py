@@ -50,6 +50,18 @@ class Images:
         self._order = rows[np.argsort(of[rows], kind="stable")]  # (M,)
         self._starts = np.concatenate([[0], np.cumsum(self.sizes)])  # (I + 1,)
 
+    @classmethod
+    def joined(cls, first: Images, second: Images) -> Images:
+        """Return the images of N captions and of M others behind them, which describe other images, as one."""
+        joined, shift = cls.__new__(cls), len(first.sizes)
+        joined.of = np.concatenate([first.of, second.of + np.int32(shift)])
+        joined.counted, joined.repeated, joined.sizes = (
+            np.concatenate([getattr(first, name), getattr(second, name)]) for name in ("counted", "repeated", "sizes")
+        )
+        joined._order = np.concatenate([first._order, second._order + np.int32(len(first.of))])
+        joined._starts = np.concatenate([[0], np.cumsum(joined.sizes)])
+        return joined
+
     def captions(self, image: int) -> NDArray[np.int32]:
         """Return the rows of an image, ascending, without those left out."""
         return self._order[self._starts[image] : self._starts[image + 1]]

@@ -77,10 +77,16 @@ class BM25:
 
     def stems(self, text: str) -> list[str]:
         """Return the distinct stems of a text in order, without stop words."""
+        return self.stems_of([text])[0]
+
+    def stems_of(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return the `stems` of some texts."""
         import bm25s
 
-        tokens = bm25s.tokenize([text], stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False)
-        return list(dict.fromkeys(tokens[0]))
+        tokens = bm25s.tokenize(
+            list(texts), stopwords="en", stemmer=self._stemmer, return_ids=False, show_progress=False
+        )
+        return [list(dict.fromkeys(each)) for each in tokens]
 
     def stem(self, word: str) -> str:
         """Return the stem of a word."""

@@ -121,6 +121,13 @@ class Allowed:
 class Searcher(Protocol):
     """Finds the captions nearest to an embedding, in a matrix in memory or in a larger store."""
 
+    @property
+    def device(self) -> str:
+        """The device that holds the embeddings; `cpu` once a GPU has failed."""
+
+    def warm_up(self) -> None:
+        """Load what makes later searches faster."""
+
     def nearest(
         self,
         query: NDArray[np.floating],

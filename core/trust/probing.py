@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from core.encoding.matrix import EmbeddingMatrix
 from core.encoding.text_encoder import TextEncoder
 from core.query import Query, Token
 from core.ranking.arithmetic import weighted_sum
+from core.ranking.lexical import BM25
 from core.ranking.methods import Method
 from core.ranking.rankers import Lists, Rankers, pairs_of
 from core.ranking.ranking import FIRST
@@ -62,6 +63,47 @@ class AnsweredProbes(NamedTuple):
     """The captions that were searched, ascending; None for all."""
 
 
+class AllCaptions(Protocol):
+    """All captions, among which test queries are asked as those of a user are."""
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        leave_out: Sequence[NDArray[np.int64]],
+        *,
+        k: int,
+        device: torch.device,
+        name: str,
+    ) -> Steps[Nearest]:
+        """Find the k nearest captions of unit queries, (Q, D), without some of those in memory and their copies."""
+
+    def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.integer]]:
+        """Return what measures the signals of a query with these hits, (K,), and the rows of the hits for it."""
+
+
+class InMemory:
+    """All captions, where they are in memory: see `AllCaptions`."""
+
+    def __init__(self, matrix: EmbeddingMatrix, meter: SignalMeter) -> None:
+        self._matrix, self._meter = matrix, meter
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        leave_out: Sequence[NDArray[np.int64]],
+        *,
+        k: int,
+        device: torch.device,
+        name: str,
+    ) -> Steps[Nearest]:
+        """Find the k nearest captions of unit queries, (Q, D), without some rows."""
+        return _search(queries, self._matrix, leave_out, k=k, device=device, name=name)
+
+    def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.integer]]:
+        """Return what measures the signals of a query, and the hits."""
+        return self._meter, hits
+
+
 def answer_probes(
     matrix: EmbeddingMatrix,
     rankers: Rankers,
@@ -100,13 +142,14 @@ def probe(
     rankers: Rankers,
     text_encoder: TextEncoder,
     *,
-    meter: SignalMeter,
+    everything: AllCaptions,
     images: Images | None,
     seed: int = 0,
 ) -> Steps[Measured]:
     """Ask test queries and measure their signals and success; `seed` determines every choice.
 
-    `images` is None where the captions have no image groups, or too few (`Images.suffice`).
+    Success is measured in `matrix`, or in a part of it; signals are those of hits among `everything`, of which it may
+    be a part. `images` is None where the captions have no image groups, or too few (`Images.suffice`).
 
     Raises:
         AssetError: The device has too little memory for even one query.
@@ -119,23 +162,25 @@ def probe(
     device = text_encoder.sentence_encoder.device
     lists.vectors.clear()  # they are large
     nearest = Nearest(lists.rows["infersent"], lists.cosines)
-    if answered.among is not None:  # signals are those of a list of all captions, as the user sees it
-        parts = (embeddings, matrix, answered.leave_out)
-        nearest = yield from _search(*parts, k=HITS, device=device, name="all captions")
+    if answered.among is not None or not isinstance(everything, InMemory):  # as the user sees them
+        left_out = answered.leave_out
+        nearest = yield from everything.nearest(embeddings, left_out, k=HITS, device=device, name="all captions")
     groups = groups_of(sources, matrix.sentences, images)  # (Q,)
     stems = lists.stems.__getitem__
     seen = (groups, embeddings, nearest, stems)
-    asked = yield from _look(probes, matrix.sentences, *seen, meter=meter, leave_out=answered.leave_out)
-    foreign, foreign_probes = yield from _foreign(matrix, text_encoder, meter=meter, random=np.random.default_rng(seed))
+    asked = yield from _look(probes, matrix.sentences, *seen, everything=everything, leave_out=answered.leave_out)
+    parts = (matrix.sentences, text_encoder, everything, rankers.lexical.bm25)
+    foreign, foreign_probes = yield from _foreign(*parts, random=np.random.default_rng(seed))
     success = yield from _success(lists.rows, sources, probes, images)
     hubs = yield from _hubs(matrix, random, device)
     drawn = _draw(matrix, _RANDOM_CAPTIONS, random)  # (R,)
     distances = np.maximum(1 - embeddings @ matrix.rows[drawn].astype(np.float32).T, 0)  # (Q, R)
     distances[sources[:, None] == drawn] = np.nan  # (Q, R)
     yield Progress("calibrating: pairs", len(probes), len(probes), "queries")
-    sums = yield from _sums(probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=True)
+    parts_of_sums = (matrix.sentences, text_encoder, everything)
+    sums = yield from _sums(probes, *parts_of_sums, random=np.random.default_rng(seed), of_captions=True)
     foreign_sums = yield from _sums(
-        foreign_probes, matrix, text_encoder, random=np.random.default_rng(seed), of_captions=False
+        foreign_probes, *parts_of_sums, random=np.random.default_rng(seed), of_captions=False
     )
     captions = len(matrix) if answered.among is None else len(answered.among)
     return Measured(
@@ -178,7 +223,7 @@ def _look(
     nearest: Nearest,
     stems: Callable[[int], list[str]],
     *,
-    meter: SignalMeter,
+    everything: AllCaptions,
     leave_out: Sequence[NDArray[np.int64]],
 ) -> Steps[Asked]:
     """Measure the signals of Q test queries by their nearest captions, and count confirmed ones.
@@ -194,8 +239,9 @@ def _look(
         hits, cosines = nearest.rows[i, : len(cosines)][found], cosines[found]  # (K,), (K,)
         if len(hits):
             words, own = stems(i), leave_out[i]
+            meter, numbers = everything.around(hits)
             needed = content_stems(words, [Token(text, True, 0.0) for text in each.tokens], meter.bm25)
-            confirmed = confirm(needed, hits, bm25=meter.bm25, images=meter.images, leave_out=own)
+            confirmed = confirm(needed, numbers, bm25=meter.bm25, images=meter.images, leave_out=own)
             if confirmed is not None:
                 seen[i] = evidence(confirmed, float(1 - cosines[:FIRST].mean()), each.content)
                 attainable[i] = confirmed.attainable
@@ -203,7 +249,7 @@ def _look(
                 embeddings[i],
                 known=len(each.ids),
                 stems=words,
-                hits=hits,
+                hits=numbers,
                 cosines=cosines,
                 attainable=int(attainable[i]),
                 leave_out=own,
@@ -239,31 +285,37 @@ def _search(
 
 
 def _foreign(
-    matrix: EmbeddingMatrix, text_encoder: TextEncoder, *, meter: SignalMeter, random: np.random.Generator
+    sentences: Sentences,
+    text_encoder: TextEncoder,
+    everything: AllCaptions,
+    bm25: BM25,
+    *,
+    random: np.random.Generator,
 ) -> Steps[tuple[Asked, list[Probe]]]:
     """Ask queries that have nothing to do with the corpus, and look at their hits; return the queries too."""
-    probes = cut_foreign(matrix.sentences, text_encoder.vocabulary, random)
+    probes = cut_foreign(sentences, text_encoder.vocabulary, random)
     nobody = [NOTHING] * len(probes)
     embeddings = np.empty((0, text_encoder.sentence_encoder.dim), np.float32)  # (F, D)
     nearest = Nearest(np.empty((0, HITS), np.int64), np.empty((0, HITS), np.float32))  # (F, HITS) each
     if probes:
         _, embeddings = yield from _encode(probes, text_encoder)  # (F, D)
         device = text_encoder.sentence_encoder.device
-        nearest = yield from _search(embeddings, matrix, nobody, k=HITS, device=device, name="foreign sentences")
+        nearest = yield from everything.nearest(embeddings, nobody, k=HITS, device=device, name="foreign sentences")
 
     def stems(i: int) -> list[str]:
-        return meter.bm25.stems(" ".join(probes[i].tokens))
+        return bm25.stems(" ".join(probes[i].tokens))
 
     groups = np.array([each.source for each in probes], np.int64)  # (F,)
     seen = (groups, embeddings, nearest, stems)
-    asked = yield from _look(probes, matrix.sentences, *seen, meter=meter, leave_out=nobody)
+    asked = yield from _look(probes, sentences, *seen, everything=everything, leave_out=nobody)
     return asked, probes
 
 
 def _sums(
     probes: Sequence[Probe],
-    matrix: EmbeddingMatrix,
+    sentences: Sentences,
     text_encoder: TextEncoder,
+    everything: AllCaptions,
     *,
     random: np.random.Generator,
     of_captions: bool,
@@ -278,12 +330,12 @@ def _sums(
     queries = np.array([each / np.linalg.norm(each) for each in mixed if each is not None], np.float32)  # (u, D)
     leave_out = [NOTHING] * len(queries)
     if of_captions:
-        runs, others = (matrix.sentences.copies([terms[i].source for terms in sums]) for i in (0, 2))
+        runs, others = (sentences.copies([terms[i].source for terms in sums]) for i in (0, 2))
         leave_out = [np.union1d(*rows) for *rows, kept in zip(runs, others, clear, strict=True) if kept]
     if not len(queries):
         return np.empty(0)
     device = text_encoder.sentence_encoder.device
-    nearest = yield from _search(queries, matrix, leave_out, k=1, device=device, name="sums")
+    nearest = yield from everything.nearest(queries, leave_out, k=1, device=device, name="sums")
     distances = 1 - nearest.cosines[:, 0].astype(float)  # (u,)
     return np.asarray(distances[np.isfinite(distances)])
 

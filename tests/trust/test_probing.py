@@ -62,7 +62,8 @@ def probe(
     images = opened.images if by_images else None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return finish(probing.probe(matrix, rankers, opened.text_encoder, meter=meter, images=images, seed=seed))
+        parts, everything = (matrix, rankers, opened.text_encoder), probing.InMemory(matrix, meter)
+        return finish(probing.probe(*parts, everything=everything, images=images, seed=seed))
 
 
 def caught_lists(monkeypatch) -> list[dict]:

@@ -149,6 +149,10 @@ def test_arguments_give_the_same_options():
             True,
             Path("/i i"),
         ),
+        store="s3://a b/c",
+        exact=True,
+        nprobes="20",
+        refine="10",
     )
     assert [each.name for each in fields(Options) if getattr(whole, each.name) is None] == ["demo"]
     for options in (whole, Options(header=False), Options(demo=True), Options()):

@@ -102,7 +102,7 @@ def regions(context: click.Context, file: Path | None, as_json: bool, quiet: boo
 
     from core.explorer import Explorer
 
-    found, captions = run_steps(Explorer(opened).mapper.regions(), quiet=quiet), opened.captions
+    found, captions = run_steps(Explorer(opened).mapper.regions(), quiet=quiet), opened.sample.captions
     if as_json:
         tell_json(regions_document(captions, found), indent=1)
     else:
@@ -146,7 +146,7 @@ def export(
     from core.ranking.graph import nearest_of_all
     from core.store.whole import whole_file
 
-    mapper, matrix = Explorer(opened).mapper, opened.matrix
+    mapper, matrix = Explorer(opened).mapper, opened.sample.matrix
     with refusing("--axes"):
         corpus_map = run_steps(mapper.principal() if axes is None else mapper.between(axes), quiet=quiet)
     regions = run_steps(mapper.regions(), quiet=quiet)

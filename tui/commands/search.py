@@ -307,7 +307,7 @@ def _compare_encoders(options: Options, k: int, *, as_json: bool, quiet: bool) -
     run_steps(open_second(opened), quiet=quiet)
     print_notes(opened, quiet=quiet)
     assert opened.second is not None
-    steps = agree_on_nearest(opened.matrix, opened.second.matrix, device=opened.setup.device)
+    steps = agree_on_nearest(opened.sample.matrix, opened.second.sample.matrix, device=opened.setup.device)
     agreed = run_steps(steps, quiet=quiet)
     if not len(agreed.rows):
         found = "knows no caption that the first encoder knows"

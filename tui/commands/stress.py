@@ -90,8 +90,8 @@ def _stress_corpus(opened: Opened, *, as_json: bool, quiet: bool) -> None:
     from core.trust.stress import stress_corpus
 
     rankers = run_steps(opened.open_methods(), quiet=quiet)
-    texts, device = opened.captions.texts, opened.setup.device
-    steps = stress_corpus(opened.matrix, texts, rankers, opened.text_encoder, device=device)
+    texts, device = opened.sample.captions.texts, opened.setup.device
+    steps = stress_corpus(opened.sample.matrix, texts, rankers, opened.text_encoder, device=device)
     table = run_steps(steps, quiet=quiet)
     if as_json:
         kinds = {

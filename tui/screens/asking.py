@@ -154,8 +154,8 @@ class AskingScreen(Screen[None]):
             return ""
         try:
             among = Filter.parse(text)
-            self.explorer.masks.check(among)
-        except FilterError as error:
+            self.explorer.check(among)
+        except (FilterError, AssetError) as error:  # a store may be gone
             return str(error)
         self.session.narrow(among)
         self.ask(self.session.again(self.view.answer, self.search_box.value))

@@ -305,7 +305,7 @@ class ExploreScreen(MappingScreen):
 
     def action_fold(self) -> None:
         """Show each image once, at its nearest caption, or all captions again."""
-        if self.hit_list.sibling_counts is None:
+        if not self.hit_list.can_fold:
             self.notify("the file of these captions does not say which belong to one image")
         else:
             self.hit_list.fold(not self.hit_list.by_image)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -48,7 +50,7 @@ class KeepingScreen(AskingScreen):
         """
         opened = explorer.opened
         self._trail.about |= {
-            "captions": str(opened.setup.assets.captions.resolve()),
+            "captions": opened.place if "://" in opened.place else str(Path(opened.place).resolve()),
             "model": opened.setup.model_name,
             "count": len(opened.captions),
             "corpus": opened.matrix.folder.name,
@@ -74,7 +76,7 @@ class KeepingScreen(AskingScreen):
         self._trail.resume(run)
         if before.among.conditions:
             try:
-                explorer.masks.check(before.among)
+                explorer.check(before.among)
                 self.session.among = before.among
             except FilterError as error:
                 self.show_problems([f"the filter of that run, {before.among.text}, is left out: {error}"])
@@ -189,17 +191,17 @@ class _Rows:
     """Finds the rows of captions that another run knew, perhaps of another file."""
 
     def __init__(self, captions: Captions) -> None:
-        self._texts = captions.texts
-        self._rows: dict[str, int] | None = None
+        self._captions = captions
+        self._rows: Mapping[str, int] | None = None
         self.missing: set[str] = set()
         """Captions that were not found."""
 
     def find(self, row: int | None, text: str) -> int | None:
         """Return the row of a caption by its former row and its text; None for typed text and where it is missing."""
-        if row is None or (0 <= row < len(self._texts) and self._texts[row] == text):
+        if row is None or self._captions.has(row, text):
             return row
         if self._rows is None:
-            self._rows = {text: row for row, text in enumerate(self._texts)}
+            self._rows = self._captions.rows_by_text()
         if text not in self._rows:
             self.missing.add(text)
         return self._rows.get(text)

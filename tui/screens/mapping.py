@@ -52,8 +52,8 @@ class MappingScreen(OverlaysScreen):
         pane, among = self.view.map_pane, self.session.among
         if pane.regions is None or pane.row is None:
             return
-        if not (number := int(pane.regions.of[pane.row])):
-            self.notify("no word of this caption is known, so it is in no region")
+        if not (number := pane.region_number):
+            self.notify("this caption is in no region: no word of it is known, or it is not of the sample")
             return
         wanted, others = f"region:{number}", among.without("region")
         is_wanted = [each.text for each in among.conditions if each.field == "region"] == [wanted]

@@ -148,7 +148,7 @@ class OverlaysScreen(OpeningScreen):
         if explorer is None or row is None or place is None:
             return None
         captions = explorer.opened.captions
-        return Depicted(captions.texts[row], place + 1, captions.file_names.get(captions.group(row), ""))
+        return Depicted(captions.texts[row], place + 1, captions.file_name(row) or "")
 
     def _follow_depicted(self, is_followed: bool | None) -> None:
         if is_followed and self.hit_list.row is not None:

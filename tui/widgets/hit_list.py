@@ -85,10 +85,10 @@ class HitList(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.texts: Sequence[str] = ()
-        self.copies: Sequence[int] | NDArray[np.int64] = ()
-        """The number of captions with the text of each row."""
+        self.copies: Sequence[int] | NDArray[np.int64] | None = None
+        """The number of captions with the text of each row; None if nobody counted."""
         self.sibling_counts: Sequence[int] | NDArray[np.int64] | None = None
-        """The number of other captions of each row's image; None if the captions have no images."""
+        """The number of other captions of each row's image; None if there are no images, or nobody counted."""
         self.is_part = False
         """Whether the ranking is of a part of the captions, among which copies and siblings are not counted."""
         self.shared_words: Callable[[str], Collection[str]] = lambda text: ()
@@ -123,6 +123,11 @@ class HitList(ScrollView, can_focus=True):
         if self._folding is None:
             return None
         return self._folding.images if self.by_image and self._folding.images else self._folding.texts
+
+    @property
+    def can_fold(self) -> bool:
+        """Whether the captions of an image can be one line."""
+        return self._folding is not None and self._folding.images is not None
 
     def show(self, ranking: Ranking, folding: Folding, *, is_whole: bool = True) -> None:
         """Take a ranking with its folding, which `redraw` shows.
@@ -296,7 +301,7 @@ class HitList(ScrollView, can_focus=True):
         """Describe the captions folded into a line: ` ×4` have the same text, ` +3` more have the same image."""
         if self.is_part:
             return ""
-        copies = f" ×{self.copies[row]}" if self.copies[row] > 1 else ""
+        copies = f" ×{self.copies[row]}" if self.copies is not None and self.copies[row] > 1 else ""
         folded = self.by_image and self.sibling_counts is not None and self.sibling_counts[row] > 0
         return f"{copies} +{self.sibling_counts[row]}" if folded and self.sibling_counts is not None else copies
 

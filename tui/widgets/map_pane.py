@@ -121,14 +121,14 @@ class MapPane(Widget, can_focus=True):
         among: NDArray[np.integer] | None = None,
         filter_text: str = "",
     ) -> None:
-        """Show the captions of `rows`, (M,), on a plane, all of it if it is another plane, with marks and labels.
+        """Show captions on a plane, all of it if it is another plane, with marks and labels.
 
         Args:
             corpus_map: The plane.
-            rows: The captions.
+            rows: The captions by the numbers of their points, (M,).
             marks: What is marked.
             labels_for: Returns the labels for a map of so many lines; None for no labels.
-            among: All captions, of which `rows` are those that meet a filter, (A,); None where there is no filter.
+            among: All captions, of which `rows` are those that meet a filter, likewise, (A,); None for no filter.
             filter_text: The filter.
         """
         if self.corpus_map is not corpus_map:
@@ -137,6 +137,14 @@ class MapPane(Widget, can_focus=True):
         self._points, self._places, self._progress = corpus_map.points[rows], None, ""
         self._every, self._filter_text = None if among is None else corpus_map.points[among], filter_text
         self._fit()
+
+    @property
+    def region_number(self) -> int:
+        """The number of the region of the caption under the cursor; 0 where it is in none, or that is not known."""
+        if self.regions is None or self.row is None or self.corpus_map is None:
+            return 0
+        number = self.corpus_map.number_of(self.row)
+        return 0 if number is None else int(self.regions.of[number])
 
     def show_progress(self, progress: str) -> None:
         """Show how far a map is; empty at its end."""
@@ -177,7 +185,7 @@ class MapPane(Widget, can_focus=True):
         """Put the cursor where its caption is, which is brought into view."""
         if self.window is None or self.corpus_map is None or self.row is None:
             return
-        point = self.corpus_map.points[self.row]
+        point = self.corpus_map.places([self.row])[0]
         if self.window.cell(point) is None:
             self._look_at(self.window.around_point(point))
         self.cursor = self.window.cell(point) or self.cursor
@@ -270,7 +278,9 @@ class MapPane(Widget, can_focus=True):
         if self._places is None:
             self._places = self.window.cells(self._points)
         nearest = self.window.nearest(self._places, column, line)
-        return None if nearest is None else int(self._rows[nearest])
+        if nearest is None or self.corpus_map is None:
+            return None
+        return self.corpus_map.row_of(int(self._rows[nearest]))
 
     def redraw(self) -> None:
         """Paint the lines that have changed."""
@@ -292,7 +302,8 @@ class MapPane(Widget, can_focus=True):
                 named = drawable(f"{left} → {right}, {low} ↑ {high}")
             among = f" with {drawable(self._filter_text, most=_TITLE_CELLS)}" if self._filter_text else ""
             zoom = 1.0 if self.window is None or self._whole is None else self._whole.unit / self.window.unit
-            shown = f"{counted(len(self._rows), 'caption')}{among}"
+            of = "" if self.corpus_map.rows is None else " of a sample"
+            shown = f"{counted(len(self._rows), 'caption')}{of}{among}"
             told = f"{named}: {plane.held:.0%} of the variance · {shown} · ×{zoom:.3g}"
         self.border_title = Content.assemble("map", (f" {told}", "not bold $foreground-muted"))
         self.border_subtitle = Content(self._about_row())
@@ -302,7 +313,7 @@ class MapPane(Widget, can_focus=True):
         if self.row is None:
             return "no caption here"
         caption = drawable(self.texts[self.row], most=_TITLE_CELLS)
-        number = 0 if self.regions is None else int(self.regions.of[self.row])
+        number = self.region_number
         if self.regions is None or not number:
             return caption
         from tui.map_marks import region_name  # numpy is not loaded before the first frame

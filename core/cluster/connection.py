@@ -1,0 +1,105 @@
+"""Connection: a store at its address, opened, asked and written, with errors for people."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from core.assets import AssetError
+from core.cluster.schema import ABOUT, CAPTIONS, About
+
+OPTION = "--store"
+_EXTRA = "pip install 'infersent-tui[cluster]'"
+_REMOTE = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4", "client_retry_timeout": "60"}
+_LONGEST = 300  # characters of a library's error
+
+
+class Connection:
+    """The tables at an address: a folder, or `s3://BUCKET/PREFIX` with the usual AWS_... variables.
+
+    Args:
+        address: The address.
+        must_exist: Whether a folder must be there already.
+
+    Raises:
+        AssetError: The extra is not installed, or the address cannot be reached.
+    """
+
+    def __init__(self, address: str, *, must_exist: bool = True) -> None:
+        self.address = address
+        os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
+        try:
+            import lancedb
+        except ImportError as error:
+            advice = f"install it: {_EXTRA}"
+            raise AssetError(address, "a store needs lancedb, which is not installed", advice=advice) from error
+        if must_exist and "://" not in address and not Path(address).is_dir():  # else it would be made
+            raise AssetError(address, "no such folder", expected="a store", advice=f"check the address: {OPTION}")
+        with self.errors():
+            self._database = lancedb.connect(address, storage_options=_REMOTE if "://" in address else None)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise `AssetError` for the errors of the library."""
+        try:
+            yield
+        except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
+            text = " ".join(str(error).split())
+            lower = text.lower()
+            advice = "check the address and the network, then ask again"
+            if "403" in text or "access" in lower or "permission" in lower or "credential" in lower:
+                advice = "check your rights there: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION"
+            elif "no space" in lower or "os error 28" in lower:
+                advice = "free some space; what is finished is kept"
+            found = f"cannot be used ({text[:_LONGEST]})"
+            raise AssetError(self.address, found, advice=advice) from error
+
+    def about(self) -> About | None:
+        """Read what the store says of itself, finished or not; None where there is none.
+
+        Raises:
+            AssetError: It is damaged or of another version, or cannot be read.
+        """
+        with self.errors():
+            if not {ABOUT, CAPTIONS} <= set(self._database.list_tables(limit=100).tables):
+                return None
+            text = self.open(ABOUT).to_arrow()["document"][0].as_py()
+        try:
+            return About.of(json.loads(text))
+        except (ValueError, KeyError, TypeError) as error:
+            found = f"cannot be read as a store ({error})"
+            advice = "make it again by `infersent-tui index`, or use the version that made it"
+            raise AssetError(self.address, found, advice=advice) from error
+
+    def finished(self) -> About:
+        """Read what a finished store says of itself.
+
+        Raises:
+            AssetError: There is no store, it is unfinished, damaged or of another version, or cannot be read.
+        """
+        about = self.about()
+        if about is None or not about.is_finished:
+            found = "holds no store" if about is None else "holds a store that was not finished"
+            advice = f"make it with `infersent-tui index {OPTION} {self.address}`, or check the address"
+            raise AssetError(self.address, found, advice=advice)
+        return about
+
+    def open(self, name: str) -> Any:
+        """Open a table."""
+        return self._database.open_table(name)
+
+    def create(self, name: str, schema: pa.Schema) -> Any:
+        """Make an empty table in place of one that may be there."""
+        return self._database.create_table(name, schema=schema, mode="overwrite")
+
+    def write_about(self, about: About) -> None:
+        """Write what the store says of itself."""
+        table = pa.table({"document": [json.dumps(about.plain())]})
+        with self.errors():
+            self._database.create_table(ABOUT, table, mode="overwrite")

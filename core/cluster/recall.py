@@ -1,0 +1,92 @@
+"""Recall: how many of the nearest captions an approximate search of a store finds."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.cluster.connection import Connection
+from core.cluster.schema import EMBEDDING, About, Approximation
+from core.cluster.searching import nearest_of
+from core.ranking.ranking import FIRST
+from core.store.progress import Progress, Steps
+
+_QUERIES = 100
+_ROWS = 4096  # embeddings read together
+
+
+class ExactHits(NamedTuple):
+    """The nearest captions of Q queries, nearest first."""
+
+    rows: NDArray[np.int64]
+    """(Q, K)."""
+    cosines: NDArray[np.float32]
+    """(Q, K)."""
+    sentences: NDArray[np.int64]
+    """Hashes of their token ids, (Q, K)."""
+
+
+def measure_recall(connection: Connection, table: Any, about: About, how: Approximation) -> Steps[float]:
+    """Measure the share of the first ten hits of an exact search that an approximate one finds, 0..1.
+
+    The queries are captions of the sample. The exact hits come from a single pass over all embeddings.
+
+    Raises:
+        AssetError: The store cannot be read.
+    """
+    with connection.errors():
+        asked = table.search().where("in_sample = true").select(["row", EMBEDDING]).limit(_QUERIES).to_arrow()
+    queries = _embeddings(asked[EMBEDDING].combine_chunks())  # (Q, D)
+    if not len(queries):
+        return 1.0
+    exact = (yield from exact_hits(connection, table, about, queries, k=FIRST, doing="finding exact hits")).rows
+    found = 0
+    for number, query in enumerate(queries):
+        yield Progress("measuring recall", number, len(queries), "queries")
+        with connection.errors():
+            rows = nearest_of(table, query, k=FIRST, how=how, columns=["row"])["row"].to_numpy()
+        found += len(np.intersect1d(rows, exact[number]))
+    return found / max(1, exact.size)
+
+
+def exact_hits(
+    connection: Connection, table: Any, about: About, queries: NDArray[np.float32], *, k: int, doing: str
+) -> Steps[ExactHits]:
+    """Find the nearest rows of many queries, (Q, D), in a single pass over all embeddings of a store.
+
+    K is `k`, or the number of captions if that is less.
+
+    Raises:
+        AssetError: The store cannot be read.
+    """
+    k, wanted = min(k, about.captions), torch.from_numpy(queries)  # (Q, D)
+    wanted = wanted / wanted.norm(dim=1, keepdim=True)
+    best = torch.full((len(queries), k), -torch.inf)  # (Q, K)
+    rows, sentences = torch.zeros((2, len(queries), k), dtype=torch.int64)  # (Q, K) each
+    done = 0
+    with connection.errors():
+        for batch in table.search().select(["row", "sentence", EMBEDDING]).limit(about.captions).to_batches(_ROWS):
+            embeddings = torch.from_numpy(_embeddings(batch[EMBEDDING]))  # (B, D)
+            with torch.inference_mode():
+                cosines = wanted @ (embeddings / embeddings.norm(dim=1, keepdim=True)).T  # (Q, B)
+                near, places = cosines.topk(min(k, cosines.shape[1]), dim=1)  # (Q, up to K)
+                best, order = torch.cat([best, near], dim=1).sort(dim=1, descending=True, stable=True)
+                best = best[:, :k]
+                rows, sentences = (
+                    torch.cat([known, torch.from_numpy(batch[name].to_numpy().copy())[places]], dim=1).gather(1, order)[
+                        :, :k
+                    ]
+                    for name, known in (("row", rows), ("sentence", sentences))
+                )
+            done += len(embeddings)
+            yield Progress(doing, done, about.captions, "captions")
+    return ExactHits(rows.numpy(), best.numpy(), sentences.numpy())
+
+
+def _embeddings(lists: Any) -> NDArray[np.float32]:
+    """Return the embeddings in an Arrow array, (n, D)."""
+    flat: NDArray[np.float16] = lists.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(lists), -1).astype(np.float32) if len(lists) else np.empty((0, 0), np.float32)

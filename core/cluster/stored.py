@@ -1,0 +1,328 @@
+"""Stored: the captions of a store, read when they are asked for and remembered for a while."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.assets import AssetError
+from core.cluster.connection import Connection
+from core.cluster.predicates import sql_text
+from core.cluster.schema import CAPTIONS, EMBEDDING, UNCOUNTED, About, hash_of
+from core.corpus.captions import Captions
+from core.corpus.vocabulary import Vocabulary
+from core.ranking.folds import Folding, fold
+
+_REMEMBERED = 50_000  # captions
+_EMBEDDINGS = 2_000  # embeddings among them
+_MOST_COPIES = 1000
+_TOO_MANY = "a store is not read as a whole"
+_COLUMNS = ["row", "caption", "caption_id", "image_id", "file_name", "url", "sentence", EMBEDDING]
+
+
+class StoredCaption(NamedTuple):
+    """A caption with what is shown of it."""
+
+    text: str
+    caption_id: int | str
+    image_id: int | str | None
+    file_name: str | None
+    url: str | None
+    sentence: int
+    """Hash of its token ids."""
+
+
+class StoredRows:
+    """Captions and embeddings of a store by row; threads may ask at once."""
+
+    columns = _COLUMNS
+    """What `take` takes."""
+
+    def __init__(self, connection: Connection, about: About) -> None:
+        self._connection, self.about = connection, about
+        with connection.errors():
+            self.table = connection.open(CAPTIONS)
+        self._captions: OrderedDict[int, StoredCaption] = OrderedDict()
+        self._embeddings: OrderedDict[int, NDArray[np.float16]] = OrderedDict()  # (D,) each
+        self._lock = threading.Lock()
+
+    def take(self, found: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Remember captions that a search has returned.
+
+        Returns:
+            Their rows, (n,), and their embeddings, (n, D), or (0, D) where the search did not ask for them.
+        """
+        rows: NDArray[np.int64] = found["row"].to_numpy()
+        embeddings = np.empty((0, self.about.dim), np.float16)
+        if EMBEDDING in found.column_names:
+            flat = found[EMBEDDING].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            embeddings = flat.reshape(len(rows), self.about.dim)
+        columns = [found[name].to_pylist() for name in _COLUMNS[1:-1]]
+        with self._lock:
+            for i, row in enumerate(rows.tolist()):
+                _put(self._captions, row, StoredCaption(*(column[i] for column in columns)), _REMEMBERED)
+                if len(embeddings):
+                    _put(self._embeddings, row, embeddings[i], _EMBEDDINGS)
+        return rows, embeddings
+
+    def where(self, predicate: str, *, most: int) -> pa.Table:
+        """Read the captions that meet a predicate, at most so many, in any order.
+
+        Raises:
+            AssetError: The store cannot be read.
+        """
+        with self._connection.errors():
+            return self.table.search().where(predicate).select(_COLUMNS).limit(most).to_arrow()
+
+    def count(self, predicate: str) -> int:
+        """Count the captions that meet a predicate.
+
+        Raises:
+            AssetError: The store cannot be read.
+        """
+        with self._connection.errors():
+            count: int = self.table.count_rows(predicate)
+        return count
+
+    def at(self, place: int, predicate: str) -> int:
+        """Return the row of the caption at a place, from 0, among those that meet a predicate, or all if it is empty.
+
+        Raises:
+            AssetError: The store cannot be read.
+        """
+        with self._connection.errors():
+            if predicate:
+                search = self.table.search().where(predicate).offset(place).limit(1)
+            else:
+                search = self.table.take_offsets([place])
+            found = search.select(_COLUMNS).to_arrow()
+        return int(self.take(found)[0][0])
+
+    def caption(self, row: int) -> StoredCaption:
+        """Return the caption of a row.
+
+        Raises:
+            AssetError: The store cannot be read, or has no such row.
+        """
+        with self._lock:
+            known = self._captions.get(row)
+        if known is None:
+            self._read([row])
+            with self._lock:
+                known = self._captions[row]
+        return known
+
+    def captions(self, rows: NDArray[np.integer]) -> list[StoredCaption]:
+        """Return the captions of rows, (n,), in their order.
+
+        Raises:
+            AssetError: The store cannot be read, or lacks one of the rows.
+        """
+        wanted: list[int] = rows.tolist()
+        with self._lock:
+            missing = [row for row in wanted if row not in self._captions]
+        if missing:
+            self._read(missing)
+        return [self.caption(row) for row in wanted]
+
+    def embeddings(self, rows: NDArray[np.integer]) -> NDArray[np.float16]:
+        """Return the unit embeddings of rows, (n,), in their order; (n, D).
+
+        Raises:
+            AssetError: The store cannot be read, or lacks one of the rows.
+        """
+        wanted: list[int] = rows.tolist()
+        with self._lock:
+            known = {row: self._embeddings[row] for row in wanted if row in self._embeddings}
+        missing = [row for row in wanted if row not in known]
+        if missing:
+            read, embeddings = self._read(missing)
+            known |= dict(zip(read.tolist(), embeddings, strict=True))
+        return np.stack([known[row] for row in wanted]) if wanted else np.empty((0, self.about.dim), np.float16)
+
+    def _read(self, rows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        wanted = set(rows)
+        found = self.where(f"row IN ({', '.join(map(str, sorted(wanted)))})", most=len(wanted))
+        if found.num_rows < len(wanted):
+            lost = min(wanted - set(found["row"].to_pylist()))
+            advice = "it was written anew meanwhile: start again"
+            raise AssetError(self._connection.address, f"has no caption of row {lost} any more", advice=advice)
+        return self.take(found)
+
+
+def _put(known: OrderedDict[int, Any], row: int, value: Any, most: int) -> None:
+    known[row] = value
+    known.move_to_end(row)
+    while len(known) > most:
+        known.popitem(last=False)
+
+
+class StoredTexts(Sequence[str]):
+    """The texts of N captions. Rows are those of their file, of which some may be left out."""
+
+    def __init__(self, rows: StoredRows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return self._rows.about.captions
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        if isinstance(row, slice):
+            raise TypeError(_TOO_MANY)
+        return self._rows.caption(int(row)).text
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError(_TOO_MANY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredCaptions(Captions):
+    """N captions of a store."""
+
+    stored: StoredRows = field(kw_only=True)
+
+    @classmethod
+    def open(cls, rows: StoredRows) -> StoredCaptions:
+        """Open the captions of a store."""
+        about, nothing = rows.about, np.empty(0, np.int64)
+        return cls(
+            name=about.name,
+            texts=StoredTexts(rows),
+            ids=nothing,
+            groups=nothing if about.images is not None else None,
+            file_names={},
+            urls={},
+            layout=f"store of {about.layout}" if about.layout else "store",
+            notes=about.notes,
+            stored=rows,
+        )
+
+    def group(self, row: int) -> int | str | None:
+        """Return the image id of a row."""
+        return self.stored.caption(row).image_id
+
+    def id(self, row: int) -> int | str:
+        """Return the id of a caption."""
+        return self.stored.caption(row).caption_id
+
+    def file_name(self, row: int) -> str | None:
+        """Return the file name of a caption's image."""
+        return self.stored.caption(row).file_name
+
+    def url(self, row: int) -> str | None:
+        """Return the address of a caption's image."""
+        return self.stored.caption(row).url
+
+    def has(self, row: int, text: str) -> bool:
+        """Tell whether a row has a text."""
+        found: list[str] = self.stored.where(f"row = {int(row)}", most=1)["caption"].to_pylist()
+        return found == [text]
+
+    def rows_by_text(self) -> Mapping[str, int]:
+        """Return a row of each text, which is looked for when it is asked for."""
+        return _RowsByText(self.stored)
+
+    @property
+    def images(self) -> int | None:
+        """Number of images, as the store says."""
+        return None if self.stored.about.images == UNCOUNTED else self.stored.about.images
+
+    @property
+    def first(self) -> str:
+        """A caption."""
+        return str(self.stored.where("in_sample = true", most=1)["caption"][0].as_py())
+
+
+class _RowsByText(Mapping[str, int]):
+    def __init__(self, rows: StoredRows) -> None:
+        self._rows = rows
+
+    def __getitem__(self, text: str) -> int:
+        found: list[int] = self._rows.where(f"caption = {sql_text(text)}", most=1)["row"].to_pylist()
+        if not found:
+            raise KeyError(text)
+        return found[0]
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError(_TOO_MANY)
+
+    def __len__(self) -> int:
+        return self._rows.about.captions
+
+
+class StoredSentences:
+    """The token ids of N captions."""
+
+    def __init__(self, rows: StoredRows, vocabulary: Vocabulary) -> None:
+        self._rows, self._vocabulary = rows, vocabulary
+
+    def __getitem__(self, row: int) -> NDArray[np.int32]:
+        return self._vocabulary.look_up(self._rows.caption(int(row)).text).ids
+
+    def find(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the rows with exactly these token ids, ascending, (n,); at most `_MOST_COPIES`."""
+        found = self._rows.where(f"sentence = {hash_of(ids)}", most=_MOST_COPIES)
+        rows, _ = self._rows.take(found)
+        same = [row for row in sorted(rows.tolist()) if np.array_equal(self[row], ids)]
+        return np.array(same, np.int64)
+
+
+class _StoredEmbeddings:
+    """The unit embeddings of N captions, as an array would have them."""
+
+    def __init__(self, rows: StoredRows) -> None:
+        self._rows = rows
+
+    def __getitem__(self, rows: int | NDArray[np.integer]) -> NDArray[np.float16]:
+        if isinstance(rows, np.ndarray):
+            return self._rows.embeddings(rows)
+        embedding: NDArray[np.float16] = self._rows.embeddings(np.array([rows]))[0]
+        return embedding
+
+
+class StoredMatrix:
+    """The embeddings and token ids of N captions, read when they are asked for. `folder` is that of the sample."""
+
+    def __init__(self, rows: StoredRows, vocabulary: Vocabulary, folder: Path) -> None:
+        self.rows, self.sentences, self.folder = _StoredEmbeddings(rows), StoredSentences(rows, vocabulary), folder
+        self.dim, self._captions = rows.about.dim, rows.about.captions
+
+    def __len__(self) -> int:
+        return self._captions
+
+
+class StoredFolds:
+    """Folds rankings by equal texts and by images; nobody counted how many of each there are."""
+
+    copies: NDArray[np.int64] | None = None
+    sibling_counts: NDArray[np.int64] | None = None
+
+    def __init__(self, captions: StoredCaptions) -> None:
+        self._captions = captions
+
+    def fold(self, rows: NDArray[np.int32]) -> Folding:
+        """Fold a ranking, rows (K,): the nearest caption of a group represents it."""
+        hits = self._captions.stored.captions(rows)
+        images = None
+        if self._captions.groups is not None:
+            named = zip(hits, rows.tolist(), strict=True)
+            images = _numbered((hit.image_id, None) if hit.image_id is not None else (None, row) for hit, row in named)
+        return fold(len(rows), texts=_numbered(hit.text for hit in hits), images=images)
+
+
+def _numbered(values: Iterable[Hashable]) -> NDArray[np.int32]:
+    """Number values: equal ones alike, in the order in which they come, from 0."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)

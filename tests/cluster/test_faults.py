@@ -1,0 +1,103 @@
+"""Stores in a bucket, and stores that are lost, damaged, of another version, or on a full disk."""
+
+import json
+import shutil
+import socket
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cluster.conftest import explore, store_of
+from core.assets import AssetError
+from core.cluster.connection import Connection
+from core.cluster.schema import ABOUT
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch):
+    """The address of an empty bucket of a server on this machine."""
+    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+    for variable, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "REGION": "us-east-1",
+        "ALLOW_HTTP": "1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    name = uuid.uuid4().hex  # all servers of a process have the same buckets
+    running = server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    address = f"http://{host}:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(Bucket=name)
+    yield f"s3://{name}/store"
+    running.stop()
+
+
+def test_a_store_in_a_bucket_answers_as_one_in_a_folder(local, files, bucket):
+    store_of(local.opened, bucket)
+    stored = explore(files, bucket)
+    for text in ("a dog on a beach", local.opened.captions.texts[7]):
+        assert stored.ask(text).hits.rows.tolist() == local.ask(text).hits.rows.tolist()
+
+
+def test_a_bucket_that_is_not_there_is_told(files, bucket):
+    with pytest.raises(AssetError, match="s3://nowhere/store: "):
+        explore(files, "s3://nowhere/store")
+
+
+def test_a_server_that_does_not_answer_is_told_and_asked_again_once_it_does(local, files, bucket, monkeypatch):
+    monkeypatch.setattr(
+        "core.cluster.connection._REMOTE",
+        {"timeout": "2s", "connect_timeout": "1s", "client_max_retries": "1", "client_retry_timeout": "2"},
+    )
+    store_of(local.opened, bucket)
+    with socket.socket() as silent, monkeypatch.context() as patch:
+        silent.bind(("127.0.0.1", 0))  # nobody listens
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(AssetError) as failure:
+            explore(files, bucket)
+    assert "check the address and the network" in failure.value.advice
+    assert len(explore(files, bucket).ask("a dog").hits)
+
+
+def test_a_store_that_is_lost_while_it_is_asked_is_told_and_recovered_from(stored, store):
+    answer = stored.ask("a dog")
+    lost = Path(store).with_name("elsewhere")
+    shutil.move(store, lost)
+    with pytest.raises(AssetError, match="cannot be used"):
+        stored.ask("a dog on a beach")
+    shutil.move(lost, store)
+    assert stored.ask("a dog").hits.rows.tolist() == answer.hits.rows.tolist()
+
+
+def test_a_store_of_another_version_or_with_a_damaged_description_is_refused(files, store):
+    connection = Connection(store)
+    for document, message in (({"format": 99}, "is of format 99"), ({"format": 1}, "cannot be read as a store")):
+        table = pa.table({"document": [json.dumps(document)]})
+        connection._database.create_table(ABOUT, table, mode="overwrite")
+        with pytest.raises(AssetError, match=message):
+            explore(files, store)
+
+
+def test_a_store_without_one_of_its_files_is_told_when_that_is_read(files, store):
+    for path in sorted(Path(store, "captions.lance", "data").iterdir()):
+        path.unlink()
+    with pytest.raises(AssetError, match="cannot be used") as failure:
+        explore(files, store)
+    assert failure.value.advice
+
+
+def test_a_sample_that_is_damaged_in_the_cache_is_read_anew(files, store, stored):
+    folder = stored.opened.sample.matrix.folder
+    (folder / "captions.arrow").write_bytes(b"no captions")
+    again = explore(files, store)
+    assert again.opened.sample.captions.texts == stored.opened.sample.captions.texts
+
+
+def test_a_sample_is_read_once_and_never_for_another_store(files, store, stored, monkeypatch):
+    monkeypatch.setattr("core.cluster.sample._read", lambda *_: pytest.fail("the sample is read again"))
+    assert explore(files, store).opened.sample.captions.texts == stored.opened.sample.captions.texts

@@ -1,0 +1,218 @@
+"""A store answers as the same corpus in memory does."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import Files, demo_texts, make_files, refused, write_weights
+
+from cluster.conftest import explore, store_of
+from core.assets import AssetError
+from core.cluster.connection import Connection
+from core.cluster.schema import Approximation
+from core.explorer import Explorer
+from core.ranking.filters import Filter, FilterError
+from core.store.cache import Cache
+from core.store.progress import finish
+
+pytestmark = pytest.mark.usefixtures("small_sample")
+
+
+def rows_of(explorer: Explorer, text: str, **how: object) -> list[int]:
+    return explorer.ask(text, **how).hits.rows.tolist()
+
+
+@pytest.mark.parametrize("text", ["a dog", "a woman rides a horse on the beach", "a dog - a cat + a horse", "#3"])
+def test_a_typed_query_finds_the_same_captions_at_the_same_distances(local, stored, text):
+    expected, found = local.ask(text).hits, stored.ask(text).hits
+    np.testing.assert_allclose(found.distances, expected.distances, atol=1e-12)
+    assert found.rows.tolist() == expected.rows.tolist()
+
+
+def test_a_caption_is_its_own_first_hit_at_distance_0(local, stored):
+    for row in (0, 17, 299):
+        answer = stored.complete(stored.neighbours(row))
+        assert answer.hits.rows[0] == row
+        assert answer.hits.distances[0] == 0
+        assert answer.hits.rows.tolist() == local.neighbours(row).hits.rows.tolist()
+        typed = stored.ask(local.opened.captions.texts[row])
+        assert typed.query.row is not None
+        assert typed.hits.distances[0] == 0
+
+
+def test_what_is_shown_of_a_caption_is_what_its_file_says(local, stored):
+    known, captions = local.opened.captions, stored.opened.captions
+    for row in (0, 150, 299):
+        assert captions.texts[row] == known.texts[row]
+        for name in ("id", "group", "file_name", "url"):
+            assert getattr(captions, name)(row) == getattr(known, name)(row)
+    assert (len(captions), captions.images) == (len(known), known.images)
+
+
+def test_captions_without_a_known_word_are_left_out_and_others_keep_their_rows(tmp_path):
+    texts = demo_texts(60)
+    texts[3:3] = ["bicycle", ""]
+    files = make_files(tmp_path, texts)
+    local = files.explorer()
+    stored = explore(files, store_of(local.opened, tmp_path / "store"))
+    assert len(stored.opened.captions) == 60
+    assert rows_of(stored, texts[20]) == rows_of(local, texts[20])
+    assert "1 empty · 2 without a known word left out" in stored.opened.captions.understood()
+
+
+def test_more_hits_follow_the_leading_ones(local, stored):
+    found = stored.ask("a dog on a beach").found
+    ranking, expected = found.order(), local.ask("a dog on a beach").found.order()
+    assert ranking.rows[:100].tolist() == expected.rows[:100].tolist()
+    assert len(ranking) == len(expected)
+    assert (np.diff(ranking.distances) >= 0).all()
+    np.testing.assert_allclose(ranking.distances, expected.distances, atol=1e-4)  # of so few features, Lance's float16
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["dog", "-dog", '"on a"', "/d.g|beach/", "length<8", "length:9", "-length>=9", "image:2", "id<100", "dog -on"],
+)
+def test_a_filter_lets_through_the_same_captions(local, stored, text):
+    among = Filter.parse(text)
+    expected, found = local.ask("a dog on a beach", among=among), stored.ask("a dog on a beach", among=among)
+    assert found.hits.rows.tolist() == expected.hits.rows.tolist()
+    assert found.searched == expected.searched
+
+
+def test_a_filter_by_bookmarks_is_one_by_rows(stored):
+    among = Filter.parse("is:bookmarked").with_bookmarks([5, 250])
+    assert sorted(rows_of(stored, "a dog", among=among)) == [5, 250]
+    assert rows_of(stored, "a dog", among=Filter.parse("is:bookmarked")) == []
+
+
+@pytest.mark.parametrize("text", ["region:1", "nosuch:1", "/(?=a)/"])
+def test_what_a_store_cannot_filter_by_is_an_error_of_the_filter(stored, text):
+    with pytest.raises(FilterError):
+        stored.ask("a dog", among=Filter.parse(text))
+
+
+def test_random_captions_are_drawn_from_all_and_from_those_that_are_allowed(stored):
+    rng = random.Random(0)
+    drawn = {stored.random_row(rng) for _ in range(60)}
+    assert len(drawn) > 40
+    among = Filter.parse("dog")
+    texts = [stored.opened.captions.texts[stored.random_row(rng, among=among)] for _ in range(10)]
+    assert all("dog" in text.lower() for text in texts)
+    with pytest.raises(AssetError, match="no caption meets the filter"):
+        stored.random_row(rng, among=Filter.parse("xyzzy"))
+
+
+def test_the_verdict_is_near_that_of_the_corpus_in_memory(local, stored, few_sources):
+    for explorer in (local, stored):
+        finish(explorer.opened.calibrate())
+    assert stored.opened.calibration.captions < 200
+    for text in ("a dog on a beach", "a woman", "doctor", "the parliament passed a law on taxes yesterday"):
+        expected, found = local.ask(text).verdict, stored.ask(text).verdict
+        assert (found.level is None) == (expected.level is None)
+        assert found.confirmed == expected.confirmed
+    again = explore_again(stored)
+    finish(again.opened.open_calibration())
+    assert again.ask("a dog on a beach").verdict == stored.ask("a dog on a beach").verdict
+
+
+def explore_again(stored: Explorer) -> Explorer:
+    opened = stored.opened
+    from core.cluster.opening import open_store
+
+    return Explorer(finish(open_store(opened.setup, opened.cache, opened.place, how=Approximation(), is_exact=True)))
+
+
+def test_a_hub_is_named_by_its_row_in_the_store(stored, few_sources, monkeypatch):
+    monkeypatch.setattr("core.trust.probing._HUB_LEAST", 0)
+    finish(stored.opened.calibrate())
+    assert set(stored.opened.calibration.hubs.tolist()) <= set(stored.opened.sample.rows.tolist())
+
+
+def test_an_approximate_search_says_how_many_of_the_nearest_it_finds(local, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.cluster.writing.APPROXIMATE_FROM", 100)
+    store = store_of(local.opened, tmp_path / "store")
+    recall = Connection(store).finished().recall["nprobes 20, refine 10"]
+    assert 0.9 < recall <= 1
+    approximate, exact = explore(files, store, is_exact=False), explore(files, store)
+    assert f"recall@10 {recall:.3f}" in approximate.opened.captions_name
+    assert "exact" in exact.opened.captions_name
+    expected = rows_of(exact, "a dog on a beach")[:10]
+    assert len(set(rows_of(approximate, "a dog on a beach")[:10]) & set(expected)) >= 8
+
+
+def test_a_finished_store_is_left_as_it_is_and_another_corpus_does_not_replace_it(local, files, store, tmp_path, run):
+    before = Connection(store).finished()
+    assert finish_index(local, store) == before
+    other = (
+        make_files(tmp_path / "other_files", demo_texts(90)) if (tmp_path / "other_files").mkdir() is None else files
+    )
+    with pytest.raises(AssetError, match="holds a store of captions"):
+        finish_index(other.explorer(), store)
+
+
+def finish_index(explorer: Explorer, store: str):
+    from core.cluster.writing import write_store
+
+    return finish(write_store(explorer.opened, Connection(store)))
+
+
+def test_an_interrupted_index_goes_on_and_until_then_the_store_is_unfinished(local, files, tmp_path, monkeypatch):
+    from core.cluster.writing import write_store
+
+    monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
+    store = str(tmp_path / "store")
+    steps = write_store(local.opened, Connection(store, must_exist=False))
+    for step in steps:
+        if step.stage == "writing the store" and step.done >= 150:
+            break
+    steps.close()
+    with pytest.raises(AssetError, match="holds a store that was not finished"):
+        explore(files, store)
+    done = [step.done for step in write_store(local.opened, Connection(store)) if step.stage == "writing the store"]
+    assert done[0] == 200
+    assert rows_of(explore(files, store), "a dog") == rows_of(local, "a dog")
+
+
+def test_a_store_of_another_encoder_is_refused(files, store):
+    write_weights(files.weights, seed=1)
+    with pytest.raises(AssetError, match="made by another encoder than weights: its weights differ") as refusal:
+        explore(files, store)
+    assert "--model" in refusal.value.advice
+
+
+def test_a_store_needs_no_captions_file(files, store, tmp_path, stored):
+    setup = replace(files.setup(), assets=replace(files.setup().assets, captions=tmp_path / "gone.json"))
+    from core.cluster.opening import open_store
+
+    opened = finish(open_store(setup, Cache(files.cache), store, how=Approximation(), is_exact=True))
+    assert rows_of(Explorer(opened), "a dog") == rows_of(stored, "a dog")
+
+
+def test_a_folder_without_a_store_is_refused_and_none_is_made(files, tmp_path, run):
+    missing = tmp_path / "nowhere"
+    assert refused(run("search", "a dog", *encoder(files), "--store", missing), "no such folder")
+    assert not missing.exists()
+    (tmp_path / "empty").mkdir()
+    assert refused(run("search", "a dog", *encoder(files), "--store", tmp_path / "empty"), "holds no store")
+
+
+def encoder(files: Files) -> list[str]:
+    flags = files.flags
+    place = flags.index("--captions")
+    return flags[:place] + flags[place + 2 :]
+
+
+def test_commands_make_and_ask_a_store(files, tmp_path, run):
+    store = tmp_path / "store"
+    made = run("index", *files.flags, "--dtype", "float32", "--store", store)
+    assert f"300 captions in {store}" in made.out
+    document = run("index", *files.flags, "--dtype", "float32", "--store", store, "--json").document
+    assert (document["captions"], document["is_finished"]) == (300, True)
+    hits = run("search", "a dog", *encoder(files), "--store", store, "--json").document["hits"]
+    expected = run("search", "a dog", *files.flags, "--dtype", "float32", "--json").document["hits"]
+    assert [hit["row"] for hit in hits] == [hit["row"] for hit in expected]
+    assert [hit["caption_id"] for hit in hits] == [hit["caption_id"] for hit in expected]
+    assert refused(run("index", *files.flags), "name the store: --store")
+    assert refused(run("search", "a dog", *files.flags, "--store", store), "leave out --captions")
