@@ -102,6 +102,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A request for more hits of a store, which are not ranked all at once."""
+
+    urgency: ClassVar[int] = 1
+    question: Question
+    answer: Answer
+    count: int
+    """Number of hits to rank."""
+
+    def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """Rank them."""
+        if self.answer.found is not None and self.answer.found.up_to is not None:
+            ranking = self.answer.found.up_to(self.count)
+            yield Ordered(self.question, ranking, explorer.opened.folds.fold(ranking.rows))
+
+
+@dataclass(frozen=True, slots=True)
 class ExplanationRequest:
     """A request to explain why a hit is near."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ class StoreSearcher:
             AssetError: The store cannot be read.
         """
         leading = self._leading(query, k=k, own_row=own_row, allowed=allowed)
-        found = Found(leading, lambda: self._page(query, leading, own_row=own_row, allowed=allowed))
+        page = partial(self._page, query, leading, own_row=own_row, allowed=allowed)
+        found = Found(leading, partial(page, PAGE), page)
         if allowed is None:
             return found
         return replace(found, among_all=lambda: self.nearest(query, k=k, own_row=own_row))
@@ -79,16 +81,16 @@ class StoreSearcher:
         return Ranking(rows[best].astype(np.int32), np.maximum(distances[best], 0))
 
     def _page(
-        self, query: NDArray[np.floating], leading: Ranking, *, own_row: int | None, allowed: Allowed | None
+        self, query: NDArray[np.floating], leading: Ranking, count: int, *, own_row: int | None, allowed: Allowed | None
     ) -> Ranking:
-        """Return the leading hits and those behind them, `PAGE` at most."""
+        """Return the leading hits and those behind them, so many at most."""
         if len(leading) < LEADING:  # there are no more
             return leading
         with self._connection.errors():
             hits = nearest_of(
                 self._rows.table,
                 query,
-                k=PAGE,
+                k=count,
                 how=self.how,
                 columns=[name for name in self._rows.columns if name != EMBEDDING],
                 predicate="" if allowed is None else allowed.predicate,

@@ -24,6 +24,7 @@ from core.ranking.folds import Folding, fold
 _REMEMBERED = 50_000  # captions
 _EMBEDDINGS = 2_000  # embeddings among them
 _MOST_COPIES = 1000
+_UNREADABLE = "(the store cannot be read now)"
 _TOO_MANY = "a store is not read as a whole"
 _COLUMNS = ["row", "caption", "caption_id", "image_id", "file_name", "url", "sentence", EMBEDDING]
 
@@ -187,6 +188,20 @@ class StoredTexts(Sequence[str]):
         raise TypeError(_TOO_MANY)
 
 
+class _ShownTexts(StoredTexts):
+    """Texts for the screen, which outlives the store."""
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        try:
+            return super().__getitem__(row)
+        except AssetError:
+            return _UNREADABLE
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredCaptions(Captions):
     """N captions of a store."""
@@ -208,6 +223,11 @@ class StoredCaptions(Captions):
             notes=about.notes,
             stored=rows,
         )
+
+    @property
+    def shown(self) -> Sequence[str]:
+        """The texts, or a sign in the place of those that cannot be read now."""
+        return _ShownTexts(self.stored)
 
     def group(self, row: int) -> int | str | None:
         """Return the image id of a row."""

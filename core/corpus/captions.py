@@ -58,6 +58,11 @@ class Captions:
         group: int | str | None = None if self.groups is None else self.groups[row].item()
         return None if group == "" else group
 
+    @property
+    def shown(self) -> Sequence[str]:
+        """The texts to be shown, which raise no error where they cannot be read."""
+        return self.texts
+
     def id(self, row: int) -> int | str:
         """Return the id of a caption as a plain Python value."""
         own: int | str = self.ids[row].item()

@@ -48,8 +48,11 @@ class Found:
     leading: Ranking
     """The best hits; by distance they equal those of a complete float64 ranking."""
     order: Callable[[], Ranking] | None
-    """Ranks all captions, leading hits first, the others by float32 distances, in which equal captions may differ in
-    the last digits. None where there are too many captions."""
+    """Ranks all captions, or the first of a store, leading hits first, the others by float32 distances, in which equal
+    captions may differ in the last digits. None where there are too many captions."""
+    up_to: Callable[[int], Ranking] | None = None
+    """Ranks so many captions, where `order` ranks the first of a store; fewer where there are no more. None where
+    `order` ranks all."""
     among_all: Callable[[], Found] | None = None
     """Ranks by the same scan what was not allowed, too. None where all was allowed, or the method scans again."""
 

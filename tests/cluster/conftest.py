@@ -1,11 +1,13 @@
 """What the tests of a store have in common; they need the extra `cluster`."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 os.environ["LANCEDB_LOG"] = "error"
+sys.path.append(str(Path(__file__).parents[1] / "tui"))  # for what the tests of the screen have in common
 pytest.importorskip("lancedb")
 
 from conftest import Files

@@ -50,11 +50,11 @@ def test_a_bucket_that_is_not_there_is_told(files, bucket):
 
 
 def test_a_server_that_does_not_answer_is_told_and_asked_again_once_it_does(local, files, bucket, monkeypatch):
+    store_of(local.opened, bucket)
     monkeypatch.setattr(
         "core.cluster.connection._REMOTE",
         {"timeout": "2s", "connect_timeout": "1s", "client_max_retries": "1", "client_retry_timeout": "2"},
     )
-    store_of(local.opened, bucket)
     with socket.socket() as silent, monkeypatch.context() as patch:
         silent.bind(("127.0.0.1", 0))  # nobody listens
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")

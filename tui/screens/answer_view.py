@@ -96,7 +96,7 @@ class AnswerView(Container):
         """Set the corpus that answers refer to."""
         self._opened = opened
         self.verdict_pane.name_of = opened.name_of
-        self.hit_list.texts = self.map_pane.texts = opened.captions.texts
+        self.hit_list.texts = self.map_pane.texts = opened.captions.shown
         self.hit_list.copies, self.hit_list.sibling_counts = opened.folds.copies, opened.folds.sibling_counts
 
     def trust(self, calibration: Calibration | None) -> None:
@@ -186,7 +186,7 @@ class AnswerView(Container):
         closer, calibration = self.closer_than(value), self._calibration
         is_hub = calibration is not None and row in calibration.hub_set
         pane.caption, pane.about = (
-            opened.captions.texts[row],
+            opened.captions.shown[row],
             about_caption(opened.captions, row, is_hub=is_hub, note=self.notes.get(row)),
         )
         pane.nearness = nearness(

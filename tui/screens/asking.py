@@ -103,7 +103,7 @@ class AskingScreen(Screen[None]):
     def go_to_caption(self, row: int, how: How = "followed") -> None:
         """Make a caption the query."""
         if self.explorer is not None:
-            self.go(Visit(self.explorer.opened.captions.texts[row], row, how))
+            self.go(Visit(self.explorer.opened.captions.shown[row], row, how))
 
     @on(Input.Changed, "#search")
     def ask_while_typing(self, message: Input.Changed) -> None:

@@ -91,7 +91,7 @@ class CompareScreen(Overlay[int | None]):
         if message.hit is None:
             self.full_caption.update("")
             return
-        pieces = split_shared(drawable(self._opened.captions.texts[message.hit.row]), message.hit.shared)
+        pieces = split_shared(drawable(self._opened.captions.shown[message.hit.row]), message.hit.shared)
         shared = "underline $text-accent"
         self.full_caption.update(Content.assemble(*((text, shared if same else "") for text, same in pieces)))
 

@@ -19,7 +19,7 @@ from core.assets import AssetError
 from core.store.progress import Progress
 from tui import messages
 from tui.lines import header, nearness, pin_line, query_title, timings_line
-from tui.requests import ExplanationRequest, Question
+from tui.requests import ExplanationRequest, PageRequest, Question
 from tui.screens.answer_view import HIGH_CELLS
 from tui.screens.mapping import MappingScreen
 from tui.text import drawable, message_line
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.explorer import Explorer
     from tui.settings import Settings
 
+_MOST_HITS, _GROWTH = 16_000, 4  # hits of a store that are listed, and how many times as many come at once
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
@@ -65,6 +66,7 @@ class ExploreScreen(MappingScreen):
         self.key_line = KeyLine(id="keys")
         self.status_line = Static("", id="status", markup=False)
         self._explained: tuple[int, int | None] | None = None  # question serial and row of the last explanation request
+        self._extended: tuple[int, int] | None = None  # question and number of hits for which more were requested
         self._understood = ""  # what was understood of the captions file
         self._shown_problems: set[str] = set()
         self._activity = ""  # work in the background
@@ -198,7 +200,7 @@ class ExploreScreen(MappingScreen):
         """Show an answer, unless its question is no longer the latest."""
         if not self.session.is_current(message.question):
             return
-        texts = () if self.explorer is None else self.explorer.opened.captions.texts
+        texts = () if self.explorer is None else self.explorer.opened.captions.shown
         self.session.note_answer(message.question, message.answer, texts)
         self.error_pane.error, self.body.current = None, "answer"
         if self.focused is None:
@@ -242,6 +244,19 @@ class ExploreScreen(MappingScreen):
             self._explained = wanted
             # After the refresh, so that computing the explanation does not delay drawing the hit.
             self.call_after_refresh(self.asker.ask, ExplanationRequest(shown.serial, answer, row))
+
+    @on(HitList.CursorMoved)
+    def _rank_more(self) -> None:
+        """Rank more hits of a store as the cursor nears the end of the list."""
+        answer, shown, hits = self.view.answer, self.session.shown, self.hit_list
+        if answer is None or shown is None or hits.place is None or hits.ranking is None:
+            return
+        count = len(hits.ranking)
+        is_near_end = len(answer.hits) < count < _MOST_HITS and hits.place >= count - len(answer.hits)
+        has_more = answer.found is not None and answer.found.up_to is not None
+        if is_near_end and has_more and self._extended != (shown.serial, count):  # else there were no more
+            self._extended = shown.serial, count
+            self.asker.ask(PageRequest(shown, answer, count * _GROWTH))
 
     @on(Resize)
     def show_lines(self) -> None:

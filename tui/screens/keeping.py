@@ -139,7 +139,7 @@ class KeepingScreen(AskingScreen):
         row, explorer = self.hit_list.row, self.explorer
         if not self.has_hits() or row is None or explorer is None:
             return
-        text = explorer.opened.captions.texts[row]
+        text = explorer.opened.captions.shown[row]
         before = self.session.bookmarks.get(row)
 
         def keep(note: str | None) -> None:
@@ -157,7 +157,7 @@ class KeepingScreen(AskingScreen):
         if not self.session.bookmarks:
             self.notify(f"no bookmarks yet: {self.key_of('bookmark')} marks the caption under the cursor")
             return
-        texts, marked = self.explorer.opened.captions.texts, list(self.session.bookmarks.items())[::-1]
+        texts, marked = self.explorer.opened.captions.shown, list(self.session.bookmarks.items())[::-1]
 
         def line_at(line: int) -> Content:
             row, note = marked[line]

@@ -77,7 +77,7 @@ class OverlaysScreen(OpeningScreen):
             self.notify(why_not)
         else:
             method: Method = "infersent" if asked is opened else AGAINST
-            screen = VariationsScreen(text, opened.captions.texts, opened.name_of(method))
+            screen = VariationsScreen(text, opened.captions.shown, opened.name_of(method))
             self._open(screen, VariationsRequest(text, method), self._follow_variation)
 
     @on(messages.Varied)
@@ -109,7 +109,7 @@ class OverlaysScreen(OpeningScreen):
         elif explanation.agreement is None or not explanation.agreement.features:
             self.notify("the words of this hit and of the query have no features in common")
         else:
-            texts, features = explorer.opened.captions.texts, explanation.agreement.features
+            texts, features = explorer.opened.captions.shown, explanation.agreement.features
             method: Method = AGAINST if answer.method == AGAINST else "infersent"
             name, look_at = explorer.opened.name_of(method), partial(self._look_at_feature, method)
             screen = FeaturesScreen(answer.query.text, texts[row], texts, features, encoder=name, look_at=look_at)
@@ -148,7 +148,7 @@ class OverlaysScreen(OpeningScreen):
         if explorer is None or row is None or place is None:
             return None
         captions = explorer.opened.captions
-        return Depicted(captions.texts[row], place + 1, captions.file_name(row) or "")
+        return Depicted(captions.shown[row], place + 1, captions.file_name(row) or "")
 
     def _follow_depicted(self, is_followed: bool | None) -> None:
         if is_followed and self.hit_list.row is not None:

@@ -48,7 +48,7 @@ class TakingScreen(KeepingScreen):
     def action_copy_hit(self) -> None:
         """Copy the caption under the cursor."""
         if self.has_hits() and self.explorer is not None and self.hit_list.row is not None:
-            self._copy(visible(self.explorer.opened.captions.texts[self.hit_list.row]), "the caption")
+            self._copy(visible(self.explorer.opened.captions.shown[self.hit_list.row]), "the caption")
 
     def action_copy_list(self) -> None:
         """Copy the first hits, a line each: rank, distance or score, caption."""

@@ -167,7 +167,7 @@ class CompareTable(ScrollView, can_focus=True):
             return [Segment(fit(f"     {value or 0:.4f}"[:11] + "  " + "  ".join(ranks), width), muted)]
         if self.comparison is not None and hit.row == self.comparison.row:
             base += self._style("compare--query")
-        text = fit(drawable(self._opened.captions.texts[hit.row]), max(1, width - 5))
+        text = fit(drawable(self._opened.captions.shown[hit.row]), max(1, width - 5))
         drawn = [
             Segment(piece, base + self._style("compare--shared") if is_shared else base)
             for piece, is_shared in split_shared(text, hit.shared)

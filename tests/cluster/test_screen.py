@@ -1,0 +1,95 @@
+"""The screen over a store."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from test_app import ask, make_app, notices, ready, settle, title, until
+
+pytestmark = pytest.mark.usefixtures("small_sample", "few_sources")
+
+
+def app_of(files, store, **changes):
+    return make_app(files, captions=None, store=str(store), **changes)
+
+
+async def test_a_store_is_walked_as_a_file_is(files, store):
+    app = app_of(files, store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        second = int(app.explore.view.answer.hits.rows[1])
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.explore.session.here.row == second
+        await ask(pilot, "a dog on a beach")
+        await pilot.press("escape", "r")
+        await settle(pilot)
+        assert app.explore.view.answer.hits.distances[0] == 0
+
+
+async def test_more_hits_come_as_the_cursor_reaches_the_end(files, store, monkeypatch):
+    monkeypatch.setattr("core.cluster.searching.PAGE", 110)
+    app = app_of(files, store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        hits = app.explore.hit_list
+        await until(pilot, lambda: len(hits.ranking) == 110, what="the first page")
+        await pilot.press("end")
+        await until(pilot, lambda: len(hits.ranking) == 300, what="all captions")
+        assert hits.place == 109
+        await pilot.press("end")
+        assert hits.place == 299
+
+
+async def test_the_map_shows_the_sample_and_places_hits_that_are_not_of_it(files, store):
+    app = app_of(files, store)
+    async with app.run_test(size=(170, 48)) as pilot:
+        await ready(pilot)
+        await pilot.press("m")
+        pane, opened = app.explore.view.map_pane, app.explore.explorer.opened
+        await until(pilot, lambda: pane.regions is not None, what="the regions")
+        assert "of a sample" in title(pane)
+        others = [row for row in app.explore.view.answer.hits.rows.tolist() if row not in opened.sample.rows]
+        place = pane.corpus_map.places(others[:1])[0]
+        expected = pane.corpus_map.plane.place(opened.matrix.rows[others[0]][None].astype("f4"))[0]
+        assert place == pytest.approx(expected)
+        await pilot.press("right", "right", "down")
+        assert pane.row is None or pane.row in opened.sample.rows
+
+
+async def test_a_filter_that_a_store_does_not_have_is_refused_where_it_is_typed(files, store):
+    app = app_of(files, store)
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        assert "store" in app.explore.narrow("region:1") or "region" in app.explore.narrow("region:1")
+        assert app.explore.narrow("dog") == ""
+        await settle(pilot)
+        assert app.explore.view.answer.searched < 300
+
+
+async def test_a_store_that_is_lost_is_told_and_the_next_question_is_answered_once_it_is_back(files, store):
+    app, lost = app_of(files, store), Path(store).with_name("elsewhere")
+
+    def told() -> str:
+        return notices(app) + str(app.explore.error_pane.error)
+
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        shutil.move(store, lost)
+        await pilot.press("slash")
+        await pilot.press(*"dogs", "enter")
+        await until(pilot, lambda: "cannot be used" in told(), what="the error")
+        app.explore.explorer.opened.captions.stored._captions.clear()
+        assert "cannot be read now" in app.explore.explorer.opened.captions.shown[7]
+        shutil.move(lost, store)
+        await ask(pilot, "a dog on a beach")
+        assert len(app.explore.view.answer.hits)
+
+
+async def test_a_resumed_run_opens_its_store_again(files, store):
+    from tui.options import Options
+
+    document = Options(store=store, exact=True, nprobes="7").document()
+    filled = Options().filled(document)
+    assert (filled.store, filled.exact, filled.nprobes) == (store, True, "7")
+    assert Options(store="s3://a/b").document()["store"] == "s3://a/b"
