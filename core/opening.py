@@ -207,7 +207,7 @@ def open_(
         check(places.captions)
     if setup.second is not None and places.second is not None:
         _check_widths(setup.second, places.second)
-    opened = yield from _open(setup, cache, places)
+    opened = yield from open_located(setup, cache, places)
     yield from open_needed(opened, need)
     return opened
 
@@ -247,14 +247,14 @@ def open_second(opened: Opened) -> Steps[None]:
         return
     try:
         places = yield from locate(setup, opened.cache, captions=opened.captions)
-        second = yield from _open(setup, opened.cache, places)
+        second = yield from open_located(setup, opened.cache, places)
     except AssetError as error:
         raise error.about_second() from error
     opened.take_second(second)
 
 
-def _open(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
-    """Open a corpus by one encoder."""
+def open_located(setup: Setup, cache: Cache, places: Places) -> Steps[Opened]:
+    """Open a corpus by one encoder; encode its captions unless the cache holds their matrix: see `open_`."""
     captions, recipe, folder, given = places.captions, places.recipe, places.matrix, setup.assets.embeddings
     if places.vec_file is not None:
         vocabulary = yield from open_vocabulary(setup, places.vec_file, places.vectors)

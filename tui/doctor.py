@@ -42,7 +42,7 @@ def examine(options: Options, *, deep: bool = False) -> dict[str, Any]:
     try:
         try:
             setup = options.setup()
-            document |= _describe(setup, cache)
+            document |= _describe(setup, cache) if options.store is None else _describe_store(options, setup, cache)
         except AssetError as error:
             if options.against is None:
                 raise
@@ -108,6 +108,16 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
         "device": setup.device,
         "dtype": setup.dtype,
         "tokenizer": places.recipe.tokenizer,
+    }
+
+
+def _describe_store(options: Options, setup: Setup, cache: Cache) -> dict[str, Any]:
+    from core.cluster.opening import examine_store
+
+    return {
+        "store": run_steps(examine_store(setup, cache, str(options.store)), quiet=False),
+        "device": setup.device,
+        "cluster": {package: _version(package) for package in ("lancedb", "pyarrow")},
     }
 
 

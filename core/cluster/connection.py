@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,15 @@ from core.cluster.schema import ABOUT, CAPTIONS, About
 OPTION = "--store"
 _EXTRA = "pip install 'infersent-tui[cluster]'"
 _REMOTE = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4", "client_retry_timeout": "60"}
+_RETRY = "check the address and the network, then ask again"
+_ADVICE = {
+    r"status code: 40[13]|forbidden|privileges|access ?denied|credential": "check your rights there: "
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION",
+    "permission denied": "change the permissions of the folder, or name another one",
+    r"no space left|os error 28|quota": "free some space, then do it again; what is finished is kept",
+    "no such bucket|nosuchbucket": "make the bucket first, or check its name",
+}
+"""What to do, by what a library's error says."""
 _LONGEST = 300  # characters of a library's error
 
 
@@ -51,14 +61,8 @@ class Connection:
             yield
         except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
             text = " ".join(str(error).split())
-            lower = text.lower()
-            advice = "check the address and the network, then ask again"
-            if "403" in text or "access" in lower or "permission" in lower or "credential" in lower:
-                advice = "check your rights there: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION"
-            elif "no space" in lower or "os error 28" in lower:
-                advice = "free some space; what is finished is kept"
-            found = f"cannot be used ({text[:_LONGEST]})"
-            raise AssetError(self.address, found, advice=advice) from error
+            advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text, re.IGNORECASE)), _RETRY)
+            raise AssetError(self.address, f"cannot be used ({text[:_LONGEST]})", advice=advice) from error
 
     def about(self) -> About | None:
         """Read what the store says of itself, finished or not; None where there is none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from core.cluster.connection import Connection
 from core.cluster.judging import StoredJudge, WholeStore
 from core.cluster.predicates import predicate_of
 from core.cluster.sample import open_sample
-from core.cluster.schema import About, Approximation
+from core.cluster.schema import CAPTIONS, About, Approximation
 from core.cluster.searching import StoreSearcher
 from core.cluster.stored import StoredCaptions, StoredFolds, StoredMatrix, StoredRows
 from core.corpus.tokenizer import Tokenizer
+from core.encoding.recipe import Recipe
 from core.encoding.row_files import BuildReport
 from core.encoding.text_encoder import TextEncoder
 from core.opened import Opened, Sample
@@ -56,15 +58,7 @@ def open_store(
     connection = Connection(address)
     about = connection.finished()
     recipe, vec_file, folder = yield from locate_encoder(setup, cache)
-    differing = [
-        name
-        for name in ("weights", "vectors", "version", "vocab_size")
-        if getattr(recipe, name) != getattr(about.recipe, name)
-    ]
-    if differing:
-        found = f"was made by another encoder than {setup.model_name}: its {' and '.join(differing)} differ"
-        advice = f"name the files of {about.model}, with which it was made: --model, --vectors"
-        raise AssetError(address, found, advice=advice)
+    _check_encoder(setup, recipe, about, address)
     vocabulary = yield from open_vocabulary(setup, vec_file, folder)
     sample = yield from open_sample(connection, about, vocabulary, cache.folder("matrix", about.key))
     rows = StoredRows(connection, about)
@@ -74,6 +68,45 @@ def open_store(
     opened = StoredOpened(setup, cache, rows, text_encoder, matrix, sample, searcher, connection)
     yield from open_needed(opened, need)
     return opened
+
+
+def _check_encoder(setup: Setup, recipe: Recipe, about: About, address: str) -> None:
+    """Check that an encoder is the one that made a store."""
+    names = ("weights", "vectors", "version", "vocab_size")
+    if differing := [name for name in names if getattr(recipe, name) != getattr(about.recipe, name)]:
+        found = f"was made by another encoder than {setup.model_name}: its {' and '.join(differing)} differ"
+        advice = f"name the files of {about.model}, with which it was made: --model, --vectors"
+        raise AssetError(address, found, advice=advice)
+
+
+def examine_store(setup: Setup, cache: Cache, address: str) -> Steps[dict[str, Any]]:
+    """Look whether a store is finished and whole, and made by the encoder in use; return values for JSON.
+
+    Raises:
+        AssetError: It is not, or cannot be read.
+    """
+    yield Progress(f"reading {address}", 0, 0, "")
+    connection = Connection(address)
+    about = connection.finished()
+    recipe, _, _ = yield from locate_encoder(setup, cache)
+    _check_encoder(setup, recipe, about, address)
+    with connection.errors():
+        table = connection.open(CAPTIONS)
+        count, indices = table.count_rows(), sorted(column for each in table.list_indices() for column in each.columns)
+    if count != about.captions:
+        found = f"holds {count:,} captions, and {about.captions:,} were written"
+        raise AssetError(address, found, advice="delete it, and make it again by `infersent-tui index`")
+    return {
+        "address": address,
+        "captions": about.captions,
+        "dim": about.dim,
+        "corpus": about.name,
+        "model": about.model,
+        "dtype": about.recipe.dtype,
+        "tokenizer": about.recipe.tokenizer,
+        "indexed": indices,
+        "recall_at_10": dict(about.recall),
+    }
 
 
 def describe_search(about: About, how: Approximation | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,8 @@ from core.assets import AssetError
 from core.cluster.connection import OPTION, Connection
 from core.cluster.recall import measure_recall
 from core.cluster.schema import CAPTIONS, EMBEDDING, About, Approximation, hash_of, is_sampled, schema
+from core.cluster.sources import Source
 from core.corpus.captions import Captions
-from core.encoding.recipe import Recipe
-from core.opened import Opened
 from core.store.progress import Progress, Steps
 
 _BLOCK = 1 << 18  # captions in a commit, which an interrupted run need not write again
@@ -26,27 +25,25 @@ APPROXIMATE_FROM = 20_000
 """Fewer captions are searched exactly as fast."""
 
 
-def write_store(opened: Opened, connection: Connection) -> Steps[About]:
-    """Write the captions of a corpus, with their embeddings, to a store and index it; if it is finished, do nothing.
-
-    Captions without a known word, which no encoder finds, are left out.
+def write_store(source: Source, connection: Connection) -> Steps[About]:
+    """Write captions with their embeddings to a store and index it; if it is finished, do nothing.
 
     Raises:
         AssetError: The address holds another store, or cannot be written.
     """
-    rows = np.setdiff1d(np.arange(len(opened.sample.matrix)), opened.sample.matrix.sentences.wordless())  # (n,)
-    about = about_corpus(opened, len(rows))
+    about, n = about_source(source), len(source.rows)
     known = connection.about()
     if known is not None and known.key != about.key:
         found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
         raise AssetError(connection.address, found, advice=f"name another address with {OPTION}, or delete that one")
     if known is not None and known.is_finished:
         return known
-    columns = {f"column_{i}": _arrow(opened.captions.columns[name]) for i, name in enumerate(about.columns)}
+    captions = source.captions
+    columns = {f"column_{i}": _arrow(captions.columns[name]) for i, name in enumerate(about.columns)}
     kinds = schema(
         about.dim,
-        _arrow(opened.captions.ids).type,
-        pa.string() if opened.captions.groups is None else _arrow(opened.captions.groups).type,
+        _arrow(captions.ids).type,
+        pa.string() if captions.groups is None else _arrow(captions.groups).type,
         {name: values.type for name, values in columns.items()},
     )
     with connection.errors():
@@ -55,28 +52,27 @@ def write_store(opened: Opened, connection: Connection) -> Steps[About]:
             connection.write_about(about)
         table = connection.open(CAPTIONS)
         done = table.count_rows()
-    while done < len(rows):
-        block = rows[done : done + _BLOCK]  # (b,)
-        batches = _batches(opened, block, columns, kinds, about.captions)
+    while done < n:
+        stop = min(done + _BLOCK, n)
         with connection.errors():
-            table.add(pa.RecordBatchReader.from_batches(kinds, batches))
-        done += len(block)
-        yield Progress("writing the store", done, len(rows), "captions")
+            table.add(pa.RecordBatchReader.from_batches(kinds, _batches(source, done, stop, columns, kinds)))
+        done = stop
+        yield Progress("writing the store", done, n, "captions")
     yield from index_store(connection, table, about)
     return connection.finished()
 
 
-def about_corpus(opened: Opened, count: int) -> About:
-    """Say what the store of a corpus will be, of which `count` captions have known words."""
-    captions, notes = opened.captions, list(opened.captions.not_understood())
-    if left_out := len(captions) - count:
+def about_source(source: Source) -> About:
+    """Say what the store of a source will be."""
+    captions, notes = source.captions, list(source.captions.not_understood())
+    if left_out := len(captions) - len(source.rows):
         notes.append(f"{left_out:,} without a known word left out")
     return About(
-        recipe=Recipe(**{each.name: opened.sample.matrix.recipe[each.name] for each in fields(Recipe)}),
-        name=opened.captions_name,
-        model=opened.setup.model_name,
-        captions=count,
-        dim=opened.sample.matrix.dim,
+        recipe=source.recipe,
+        name=source.name,
+        model=source.model,
+        captions=len(source.rows),
+        dim=source.dim,
         images=captions.images,
         layout=captions.layout,
         notes=tuple(notes),
@@ -104,14 +100,16 @@ def index_store(connection: Connection, table: Any, about: About) -> Steps[None]
 
 
 def _batches(
-    opened: Opened, block: NDArray[np.int64], columns: dict[str, pa.Array], kinds: pa.Schema, count: int
+    source: Source, first: int, last: int, columns: dict[str, pa.Array], kinds: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the captions of a block of rows, (b,), with all their columns."""
-    captions, matrix = opened.captions, opened.sample.matrix
-    for start in range(0, len(block), _BATCH):
-        rows = block[start : start + _BATCH]  # (B,)
-        embeddings = np.ascontiguousarray(matrix.rows[rows])  # (B, D)
+    """Yield the captions at places first..last-1 of the source with all their columns."""
+    captions = source.captions
+    for start in range(first, last, _BATCH):
+        stop = min(start + _BATCH, last)
+        rows = source.rows[start:stop]  # (B,)
+        embeddings, norms = source.read(start, stop)  # (B, D), (B,)
         texts = [captions.texts[row] for row in rows.tolist()]
+        flat = pa.array(np.ascontiguousarray(embeddings).ravel(), pa.float16())
         values = {
             "row": rows,
             "caption": texts,
@@ -120,11 +118,11 @@ def _batches(
             "file_name": list(map(captions.file_name, rows.tolist())),
             "url": list(map(captions.url, rows.tolist())),
             "words": pc.list_value_length(pc.utf8_split_whitespace(pa.array(texts, pa.string()))),
-            "sentence": [hash_of(matrix.sentences[row]) for row in rows.tolist()],
-            "in_sample": sampled(captions, rows, count),
+            "sentence": [hash_of(source.sentences[row]) for row in rows.tolist()],
+            "in_sample": sampled(captions, rows, len(source.rows)),
             **{name: array.take(pa.array(rows)) for name, array in columns.items()},
-            "norm": matrix.norms[rows],
-            EMBEDDING: pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel(), pa.float16()), matrix.dim),
+            "norm": norms,
+            EMBEDDING: pa.FixedSizeListArray.from_arrays(flat, source.dim),
         }
         arrays = [
             values[field.name] if isinstance(values[field.name], pa.Array) else pa.array(values[field.name], field.type)

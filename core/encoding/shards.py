@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.assets import AssetError, first_names
 from core.corpus.sentences import Sentences
@@ -101,16 +102,23 @@ class Shards:
         begun = self.begun().get(count, {})
         return [number for number in range(count) if begun.get(number, 0) is not None]
 
+    @property
+    def complete(self) -> int:
+        """A number of shards into which the captions were divided, all of which are finished; 0 where there is none."""
+        for count, numbers in self.begun().items():
+            if len(numbers) == count and all(rows is None for rows in numbers.values()):
+                return count
+        return 0
+
     def count(self) -> int:
         """Return the number of shards into which the captions were divided, if all of them are finished.
 
         Raises:
             AssetError: Some are missing, or there are none.
         """
+        if count := self.complete:
+            return count
         begun = self.begun()
-        for count, numbers in begun.items():
-            if len(numbers) == count and all(rows is None for rows in numbers.values()):
-                return count
         if self.is_joined:  # another process may have joined and deleted them meanwhile
             return max(begun, default=1)
         if not begun:
@@ -176,6 +184,20 @@ class Shards:
         self._delete_all()
         return report
 
+    def open(self, count: int, *, sentences: Sentences) -> Steps[ShardRows]:
+        """Open the rows of finished shards without joining them, after a comparison with their checksums.
+
+        Raises:
+            AssetError: As `join` does.
+        """
+        how = self._common_environment(count)
+        yield from self._check(count)
+        chunks = list(distinct_chunks(sentences, how["chunk"]))
+        parts = [shard.part_of(chunks) for shard in _all(count)]
+        rows = [np.concatenate([np.empty(0, np.int64), *(chunk.rows for chunk in part)]) for part in parts]
+        paths = [self.path(shard) for shard, own in zip(_all(count), rows, strict=True) if len(own)]
+        return ShardRows(paths, [own for own in rows if len(own)], self._dim(count))
+
     def _check(self, count: int) -> Steps[None]:
         """Compare finished shards with their checksums; damaged ones count as unfinished from now on.
 
@@ -239,6 +261,27 @@ class Shards:
         """Return the width of the rows, D."""
         header = np.load(self.path(Shard(0, count)) / "embeddings.npy", mmap_mode="r")
         return int(header.shape[1])
+
+
+class ShardRows:
+    """The rows of all shards one after the other, in the order of the plan; `rows` are those of the captions, (N,)."""
+
+    def __init__(self, paths: Sequence[Path], rows: Sequence[NDArray[np.int64]], dim: int) -> None:
+        self.rows, self.dim = np.concatenate(rows), dim
+        self._embeddings = [
+            read_embeddings(path / "embeddings.npy", len(own)) for path, own in zip(paths, rows, strict=True)
+        ]
+        self._norms = np.concatenate([np.load(path / "norms.npy") for path in paths])  # (N,)
+        self._starts = np.cumsum([0, *map(len, rows)])  # (shards + 1,)
+
+    def read(self, start: int, stop: int) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+        """Read the unit rows at places start..stop-1, (n, D), and the lengths before normalizing, (n,)."""
+        parts = []
+        for embeddings, first in zip(self._embeddings, self._starts.tolist(), strict=False):
+            part = slice(max(0, start - first), max(0, min(stop - first, len(embeddings))))
+            if part.start < part.stop:
+                parts.append(embeddings[part])
+        return np.concatenate(parts), self._norms[start:stop]
 
 
 def _all(count: int) -> Iterator[Shard]:

@@ -15,6 +15,7 @@ from conftest import Files
 from core.cluster.connection import Connection
 from core.cluster.opening import StoredOpened, open_store
 from core.cluster.schema import Approximation
+from core.cluster.sources import of_matrix
 from core.cluster.writing import write_store
 from core.explorer import Explorer
 from core.opened import Opened
@@ -24,7 +25,7 @@ from core.store.progress import finish
 
 def store_of(opened: Opened, address: Path | str) -> str:
     """A store of an opened corpus."""
-    finish(write_store(opened, Connection(str(address), must_exist=False)))
+    finish(write_store(of_matrix(opened), Connection(str(address), must_exist=False)))
     return str(address)
 
 

@@ -3,7 +3,9 @@
 import json
 import shutil
 import socket
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,6 +49,28 @@ def test_a_store_in_a_bucket_answers_as_one_in_a_folder(local, files, bucket):
 def test_a_bucket_that_is_not_there_is_told(files, bucket):
     with pytest.raises(AssetError, match="s3://nowhere/store: "):
         explore(files, "s3://nowhere/store")
+
+
+def test_a_bucket_without_rights_is_told(local, files, bucket, monkeypatch):
+    class Refusing(BaseHTTPRequestHandler):
+        def refuse(self):
+            self.send_response(403)
+            self.end_headers()
+            self.wfile.write(b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = refuse
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        for use in (lambda: explore(files, bucket), lambda: store_of(local.opened, bucket)):
+            with pytest.raises(AssetError) as refusal:
+                use()
+            assert "check your rights there" in refusal.value.advice
+        server.shutdown()
 
 
 def test_a_server_that_does_not_answer_is_told_and_asked_again_once_it_does(local, files, bucket, monkeypatch):

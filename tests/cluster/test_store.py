@@ -11,6 +11,7 @@ from cluster.conftest import explore, store_of
 from core.assets import AssetError
 from core.cluster.connection import Connection
 from core.cluster.schema import Approximation
+from core.cluster.sources import of_matrix
 from core.explorer import Explorer
 from core.ranking.filters import Filter, FilterError
 from core.store.cache import Cache
@@ -155,7 +156,7 @@ def test_a_finished_store_is_left_as_it_is_and_another_corpus_does_not_replace_i
 def finish_index(explorer: Explorer, store: str):
     from core.cluster.writing import write_store
 
-    return finish(write_store(explorer.opened, Connection(store)))
+    return finish(write_store(of_matrix(explorer.opened), Connection(store)))
 
 
 def test_an_interrupted_index_goes_on_and_until_then_the_store_is_unfinished(local, files, tmp_path, monkeypatch):
@@ -163,14 +164,18 @@ def test_an_interrupted_index_goes_on_and_until_then_the_store_is_unfinished(loc
 
     monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
     store = str(tmp_path / "store")
-    steps = write_store(local.opened, Connection(store, must_exist=False))
+    steps = write_store(of_matrix(local.opened), Connection(store, must_exist=False))
     for step in steps:
         if step.stage == "writing the store" and step.done >= 150:
             break
     steps.close()
     with pytest.raises(AssetError, match="holds a store that was not finished"):
         explore(files, store)
-    done = [step.done for step in write_store(local.opened, Connection(store)) if step.stage == "writing the store"]
+    done = [
+        step.done
+        for step in write_store(of_matrix(local.opened), Connection(store))
+        if step.stage == "writing the store"
+    ]
     assert done[0] == 200
     assert rows_of(explore(files, store), "a dog") == rows_of(local, "a dog")
 
@@ -216,3 +221,35 @@ def test_commands_make_and_ask_a_store(files, tmp_path, run):
     assert [hit["caption_id"] for hit in hits] == [hit["caption_id"] for hit in expected]
     assert refused(run("index", *files.flags), "name the store: --store")
     assert refused(run("search", "a dog", *files.flags, "--store", store), "leave out --captions")
+
+
+def test_a_store_is_written_from_shards_that_nobody_joined(tmp_path, monkeypatch, run):
+    monkeypatch.setattr("core.encoding.building.CHUNK", 40)
+    monkeypatch.setattr("core.cluster.writing._BATCH", 37)
+    texts = demo_texts(200)
+    texts[11:11] = ["bicycle", texts[40]]
+    files = make_files(tmp_path, texts)
+    flags = [*files.flags, "--dtype", "float32"]
+    for number in range(3):
+        run("encode", *flags, "--shard", f"{number}/3")
+    made = run("index", *flags, "--store", tmp_path / "store")
+    assert f"201 captions in {tmp_path / 'store'}" in made.out
+    assert not list((files.cache / "matrix").glob("*"))
+    stored, local = explore(files, str(tmp_path / "store")), files.explorer()
+    for text in ("a dog on a beach", texts[40], "a woman"):
+        expected, found = local.ask(text).hits, stored.ask(text).hits
+        assert found.rows.tolist() == expected.rows.tolist()
+        np.testing.assert_allclose(found.distances, expected.distances, atol=1e-12)
+
+
+def test_doctor_examines_a_store(files, store, run):
+    document = run("doctor", *encoder(files), "--store", store, "--json").document
+    assert document["ok"]
+    assert document["store"]["captions"] == 300
+    assert document["store"]["indexed"] == ["image_id", "in_sample", "row", "sentence"]
+    Connection(store).open("captions").delete("row = 7")
+    told = run("doctor", *encoder(files), "--store", store)
+    assert told.code == 2
+    assert "holds 299 captions, and 300 were written" in told.out
+    write_weights(files.weights, seed=1)
+    assert "made by another encoder" in run("doctor", *encoder(files), "--store", store).out

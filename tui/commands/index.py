@@ -10,7 +10,7 @@ import click
 from tui.flags import as_json, asset_options, captions_file, quiet
 from tui.options import Options
 from tui.output import tell, tell_json
-from tui.pace import print_notes, run_steps
+from tui.pace import print_message, run_steps
 
 
 @click.command()
@@ -34,12 +34,13 @@ def index(context: click.Context, file: Path | None, as_json: bool, quiet: bool)
     setup.encoder_files()  # an error if there is none
 
     from core.cluster.connection import Connection
+    from core.cluster.sources import open_source
     from core.cluster.writing import write_store
 
     connection = Connection(options.store, must_exist=False)
-    opened = run_steps(corpus.open_corpus(), quiet=quiet)
-    print_notes(opened, quiet=quiet)
-    about = run_steps(write_store(opened, connection), quiet=quiet)
+    source = run_steps(open_source(setup, corpus.open_cache()), quiet=quiet)
+    print_message(source.captions.understood(), quiet=quiet)
+    about = run_steps(write_store(source, connection), quiet=quiet)
     if as_json:
         tell_json(asdict(about) | {"store": options.store})
         return
