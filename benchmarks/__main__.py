@@ -17,7 +17,7 @@ NAMES = (
 )
 """The benchmarks that `all` runs."""
 
-ALONE = ("gpu", "million")
+ALONE = ("gpu", "million", "store")
 """Those that run only when they are named."""
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     @click.option("--device", help="Only for gpu: cuda (default), cuda:N, cpu or auto.")
     @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Only for gpu: folder for gpu.json.")
     def measure(name: str, as_json: bool, quick: bool, device: str | None, out: Path | None) -> None:
-        """Measure the explorer and its alternatives; `all` measures everything but `gpu` and `million`."""
+        """Measure the explorer and its alternatives; `all` measures everything but `gpu`, `million` and `store`."""
         if name != "gpu" and (device or out):
             raise click.UsageError("--device and --out belong to gpu")
         documents = {}
