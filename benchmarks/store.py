@@ -70,10 +70,11 @@ print(json.dumps({
 _WAYS: dict[str, dict[str, Any]] = {
     "matrix": {},
     "exact": {"exact": True},
-    "approximate, nprobes 20, refine 10": {},
-    "approximate, nprobes 20, refine 2": {"refine": "2"},
+    "approximate": {},  # as by default
     "approximate, nprobes 5, refine 2": {"nprobes": "5", "refine": "2"},
-    "approximate, nprobes 100, refine 10": {"nprobes": "100"},
+    "approximate, nprobes 20, refine 2": {"nprobes": "20", "refine": "2"},
+    "approximate, nprobes 20, refine 10": {"nprobes": "20", "refine": "10"},
+    "approximate, nprobes 100, refine 10": {"nprobes": "100", "refine": "10"},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -112,10 +113,16 @@ class Opened:
         """Display name of the corpus."""
         return captions_name_of(self.setup, self.captions)
 
+    draws_at_once = True
+    """Whether a random caption takes no time."""
+
     @property
     def place(self) -> str:
         """Where the captions lie: a path, or an address."""
         return str(self.setup.assets.captions)
+
+    def prepare(self, rows: Sequence[int]) -> None:
+        """Read captions that will be asked for one by one, where that is faster; it may fail, then or now."""
 
     def check(self, among: Filter, masks: Masks) -> None:
         """Check that a filter asks for what these captions have; `masks` finds those in memory.
@@ -172,7 +179,7 @@ class Opened:
         with self._lock:
             if self.rankers is None:
                 lexical = Lexical(folder, sentences=sentences, vectors=vectors)
-                self.rankers = Rankers(matrix, self.searcher, lexical)
+                self.rankers = self._rankers_of(lexical)
                 self._set_second()
             return self.rankers
 
@@ -325,6 +332,10 @@ class Opened:
         """Its name depends on the image groups, since its folder, that of the matrix, does not."""
         groups = b"" if self.images is None else self.images.of.tobytes()
         return self.sample.matrix.folder / f"calibration-{hashlib.sha256(groups).hexdigest()[:16]}.json"
+
+    def _rankers_of(self, lexical: Lexical) -> Rankers:
+        """Return what ranks the captions."""
+        return Rankers(self.sample.matrix, self.searcher, lexical)
 
     def _everything(self, rankers: Rankers) -> AllCaptions:
         """Return all captions, to be asked by test queries."""

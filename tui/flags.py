@@ -33,6 +33,12 @@ def check_second(options: Options, methods: Sequence[str]) -> None:
         raise click.UsageError("--method against needs a second encoder: --against MODEL")
 
 
+def refuse_store(options: Options, what: str) -> None:
+    """Raise `UsageError` where a store is named for what needs all captions in memory."""
+    if options.store is not None:
+        raise click.UsageError(f"{what} needs all captions in memory: leave out --store, or name a file of captions")
+
+
 @contextmanager
 def refusing(option: str) -> Iterator[None]:
     """Raise `UsageError` for an error in the value of an option: a filter or axes."""
@@ -64,8 +70,8 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--against-vectors", _FILE, "The word vectors of the second encoder (default: those of the first)."),
     ("--store", str, "A store in the place of --captions: a folder, or s3://BUCKET/PREFIX; see the command index."),
     ("--exact", bool, "Compare with all embeddings of a store, also where it has an index."),
-    ("--nprobes", str, "Partitions that an approximate search of a store looks into (default: 20)."),
-    ("--refine", str, "Candidates for a hit that it compares by their embeddings (default: 10)."),
+    ("--nprobes", str, "Partitions that an approximate search of a store looks into (default: 50)."),
+    ("--refine", str, "Candidates for a hit that it compares by their embeddings (default: 4)."),
     ("--model-version", click.Choice(["1", "2"]), "InferSent version (default: from the file name of the weights)."),
     ("--vocab-size", str, "Use only the first N words of the vectors (default: all)."),
     ("--device", str, "auto (default), cpu, cuda or cuda:N."),

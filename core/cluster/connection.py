@@ -17,7 +17,7 @@ from core.cluster.schema import ABOUT, CAPTIONS, About
 
 OPTION = "--store"
 _EXTRA = "pip install 'infersent-tui[cluster]'"
-_REMOTE = {"timeout": "60s", "connect_timeout": "10s", "client_max_retries": "4", "client_retry_timeout": "60"}
+_REMOTE = {"timeout": "30s", "connect_timeout": "5s", "client_max_retries": "3", "client_retry_timeout": "30"}
 _RETRY = "check the address and the network, then ask again"
 _ADVICE = {
     r"status code: 40[13]|forbidden|privileges|access ?denied|credential": "check your rights there: "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +25,13 @@ from core.encoding.row_files import BuildReport
 from core.encoding.text_encoder import TextEncoder
 from core.opened import Opened, Sample
 from core.opening import Need, locate_encoder, open_needed, open_vocabulary
+from core.query import Query
 from core.ranking.filters import Filter, FilterError
+from core.ranking.lexical import Lexical
 from core.ranking.masks import Masks
 from core.ranking.methods import Choice, Method
 from core.ranking.rankers import Rankers
-from core.ranking.ranking import Allowed
+from core.ranking.ranking import Allowed, Found
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Progress, Steps
@@ -117,6 +121,14 @@ def describe_search(about: About, how: Approximation | None) -> str:
     return "approximate search" + ("" if recall is None else f", recall@10 {recall:.3f}")
 
 
+class _StoreRankers(Rankers):
+    """Ranks a store by the encoder alone, and the captions of its sample by every method."""
+
+    def find(self, method: Method, query: Query, **how: Any) -> Found | None:
+        """Rank the store; None for other methods than that of the encoder."""
+        return super().find(method, query, **how) if method == "infersent" else None
+
+
 class StoredOpened(Opened):
     """An opened store. What needs all captions at once rests on its sample."""
 
@@ -145,6 +157,8 @@ class StoredOpened(Opened):
         )
         self._connection, self._rows, self._about = connection, rows, rows.about
         self._matrix, self._how = matrix, searcher.how
+
+    draws_at_once = False
 
     @property
     def place(self) -> str:
@@ -210,6 +224,21 @@ class StoredOpened(Opened):
             if row != other_than or count == 1:
                 return row
         return None if not count else other_than
+
+    def lacks(self, method: Method) -> str:
+        """Say why a method finds nothing; empty for that of the encoder."""
+        return "" if method == "infersent" else f"a store is searched by the encoder alone, not by {method}"
+
+    def prepare(self, rows: Sequence[int]) -> None:
+        """Read captions with their embeddings together; those that are not there any more are left out."""
+        if rows:
+            wanted = ", ".join(map(str, sorted(set(rows))))
+            with suppress(AssetError):
+                self._rows.take(self._rows.where(f"row IN ({wanted})", most=len(rows)))
+
+    def _rankers_of(self, lexical: Lexical) -> Rankers:
+        """Return what ranks the store."""
+        return _StoreRankers(self.sample.matrix, self.searcher, lexical)
 
     def _everything(self, rankers: Rankers) -> AllCaptions:
         """Return all captions of the store, to be asked by test queries."""

@@ -27,9 +27,9 @@ SAMPLE = 25_000
 class Approximation:
     """How an approximate search goes about it."""
 
-    nprobes: int = 20
+    nprobes: int = 50
     """Number of partitions that are searched."""
-    refine: int = 10
+    refine: int = 4
     """Number of candidates by their codes, for each hit, that are compared by their embeddings."""
 
     def __str__(self) -> str:

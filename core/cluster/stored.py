@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -247,8 +248,9 @@ class StoredCaptions(Captions):
 
     def has(self, row: int, text: str) -> bool:
         """Tell whether a row has a text."""
-        found: list[str] = self.stored.where(f"row = {int(row)}", most=1)["caption"].to_pylist()
-        return found == [text]
+        with suppress(AssetError):  # there is no such row
+            return self.stored.caption(row).text == text
+        return False
 
     def rows_by_text(self) -> Mapping[str, int]:
         """Return a row of each text, which is looked for when it is asked for."""

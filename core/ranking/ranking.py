@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 LEADING = 100
 """Default number of hits that a search ranks."""
+_GROWTH = 4  # times as many hits of a store are ranked each time
 FIRST = 10
 """Number of hits on which success and overlap are measured."""
 
@@ -62,6 +63,16 @@ class Found:
         if stop > len(ranking) and self.order is not None:
             ranking = self.order()
         return ranking.at(np.arange(start, min(stop, len(ranking)), dtype=np.int32))
+
+    def beyond(self, distance: float) -> Ranking:
+        """Rank all captions that lie within a distance, and perhaps more."""
+        ranking = self.leading if self.order is None else self.order()
+        while self.up_to is not None and len(ranking) and ranking.distances[-1] <= distance:
+            more = self.up_to(_GROWTH * len(ranking))
+            if len(more) == len(ranking):
+                break
+            ranking = more
+        return ranking
 
     @classmethod
     def by_distance(cls, leading: Ranking, rest: Callable[[], tuple[NDArray[np.int32], NDArray[np.float32]]]) -> Found:

@@ -134,7 +134,7 @@ def test_a_hub_is_named_by_its_row_in_the_store(stored, few_sources, monkeypatch
 def test_an_approximate_search_says_how_many_of_the_nearest_it_finds(local, files, tmp_path, monkeypatch):
     monkeypatch.setattr("core.cluster.writing.APPROXIMATE_FROM", 100)
     store = store_of(local.opened, tmp_path / "store")
-    recall = Connection(store).finished().recall["nprobes 20, refine 10"]
+    recall = Connection(store).finished().recall[str(Approximation())]
     assert 0.9 < recall <= 1
     approximate, exact = explore(files, store, is_exact=False), explore(files, store)
     assert f"recall@10 {recall:.3f}" in approximate.opened.captions_name
@@ -253,3 +253,28 @@ def test_doctor_examines_a_store(files, store, run):
     assert "holds 299 captions, and 300 were written" in told.out
     write_weights(files.weights, seed=1)
     assert "made by another encoder" in run("doctor", *encoder(files), "--store", store).out
+
+
+def test_other_methods_and_commands_that_need_all_captions_say_so(files, store, run):
+    told = run("search", "a dog", *encoder(files), "--store", store, "--method", "bm25")
+    assert told.code == 1
+    assert "a store is searched by the encoder alone, not by bm25" in told.out
+    assert refused(
+        run("export", "-o", files.folder / "a.parquet", *encoder(files), "--store", store), "leave out --store"
+    )
+    assert refused(run("encode", *encoder(files), "--store", store), "use the command index")
+    assert refused(run("search", "a", *encoder(files), "--store", store, "--against", "random"), "leave out --against")
+
+
+def test_regions_of_a_store_are_those_of_its_sample(files, store, run):
+    told = run("regions", *encoder(files), "--store", store)
+    assert "of a sample of" in told.err
+    assert told.out
+
+
+def test_hits_within_a_distance_are_all_found_however_many(local, stored, monkeypatch):
+    monkeypatch.setattr("core.cluster.searching.PAGE", 110)
+    for distance in (0.1, 0.2, 2.0):
+        expected = local.within(local.ask("a dog on a beach"), distance).hits
+        found = stored.within(stored.ask("a dog on a beach"), distance).hits
+        assert sorted(found.rows.tolist()) == sorted(expected.rows.tolist())

@@ -12,7 +12,7 @@ from core.assets import AssetError
 from core.ranking.axes import EXAMPLE, Axes
 from tui.documents import corpus_document, regions_document
 from tui.exports import check_output, write_corpus
-from tui.flags import as_json, asset_options, captions_file, quiet, refusing
+from tui.flags import as_json, asset_options, captions_file, quiet, refuse_store, refusing
 from tui.options import Options
 from tui.output import tell, tell_json, tell_lines
 from tui.pace import print_message, print_notes, run_steps
@@ -103,6 +103,8 @@ def regions(context: click.Context, file: Path | None, as_json: bool, quiet: boo
     from core.explorer import Explorer
 
     found, captions = run_steps(Explorer(opened).mapper.regions(), quiet=quiet), opened.sample.captions
+    if opened.sample.rows is not None:
+        print_message(f"of a sample of {counted(len(captions), 'caption')}:", quiet=quiet)
     if as_json:
         tell_json(regions_document(captions, found), indent=1)
     else:
@@ -136,6 +138,7 @@ def export(
     --neighbors 0 leaves them out.
     """
     options = Options.of(context, file=file)
+    refuse_store(options, "export")
     with refusing("--axes"):
         axes = Axes.parse(axes_text) if axes_text.strip() else None
     output = check_output(output, endings=(".parquet",), used=options.find_assets().files)

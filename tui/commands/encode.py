@@ -53,6 +53,8 @@ def encode(
     shards: the result is that of one machine, bit by bit.
     """
     options = Options.of(context, file=file)
+    if options.store is not None:
+        raise click.UsageError("to write captions to a store, use the command index")
     if shard is not None and gather:
         raise click.UsageError("--gather joins the shards that --shard encodes: first the one, then the other")
     if shard is not None or gather:

@@ -167,7 +167,7 @@ class AskingScreen(Screen[None]):
             return
         among, here = self.session.asked_among, self.session.here
         other_than = here.row if here else None
-        if among.conditions:  # to apply it takes time
+        if among.conditions or not self.explorer.opened.draws_at_once:
             self.asker.ask(DrawRequest(self.session.serial, among, other_than, self.rng))
             return
         try:

@@ -65,6 +65,8 @@ class KeepingScreen(AskingScreen):
     def _resume(self, run: Run, explorer: Explorer) -> None:
         """Take over an earlier run; say what of it is damaged, or missing among these captions."""
         before, rows = Session(), _Rows(explorer.opened.captions)
+        rows_before = (each.get(name) for each in run.events for name in ("row", "bookmark"))
+        explorer.opened.prepare([row for row in rows_before if type(row) is int])
         before.restore(run.events, rows.find)
         if run.broken:
             self.show_problems([f"{run.path}: {run.broken:,} damaged lines are left out"])
