@@ -293,6 +293,13 @@ def find_path(folder: Path, name: str) -> Path:
     return found[0]
 
 
+def _is_there(captions: str, options: Event) -> bool:
+    """Tell whether the captions of a run are still there; a store at an address may be."""
+    if "store" in options:
+        return "://" in captions or Path(captions).is_dir()
+    return Path(captions).is_file()
+
+
 def recent_corpora(folder: Path) -> list[Event]:
     """Return what the latest runs explored, each corpus once, where its captions still exist; the latest first."""
     found: dict[tuple[str, str], Event] = {}
@@ -304,7 +311,7 @@ def recent_corpora(folder: Path) -> list[Event]:
                 about = json.loads(next(lines, b""))
             captions, model, options = about["captions"], about["model"], about.get("options", {})
             kinds = ((captions, str), (model, str), (about["count"], int), (options, dict))
-            is_sound = all(isinstance(value, kind) for value, kind in kinds) and Path(captions).is_file()
+            is_sound = all(isinstance(value, kind) for value, kind in kinds) and _is_there(captions, options)
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             continue  # no trail, or one that is damaged
         if is_sound:

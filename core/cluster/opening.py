@@ -116,9 +116,9 @@ def examine_store(setup: Setup, cache: Cache, address: str) -> Steps[dict[str, A
 def describe_search(about: About, how: Approximation | None) -> str:
     """Say how a store is searched, and how many of the nearest captions that finds."""
     if how is None:
-        return "exact search"
+        return "exact"
     recall = about.recall.get(str(how))
-    return "approximate search" + ("" if recall is None else f", recall@10 {recall:.3f}")
+    return "approximate" + ("" if recall is None else f", recall@10 {recall:.3f}")
 
 
 class _StoreRankers(Rankers):
@@ -167,8 +167,8 @@ class StoredOpened(Opened):
 
     @property
     def captions_name(self) -> str:
-        """Display name of the corpus, with how it is searched."""
-        return f"{self._about.name} ({describe_search(self._about, self._how)})"
+        """Display name of the corpus behind how it is searched, which is cut last where there is no room."""
+        return f"{describe_search(self._about, self._how)} · {self._about.name}"
 
     @property
     def methods(self) -> tuple[Method, ...]:

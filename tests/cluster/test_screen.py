@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from test_app import ask, make_app, notices, ready, settle, title, until
 
+from tui.commands.explore import _with_files_of
+from tui.options import Options
+from tui.trail import TrailWriter, list_runs, recent_corpora
+
 pytestmark = pytest.mark.usefixtures("small_sample", "few_sources")
 
 
@@ -86,10 +90,30 @@ async def test_a_store_that_is_lost_is_told_and_the_next_question_is_answered_on
         assert len(app.explore.view.answer.hits)
 
 
-async def test_a_resumed_run_opens_its_store_again(files, store):
-    from tui.options import Options
+async def test_a_run_over_a_store_is_resumed_and_offered_again(files, store, tmp_path):
+    writer = TrailWriter(tmp_path / "trails", {"options": Options(store=store, exact=True).document()})
+    app = app_of(files, store, exact=True)
+    app.explore._trail = writer
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await ask(pilot, "a dog on a beach")
+        await pilot.press("escape", "enter")
+        await settle(pilot)
+    (run,) = list_runs(tmp_path / "trails")
+    options = _with_files_of(run, Options(model=files.weights, vectors=files.vectors))
+    assert (options.store, options.exact, options.captions) == (store, True, None)
+    (about,) = recent_corpora(tmp_path / "trails")
+    assert about["captions"] == str(Path(store).resolve())
+    app = make_app(files, captions=None, store=store)
+    app.explore._resumed = run
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: len(app.explore.session.visits) > 1, what="the visits")
+        assert not app.explore.explorer.opened.captions.rows_by_text().get("nosuch")
+        assert any(visit.row is not None for visit in app.explore.session.visits)
 
-    document = Options(store=store, exact=True, nprobes="7").document()
+
+def test_the_options_of_a_store_are_kept_with_a_run():
+    document = Options(store="/a b", exact=True, nprobes="7").document()
     filled = Options().filled(document)
-    assert (filled.store, filled.exact, filled.nprobes) == (store, True, "7")
+    assert (filled.store, filled.exact, filled.nprobes) == ("/a b", True, "7")
     assert Options(store="s3://a/b").document()["store"] == "s3://a/b"

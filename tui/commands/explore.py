@@ -124,6 +124,8 @@ def _with_files_of(run: Run, options: Options) -> Options:
     kept = run.about.get("options")
     kept = kept if isinstance(kept, dict) else {}
     captions = Path(str(run.about.get("captions", "")))
+    if "store" in kept:  # whose opening tells if it is gone
+        return options.filled(kept)
     if captions.parent == DEMO_DIR:
         return options.filled(kept)
     with suppress(OSError):  # a name that is too long for a file
