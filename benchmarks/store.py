@@ -11,6 +11,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
+import torch
+
 from benchmarks.material import COCO, Corpus, temporary_folder
 from benchmarks.million import compose
 
@@ -102,7 +105,31 @@ def _measure(captions: Path, cache: Path, store: Path, texts: list[str]) -> dict
         exact = exact or hits
         recall = mean(len({*one} & {*other}) / len(one) for one, other in zip(exact, hits, strict=True))
         figures[way] = found | {"recall_at_10": recall}
-    return figures
+    (matrix,) = (cache / "matrix").glob("*/recipe.json")
+    return figures | {"recall_at_10": _recall_of_components(matrix.with_name("embeddings.npy"))}
+
+
+def _recall_of_components(
+    matrix: Path, *, kept: tuple[int, ...] = (512, 256, 128), queries: int = 200
+) -> dict[str, float]:
+    """Measure recall@10 of cosines of the first principal components, without the query itself."""
+    rows = torch.from_numpy(np.load(matrix).astype(np.float32))  # (N, D)
+    _, axes = torch.linalg.eigh(rows.T @ rows)  # (D, D), ascending; about 0, as cosines are
+    asked = torch.from_numpy(np.random.default_rng(1).choice(len(rows), queries, replace=False))  # (Q,)
+
+    def nearest(part: torch.Tensor) -> list[set[int]]:
+        unit = part / part.norm(dim=1, keepdim=True)
+        cosines = unit[asked] @ unit.T  # (Q, N)
+        cosines[torch.arange(len(asked)), asked] = -torch.inf
+        return [set(row) for row in cosines.topk(10).indices.tolist()]
+
+    exact = nearest(rows)
+    return {
+        f"PCA to {count}": mean(
+            len(one & other) / 10 for one, other in zip(exact, nearest(rows @ axes[:, -count:]), strict=True)
+        )
+        for count in kept
+    }
 
 
 def _run(script: str, *arguments: str | Path, asked: Sequence[str] = ()) -> dict[str, Any]:
