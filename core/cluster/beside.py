@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cluster.predicates import sql_value
+from core.cluster.schema import MOST_OF_IMAGE
 from core.cluster.stored import StoredRows
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.opened import Sample
 from core.ranking.lexical import BM25
 from core.trust.signals import SignalMeter
-
-_MOST_OF_IMAGE = 100  # captions of an image, of which some collections have thousands
 
 
 class Surroundings:
@@ -42,7 +41,7 @@ class Surroundings:
             images = (caption.image_id for caption in self.rows.captions(missing))
             if named := {image for image in images if image is not None}:
                 images_in_sql = ", ".join(map(sql_value, named))
-                found = self.rows.where(f"image_id IN ({images_in_sql})", most=_MOST_OF_IMAGE * len(named))
+                found = self.rows.where(f"image_id IN ({images_in_sql})", most=MOST_OF_IMAGE * len(named))
                 extra = np.union1d(self.rows.take(found)[0], missing)
         return Beside(self, np.setdiff1d(extra, self.sampled))
 

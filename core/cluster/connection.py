@@ -70,10 +70,15 @@ class Connection:
         Raises:
             AssetError: It is damaged or of another version, or cannot be read.
         """
+        names = self._names()
+        if ABOUT not in names:
+            if CAPTIONS in names:
+                found = f"holds a table named {CAPTIONS} that this program did not write"
+                raise AssetError(self.address, found, advice=f"name another address with {OPTION}")
+            return None
         with self.errors():
-            if not {ABOUT, CAPTIONS} <= set(self._database.list_tables(limit=100).tables):
-                return None
-            text = self.open(ABOUT).to_arrow()["document"][0].as_py()
+            columns = self.open(ABOUT).to_arrow()
+            text = columns["document"][0].as_py() if "document" in columns.column_names and len(columns) else ""
         try:
             return About.of(json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
@@ -94,13 +99,29 @@ class Connection:
             raise AssetError(self.address, found, advice=advice)
         return about
 
+    def _names(self) -> set[str]:
+        names: set[str] = set()
+        token = None
+        with self.errors():
+            while True:
+                page = self._database.list_tables(page_token=token, limit=1000)
+                names |= set(page.tables)
+                token = page.page_token
+                if not token:
+                    return names
+
     def open(self, name: str) -> Any:
         """Open a table."""
         return self._database.open_table(name)
 
-    def create(self, name: str, schema: pa.Schema) -> Any:
-        """Make an empty table in place of one that may be there."""
-        return self._database.create_table(name, schema=schema, mode="overwrite")
+    def begin(self, about: About, schema: pa.Schema, *, again: bool) -> Any:
+        """Open the table of the captions of an unfinished store, empty if it is begun `again` or not begun yet."""
+        if again:
+            self.write_about(about)  # first: without it, the table would be somebody else's
+        with self.errors():
+            if again or CAPTIONS not in self._names():
+                return self._database.create_table(CAPTIONS, schema=schema, mode="overwrite")
+            return self.open(CAPTIONS)
 
     def write_about(self, about: About) -> None:
         """Write what the store says of itself."""

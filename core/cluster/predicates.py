@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pyarrow as pa
@@ -54,7 +55,7 @@ def _condition(condition: Condition, about: About, columns: pa.Schema) -> str:
         case "pattern":
             return _matching(condition.value)
         case "length":
-            return f"CAST(words AS DOUBLE) {_operator(condition)} {float(condition.value)!r}"
+            return f"CAST(words AS DOUBLE) {_operator(condition)} {_literal(float(condition.value))}"
         case "image":
             if about.images is None:
                 raise FilterError("image: these captions have no images")
@@ -83,20 +84,37 @@ def _of_column(condition: Condition, about: About, columns: pa.Schema) -> str:
     if pa.types.is_list(kind):
         if condition.operator != ":":
             raise FilterError(f"{condition.name}: a store compares lists with texts alone; use {condition.name}:VALUE")
-        among = f"(?i)(^|{_BETWEEN}){re.escape(condition.value)}($|{_BETWEEN})"
+        texts = "|".join(map(re.escape, _written(condition.value, kind.value_type)))
+        among = f"(?i)(^|{_BETWEEN})({texts})($|{_BETWEEN})"
         return f"regexp_like(array_to_string({name}, {sql_text(_BETWEEN)}), {sql_text(among)})"
     if pa.types.is_temporal(kind):
         if condition.operator != ":":
             asked = f"{condition.name}{condition.operator}"
             raise FilterError(f"{asked} compares numbers, and this column has times; use {condition.name}:2020-05, say")
-        return f"starts_with(CAST({name} AS STRING), {sql_text(condition.value)})"
+        return f"starts_with(replace(CAST({name} AS STRING), 'T', ' '), {sql_text(condition.value)})"
     number = _number(condition.value)
-    if condition.operator != ":":
-        return f"TRY_CAST({name} AS DOUBLE) {condition.operator} {number!r}"
+    value_in_sql = f"TRY_CAST({name} AS DOUBLE)"
+    if condition.operator != ":" and number is not None:
+        return f"({value_in_sql} {condition.operator} {_literal(number)} AND NOT isnan({value_in_sql}))"
     same = f"lower(CAST({name} AS STRING)) = {sql_text(condition.value.lower())}"
-    if number is None or abs(number) > _EXACT:
+    if number is None or math.isnan(number) or abs(number) > _EXACT:
         return f"({same})"
-    return f"({same} OR TRY_CAST({name} AS DOUBLE) = {number!r})"
+    return f"({same} OR {value_in_sql} = {_literal(number)})"
+
+
+def _literal(number: float) -> str:
+    """Return a number as SQL writes it."""
+    return repr(number) if math.isfinite(number) else f"CAST('{number!r}' AS DOUBLE)"
+
+
+def _written(value: str, kind: pa.DataType) -> list[str]:
+    """Return how SQL writes the elements of a list that equal a value."""
+    number = _number(value)
+    if number is None or not math.isfinite(number):
+        return [value]
+    if pa.types.is_boolean(kind):
+        return [value, *(["true"] if number == 1 else ["false"] if number == 0 else [])]
+    return [value, repr(number), *([str(int(number))] if number.is_integer() else [])]
 
 
 def _number(text: str) -> float | None:

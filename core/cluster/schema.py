@@ -22,6 +22,11 @@ UNCOUNTED = -1
 SAMPLE = 25_000
 """Number of captions, about, that are mapped and counted in place of all."""
 
+LEAST_SAMPLE = 100
+"""Number of captions of the sample where chance chooses none."""
+MOST_OF_IMAGE = 100
+"""Captions that an image may have; larger groups are topics or collections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approximation:
@@ -58,6 +63,10 @@ class About:
     """What was empty, broken or left out, a phrase each."""
     columns: tuple[str, ...]
     """Names of the file's columns, which are `column_0` and so on here."""
+    details: str
+    """Hash of what the file says of each caption: ids, images, file names, addresses and columns."""
+    order: str
+    """Hash of the rows in the order in which they are written, which an interrupted run has to keep to."""
     recall: Mapping[str, float] = field(default_factory=dict)
     """Share of the ten nearest captions that an approximate search finds, 0..1, by `str` of an `Approximation`; empty
     where there is only exact search."""
@@ -67,7 +76,7 @@ class About:
     @property
     def key(self) -> str:
         """Hash of what the store holds, which names what is computed from it."""
-        parts = (self.recipe.key, self.name, self.captions, *self.columns)
+        parts = (self.recipe.key, self.name, self.captions, self.details, *self.columns)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def plain(self) -> dict[str, Any]:
@@ -123,7 +132,7 @@ def hash_of(ids: NDArray[np.int32]) -> int:
 def is_sampled(group: object, captions: int) -> bool:
     """Tell whether an image, or a caption that has none, belongs to the sample of N captions.
 
-    It depends on its name alone, so that many machines choose the same ones.
+    It depends on its name alone, so that the images are whole.
     """
     digest = hashlib.blake2b(str(group).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little") < SAMPLE / max(1, captions) * 2**64

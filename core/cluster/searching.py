@@ -115,7 +115,12 @@ def nearest_of(
 ) -> pa.Table:
     """Ask a table for the k nearest captions of an embedding, (D,), with some columns and their `_distance`."""
     search = table.search(direction(query), vector_column_name=EMBEDDING).distance_type("cosine").limit(k)
-    search = search.bypass_vector_index() if how is None else search.nprobes(how.nprobes).refine_factor(how.refine)
+    if how is None:
+        search = search.bypass_vector_index()
+    else:
+        search = search.minimum_nprobes(how.nprobes).refine_factor(how.refine)
+        # A filter may leave few captions in these partitions: 0 lets the search go on until it has enough.
+        search = search.maximum_nprobes(0 if predicate else how.nprobes)
     if predicate:
         search = search.where(predicate, prefilter=True)
     hits: pa.Table = search.select([*columns, "_distance"]).to_arrow()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from core.cluster.schema import LEAST_SAMPLE, MOST_OF_IMAGE, is_sampled
 from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
 from core.encoding.recipe import Recipe
@@ -33,12 +34,14 @@ class Source:
     """D, the width of an embedding."""
     rows: NDArray[np.int64]
     """The rows of the captions in the order in which they are written, (n,)."""
+    sampled: NDArray[np.bool_]
+    """Whether a caption belongs to the sample of the store, by its row, (N,)."""
     read: Callable[[int, int], tuple[NDArray[np.float16], NDArray[np.float32]]]
     """Returns the unit rows, (b, D), and their lengths before normalizing, (b,), of a part of `rows`, start to stop."""
 
 
 def open_source(setup: Setup, cache: Cache) -> Steps[Source]:
-    """Open the matrix of the captions or, where it is missing, all its shards; else encode the captions.
+    """Open the finished shards of the captions or, where some are missing, their matrix; encode them if it is, too.
 
     Raises:
         AssetError: A file cannot be used, a shard is damaged, or the cache cannot be written.
@@ -62,8 +65,23 @@ def of_matrix(opened: Opened) -> Source:
         model=opened.setup.model_name,
         dim=matrix.dim,
         rows=rows,
+        sampled=choose_sample(opened.captions, rows),
         read=lambda start, stop: (matrix.rows[rows[start:stop]], matrix.norms[rows[start:stop]]),
     )
+
+
+def choose_sample(captions: Captions, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Choose the sample of a store of some rows, (n,): whole images, and of larger groups single captions; (N,)."""
+    n, groups = len(rows), captions.groups
+    sampled = np.zeros(len(captions), bool)  # (N,)
+    sizes = {} if groups is None else dict(zip(*np.unique(groups, return_counts=True), strict=True))
+    for row in rows.tolist():
+        group = None if groups is None else groups[row]
+        is_image = group is not None and group != "" and sizes[group] <= MOST_OF_IMAGE
+        sampled[row] = is_sampled(group if is_image else f"row {row}", n)
+    if not sampled.any():
+        sampled[rows[: min(n, LEAST_SAMPLE)]] = True
+    return sampled
 
 
 def _of_shards(setup: Setup, places: Places, cache: Cache, count: int) -> Steps[Source]:
@@ -86,5 +104,6 @@ def _of_shards(setup: Setup, places: Places, cache: Cache, count: int) -> Steps[
         model=setup.model_name,
         dim=shards.dim,
         rows=shards.rows[kept],
+        sampled=choose_sample(places.captions, shards.rows[kept]),
         read=read,
     )

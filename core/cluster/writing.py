@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from core.assets import AssetError
 from core.cluster.connection import OPTION, Connection
 from core.cluster.recall import measure_recall
-from core.cluster.schema import CAPTIONS, EMBEDDING, About, Approximation, hash_of, is_sampled, schema
+from core.cluster.schema import EMBEDDING, About, Approximation, hash_of, schema
 from core.cluster.sources import Source
 from core.corpus.captions import Captions
-from core.store.progress import Progress, Steps
+from core.store.locks import only_one
+from core.store.progress import Progress, Steps, nothing_to_do
 
 _BLOCK = 1 << 18  # captions in a commit, which an interrupted run need not write again
 _BATCH = 1 << 12  # captions in memory at once
@@ -31,35 +34,50 @@ def write_store(source: Source, connection: Connection) -> Steps[About]:
     Raises:
         AssetError: The address holds another store, or cannot be written.
     """
-    about, n = about_source(source), len(source.rows)
-    known = connection.about()
+    with _alone(connection.address) as waiting:
+        yield from waiting
+        about, n = about_source(source), len(source.rows)
+        known = connection.about()
+        check_address(known, about, connection.address)
+        if known is not None and known.is_finished:
+            return known
+        captions = source.captions
+        columns = {f"column_{i}": _arrow(captions.columns[name]) for i, name in enumerate(about.columns)}
+        kinds = schema(
+            about.dim,
+            _arrow(captions.ids).type,
+            pa.string() if captions.groups is None else _arrow(captions.groups).type,
+            {name: values.type for name, values in columns.items()},
+        )
+        table = connection.begin(about, kinds, again=known is None or known.order != about.order)
+        with connection.errors():
+            done = table.count_rows()
+        while done < n:
+            stop = min(done + _BLOCK, n)
+            with connection.errors():
+                table.add(pa.RecordBatchReader.from_batches(kinds, _batches(source, done, stop, columns, kinds)))
+            done = stop
+            yield Progress("writing the store", done, n, "captions")
+        yield from index_store(connection, table, about)
+        return connection.finished()
+
+
+@contextmanager
+def _alone(address: str) -> Iterator[Steps[None]]:
+    """Hold the lock of a folder; in a bucket there is none, and a second writer is noticed at the end."""
+    if "://" in address:
+        yield nothing_to_do()
+        return
+    with only_one(Path(address), doing="writes this store", option=OPTION) as waiting:
+        yield waiting
+
+
+def check_address(known: About | None, about: About, address: str) -> None:
+    """Raise `AssetError` if what is at an address is another store than the one that is to be written."""
     if known is not None and known.key != about.key:
         found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
-        raise AssetError(connection.address, found, advice=f"name another address with {OPTION}, or delete that one")
-    if known is not None and known.is_finished:
-        return known
-    captions = source.captions
-    columns = {f"column_{i}": _arrow(captions.columns[name]) for i, name in enumerate(about.columns)}
-    kinds = schema(
-        about.dim,
-        _arrow(captions.ids).type,
-        pa.string() if captions.groups is None else _arrow(captions.groups).type,
-        {name: values.type for name, values in columns.items()},
-    )
-    with connection.errors():
-        if known is None:
-            connection.create(CAPTIONS, kinds)
-            connection.write_about(about)
-        table = connection.open(CAPTIONS)
-        done = table.count_rows()
-    while done < n:
-        stop = min(done + _BLOCK, n)
-        with connection.errors():
-            table.add(pa.RecordBatchReader.from_batches(kinds, _batches(source, done, stop, columns, kinds)))
-        done = stop
-        yield Progress("writing the store", done, n, "captions")
-    yield from index_store(connection, table, about)
-    return connection.finished()
+        same = " before its file changed" if (known.name, known.model) == (about.name, about.model) else ""
+        raise AssetError(address, found + same, advice=f"name another address with {OPTION}, or delete that one")
 
 
 def about_source(source: Source) -> About:
@@ -77,7 +95,21 @@ def about_source(source: Source) -> About:
         layout=captions.layout,
         notes=tuple(notes),
         columns=tuple(captions.columns),
+        details=_hash_details(captions),
+        order=hashlib.sha256(source.rows.tobytes()).hexdigest(),
     )
+
+
+def _hash_details(captions: Captions) -> str:
+    """Hash what the file says of each caption beside its text."""
+    digest = hashlib.sha256(
+        repr((captions.ids.tolist(), captions.file_names, captions.urls)).encode("utf-8", "replace")
+    )
+    if captions.groups is not None:
+        digest.update(repr(captions.groups.tolist()).encode("utf-8", "replace"))
+    for name, values in captions.columns.items():
+        digest.update(repr((name, _arrow(values).to_pylist())).encode("utf-8", "replace"))
+    return digest.hexdigest()
 
 
 def index_store(connection: Connection, table: Any, about: About) -> Steps[None]:
@@ -96,6 +128,9 @@ def index_store(connection: Connection, table: Any, about: About) -> Steps[None]
                 table.create_index(EMBEDDING, config=IvfRq(distance_type="cosine"))
             how = Approximation()
             about = replace(about, recall={str(how): (yield from measure_recall(connection, table, about, how))})
+        if (count := table.count_rows()) != about.captions:
+            found = f"holds {count:,} captions, and {about.captions:,} were to be written: two programs wrote to it"
+            raise AssetError(connection.address, found, advice="delete it, and make it again")
     connection.write_about(replace(about, is_finished=True))
 
 
@@ -119,7 +154,7 @@ def _batches(
             "url": list(map(captions.url, rows.tolist())),
             "words": pc.list_value_length(pc.utf8_split_whitespace(pa.array(texts, pa.string()))),
             "sentence": [hash_of(source.sentences[row]) for row in rows.tolist()],
-            "in_sample": sampled(captions, rows, len(source.rows)),
+            "in_sample": source.sampled[rows],
             **{name: array.take(pa.array(rows)) for name, array in columns.items()},
             "norm": norms,
             EMBEDDING: pa.FixedSizeListArray.from_arrays(flat, source.dim),
@@ -129,12 +164,6 @@ def _batches(
             for field in kinds
         ]
         yield pa.record_batch(arrays, schema=kinds)
-
-
-def sampled(captions: Captions, rows: NDArray[np.int64], count: int) -> list[bool]:
-    """Tell which captions belong to the sample of a store of `count` captions: whole images, where there are any."""
-    groups = ((row, captions.group(row)) for row in rows.tolist())
-    return [is_sampled(f"row {row}" if group is None else group, count) for row, group in groups]
 
 
 def _arrow(values: Any) -> pa.Array:

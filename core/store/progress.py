@@ -76,6 +76,11 @@ class Resumable(Generic[T]):
         return self._results[0]
 
 
+def nothing_to_do() -> Steps[None]:
+    """Return work that is done at once."""
+    yield from ()
+
+
 def finish(steps: Generator[S, None, T], show: Callable[[S], object] = lambda step: None) -> T:
     """Run slow work to its end and return its result.
 

@@ -51,6 +51,12 @@ _VALUES = [
     "2020-05",
     "-1",
     "é",
+    "nan",
+    "inf",
+    "1.0",
+    "0",
+    "2020-03-01",
+    "2020-03-01 10",
     "9007199254740993",
 ]
 
@@ -68,6 +74,10 @@ def both(tmp_path_factory):
             "n": [1, 2.0, None, 10, -1, 9007199254740993, 0.5][i % 7],
             "s": ["x", "X", "10", "1e1", "blue", None, "it's", "É", "a b"][i % 9],
             "flag": i % 2 == 0,
+            "f": [float("nan"), 1.5, None, 3.0, float("inf")][i % 5],
+            "when": [f"2020-0{1 + i % 7}-01T10:00:00", None][i % 9 == 8],
+            "ints": [[1, 2], [], [10], None][i % 4],
+            "bools": [[True], [False, True], None][i % 3],
             "tags": [["blue", "x"], [], ["a b"], ["10"], None][i % 5],
         }
         for i, text in enumerate(texts)
@@ -90,12 +100,14 @@ CONDITIONS = st.one_of(
         lambda each: f"length{each[0]}{each[1]}"
     ),
     st.integers(0, 9).map(lambda number: f"image:{number}.jpg"),
-    st.tuples(st.sampled_from(["n", "s", "flag", "image_id"]), st.sampled_from(_VALUES)).map(
-        lambda each: f"{each[0]}:{quoted(each[1])}"
-    ),
+    st.tuples(
+        st.sampled_from(["n", "s", "flag", "image_id", "f", "ints", "bools", "when"]), st.sampled_from(_VALUES)
+    ).map(lambda each: f"{each[0]}:{quoted(each[1])}"),
     st.sampled_from(["blue", "x", "10", "a b", "Blue"]).map(lambda value: f"tags:{quoted(value)}"),
     st.tuples(
-        st.sampled_from(["n", "s"]), st.sampled_from(["<", "<=", ">", ">="]), st.sampled_from(["1", "2", "-1", "9.5"])
+        st.sampled_from(["n", "s", "f", "length"]),
+        st.sampled_from(["<", "<=", ">", ">="]),
+        st.sampled_from(["1", "2", "-1", "9.5", "inf", "1e20"]),
     ).map("".join),
 )
 FILTERS = st.lists(st.tuples(st.booleans(), CONDITIONS), min_size=1, max_size=4).map(

@@ -1,5 +1,6 @@
 """A store answers as the same corpus in memory does."""
 
+import json
 import random
 from dataclasses import replace
 
@@ -11,7 +12,8 @@ from cluster.conftest import explore, store_of
 from core.assets import AssetError
 from core.cluster.connection import Connection
 from core.cluster.schema import Approximation
-from core.cluster.sources import of_matrix
+from core.cluster.sources import of_matrix, open_source
+from core.cluster.writing import write_store
 from core.explorer import Explorer
 from core.ranking.filters import Filter, FilterError
 from core.store.cache import Cache
@@ -154,14 +156,10 @@ def test_a_finished_store_is_left_as_it_is_and_another_corpus_does_not_replace_i
 
 
 def finish_index(explorer: Explorer, store: str):
-    from core.cluster.writing import write_store
-
     return finish(write_store(of_matrix(explorer.opened), Connection(store)))
 
 
 def test_an_interrupted_index_goes_on_and_until_then_the_store_is_unfinished(local, files, tmp_path, monkeypatch):
-    from core.cluster.writing import write_store
-
     monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
     store = str(tmp_path / "store")
     steps = write_store(of_matrix(local.opened), Connection(store, must_exist=False))
@@ -278,3 +276,74 @@ def test_hits_within_a_distance_are_all_found_however_many(local, stored, monkey
         expected = local.within(local.ask("a dog on a beach"), distance).hits
         found = stored.within(stored.ask("a dog on a beach"), distance).hits
         assert sorted(found.rows.tolist()) == sorted(expected.rows.tolist())
+
+
+def begun(explorer: Explorer, store: str, captions: int) -> None:
+    """Write so many captions, then leave."""
+    for step in write_store(of_matrix(explorer.opened), Connection(store, must_exist=False)):
+        if step.stage == "writing the store" and step.done >= captions:
+            return
+
+
+def test_a_store_that_was_begun_in_another_order_is_begun_anew(files, tmp_path, monkeypatch, run):
+    monkeypatch.setattr("core.encoding.building.CHUNK", 40)
+    monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
+    for number in range(2):
+        run("encode", *files.flags, "--dtype", "float32", "--shard", f"{number}/2")
+    store = str(tmp_path / "store")
+    source = finish(open_source(files.setup(), Cache(files.cache)))
+    for step in write_store(source, Connection(store, must_exist=False)):
+        if step.stage == "writing the store" and step.done >= 100:
+            break
+    run("encode", *files.flags, "--dtype", "float32", "--gather")
+    local = files.explorer()
+    finish_index(local, store)
+    rows = Connection(store).open("captions").search().select(["row"]).limit(1000).to_arrow()["row"].to_pylist()
+    assert sorted(rows) == list(range(300))
+
+
+def test_what_another_program_added_meanwhile_is_noticed(local, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
+    store = str(tmp_path / "store")
+    begun(local, store, 100)
+    table = Connection(store).open("captions")
+    table.add(table.search().limit(100).to_arrow())
+    table.add(table.search().limit(150).to_arrow())
+    with pytest.raises(AssetError, match="two programs wrote to it"):
+        finish_index(local, store)
+
+
+def test_a_table_of_captions_that_another_program_wrote_is_left_alone(local, tmp_path):
+    import lancedb
+    import pyarrow as pa
+
+    store = str(tmp_path / "store")
+    lancedb.connect(store).create_table("captions", pa.table({"precious": [1, 2, 3]}))
+    with pytest.raises(AssetError, match="that this program did not write"):
+        finish_index(local, store)
+    assert lancedb.connect(store).open_table("captions").to_arrow()["precious"].to_pylist() == [1, 2, 3]
+
+
+def test_a_change_in_what_the_file_says_of_a_caption_is_another_store(local, files, store):
+    document = json.loads(files.captions.read_text())
+    document["annotations"][0]["image_id"] = 9999
+    files.captions.write_text(json.dumps(document))
+    with pytest.raises(AssetError, match="before its file changed"):
+        finish_index(files.explorer(), store)
+
+
+def test_a_filter_of_few_captions_finds_them_all_also_approximately(local, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.cluster.writing.APPROXIMATE_FROM", 100)
+    monkeypatch.setattr("core.cluster.schema.Approximation.__init__.__defaults__", (1, 2))
+    store = store_of(local.opened, tmp_path / "store")
+    stored = explore(files, store, is_exact=False)
+    rows = [3, 77, 150, 222, 299]
+    among = Filter.parse("is:bookmarked").with_bookmarks(rows)
+    assert sorted(rows_of(stored, "a dog on a beach", among=among)) == rows
+
+
+@pytest.mark.parametrize("per_image", [1, 300, 150])
+def test_a_store_of_any_groups_has_a_sample_of_its_size(tmp_path, per_image):
+    files = make_files(tmp_path, demo_texts(300), per_image=per_image)
+    stored = explore(files, store_of(files.explorer().opened, tmp_path / "store"))
+    assert 50 < len(stored.opened.sample.rows) < 200
