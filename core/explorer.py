@@ -141,7 +141,7 @@ class Explorer:
         ranking = found.leading
         if len(ranking) and ranking.distances[-1] <= distance and found.order is not None:
             error = scan_error(max(self.opened.matrix.dim, 1 << 14))  # a second encoder may have wider embeddings
-            near = int(found.beyond(distance + error).distances.searchsorted(distance + error, "right"))
+            near = int(found.beyond(distance + error, most=most).distances.searchsorted(distance + error, "right"))
             allowed = self.allowed(answer.among)
             exact = self._find(query, answer.method, k=near if most is None else min(near, most), allowed=allowed)
             ranking = found.leading if exact is None else exact.leading
@@ -259,7 +259,8 @@ class Explorer:
         if method != "auto":
             return method
         calibration = self.opened.calibration
-        return "infersent" if calibration is None else calibration.best_method(self.queries.content_words(query))
+        best = "infersent" if calibration is None else calibration.best_method(self.queries.content_words(query))
+        return best if best in self.opened.methods else "infersent"
 
     def _find(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.assets import AssetError, first_names
 from core.corpus.captions import Captions
 from core.corpus.images import Images
-from core.encoding.matrix import EmbeddingMatrix
+from core.encoding.matrix import EmbeddingMatrix, Embeddings
 from core.encoding.row_files import BuildReport
 from core.encoding.text_encoder import TextEncoder
 from core.ranking.filters import Filter
@@ -40,23 +40,6 @@ if TYPE_CHECKING:
     from core.ranking.masks import Masks  # pyarrow is slow to import
 
 _SHORT_NAME = 4  # cells of the name of a second encoder in narrow columns
-
-
-class Embeddings(Protocol):
-    """The embeddings and token ids of N captions, in memory or read when they are asked for."""
-
-    rows: Any
-    """Unit rows, float16: (D,) for a row, (n, D) for an array of rows."""
-    sentences: Any
-    """The token ids of a row, (T,), and `find`: the rows with given token ids, ascending."""
-    folder: Path
-    """The folder of what is computed from them."""
-
-    @property
-    def dim(self) -> int:
-        """D, the width of an embedding."""
-
-    def __len__(self) -> int: ...
 
 
 class Sample(NamedTuple):

@@ -43,6 +43,9 @@ def encode_shard(setup: Setup, cache: Cache, shard: Shard) -> Steps[list[Sharded
     """
 
     def work(setup: Setup, places: Places, shards: Shards) -> Steps[Sharded]:
+        if (rows := shards.rows_of(shard)) is not None or shards.is_joined:
+            rows = len(places.captions) if rows is None else rows
+            return _did(setup, places, shards, shard, BuildReport(rows, rows, True, "", 1.0))
         vocabulary, sentences = yield from _tokenized(setup, places)
         yield Progress("loading the encoder", 0, 0, "")
         start = time.perf_counter()
@@ -50,11 +53,15 @@ def encode_shard(setup: Setup, cache: Cache, shard: Shard) -> Steps[list[Sharded
         places.source.check()
         report = yield from shards.encode(shard, sentences=sentences, vectors=vocabulary.vectors, encoder=encoder)
         report = replace(report, seconds=time.perf_counter() - start)
-        is_joined = shards.is_joined
-        missing, folder = ([], places.matrix) if is_joined else (shards.missing(shard.count), shards.path(shard))
-        return Sharded(setup.model_name, places.captions, report, folder, missing, is_joined)
+        return _did(setup, places, shards, shard, report)
 
     return (yield from _for_each_encoder(setup, cache, work))
+
+
+def _did(setup: Setup, places: Places, shards: Shards, shard: Shard, report: BuildReport) -> Sharded:
+    is_joined = shards.is_joined
+    missing, folder = ([], places.matrix) if is_joined else (shards.missing(shard.count), shards.path(shard))
+    return Sharded(setup.model_name, places.captions, report, folder, missing, is_joined)
 
 
 def join_shards(setup: Setup, cache: Cache) -> Steps[list[Sharded]]:

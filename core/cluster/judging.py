@@ -24,6 +24,7 @@ from core.trust.calibration import Calibration
 from core.trust.signals import HITS, NOTHING, SignalMeter
 from core.trust.verdict import Judge, Verdict
 
+_NEVER = (0.0, 0.0, 0.0)  # rate of success and its interval
 _COPIES = 16  # of a test query's source, which are left out of its hits
 
 
@@ -34,7 +35,7 @@ class StoredJudge(Judge):
         self, calibration: Calibration, around: Surroundings, matrix: StoredMatrix, name_of: Callable[[Method], str]
     ) -> None:
         self.calibration = replace(calibration, hubs=around.sampled[calibration.hubs].astype(np.int32))
-        self._of_sample, self._around, self._matrix, self._name = calibration, around, matrix, name_of
+        self._of_sample, self._around, self._matrix, self._name = _alone(calibration), around, matrix, name_of
 
     def judge(self, query: Query, found: Found, method: Method) -> Verdict:
         """Judge a complete query: see `Judge`.
@@ -52,6 +53,17 @@ class StoredJudge(Judge):
         hits = Found(Ranking(beside.numbers(ranking.rows), ranking.distances), None)
         row = None if query.row is None else int(beside.numbers(own)[0])
         return judge.judge(replace(query, row=row), hits, method)
+
+
+def _alone(calibration: Calibration) -> Calibration:
+    """Return a calibration by which no other method is ever better than the encoder, since none ranks a store."""
+    curve = tuple(
+        replace(
+            cell, by_method={name: cell.by_method[name] if name == "infersent" else _NEVER for name in cell.by_method}
+        )
+        for cell in calibration.curve
+    )
+    return replace(calibration, curve=curve)
 
 
 class WholeStore:

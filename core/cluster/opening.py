@@ -143,7 +143,7 @@ class StoredOpened(Opened):
         searcher: StoreSearcher,
         connection: Connection,
     ) -> None:
-        captions = StoredCaptions.open(rows)
+        captions = StoredCaptions.open(rows, sample.captions.first)
         super().__init__(
             setup,
             cache,
@@ -157,6 +157,7 @@ class StoredOpened(Opened):
         )
         self._connection, self._rows, self._about = connection, rows, rows.about
         self._matrix, self._how = matrix, searcher.how
+        self._latest: tuple[Filter, Allowed] | None = None
 
     draws_at_once = False
 
@@ -197,12 +198,16 @@ class StoredOpened(Opened):
             FilterError: The filter asks for what the store does not have.
             AssetError: The store cannot be read.
         """
+        if self._latest is not None and self._latest[0] == among:  # each answer asks several times
+            return self._latest[1]
         predicate = predicate_of(among, self._about, self._rows.table.schema)
         count = self._count(predicate)
         assert self.sample.rows is not None
         marked = np.flatnonzero(np.isin(self.sample.rows, list(among.bookmarked)))
         mask = masks.mask(replace(among, bookmarked=frozenset(marked.tolist())))
-        return Allowed(mask, count, self._about.captions, predicate)
+        allowed = Allowed(mask, count, self._about.captions, predicate)
+        self._latest = among, allowed
+        return allowed
 
     def _count(self, predicate: str) -> int:
         try:
@@ -241,15 +246,16 @@ class StoredOpened(Opened):
         return _StoreRankers(self.sample.matrix, self.searcher, lexical)
 
     def _everything(self, rankers: Rankers) -> AllCaptions:
-        """Return all captions of the store, to be asked by test queries."""
-        return WholeStore(self._connection, self._around(rankers), self._how)
+        """Return all captions of the store, to be asked by test queries, whose hits are remembered apart."""
+        rows = StoredRows(self._connection, self._about)
+        return WholeStore(self._connection, self._around(rankers, rows), self._how)
 
     def _judge_by(self, calibration: Calibration, rankers: Rankers) -> Judge:
         """Return what judges by a calibration."""
-        return StoredJudge(calibration, self._around(rankers), self._matrix, self.name_of)
+        return StoredJudge(calibration, self._around(rankers, self._rows), self._matrix, self.name_of)
 
-    def _around(self, rankers: Rankers) -> Surroundings:
-        return Surroundings(self._rows, self.sample, rankers.lexical.bm25, self.images)
+    def _around(self, rankers: Rankers, rows: StoredRows) -> Surroundings:
+        return Surroundings(rows, self.sample, rankers.lexical.bm25, self.images)
 
     def problems(self) -> list[str]:
         """List what the user should know about the store, one sentence each."""

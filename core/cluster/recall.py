@@ -15,6 +15,7 @@ from core.ranking.ranking import FIRST
 from core.store.progress import Progress, Steps
 
 _QUERIES = 100
+_COPIES = 16  # captions with a query's text that may be among its hits
 _ROWS = 4096  # embeddings read together
 
 
@@ -32,24 +33,34 @@ class ExactHits(NamedTuple):
 def measure_recall(connection: Connection, table: Any, about: About, how: Approximation) -> Steps[float]:
     """Measure the share of the first ten hits of an exact search that an approximate one finds, 0..1.
 
-    The queries are captions of the sample. The exact hits come from a single pass over all embeddings.
+    The queries are random captions of the sample, each text once; captions with a query's text are no hits. The exact
+    hits come from a single pass over all embeddings.
 
     Raises:
         AssetError: The store cannot be read.
     """
     with connection.errors():
-        asked = table.search().where("in_sample = true").select(["row", EMBEDDING]).limit(_QUERIES).to_arrow()
-    queries = _embeddings(asked[EMBEDDING].combine_chunks())  # (Q, D)
-    if not len(queries):
-        return 1.0
-    exact = (yield from exact_hits(connection, table, about, queries, k=FIRST, doing="finding exact hits")).rows
-    found = 0
+        sample = table.search().where("in_sample = true").select(["row", "sentence"]).limit(about.captions).to_arrow()
+        _, firsts = np.unique(sample["sentence"].to_numpy(), return_index=True)  # (texts,)
+        chosen = np.random.default_rng(0).permutation(firsts)[:_QUERIES]  # (Q,)
+        rows = ", ".join(map(str, sample["row"].to_numpy()[chosen].tolist()))
+        asked = table.search().where(f"row IN ({rows})").limit(_QUERIES).to_arrow()
+    queries, own = _embeddings(asked[EMBEDDING].combine_chunks()), asked["sentence"].to_numpy()  # (Q, D), (Q,)
+    exact = yield from exact_hits(connection, table, about, queries, k=FIRST + _COPIES, doing="finding exact hits")
+    found = wanted = 0
     for number, query in enumerate(queries):
         yield Progress("measuring recall", number, len(queries), "queries")
         with connection.errors():
-            rows = nearest_of(table, query, k=FIRST, how=how, columns=["row"])["row"].to_numpy()
-        found += len(np.intersect1d(rows, exact[number]))
-    return found / max(1, exact.size)
+            hits = nearest_of(table, query, k=FIRST + _COPIES, how=how, columns=["row", "sentence"])
+        first, theirs = (
+            rows[sentences != own[number]][:FIRST]
+            for rows, sentences in (
+                (exact.rows[number], exact.sentences[number]),
+                (hits["row"].to_numpy(), hits["sentence"].to_numpy()),
+            )
+        )
+        found, wanted = found + len(np.intersect1d(first, theirs)), wanted + len(first)
+    return found / max(1, wanted)
 
 
 def exact_hits(

@@ -72,7 +72,7 @@ class StoredRows:
             for i, row in enumerate(rows.tolist()):
                 _put(self._captions, row, StoredCaption(*(column[i] for column in columns)), _REMEMBERED)
                 if len(embeddings):
-                    _put(self._embeddings, row, embeddings[i], _EMBEDDINGS)
+                    _put(self._embeddings, row, embeddings[i].copy(), _EMBEDDINGS)  # not all that were read
         return rows, embeddings
 
     def where(self, predicate: str, *, most: int) -> pa.Table:
@@ -208,10 +208,11 @@ class StoredCaptions(Captions):
     """N captions of a store."""
 
     stored: StoredRows = field(kw_only=True)
+    beginning: str = field(kw_only=True)
 
     @classmethod
-    def open(cls, rows: StoredRows) -> StoredCaptions:
-        """Open the captions of a store."""
+    def open(cls, rows: StoredRows, beginning: str) -> StoredCaptions:
+        """Open the captions of a store, of which `beginning` is one."""
         about, nothing = rows.about, np.empty(0, np.int64)
         return cls(
             name=about.name,
@@ -223,6 +224,7 @@ class StoredCaptions(Captions):
             layout=f"store of {about.layout}" if about.layout else "store",
             notes=about.notes,
             stored=rows,
+            beginning=beginning,
         )
 
     @property
@@ -231,20 +233,26 @@ class StoredCaptions(Captions):
         return _ShownTexts(self.stored)
 
     def group(self, row: int) -> int | str | None:
-        """Return the image id of a row."""
-        return self.stored.caption(row).image_id
+        """Return the image id of a row; None also where the store cannot be read now, as for the other fields."""
+        return self._shown(row).image_id
 
     def id(self, row: int) -> int | str:
         """Return the id of a caption."""
-        return self.stored.caption(row).caption_id
+        return self._shown(row).caption_id
 
     def file_name(self, row: int) -> str | None:
         """Return the file name of a caption's image."""
-        return self.stored.caption(row).file_name
+        return self._shown(row).file_name
 
     def url(self, row: int) -> str | None:
         """Return the address of a caption's image."""
-        return self.stored.caption(row).url
+        return self._shown(row).url
+
+    def _shown(self, row: int) -> StoredCaption:
+        try:
+            return self.stored.caption(row)
+        except AssetError:
+            return StoredCaption(_UNREADABLE, "?", None, None, None, 0)
 
     def has(self, row: int, text: str) -> bool:
         """Tell whether a row has a text."""
@@ -264,7 +272,7 @@ class StoredCaptions(Captions):
     @property
     def first(self) -> str:
         """A caption."""
-        return str(self.stored.where("in_sample = true", most=1)["caption"][0].as_py())
+        return self.beginning
 
 
 class _RowsByText(Mapping[str, int]):

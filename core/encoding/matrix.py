@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +27,23 @@ from core.store.progress import Progress, Steps
 from core.store.whole import is_whole
 
 _SHORTEST = 1e-30  # length of an embedding that is given; the float32 numbers made of shorter ones have few digits
+
+
+class Embeddings(Protocol):
+    """The embeddings and token ids of N captions, in memory or read when they are asked for."""
+
+    rows: Any
+    """Unit rows, float16: (D,) for a row, (n, D) for an array of rows."""
+    sentences: Any
+    """The token ids of a row, (T,), and `find`: the rows with given token ids, ascending."""
+    folder: Path
+    """The folder of what is computed from them."""
+
+    @property
+    def dim(self) -> int:
+        """D, the width of an embedding."""
+
+    def __len__(self) -> int: ...
 
 
 class EmbeddingMatrix:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,8 +122,13 @@ class Shards:
         if self.is_joined:  # another process may have joined and deleted them meanwhile
             return max(begun, default=1)
         if not begun:
+            found = "holds no shard of these captions by this encoder"
             advice = "encode them, such as one of three with --shard 0/3, 1/3 and 2/3; with the same --cache-dir"
-            raise AssetError(self.folder, "holds no shard of these captions by this encoder", advice=advice)
+            for dtype in {"float32", "bfloat16"} - {self._recipe.dtype}:
+                if Shards(self.folder, self.matrix, replace(self._recipe, dtype=dtype)).begun():
+                    found += f" in {self._recipe.dtype}, which this machine chooses, but there are some in {dtype}"
+                    advice = f"say --dtype {dtype}"
+            raise AssetError(self.folder, found, advice=advice)
         fullest = max(begun, key=lambda count: 1 - len(self.missing(count)) / count)
         raise self._missing_error(fullest, self.missing(fullest))
 
@@ -131,8 +136,6 @@ class Shards:
         self, shard: Shard, *, sentences: Sentences, vectors: WordVectors, encoder: SentenceEncoder
     ) -> Steps[BuildReport]:
         """Encode one shard, going on where an interrupted run stopped; if it is finished, do nothing.
-
-        A shard of other software or hardware, which may change the last bits, is encoded again.
 
         Args:
             shard: The shard.
@@ -148,12 +151,10 @@ class Shards:
         n = sum(len(chunk.rows) for chunk in chunks)
         with only_one(folder, doing=f"encodes shard {shard}") as waiting, told_for_people(encoder.device):
             yield from waiting
-            other = differences(_read_how(folder), how) if is_whole(folder, origin) else ""
-            if self.is_joined or (is_whole(folder, origin) and not other):
+            if self.is_joined or is_whole(folder, origin):
                 return BuildReport(n, n, True, "")
             files = RowFiles(folder, origin, asdict(self._recipe) | {"about": origin.about, "how": how}, {})
-            report = yield from files.encode(sentences, vectors, encoder, chunks=chunks)
-            return BuildReport(n, report.resumed_rows, False, other or report.started_over)
+            return (yield from files.encode(sentences, vectors, encoder, chunks=chunks))
 
     def join(self, count: int, *, sentences: Sentences) -> Steps[BuildReport]:
         """Join finished shards to the matrix, after their bytes have been compared with their checksums.
@@ -234,6 +235,12 @@ class Shards:
     def _origin(self, shard: Shard) -> Origin:
         return Origin(f"{self._recipe.key} {shard}", self._recipe.format, f"shard {shard} · {self._about}")
 
+    def rows_of(self, shard: Shard) -> int | None:
+        """Return the number of rows of a finished shard; None if it is not finished."""
+        if not is_whole(self.path(shard), self._origin(shard)):
+            return None
+        return len(np.load(self.path(shard) / "norms.npy", mmap_mode="r"))
+
     def _common_environment(self, count: int) -> Mapping[str, Any]:
         """Return what may change the last bits, which is the same for all shards.
 
@@ -246,7 +253,8 @@ class Shards:
         for number, how in enumerate(hows):
             if other := differences(hows[0], how):
                 found = f"shard {number}/{count} was encoded otherwise than shard 0/{count}: {other}"
-                advice = f"encode one of them again on a machine like the other's: --shard {number}/{count}"
+                odd = self.path(Shard(number, count))
+                advice = f"delete {odd}, then encode it again on a machine like the other's: --shard {number}/{count}"
                 raise AssetError(self.folder, found, expected="shards of like machines", advice=advice)
         return hows[0]
 

@@ -64,10 +64,10 @@ class Found:
             ranking = self.order()
         return ranking.at(np.arange(start, min(stop, len(ranking)), dtype=np.int32))
 
-    def beyond(self, distance: float) -> Ranking:
-        """Rank all captions that lie within a distance, and perhaps more."""
+    def beyond(self, distance: float, *, most: int | None) -> Ranking:
+        """Rank all captions that lie within a distance, or at least `most` of them, and perhaps more."""
         ranking = self.leading if self.order is None else self.order()
-        while self.up_to is not None and len(ranking) and ranking.distances[-1] <= distance:
+        while self.up_to is not None and 0 < len(ranking) < (most or np.inf) and ranking.distances[-1] <= distance:
             more = self.up_to(_GROWTH * len(ranking))
             if len(more) == len(ranking):
                 break

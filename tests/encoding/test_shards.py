@@ -135,10 +135,17 @@ def test_shards_of_unlike_machines_are_not_joined_until_one_is_encoded_again(new
     with pytest.raises(AssetError, match=message) as unlike:
         join(new_files)
     assert "--shard 1/2" in unlike.value.advice
-    again = encode(new_files, 1, 2)
-    assert not again.report.reused
-    assert "torch was 1.0" in again.report.started_over
+    assert encode(new_files, 1, 2).report.reused, "nothing that is finished is lost"
+    shutil.rmtree(encode(new_files, 1, 2).folder)  # as it says
+    encode(new_files, 1, 2)
     assert same(join(new_files).folder, alone(new_files))
+
+
+def test_a_machine_that_chooses_another_dtype_is_told_so(new_files):
+    encode(new_files, 0, 1)
+    with pytest.raises(AssetError, match="but there are some in float32") as wrong:
+        finish(join_shards(replace(new_files.setup(), dtype="bfloat16"), Cache(new_files.cache)))
+    assert wrong.value.advice == "say --dtype float32"
 
 
 @pytest.mark.parametrize("rows", [1, 150, 299])

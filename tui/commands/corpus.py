@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +17,6 @@ from tui.output import tell, tell_json, tell_lines
 from tui.pace import print_message, print_notes, run_steps
 from tui.report import report as report_text
 from tui.text import counted
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()

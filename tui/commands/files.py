@@ -103,6 +103,8 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
     for its_setup, each in ((setup, places), (setup.second, places.second)):
         if its_setup is not None and each is not None:
             keep |= {each.vectors, each.matrix, *shards_of(its_setup, each, opened_cache).needed()}
+    if options.store is not None:
+        keep.add(opened_cache.folder("matrix", _key_of_store(options.store)))
     unused = [entry for entry in opened_cache.entries() if entry.path not in keep]
     for entry in unused:
         tell(_line(entry))
@@ -115,6 +117,12 @@ def cache_prune(context: click.Context, dry_run: bool, yes: bool) -> None:
         tell(f"deleted {len(deleted)}, {sum(entry.bytes for entry in deleted) / 1e6:,.1f} MB")
         if len(deleted) < len(unused):
             tell(f"kept {len(unused) - len(deleted)}: another process is writing them", err=True)
+
+
+def _key_of_store(address: str) -> str:
+    from core.cluster.connection import Connection
+
+    return Connection(address).finished().key
 
 
 @click.command()

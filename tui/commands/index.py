@@ -38,6 +38,7 @@ def index(context: click.Context, file: Path | None, as_json: bool, quiet: bool)
     from core.cluster.writing import write_store
 
     connection = Connection(options.store, must_exist=False)
+    connection.about()  # an error if that address cannot be used, before captions are encoded
     source = run_steps(open_source(setup, corpus.open_cache()), quiet=quiet)
     print_message(source.captions.understood(), quiet=quiet)
     about = run_steps(write_store(source, connection), quiet=quiet)

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.reactive import reactive
 
+from core.assets import AssetError
 from core.ranking.methods import Method
 from tui.keys import first_key
 from tui.lines import about_caption, list_title, nearness
@@ -157,7 +158,10 @@ class AnswerView(Container):
             return
         from tui.map_marks import map_marks, mapped_rows, region_labels  # numpy is not loaded before the first frame
 
-        marks = map_marks(corpus_map, answer, bookmarked=self.hit_list.bookmarked, visited=self._visited)
+        try:
+            marks = map_marks(corpus_map, answer, bookmarked=self.hit_list.bookmarked, visited=self._visited)
+        except AssetError:  # a store that cannot be read now
+            marks = []
         rows, regions = mapped_rows(opened, answer.allowed), self.map_pane.regions
         labels = None if regions is None else partial(region_labels, corpus_map, regions, rows)
         every = None if answer.allowed is None else mapped_rows(opened, None)

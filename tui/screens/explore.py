@@ -249,10 +249,10 @@ class ExploreScreen(MappingScreen):
     def _rank_more(self) -> None:
         """Rank more hits of a store as the cursor nears the end of the list."""
         answer, shown, hits = self.view.answer, self.session.shown, self.hit_list
-        if answer is None or shown is None or hits.place is None or hits.ranking is None:
+        if answer is None or shown is None or hits.ranking is None:
             return
         count = len(hits.ranking)
-        is_near_end = len(answer.hits) < count < _MOST_HITS and hits.place >= count - len(answer.hits)
+        is_near_end = len(answer.hits) < count < _MOST_HITS and hits.cursor >= len(hits) - len(answer.hits)
         has_more = answer.found is not None and answer.found.up_to is not None
         if is_near_end and has_more and self._extended != (shown.serial, count):  # else there were no more
             self._extended = shown.serial, count

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from core.assets import AssetError
 from core.ranking.filters import FilterError
 from tui.lines import bookmark_line, visit_line
 from tui.screens.asking import AskingScreen
@@ -72,7 +74,8 @@ class KeepingScreen(AskingScreen):
             self.show_problems([f"{run.path}: {run.broken:,} damaged lines are left out"])
         for visit in before.visits:
             if visit.row is not None:
-                visit.embedding = explorer.opened.matrix.rows[visit.row]
+                with suppress(AssetError):  # a store that cannot be read now
+                    visit.embedding = explorer.opened.matrix.rows[visit.row]
         self.session.visits, self.session.here = before.visits, before.here
         self.session.bookmarks = before.bookmarks
         self._trail.resume(run)
@@ -80,7 +83,7 @@ class KeepingScreen(AskingScreen):
             try:
                 explorer.check(before.among)
                 self.session.among = before.among
-            except FilterError as error:
+            except (FilterError, AssetError) as error:
                 self.show_problems([f"the filter of that run, {before.among.text}, is left out: {error}"])
                 self._trail.write({"filter": ""})
         if rows.missing:
@@ -204,6 +207,7 @@ class _Rows:
             return row
         if self._rows is None:
             self._rows = self._captions.rows_by_text()
-        if text not in self._rows:
+        found = self._rows.get(text)
+        if found is None:
             self.missing.add(text)
-        return self._rows.get(text)
+        return found

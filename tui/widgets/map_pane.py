@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from core.assets import AssetError
 from tui.panel import refresh_changed
 from tui.text import counted, drawable
 
@@ -185,7 +186,10 @@ class MapPane(Widget, can_focus=True):
         """Put the cursor where its caption is, which is brought into view."""
         if self.window is None or self.corpus_map is None or self.row is None:
             return
-        point = self.corpus_map.places([self.row])[0]
+        try:
+            point = self.corpus_map.places([self.row])[0]
+        except AssetError:  # a store that cannot be read now
+            return
         if self.window.cell(point) is None:
             self._look_at(self.window.around_point(point))
         self.cursor = self.window.cell(point) or self.cursor
