@@ -90,6 +90,27 @@ async def test_a_store_that_is_lost_is_told_and_the_next_question_is_answered_on
         assert len(app.explore.view.answer.hits)
 
 
+async def test_the_screen_outlives_a_store_that_is_lost_whatever_is_looked_at(files, store):
+    app, lost = app_of(files, store), Path(store).with_name("elsewhere")
+    async with app.run_test(size=(170, 48)) as pilot:
+        await ready(pilot)
+        await pilot.press("m")
+        await until(pilot, lambda: app.explore.view.map_pane.regions is not None, what="the regions")
+        await pilot.press("m", "escape")
+        shutil.move(store, lost)
+        stored = app.explore.explorer.opened.captions.stored
+        stored._captions.clear()
+        stored._embeddings.clear()
+        await pilot.press("end", "up", "pageup", "s", "s", "m", "right", "down", "escape", "b", "enter")
+        await pilot.pause(0.5)
+        await pilot.press("escape", "r", "y", "t")
+        await pilot.pause(0.5)
+        await pilot.press("escape")
+        shutil.move(lost, store)
+        await ask(pilot, "a dog on a beach")
+        assert len(app.explore.view.answer.hits)
+
+
 async def test_a_run_over_a_store_is_resumed_and_offered_again(files, store, tmp_path):
     writer = TrailWriter(tmp_path / "trails", {"options": Options(store=store, exact=True).document()})
     app = app_of(files, store, exact=True)

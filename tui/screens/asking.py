@@ -102,8 +102,14 @@ class AskingScreen(Screen[None]):
 
     def go_to_caption(self, row: int, how: How = "followed") -> None:
         """Make a caption the query."""
-        if self.explorer is not None:
-            self.go(Visit(self.explorer.opened.captions.shown[row], row, how))
+        if self.explorer is None:
+            return
+        try:
+            text = self.explorer.opened.captions.texts[row]
+        except AssetError as error:  # a store that cannot be read now
+            self.show_error(error)
+            return
+        self.go(Visit(text, row, how))
 
     @on(Input.Changed, "#search")
     def ask_while_typing(self, message: Input.Changed) -> None:

@@ -144,7 +144,11 @@ class KeepingScreen(AskingScreen):
         row, explorer = self.hit_list.row, self.explorer
         if not self.has_hits() or row is None or explorer is None:
             return
-        text = explorer.opened.captions.shown[row]
+        try:
+            text = explorer.opened.captions.texts[row]
+        except AssetError as error:  # a store that cannot be read now
+            self.notify(error.found, severity="warning", markup=False)
+            return
         before = self.session.bookmarks.get(row)
 
         def keep(note: str | None) -> None:
