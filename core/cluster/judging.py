@@ -69,6 +69,8 @@ def _alone(calibration: Calibration) -> Calibration:
 class WholeStore:
     """Asks test queries against all captions of a store: see `AllCaptions`."""
 
+    queries_per_step = 1  # a user's question waits for it
+
     def __init__(self, connection: Connection, around: Surroundings, how: Approximation | None) -> None:
         self._connection, self._around, self._how = connection, around, how
 

@@ -16,7 +16,7 @@ from core.store.progress import Progress, Steps
 
 _QUERIES = 100
 _COPIES = 16  # captions with a query's text that may be among its hits
-_ROWS = 4096  # embeddings read together
+_ROWS = 1024  # embeddings read together: few, so that a user's question can run soon
 
 
 class ExactHits(NamedTuple):

@@ -41,7 +41,6 @@ _HUB_SAMPLE = 1000  # captions whose first ten hits are counted to find the hubs
 _RANDOM_CAPTIONS = 512  # random captions to which the distance of every query is measured
 _HUB_DEVIATIONS = 3.0  # a hub's count of first tens is this many standard deviations above the mean
 _HUB_LEAST = 5  # and at least this: in a large corpus a count of two happens by chance
-_QUERIES_PER_STEP = 16  # between two progress reports
 
 
 class AnsweredProbes(NamedTuple):
@@ -66,6 +65,9 @@ class AnsweredProbes(NamedTuple):
 class AllCaptions(Protocol):
     """All captions, among which test queries are asked as those of a user are."""
 
+    queries_per_step: int
+    """Number of queries whose signals are measured between two progress reports."""
+
     def nearest(
         self,
         queries: NDArray[np.float32],
@@ -83,6 +85,8 @@ class AllCaptions(Protocol):
 
 class InMemory:
     """All captions, where they are in memory: see `AllCaptions`."""
+
+    queries_per_step = 16
 
     def __init__(self, matrix: EmbeddingMatrix, meter: SignalMeter) -> None:
         self._matrix, self._meter = matrix, meter
@@ -254,7 +258,7 @@ def _look(
                 attainable=int(attainable[i]),
                 leave_out=own,
             ).array()
-        if i % _QUERIES_PER_STEP == 0:
+        if i % everything.queries_per_step == 0:
             yield Progress("calibrating: signals", i, len(probes), "queries")
     return Asked(
         lengths=np.array([each.length for each in probes], np.int64),
