@@ -96,7 +96,7 @@ class AnswerView(Container):
     def open(self, opened: Opened) -> None:
         """Set the corpus that answers refer to."""
         self._opened = opened
-        self.verdict_pane.name_of = opened.name_of
+        self.verdict_pane.name_of, self.verdict_pane.can_compare = opened.name_of, len(opened.methods) > 1
         self.hit_list.texts = self.map_pane.texts = opened.captions.shown
         self.hit_list.copies, self.hit_list.sibling_counts = opened.folds.copies, opened.folds.sibling_counts
 

@@ -38,6 +38,8 @@ class VerdictPane(Panel):
     """Whether there is only room for the level and the first reasons."""
     name_of: Callable[[Method], str] = str
     """Function from a method to the name that people read."""
+    can_compare: bool = True
+    """Whether there are several methods."""
     key_of: Callable[[str], str] = staticmethod(first_key)
     """Function from a command to its key."""
 
@@ -59,7 +61,7 @@ class VerdictPane(Panel):
         ]
         if verdict.level not in ("reliable", None):
             query = self.answer.query
-            typed = query.row is None and query.known > 0  # no other method ranks a sum
+            typed = self.can_compare and query.row is None and query.known > 0  # no other method ranks a sum
             compare = f"{self.key_of('compare')} compares the methods"
             advice = verdict.advice or (compare if typed and verdict.in_corpus is not False else "")
             lines += [Content.styled(f"→ {drawable(advice)}", "$text-accent")] if advice else []
