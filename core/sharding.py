@@ -46,7 +46,7 @@ def encode_shard(setup: Setup, cache: Cache, shard: Shard) -> Steps[list[Sharded
         if (rows := shards.rows_of(shard)) is not None or shards.is_joined:
             rows = len(places.captions) if rows is None else rows
             return _did(setup, places, shards, shard, BuildReport(rows, rows, True, "", 1.0))
-        vocabulary, sentences = yield from _tokenized(setup, places)
+        vocabulary, sentences = yield from tokenized(setup, places)
         yield Progress("loading the encoder", 0, 0, "")
         start = time.perf_counter()
         encoder = setup.load_encoder(vocabulary.vectors.dim)
@@ -73,7 +73,7 @@ def join_shards(setup: Setup, cache: Cache) -> Steps[list[Sharded]]:
 
     def work(setup: Setup, places: Places, shards: Shards) -> Steps[Sharded]:
         count, start = shards.count(), time.perf_counter()
-        _, sentences = yield from _tokenized(setup, places)
+        _, sentences = yield from tokenized(setup, places)
         report = yield from shards.join(count, sentences=sentences)
         report = replace(report, seconds=time.perf_counter() - start)
         return Sharded(setup.model_name, places.captions, report, places.matrix, [])
@@ -96,8 +96,12 @@ def _for_each_encoder(
     return done
 
 
-def _tokenized(setup: Setup, places: Places) -> Steps[tuple[Vocabulary, Sentences]]:
-    """Open the word vectors, and look up the words of all captions."""
+def tokenized(setup: Setup, places: Places) -> Steps[tuple[Vocabulary, Sentences]]:
+    """Open the word vectors, and look up the words of all captions.
+
+    Raises:
+        AssetError: The vectors cannot be used, or the cache cannot be written.
+    """
     assert places.vec_file is not None
     vocabulary = yield from open_vocabulary(setup, places.vec_file, places.vectors)
     return vocabulary, (yield from vocabulary.sentences(places.captions.texts))

@@ -14,7 +14,7 @@ from core.assets import AssetError
 from core.cluster.beside import Surroundings
 from core.cluster.connection import Connection
 from core.cluster.judging import StoredJudge, WholeStore
-from core.cluster.predicates import predicate_of
+from core.cluster.predicates import predicate_of, rows_in
 from core.cluster.sample import open_sample
 from core.cluster.schema import CAPTIONS, About, Approximation
 from core.cluster.searching import StoreSearcher
@@ -237,9 +237,8 @@ class StoredOpened(Opened):
     def prepare(self, rows: Sequence[int]) -> None:
         """Read captions with their embeddings together; those that are not there any more are left out."""
         if rows:
-            wanted = ", ".join(map(str, sorted(set(rows))))
             with suppress(AssetError):
-                self._rows.take(self._rows.where(f"row IN ({wanted})", most=len(rows)))
+                self._rows.take(self._rows.where(rows_in(rows), most=len(rows)))
 
     def _rankers_of(self, lexical: Lexical) -> Rankers:
         """Return what ranks the store."""

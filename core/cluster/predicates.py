@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -28,13 +29,15 @@ def predicate_of(among: Filter, about: About, columns: pa.Schema) -> str:
     """
     parts = []
     for each in among.conditions:
-        if each.field == "bookmark":
-            rows = ", ".join(map(str, sorted(among.bookmarked)))
-            met = f"row IN ({rows})" if rows else "false"
-        else:
-            met = _condition(each, about, columns)
+        met = rows_in(among.bookmarked) if each.field == "bookmark" else _condition(each, about, columns)
         parts.append(f"NOT coalesce({met}, false)" if each.is_not else f"({met})")
     return " AND ".join(parts)
+
+
+def rows_in(rows: Iterable[int]) -> str:
+    """Return the predicate of some rows."""
+    listed = ", ".join(map(str, sorted(set(rows))))
+    return f"row IN ({listed})" if listed else "false"
 
 
 def sql_text(text: str) -> str:

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from core.cluster.connection import Connection
-from core.cluster.schema import EMBEDDING, About, Approximation
+from core.cluster.predicates import rows_in
+from core.cluster.schema import EMBEDDING, About, Approximation, embeddings_of
 from core.cluster.searching import nearest_of
 from core.ranking.ranking import FIRST
 from core.store.progress import Progress, Steps
@@ -43,9 +44,8 @@ def measure_recall(connection: Connection, table: Any, about: About, how: Approx
         sample = table.search().where("in_sample = true").select(["row", "sentence"]).limit(about.captions).to_arrow()
         _, firsts = np.unique(sample["sentence"].to_numpy(), return_index=True)  # (texts,)
         chosen = np.random.default_rng(0).permutation(firsts)[:_QUERIES]  # (Q,)
-        rows = ", ".join(map(str, sample["row"].to_numpy()[chosen].tolist()))
-        asked = table.search().where(f"row IN ({rows})").limit(_QUERIES).to_arrow()
-    queries, own = _embeddings(asked[EMBEDDING].combine_chunks()), asked["sentence"].to_numpy()  # (Q, D), (Q,)
+        asked = table.search().where(rows_in(sample["row"].to_numpy()[chosen].tolist())).limit(_QUERIES).to_arrow()
+    queries, own = embeddings_of(asked[EMBEDDING]).astype(np.float32), asked["sentence"].to_numpy()  # (Q, D), (Q,)
     exact = yield from exact_hits(connection, table, about, queries, k=FIRST + _COPIES, doing="finding exact hits")
     found = wanted = 0
     for number, query in enumerate(queries):
@@ -80,7 +80,7 @@ def exact_hits(
     done = 0
     with connection.errors():
         for batch in table.search().select(["row", "sentence", EMBEDDING]).limit(about.captions).to_batches(_ROWS):
-            embeddings = torch.from_numpy(_embeddings(batch[EMBEDDING]))  # (B, D)
+            embeddings = torch.from_numpy(embeddings_of(batch[EMBEDDING]).astype(np.float32))  # (B, D)
             with torch.inference_mode():
                 cosines = wanted @ (embeddings / embeddings.norm(dim=1, keepdim=True)).T  # (Q, B)
                 near, places = cosines.topk(min(k, cosines.shape[1]), dim=1)  # (Q, up to K)
@@ -95,9 +95,3 @@ def exact_hits(
             done += len(embeddings)
             yield Progress(doing, done, about.captions, "captions")
     return ExactHits(rows.numpy(), best.numpy(), sentences.numpy())
-
-
-def _embeddings(lists: Any) -> NDArray[np.float32]:
-    """Return the embeddings in an Arrow array, (n, D)."""
-    flat: NDArray[np.float16] = lists.flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(lists), -1).astype(np.float32) if len(lists) else np.empty((0, 0), np.float32)

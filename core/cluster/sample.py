@@ -15,7 +15,7 @@ from pyarrow import feather
 
 from core.assets import AssetError
 from core.cluster.connection import Connection
-from core.cluster.schema import CAPTIONS, EMBEDDING, About
+from core.cluster.schema import CAPTIONS, EMBEDDING, About, embeddings_of
 from core.corpus.captions import Captions
 from core.corpus.vocabulary import Vocabulary
 from core.encoding.matrix import EmbeddingMatrix
@@ -37,8 +37,7 @@ def open_sample(connection: Connection, about: About, vocabulary: Vocabulary, fo
 
     def write(work: Path) -> Steps[None]:
         table = yield from _read(connection, about)
-        flat = table[EMBEDDING].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        embeddings: NDArray[np.float16] = flat.reshape(len(table), about.dim)  # (S, D)
+        embeddings = embeddings_of(table[EMBEDDING])  # (S, D)
         sentences = yield from vocabulary.sentences(table["caption"].to_pylist())
         arrays: dict[str, NDArray[Any]] = {
             "embeddings": embeddings,

@@ -123,6 +123,13 @@ def schema(dim: int, ids: pa.DataType, groups: pa.DataType, columns: Mapping[str
     )
 
 
+def embeddings_of(lists: pa.Array | pa.ChunkedArray) -> NDArray[np.float16]:
+    """Return the embeddings in a column of a store, (n, D); (0, 0) where it is empty."""
+    array = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    flat: NDArray[np.float16] = array.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(array), -1) if len(array) else np.empty((0, 0), np.float16)
+
+
 def hash_of(ids: NDArray[np.int32]) -> int:
     """Return the hash of token ids, by which captions with the same tokens are found; 64 bits with a sign."""
     digest = hashlib.blake2b(np.ascontiguousarray(ids, "<i4").tobytes(), digest_size=8).digest()

@@ -13,8 +13,9 @@ from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
 from core.encoding.recipe import Recipe
 from core.opened import Opened, captions_name_of
-from core.opening import Places, locate, open_located, open_vocabulary, shards_of
+from core.opening import Places, locate, open_located, shards_of
 from core.setup import Setup
+from core.sharding import tokenized
 from core.store.cache import Cache
 from core.store.progress import Steps
 
@@ -85,9 +86,7 @@ def choose_sample(captions: Captions, rows: NDArray[np.int64]) -> NDArray[np.boo
 
 
 def _of_shards(setup: Setup, places: Places, cache: Cache, count: int) -> Steps[Source]:
-    assert places.vec_file is not None
-    vocabulary = yield from open_vocabulary(setup, places.vec_file, places.vectors)
-    sentences = yield from vocabulary.sentences(places.captions.texts)
+    _, sentences = yield from tokenized(setup, places)
     shards = yield from shards_of(setup, places, cache).open(count, sentences=sentences)
     kept = np.flatnonzero(np.diff(sentences.starts)[shards.rows] > 2)  # (n,), places of captions with a known word
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from core.assets import AssetError
 from core.cluster.connection import Connection
-from core.cluster.predicates import sql_text
-from core.cluster.schema import CAPTIONS, EMBEDDING, UNCOUNTED, About, hash_of
+from core.cluster.predicates import rows_in, sql_text
+from core.cluster.schema import CAPTIONS, EMBEDDING, UNCOUNTED, About, embeddings_of, hash_of
 from core.corpus.captions import Captions
 from core.corpus.vocabulary import Vocabulary
 from core.ranking.folds import Folding, fold
@@ -65,8 +65,7 @@ class StoredRows:
         rows: NDArray[np.int64] = found["row"].to_numpy()
         embeddings = np.empty((0, self.about.dim), np.float16)
         if EMBEDDING in found.column_names:
-            flat = found[EMBEDDING].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            embeddings = flat.reshape(len(rows), self.about.dim)
+            embeddings = embeddings_of(found[EMBEDDING]).reshape(len(rows), self.about.dim)
         columns = [found[name].to_pylist() for name in _COLUMNS[1:-1]]
         with self._lock:
             for i, row in enumerate(rows.tolist()):
@@ -152,7 +151,7 @@ class StoredRows:
 
     def _read(self, rows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         wanted = set(rows)
-        found = self.where(f"row IN ({', '.join(map(str, sorted(wanted)))})", most=len(wanted))
+        found = self.where(rows_in(wanted), most=len(wanted))
         if found.num_rows < len(wanted):
             lost = min(wanted - set(found["row"].to_pylist()))
             advice = "it was written anew meanwhile: start again"
