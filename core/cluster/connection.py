@@ -16,7 +16,7 @@ from core.assets import AssetError
 from core.cluster.schema import ABOUT, CAPTIONS, About
 
 OPTION = "--store"
-_EXTRA = "pip install 'infersent-tui[cluster]'"
+EXTRA = "pip install 'infersent-tui[cluster]'"
 _REMOTE = {"timeout": "30s", "connect_timeout": "5s", "client_max_retries": "3", "client_retry_timeout": "30"}
 _RETRY = "check the address and the network, then ask again"
 _ADVICE = {
@@ -47,7 +47,7 @@ class Connection:
         try:
             import lancedb
         except ImportError as error:
-            advice = f"install it: {_EXTRA}"
+            advice = f"install it: {EXTRA}"
             raise AssetError(address, "a store needs lancedb, which is not installed", advice=advice) from error
         if must_exist and "://" not in address and not Path(address).is_dir():  # else it would be made
             raise AssetError(address, "no such folder", expected="a store", advice=f"check the address: {OPTION}")

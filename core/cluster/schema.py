@@ -70,13 +70,17 @@ class About:
     recall: Mapping[str, float] = field(default_factory=dict)
     """Share of the ten nearest captions that an approximate search finds, 0..1, by `str` of an `Approximation`; empty
     where there is only exact search."""
+    failed: tuple[str, ...] = ()
+    """The captions that could not be encoded, a phrase each."""
+    unread: tuple[int, ...] = ()
+    """Numbers of the parts that could not be read so far."""
     is_finished: bool = False
     format: int = FORMAT
 
     @property
     def key(self) -> str:
         """Hash of what the store holds, which names what is computed from it."""
-        parts = (self.recipe.key, self.name, self.captions, self.details, *self.columns)
+        parts = (self.recipe.key, self.name, self.details, *self.columns)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def plain(self) -> dict[str, Any]:
@@ -116,6 +120,7 @@ def schema(dim: int, ids: pa.DataType, groups: pa.DataType, columns: Mapping[str
             pa.field("words", pa.int32(), nullable=False),  # what `length` in a filter counts
             pa.field("sentence", pa.int64(), nullable=False),  # `hash_of` its token ids
             pa.field("in_sample", pa.bool_(), nullable=False),
+            pa.field("part", pa.int32(), nullable=False),  # the piece of work by which it was written
             *(pa.field(name, kind) for name, kind in columns.items()),
             pa.field("norm", pa.float32(), nullable=False),  # length of the embedding before normalizing
             pa.field(EMBEDDING, pa.list_(pa.float16(), dim), nullable=False),

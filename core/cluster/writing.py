@@ -9,14 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from core.assets import AssetError
+from core.cluster.batches import describe, with_embeddings
 from core.cluster.connection import OPTION, Connection
 from core.cluster.recall import measure_recall
-from core.cluster.schema import EMBEDDING, About, Approximation, hash_of, schema
+from core.cluster.schema import EMBEDDING, About, Approximation, schema
 from core.cluster.sources import Source
 from core.corpus.captions import Captions
 from core.store.locks import only_one
@@ -34,7 +33,7 @@ def write_store(source: Source, connection: Connection) -> Steps[About]:
     Raises:
         AssetError: The address holds another store, or cannot be written.
     """
-    with _alone(connection.address) as waiting:
+    with alone(connection.address) as waiting:
         yield from waiting
         about, n = about_source(source), len(source.rows)
         known = connection.about()
@@ -63,7 +62,7 @@ def write_store(source: Source, connection: Connection) -> Steps[About]:
 
 
 @contextmanager
-def _alone(address: str) -> Iterator[Steps[None]]:
+def alone(address: str) -> Iterator[Steps[None]]:
     """Hold the lock of a folder; in a bucket there is none, and a second writer is noticed at the end."""
     if "://" in address:
         yield nothing_to_do()
@@ -143,27 +142,11 @@ def _batches(
         stop = min(start + _BATCH, last)
         rows = source.rows[start:stop]  # (B,)
         embeddings, norms = source.read(start, stop)  # (B, D), (B,)
-        texts = [captions.texts[row] for row in rows.tolist()]
-        flat = pa.array(np.ascontiguousarray(embeddings).ravel(), pa.float16())
-        values = {
-            "row": rows,
-            "caption": texts,
-            "caption_id": captions.ids[rows],
-            "image_id": list(map(captions.group, rows.tolist())),
-            "file_name": list(map(captions.file_name, rows.tolist())),
-            "url": list(map(captions.url, rows.tolist())),
-            "words": pc.list_value_length(pc.utf8_split_whitespace(pa.array(texts, pa.string()))),
-            "sentence": [hash_of(source.sentences[row]) for row in rows.tolist()],
-            "in_sample": source.sampled[rows],
-            **{name: array.take(pa.array(rows)) for name, array in columns.items()},
-            "norm": norms,
-            EMBEDDING: pa.FixedSizeListArray.from_arrays(flat, source.dim),
-        }
-        arrays = [
-            values[field.name] if isinstance(values[field.name], pa.Array) else pa.array(values[field.name], field.type)
-            for field in kinds
-        ]
-        yield pa.record_batch(arrays, schema=kinds)
+        taken = {name: array.take(pa.array(rows)) for name, array in columns.items()}
+        described = describe(
+            captions, source.sentences, rows, kinds, sampled=source.sampled, part=first // _BLOCK, columns=taken
+        )
+        yield with_embeddings(described, embeddings, norms, kinds)
 
 
 def _arrow(values: Any) -> pa.Array:

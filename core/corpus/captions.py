@@ -125,13 +125,18 @@ class Captions:
             if not len(table):
                 advice = "check which file you meant"
                 raise AssetError(path, "holds no rows", expected="at least one caption", advice=advice)
-            return cls._of_table(table, Roles.choose(table, options, path), path)
+            return cls.of_table(table, Roles.choose(table, options, path), path)
         except RecursionError as error:
             advice = "write each caption as a text, or as a list of texts"
             raise AssetError(path, "a value of it is nested too deeply", advice=advice) from error
 
     @classmethod
-    def _of_table(cls, table: Table, roles: Roles, path: Path) -> Captions:
+    def of_table(cls, table: Table, roles: Roles, path: Path) -> Captions:
+        """Take the captions, their ids and images from the columns of a table that have these roles.
+
+        Raises:
+            AssetError: It holds no captions, or lists of them that cannot be read.
+        """
         texts, rows, unreadable = _texts(table, roles)
         lines = table.lines or range(1, len(table) + 1)
         if len(unreadable) > MOST_BROKEN * len(table):

@@ -12,7 +12,7 @@ from core.corpus.delimited import read_delimited, recognise
 from core.corpus.json_files import read_json, read_json_lines
 from core.corpus.json_text import looks_like_json, looks_like_lines, parse, parse_sequence
 from core.corpus.kinds import kind_of_column
-from core.corpus.parquet import column_claims
+from core.corpus.parquet import column_claims, readable_columns, table_of
 from core.corpus.table import ReadOptions, Table
 from core.corpus.text_files import decode, empty, lines_of, read_bytes, refuse_bomb
 
@@ -89,30 +89,16 @@ def _read_lines(lines: list[str], path: Path, *, sure: bool) -> Table:
 
 def _read_parquet(source: Path | io.BytesIO, path: Path) -> Table:
     """Read the columns of a Parquet file that may hold captions, ids or images; of a picture, only its path."""
-    import pandas as pd
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(source)
-        names = [field.name for field in schema if _is_readable(field.type)]
-        paths = [f"{field.name}.path" for field in schema if field.name not in names and _has_path(field.type)]
-        if not names:
-            found = f"no column of it holds texts: {', '.join(f'{field.name} ({field.type})' for field in schema)}"
-            raise AssetError(path, found, advice="save the captions as a column of strings")
-        if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            found = f"several columns have the name {repeated[0]}"
-            raise AssetError(path, found, advice="give each column a name of its own")
-        frame = _read_columns(source, names + paths[:1], path).to_pandas(types_mapper=pd.ArrowDtype)
-        is_told = frame.index.names != [None] or not isinstance(frame.index, pd.RangeIndex)
-        if is_told and not set(frame.index.names).intersection(frame.columns):
-            frame = frame.reset_index()
-        columns = {str(name): [None if value is pd.NA else value for value in frame[name]] for name in frame.columns}
+        names = readable_columns(pq.read_schema(source), path)
+        return table_of(_read_columns(source, names, path))
     except AssetError:
         raise
     except Exception as error:  # pandas raises any kind of error at what a file says of its columns
         found = f"cannot be read as parquet ({f'{error}'.partition(chr(10))[0][:100]})"
         raise AssetError.from_reader(path, error, found, advice="copy or download it again") from error
-    return Table(layout="Parquet", columns=columns)
 
 
 def _read_columns(source: Path | io.BytesIO, names: Sequence[str], path: Path) -> Any:
@@ -150,24 +136,3 @@ def _size_of(values: Any) -> int:
     if pa.types.is_dictionary(kind):
         return own + (pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0)
     return own + int(values.nbytes)
-
-
-def _is_readable(kind: Any) -> bool:
-    """Tell whether a column of this Arrow type may hold captions, ids or names; an embedding or a picture does not."""
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_map(kind):
-        return False
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _is_readable(kind.value_type) and not types.is_floating(kind.value_type)
-    if types.is_struct(kind):
-        return all(_is_readable(field.type) for field in kind)
-    return not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
-
-
-def _has_path(kind: Any) -> bool:
-    """Tell whether a column holds pictures with their paths, as the datasets library writes them."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_struct(kind)) and "path" in [field.name for field in kind]

@@ -111,7 +111,7 @@ class Roles:
     group: str | None
 
     @classmethod
-    def choose(cls, table: Table, options: ReadOptions, path: Path) -> Roles:
+    def choose(cls, table: Table, options: ReadOptions, path: Path | str) -> Roles:
         """Choose columns: those that the options name, else those that the layout determines, else by names and kinds.
 
         Raises:
@@ -218,7 +218,7 @@ def _text_stem(name: str) -> str | None:
     return match[1]
 
 
-def _refuse_several_images(names: Sequence[str], path: Path) -> None:
+def _refuse_several_images(names: Sequence[str], path: Path | str) -> None:
     """Refuse rows whose captions belong to different images, such as `image_0` and `image_1`."""
     numbered = [name for name in names if name[-1:].isdigit() and is_reference_name(name.rstrip("0123456789_"))]
     if len(numbered) > 1:
@@ -227,7 +227,7 @@ def _refuse_several_images(names: Sequence[str], path: Path) -> None:
         raise AssetError(path, found, advice=advice)
 
 
-def _text_columns(table: Table, kinds: dict[str, Kind], path: Path) -> list[str]:
+def _text_columns(table: Table, kinds: dict[str, Kind], path: Path | str) -> list[str]:
     holds = {name: _texts_kind(values, kinds[name]) for name, values in table.columns.items()}
     usable = [name for name, kind in holds.items() if kind in ("text", "word", "mixed")]
     usable = [name for name in usable if holds[name] != "word" or kinds[name] != "list"]  # tokens of a caption

@@ -88,6 +88,11 @@ class Weights(NamedTuple):
         """E, the width of the word vectors."""
         return int(self.tensors[KEYS[0]].shape[1])
 
+    @property
+    def dim(self) -> int:
+        """D, the width of an embedding."""
+        return int(self.tensors[KEYS[0]].shape[0]) // 2
+
 
 def read_weights(path: Path) -> Weights:
     """Read a state dict: a pickle of tensors as torch writes it, legacy or zip, or a safetensors file.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,19 +42,32 @@ class _ShardType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
 @captions_file
 @click.option("--shard", type=_ShardType(), help="Encode one of N parts, the first is 0/N; jobs share --cache-dir.")
 @click.option("--gather", is_flag=True, help="Join the shards once all are encoded; say which are missing.")
+@click.option("--ray", metavar="ADDRESS", help="Encode Parquet files on a Ray cluster, straight into --store.")
 @as_json
 @quiet
 @asset_options
 @click.pass_context
 def encode(
-    context: click.Context, file: Path | None, shard: tuple[int, int] | None, gather: bool, as_json: bool, quiet: bool
+    context: click.Context,
+    file: Path | None,
+    shard: tuple[int, int] | None,
+    gather: bool,
+    ray: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Encode all captions, also by the encoder of --against. An interrupted run is continued.
 
     FILE is a file of captions, as with --captions. Several jobs can each encode a shard of them, and one joins the
-    shards: the result is that of one machine, bit by bit.
+    shards: the result is that of one machine, bit by bit. With --ray, FILE is a folder of Parquet files, also in a
+    bucket, or a pattern such as 'captions/*.parquet'.
     """
     options = Options.of(context, file=file)
+    if ray is not None:
+        if shard is not None or gather:
+            raise click.UsageError("--ray divides the captions itself: leave out --shard and --gather")
+        _encode_on_ray(options, ray, as_json=as_json, quiet=quiet)
+        return
     if options.store is not None:
         raise click.UsageError("to write captions to a store, use the command index")
     if shard is not None and gather:
@@ -109,6 +124,37 @@ def _encode_in_shards(options: Options, part: tuple[int, int] | None, *, as_json
             missing = first_names([f"{number}/{shard.count}" for number in each.missing], most=8)
             is_last = "all shards are encoded: join them with --gather in place of --shard"
             print_message(f"{name}{f'not encoded yet: {missing}' if missing else is_last}", quiet=quiet)
+
+
+def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool) -> None:
+    """Encode many Parquet files on a cluster, into the store that the options name."""
+    if options.store is None or options.captions is None:
+        raise click.UsageError("with --ray, name the Parquet files (--captions) and the store (--store)")
+    if options.against is not None:
+        raise click.UsageError("--ray encodes by one encoder: leave out --against")
+    device, dtype = options.device or "auto", options.dtype or "auto"
+    if device.startswith("cuda:"):
+        raise click.UsageError("with --ray, --device is auto, cpu or cuda: each process has a GPU of its own")
+    setup = replace(options, store=None, captions=None, device="cpu", dtype="float32").setup()
+    setup.encoder_files()  # an error if there is none
+    pattern = re.sub(r"^(\w+):/(?!/)", r"\1://", str(options.captions))  # a path has one slash of an address
+
+    from core.cluster.connection import Connection
+    from core.cluster.on_ray import encode_on_ray
+
+    connection = Connection(options.store, must_exist=False)
+    steps = encode_on_ray(setup, options.open_cache(), pattern, connection, address, device=device, dtype=dtype)
+    start = time.perf_counter()
+    done = run_steps(steps, quiet=quiet)
+    seconds, about = time.perf_counter() - start, done.about
+    for note in about.notes:
+        print_message(f"note: {note}", quiet=quiet)
+    if as_json:
+        counts = {"parts": done.parts, "earlier_parts": done.earlier, "lost_processes": done.lost}
+        tell_json(asdict(about) | counts | {"store": options.store, "seconds": round(seconds, 3)})
+        return
+    earlier = f" ({done.earlier:,} of {done.parts:,} parts before)" if done.earlier else ""
+    tell(f"{about.captions:,} captions encoded{earlier} in {seconds:.1f} s: {options.store}")
 
 
 def _encoded(report: BuildReport, folder: Path) -> dict[str, Any]:

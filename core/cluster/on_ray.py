@@ -1,0 +1,258 @@
+"""On Ray: the captions of many Parquet files are encoded by the machines of a Ray cluster, straight into a store."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.assets import AssetError, first_names
+from core.cluster.columns import Columns
+from core.cluster.connection import Connection
+from core.cluster.parts import Part, Parts, find_parts
+from core.cluster.predicates import rows_in
+from core.cluster.ray_cluster import RayCluster, joined
+from core.cluster.schema import CAPTIONS, LEAST_SAMPLE, SAMPLE, UNCOUNTED, About
+from core.cluster.workers import Job, Report
+from core.cluster.writing import alone, check_address, index_store
+from core.encoding.recipe import Recipe
+from core.encoding.weights import read_weights
+from core.opening import locate_encoder
+from core.setup import Setup
+from core.store.cache import Cache
+from core.store.progress import Progress, Steps
+
+_MOST_TOLD = 1000  # captions that failed, kept with their reasons
+_IN_NOTES = 3  # of them, on screen
+_ROWS = 1 << 16  # read together
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedOnRay:
+    """What was done."""
+
+    about: About
+    """The store."""
+    parts: int
+    earlier: int
+    """Number of parts that an earlier run had finished."""
+    lost: int
+    """Number of processes that were lost and replaced."""
+
+
+def encode_on_ray(
+    setup: Setup, cache: Cache, pattern: str, connection: Connection, address: str, *, device: str, dtype: str
+) -> Steps[EncodedOnRay]:
+    """Encode captions into a store, and index it. What an interrupted run has written is not done again.
+
+    Args:
+        setup: The encoder's files, at the same paths on each machine.
+        cache: The cache folder, on each machine its own.
+        pattern: The Parquet files: a folder, also in a bucket, or a pattern of their names.
+        connection: The store.
+        address: The cluster's: HOST:PORT; `auto` for that of this machine, `local` for one of this machine alone.
+        device: `auto`, `cpu` or `cuda`.
+        dtype: `auto`, `float32` or `bfloat16`.
+
+    Raises:
+        AssetError: The cluster does not answer, a file cannot be used, or the store cannot be written; or parts are
+            missing at the end. What is finished is kept.
+    """
+    yield Progress("reading the ends of the files", 0, 0, "")
+    parts = find_parts(pattern)
+    with alone(connection.address) as waiting:
+        yield from waiting
+        yield Progress(f"connecting to {address}", 0, 0, "")
+        with joined(address, device, dtype) as cluster:
+            setup = replace(setup, device=cluster.device, dtype=cluster.dtype)
+            recipe, _, _ = yield from locate_encoder(setup, cache)
+            recipe = replace(recipe, texts=parts.digest)
+            dim = read_weights(setup.encoder_files()[0]).dim
+            columns = Columns.choose(parts, setup.reading, dim)
+            about = _about(setup, pattern, parts, columns, recipe, dim)
+            known = connection.about()
+            check_address(known, about, connection.address)
+            if known is not None and known.is_finished:
+                return EncodedOnRay(known, len(parts.parts), len(parts.parts), 0)
+            if known is not None and known.order != about.order:
+                found, advice = f"was begun otherwise: {known.order}", "do the same, or delete it and begin anew"
+                raise AssetError(connection.address, found, expected=about.order, advice=advice)
+            connection.begin(about, columns.kinds, again=known is None)
+            job = Job(setup, cache.root, connection.address, recipe, torch.__version__, columns, parts.rows)
+            work = _Work(job, parts, connection, known or about)
+            yield from work.run(cluster)
+        yield from work.finish()
+    return EncodedOnRay(connection.finished(), len(parts.parts), work.earlier, len(work.second))
+
+
+def _about(setup: Setup, pattern: str, parts: Parts, columns: Columns, recipe: Recipe, dim: int) -> About:
+    """Say what the store of the captions will be."""
+    folder, _, name = pattern.rstrip("/").rpartition("/")
+    is_pattern = any(sign in name for sign in "*?[")
+    return About(
+        recipe=recipe,
+        name=folder.rpartition("/")[2] if is_pattern else name.removesuffix(".parquet"),
+        model=setup.model_name,
+        captions=parts.rows,
+        dim=dim,
+        images=UNCOUNTED if columns.has_images else None,
+        layout=f"{columns.layout} · {parts.files:,} file{'' if parts.files == 1 else 's'}",
+        notes=(),
+        columns=columns.kept,
+        details=parts.digest,
+        order=f"{len(parts.parts):,} parts, by torch {torch.__version__}",
+    )
+
+
+class _Work:
+    """The parts of a job, done and still to be done."""
+
+    def __init__(self, job: Job, parts: Parts, connection: Connection, about: About) -> None:
+        self._job, self._parts, self._connection, self._about = job, parts.parts, connection, about
+        self._written: NDArray[np.int64] = np.zeros(len(parts.parts), np.int64)  # captions of each part, (P,)
+        self._empty: set[int] = set()  # parts without a caption that can be written
+        self._unread: dict[int, str] = {}
+        self.second: set[str] = set()
+        """The processes that stand in for lost ones."""
+        self._lost = ""
+        self._look()
+        self.earlier = int((self._written > 0).sum())
+
+    def run(self, cluster: RayCluster) -> Steps[None]:
+        """Encode the missing parts, as long as that makes them fewer.
+
+        Raises:
+            AssetError: The work cannot go on.
+        """
+        missing = self._missing()
+        while missing:
+            wanted = [part for part in missing if part.number not in self._unread]
+            if wanted:
+                yield from self._encode(wanted, cluster)
+            before, missing = len(missing), self._look()
+            if len(missing) == before:
+                self._lost = cluster.last_error
+                return
+
+    def _encode(self, missing: Sequence[Part], cluster: RayCluster) -> Steps[None]:
+        there = cluster.machines()
+        for report in cluster.work_on(missing, self._job):
+            now = cluster.machines()
+            for name in sorted(there - now):
+                yield _remark(f"machine {name} was lost: what it was doing is done again")
+            there = now
+            if report is not None:
+                yield from self._take(report)
+            of = f" on {len(there)} machine{'' if len(there) == 1 else 's'}"
+            done = sum(part.rows for part in self._parts) - sum(part.rows for part in self._missing())
+            yield Progress(f"encoding captions{of}", done, sum(part.rows for part in self._parts), "captions")
+
+    def _take(self, report: Report) -> Steps[None]:
+        if report.error is not None:
+            path, found, expected, advice = report.error
+            raise AssetError(path, found, expected=expected, advice=f"{advice}; what is finished is kept")
+        if report.is_second and report.process not in self.second:
+            self.second.add(report.process)
+            yield _remark(f"a lost process was replaced by {report.process}")
+        if report.unread:
+            self._unread[report.part] = report.unread
+            yield _remark(f"cannot be read: {report.unread}")
+            return
+        self._written[report.part] = report.written
+        if not report.written:
+            self._empty.add(report.part)
+        for each in report.failed:
+            yield _remark(f"left out: {each}")
+        if report.failed:
+            failed = dict.fromkeys((*self._about.failed, *report.failed))
+            self._note(failed=tuple(failed)[:_MOST_TOLD])
+
+    def _note(self, **changes: Any) -> None:
+        self._about = replace(self._about, **changes)
+        self._connection.write_about(self._about)
+
+    def _missing(self) -> list[Part]:
+        return [part for part in self._parts if not self._written[part.number] and part.number not in self._empty]
+
+    def _look(self) -> list[Part]:
+        """Look which parts the store has, delete those that two processes have written, and return the missing ones."""
+        doubled: set[int] = set()
+        self._written[:] = 0
+        seen = np.zeros(self._parts[-1].first + self._parts[-1].rows, bool)  # (N,)
+        with self._connection.errors():
+            table = self._connection.open(CAPTIONS)
+            columns = table.search().select(["row", "part"]).limit(table.count_rows() or 1)
+            for batch in columns.to_batches(_ROWS):
+                rows, parts = batch["row"].to_numpy(), batch["part"].to_numpy()  # (B,) each
+                doubled.update(parts[seen[rows]].tolist())
+                seen[rows] = True
+                self._written += np.bincount(parts, minlength=len(self._written))
+            for number in sorted(doubled):
+                table.delete(f"part = {number}")
+                self._written[number] = 0
+        return self._missing()
+
+    def finish(self) -> Steps[None]:
+        """Compact and index the store.
+
+        Raises:
+            AssetError: Parts are missing for the first time, or the store cannot be written.
+        """
+        missing = self._missing()
+        if not {part.number for part in missing} <= set(self._about.unread):
+            self._note(unread=tuple(part.number for part in missing))
+            lost = f"its processes were lost{f', at last by: {self._lost}' if self._lost else ''}"
+            reasons = [self._unread.get(part.number, f"{part}: {lost}") for part in missing]
+            found = f"{len(missing):,} of {len(self._parts):,} parts are missing: {first_names(reasons)}"
+            advice = "mend that, then repeat the command, which does only these; without that, they are left out"
+            raise AssetError(self._connection.address, found, advice=advice)
+        yield Progress("compacting the store", 0, 0, "")
+        with self._connection.errors():
+            table = self._connection.open(CAPTIONS)
+            count = table.count_rows()
+            if not count:
+                advice = (
+                    "check which column holds the captions (--text-column), and which vectors these are (--vectors)"
+                )
+                raise AssetError(self._connection.address, "no caption has a known word", advice=advice)
+            _mend_sample(table)
+            with warnings.catch_warnings():  # of others that read it, and nobody does
+                warnings.simplefilter("ignore")
+                table.optimize(cleanup_older_than=timedelta(0))
+        yield from index_store(
+            self._connection, table, replace(self._about, captions=count, notes=self._notes(missing))
+        )
+
+    def _notes(self, missing: Sequence[Part]) -> tuple[str, ...]:
+        """Say what was left out, a phrase each."""
+        failed, unread = len(self._about.failed), sum(part.rows for part in missing)
+        wordless = sum(part.rows for part in self._parts) - int(self._written.sum()) - failed - unread
+        notes = []
+        if wordless:
+            notes.append(f"{wordless:,} without a known word left out")
+        if failed:
+            names = first_names(self._about.failed, _IN_NOTES)
+            notes.append(f"{failed:,} that could not be encoded left out ({names})")
+        if unread:
+            notes.append(f"{unread:,} that could not be read left out ({first_names([str(part) for part in missing])})")
+        return tuple(notes)
+
+
+def _mend_sample(table: Any) -> None:
+    """Choose some captions as the sample where the images are too large or too few for it."""
+    sampled = table.count_rows("in_sample = true")
+    if not sampled:
+        rows = table.search().select(["row"]).limit(LEAST_SAMPLE).to_arrow()["row"].to_pylist()
+        table.update(where=rows_in(rows), values={"in_sample": True})
+    elif sampled > 2 * SAMPLE:
+        table.update(where=f"in_sample = true AND row % {sampled // SAMPLE} <> 0", values={"in_sample": False})
+
+
+def _remark(text: str) -> Progress:
+    return Progress(text, 0, 0, "", is_remark=True)

@@ -1,0 +1,195 @@
+"""Parts: the rows of many Parquet files, in a folder or a bucket, as pieces of work."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from pyarrow import fs, parquet
+
+from core.assets import AssetError
+from core.corpus.parquet import readable_columns
+
+_MOST_ROWS, _LEAST_ROWS = 1 << 16, 1 << 12  # rows of a part
+_PARTS = 16  # that a small corpus is divided into
+_AT_ONCE = 16  # files whose ends are read together
+_SECONDS = {"connect_timeout": 5.0, "request_timeout": 30.0}
+_WILD = "*?["
+_OF_MACHINE = ("AWS Error", "curlCode", "HTTP status")  # in errors that say nothing of the file itself
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive rows of one file."""
+
+    number: int
+    """From 0, in the order of the files' names."""
+    path: str
+    """The file's path or address."""
+    start: int
+    """Its first row in the file."""
+    rows: int
+    first: int
+    """Its first row among those of all files."""
+
+    def __str__(self) -> str:
+        return f"rows {self.start:,} to {self.start + self.rows - 1:,} of {self.path}"
+
+    def read(self, columns: list[str]) -> pa.Table:
+        """Read some columns of the rows.
+
+        Raises:
+            AssetError: The machine that has the file cannot be reached or used.
+            OSError, ValueError, pa.ArrowException: The file is damaged.
+        """
+        with _reached(self.path), _opened(self.path) as file:
+            groups, begin, skipped = [], 0, 0
+            for group in range(file.metadata.num_row_groups):
+                end = begin + file.metadata.row_group(group).num_rows
+                if begin < self.start + self.rows and end > self.start:
+                    groups.append(group)
+                elif end <= self.start:
+                    skipped = end
+                begin = end
+            return file.read_row_groups(groups, columns=columns).slice(self.start - skipped, self.rows)
+
+
+class Parts(NamedTuple):
+    """All parts of a corpus."""
+
+    parts: list[Part]
+    schema: pa.Schema
+    """The columns of the files."""
+    digest: str
+    """SHA-256 of what the files say of themselves: names, sizes, and the statistics of their columns."""
+    files: int
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return self.parts[-1].first + self.parts[-1].rows
+
+
+def find_parts(pattern: str) -> Parts:
+    """Divide Parquet files into parts: those of a folder, or that a pattern such as `s3://bucket/captions/*` names.
+
+    How they are divided depends on the files alone, so that an interrupted work finds its parts again.
+
+    Raises:
+        AssetError: There are none, one cannot be read, or they have different columns.
+    """
+    paths = _paths(pattern)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ends = list(pool.map(_read_end, paths))
+    digest, schema = hashlib.sha256(), ends[0].schema.to_arrow_schema()
+    for path, end in zip(paths, ends, strict=True):
+        if difference := _difference(end.schema.to_arrow_schema(), schema):
+            found = f"has other columns than {paths[0]}: {difference}"
+            raise AssetError(path, found, advice="name files of one kind: --captions 'FOLDER/NAME*.parquet'")
+        digest.update(repr((path.rpartition("/")[2], end.serialized_size, end.to_dict())).encode())
+    n = sum(end.num_rows for end in ends)
+    if not n:
+        raise AssetError(
+            pattern, "holds no rows", expected="at least one caption", advice="check which files you meant"
+        )
+    size = min(_MOST_ROWS, max(_LEAST_ROWS, -(-n // _PARTS)))
+    parts: list[Part] = []
+    first = 0
+    for path, end in zip(paths, ends, strict=True):
+        for start in range(0, end.num_rows, size):
+            rows = min(size, end.num_rows - start)
+            parts.append(Part(len(parts), path, start, rows, first))
+            first += rows
+    readable_columns(schema, paths[0])  # an error if there are none
+    return Parts(parts, schema, digest.hexdigest(), len(paths))
+
+
+def _paths(pattern: str) -> list[str]:
+    """Return the addresses of the files that a pattern names, sorted."""
+    system, path = _system_of(pattern)
+    folder, _, name = path.rpartition("/")
+    if not name.endswith(".parquet") and not any(sign in name for sign in _WILD):
+        folder, name = path.rstrip("/"), "*.parquet"
+    if any(sign in folder for sign in _WILD):
+        advice = "use * in the names of files alone: --captions 'FOLDER/*.parquet'"
+        raise AssetError(pattern, "has a pattern in the name of a folder", advice=advice)
+    try:
+        found = system.get_file_info(fs.FileSelector(folder))
+    except (OSError, ValueError) as error:
+        raise _unreachable(pattern, error) from error
+    scheme = pattern.partition("://")[0] + "://" if "://" in pattern else ""
+    paths = sorted(
+        scheme + each.path
+        for each in found
+        if each.type == fs.FileType.File and fnmatch.fnmatchcase(each.base_name, name)
+    )
+    if not paths:
+        advice = "check it; a folder is searched for *.parquet, without the folders in it"
+        raise AssetError(pattern, "names no file", expected="Parquet files of captions", advice=advice)
+    return paths
+
+
+def _system_of(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it."""
+    if "://" not in address:
+        return fs.LocalFileSystem(), str(Path(address).absolute())
+    try:
+        if address.startswith("s3://"):
+            endpoint, region = os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION")
+            return fs.S3FileSystem(endpoint_override=endpoint, region=region, **_SECONDS), address.removeprefix("s3://")
+        system, path = fs.FileSystem.from_uri(address)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreachable(address, error) from error
+    return system, path
+
+
+def _opened(path: str) -> parquet.ParquetFile:
+    system, inside = _system_of(path)
+    return parquet.ParquetFile(system.open_input_file(inside))
+
+
+@contextmanager
+def _reached(path: str) -> Iterator[None]:
+    """Raise `AssetError` for errors that are of the machine that has a file, and not of the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno or any(sign in str(error) for sign in _OF_MACHINE):
+            raise _unreachable(path, error) from error
+        raise
+
+
+def _read_end(path: str) -> parquet.FileMetaData:
+    try:
+        with _reached(path), _opened(path) as file:
+            return file.metadata
+    except (OSError, ValueError, pa.ArrowException) as error:
+        found = f"cannot be read as parquet ({_first_line(error)})"
+        raise AssetError(path, found, advice="copy it again, or take it out of the folder") from error
+
+
+def _difference(own: pa.Schema, others: pa.Schema) -> str:
+    """Say in which columns two schemas differ; empty where they do not."""
+    kinds, other_kinds = ({field.name: str(field.type) for field in each} for each in (own, others))
+    names = dict.fromkeys([*kinds, *other_kinds])
+    both = {name: [each.get(name, "none") for each in (kinds, other_kinds)] for name in names}
+    return "; ".join(f"{name} is {one}, there {other}" for name, (one, other) in both.items() if one != other)
+
+
+def _unreachable(address: str, error: Exception) -> AssetError:
+    if isinstance(error, OSError) and error.errno:
+        return AssetError.from_os_error(address, error)
+    advice = "check the address and your rights there: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION"
+    return AssetError(address, f"cannot be read ({_first_line(error)})", advice=advice)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]

@@ -1,0 +1,228 @@
+"""Ray cluster: joins one, and has its machines do what is to be done with parts."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import queue
+import socket
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
+from typing import Any
+
+from core.assets import AssetError
+from core.cluster.connection import EXTRA
+from core.cluster.parts import Part
+from core.cluster.workers import Encode, Job, Report, read
+from core.encoding.weights import choose_dtype
+
+_OPTION = "--ray"
+_RETRIES = 3  # of a part whose process was lost
+_CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 120.0
+_POLL_SECONDS = 1.0
+_AT_ONCE = 2  # parts that a process has, so that it need not wait for the next one
+_ENCODING, _READING = 0.75, 0.25  # shares of a processor, where there are no GPUs
+_VARIABLES = {
+    "RAY_NUM_REDIS_GET_RETRIES": "1",  # what answers but is no cluster is given up after 40 seconds
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+_LOCAL = ("auto", "local")
+
+
+class RayCluster:
+    """A cluster that was joined. Each of its processes that encode has a GPU, where there are any."""
+
+    def __init__(self, address: str, device: str, dtype: str) -> None:
+        import ray
+
+        self._address = address
+        resources = ray.cluster_resources()
+        gpus = int(resources.get("GPU", 0))
+        if device == "cuda" and not gpus:
+            raise AssetError(f"--device {device}", "no machine of the cluster has a GPU", advice="use --device auto")
+        self.device = "cuda" if gpus and device != "cpu" else "cpu"
+        """`cuda` or `cpu`."""
+        self._size = gpus if self.device == "cuda" else max(1, int(resources.get("CPU", 0)))
+        self.dtype: str = self._ask(choose_dtype, dtype, self.device)
+        """What a machine of the cluster chooses for `auto`."""
+        self.last_error = ""
+        """What ended the processes of a part that has no report."""
+
+    @property
+    def _share(self) -> dict[str, float]:
+        return {"num_gpus": 1} if self.device == "cuda" else {"num_cpus": _ENCODING}
+
+    def _ask(self, function: Any, *values: Any) -> Any:
+        """Call a function on some machine of the cluster."""
+        import ray
+
+        try:
+            return ray.get(ray.remote(function).options(**self._share).remote(*values), timeout=_ANSWER_SECONDS)
+        except ray.exceptions.GetTimeoutError as error:
+            found = f"no {'GPU' if self.device == 'cuda' else 'processor'} of it was free within two minutes"
+            advice = "wait until other work has ended, or add machines"
+            raise AssetError(f"{_OPTION} {self._address}", found, advice=advice) from error
+        except ray.exceptions.RayError as error:
+            raise self._error(error) from error
+
+    def machines(self) -> set[str]:
+        """Return the machines of the cluster that are there."""
+        import ray
+
+        return {f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})" for node in ray.nodes() if node["Alive"]}
+
+    def work_on(self, parts: Sequence[Part], job: Job) -> Iterator[Report | None]:
+        """Have parts read, encoded and written; yield what was done with each, in any order, and None once a second.
+
+        A part whose process is lost is given to others. One whose processes are lost again and again has no report.
+
+        Raises:
+            AssetError: The cluster is lost.
+        """
+        import ray.data
+
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        context.max_errored_blocks = -1  # any number of parts may fail
+        rows = [{"part": json.dumps(asdict(part))} for part in parts]
+        dataset = (
+            ray.data.from_items(rows, override_num_blocks=len(rows))
+            .map(read, fn_kwargs={"job": job}, num_cpus=1 if self.device == "cuda" else _READING)
+            .map(
+                Encode,
+                fn_constructor_args=[job],
+                compute=ray.data.ActorPoolStrategy(
+                    min_size=1, max_size=self._size, max_tasks_in_flight_per_actor=_AT_ONCE
+                ),
+                **{"max_restarts": -1, "max_task_retries": _RETRIES, **self._share},
+            )
+        )
+        done: queue.Queue[str | Exception | None] = queue.Queue()
+
+        def collect() -> None:
+            try:
+                for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+                    for text in batch["report"].to_pylist():
+                        done.put(text)
+                done.put(None)
+            except Exception as error:
+                done.put(error)
+
+        with self._errors():
+            threading.Thread(target=collect, daemon=True).start()
+            while True:
+                try:
+                    report = done.get(timeout=_POLL_SECONDS)
+                except queue.Empty:
+                    yield None
+                    continue
+                if report is None:
+                    return
+                if isinstance(report, Exception):
+                    raise self._error(report)
+                yield Report.of_json(report)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Take the errors that Ray logs of parts, in place of the terminal."""
+        logger, handler = logging.getLogger("ray.data"), logging.Handler(logging.ERROR)
+
+        def take(record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            self.last_error = _told(error) if error is not None else record.getMessage()
+
+        handler.emit = take  # type: ignore[method-assign]
+        others = [each for each in logger.handlers if isinstance(each, logging.StreamHandler)]
+        for each in others:
+            logger.removeHandler(each)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            for each in others:
+                logger.addHandler(each)
+
+    def _error(self, error: Exception) -> AssetError:
+        advice = "see that its machines are up, then do it again"
+        if "ModuleNotFoundError" in str(error):
+            advice = f"install the same version of this program on all of its machines: {EXTRA}"
+        return AssetError(f"{_OPTION} {self._address}", f"failed ({_told(error)})", advice=advice)
+
+
+@contextmanager
+def joined(address: str, device: str, dtype: str) -> Iterator[RayCluster]:
+    """Join a cluster for a while.
+
+    Args:
+        address: HOST:PORT; `auto` for the cluster of this machine, `local` for one of this machine alone.
+        device: `auto`, `cpu` or `cuda`.
+        dtype: `auto`, `float32` or `bfloat16`.
+
+    Raises:
+        AssetError: Ray is not installed; the cluster does not answer, or is of another version, or is lost.
+    """
+    for name, value in _VARIABLES.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        found = "needs ray[data], which is not installed"
+        raise AssetError(_OPTION, found, advice=f"install it: {EXTRA}") from error
+    _check_answer(address)
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # Ray writes there what happens to its processes
+        warnings.simplefilter("ignore")
+        try:
+            with _no_stderr():  # of its C++ code
+                ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            advice = "name a running cluster of which this machine is one: HOST:PORT, as `ray start --head` printed it"
+            if "mismatch" in str(error):
+                advice = "use the same versions of Python and Ray on all machines"
+            raise AssetError(f"{_OPTION} {address}", f"cannot be joined ({_told(error)})", advice=advice) from error
+        try:
+            yield RayCluster(address, device, dtype)
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Discard what is written to the file of standard error."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _check_answer(address: str) -> None:
+    """Raise `AssetError` if nothing answers at HOST:PORT, which Ray would try for minutes."""
+    if address in _LOCAL:
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        advice = f"{_OPTION} HOST:PORT, as `ray start --head` printed it; `auto` or `local` for this machine"
+        raise AssetError(f"{_OPTION} {address}", "is no address of a cluster", advice=advice)
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        advice = "start one there (`ray start --head`), or check the address and the network"
+        raise AssetError(f"{_OPTION} {address}", f"no cluster answers ({error})", advice=advice) from error
+
+
+def _told(error: BaseException) -> str:
+    """Return the last line of what Ray says of an error, which names its cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]
