@@ -17,7 +17,7 @@ NAMES = (
 )
 """The benchmarks that `all` runs."""
 
-ALONE = ("gpu", "million", "store")
+ALONE = ("gpu", "million", "store", "bucket", "parts")
 """Those that run only when they are named."""
 
 

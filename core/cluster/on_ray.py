@@ -28,7 +28,7 @@ from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Progress, Steps
 
-_MOST_TOLD = 1000  # captions that failed, kept with their reasons
+_MOST_FAILED = 1000  # captions; if more do, it is no fault of theirs
 _IN_NOTES = 3  # of them, on screen
 _ROWS = 1 << 16  # read together
 
@@ -170,8 +170,10 @@ class _Work:
         for each in report.failed:
             yield _remark(f"left out: {each}")
         if report.failed:
-            failed = dict.fromkeys((*self._about.failed, *report.failed))
-            self._note(failed=tuple(failed)[:_MOST_TOLD])
+            self._note(failed=tuple(dict.fromkeys((*self._about.failed, *report.failed))))
+        if len(self._about.failed) > _MOST_FAILED:
+            found = f"{len(self._about.failed):,} captions failed, the last one: {self._about.failed[-1]}"
+            raise AssetError(self._connection.address, found, advice="find out why, then do it again in another store")
 
     def _note(self, **changes: Any) -> None:
         self._about = replace(self._about, **changes)

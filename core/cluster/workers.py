@@ -138,7 +138,11 @@ class Encode:
         """Encode and write a part; return the number of its captions in the store, and those that failed."""
         if not len(batch):
             return 0, []
-        connection = Connection(self._job.store)
+        store = self._job.store
+        if "://" not in store and not Path(store).is_dir():
+            advice = "name a store on a file system that all machines see, or in a bucket: --store s3://BUCKET/PREFIX"
+            raise AssetError(store, "no such folder", advice=advice)
+        connection = Connection(store)
         with connection.errors():
             table = connection.open(CAPTIONS)  # anew: another process may have written the part since
             if count := table.count_rows(f"part = {part.number}"):

@@ -2,6 +2,8 @@
 
 import os
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,25 @@ def stored(files: Files, store: str) -> Explorer:
 def small_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample of a third of the captions."""
     monkeypatch.setattr("core.cluster.schema.SAMPLE", 100)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an empty bucket of a server on this machine."""
+    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+    for variable, value in {
+        "ACCESS_KEY_ID": "a",
+        "SECRET_ACCESS_KEY": "b",
+        "REGION": "us-east-1",
+        "ALLOW_HTTP": "1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    name = uuid.uuid4().hex  # all servers of a process have the same buckets
+    running = server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    address = f"http://{host}:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(Bucket=name)
+    yield f"s3://{name}/store"
+    running.stop()

@@ -4,7 +4,6 @@ import json
 import shutil
 import socket
 import threading
-import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,28 +14,6 @@ from cluster.conftest import explore, store_of
 from core.assets import AssetError
 from core.cluster.connection import Connection
 from core.cluster.schema import ABOUT
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch):
-    """The address of an empty bucket of a server on this machine."""
-    boto3, server = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
-    for variable, value in {
-        "ACCESS_KEY_ID": "a",
-        "SECRET_ACCESS_KEY": "b",
-        "REGION": "us-east-1",
-        "ALLOW_HTTP": "1",
-    }.items():
-        monkeypatch.setenv(f"AWS_{variable}", value)
-    name = uuid.uuid4().hex  # all servers of a process have the same buckets
-    running = server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    address = f"http://{host}:{port}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    boto3.client("s3", endpoint_url=address, region_name="us-east-1").create_bucket(Bucket=name)
-    yield f"s3://{name}/store"
-    running.stop()
 
 
 def test_a_store_in_a_bucket_answers_as_one_in_a_folder(local, files, bucket):

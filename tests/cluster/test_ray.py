@@ -265,3 +265,20 @@ def test_an_address_that_no_cluster_answers_at_is_told_at_once(files, folder, tm
     assert found in error.found
     assert "--ray" in error.path
     assert error.advice
+
+
+def test_captions_in_a_bucket_become_a_store_in_it(files, folder, local, bucket):
+    client = pytest.importorskip("boto3").client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    name = bucket.split("/")[2]
+    for path in folder.iterdir():
+        client.upload_file(str(path), name, f"captions/{path.name}")
+    done = finish(encoding(files, f"s3://{name}/captions/*.parquet", bucket, "local"))
+    assert (done.about.captions, done.about.name) == (300, "captions")
+    text = "a dog on a beach"
+    assert explore(files, bucket).ask(text).hits.rows.tolist() == local.ask(text).hits.rows.tolist()
+
+
+def test_captions_in_a_bucket_that_is_not_there_are_told(files, bucket, tmp_path):
+    error = refused(encoding(files, "s3://nowhere/captions", tmp_path / "store", "local"))
+    assert "s3://nowhere/captions" in error.path
+    assert "check the address and your rights" in error.advice
