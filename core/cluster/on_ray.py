@@ -29,6 +29,7 @@ from core.store.cache import Cache
 from core.store.progress import Progress, Steps
 
 _MOST_FAILED = 1000  # captions; if more do, it is no fault of theirs
+_KEPT = "what is finished is kept"
 _IN_NOTES = 3  # of them, on screen
 _ROWS = 1 << 16  # read together
 
@@ -156,7 +157,8 @@ class _Work:
     def _take(self, report: Report) -> Steps[None]:
         if report.error is not None:
             path, found, expected, advice = report.error
-            raise AssetError(path, found, expected=expected, advice=f"{advice}; what is finished is kept")
+            kept = "" if _KEPT in advice else f"; {_KEPT}"
+            raise AssetError(path, found, expected=expected, advice=advice + kept)
         if report.is_second and report.process not in self.second:
             self.second.add(report.process)
             yield _remark(f"a lost process was replaced by {report.process}")

@@ -9,6 +9,7 @@ import os
 import queue
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -25,6 +26,7 @@ _OPTION = "--ray"
 _RETRIES = 3  # of a part whose process was lost
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 120.0
 _POLL_SECONDS = 1.0
+_LOST_SECONDS = 30.0  # less than the minute after which Ray ends the process
 _AT_ONCE = 2  # parts that a process has, so that it need not wait for the next one
 _ENCODING, _READING = 0.75, 0.25  # shares of a processor, where there are no GPUs
 _VARIABLES = {
@@ -34,6 +36,17 @@ _VARIABLES = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 _LOCAL = ("auto", "local")
+
+
+class _LastError(logging.Handler):
+    """Keeps the last error that Ray logs, in place of printing it."""
+
+    text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep an error."""
+        error = record.exc_info[1] if record.exc_info else None
+        self.text = record.getMessage() if error is None else _told(error)
 
 
 class RayCluster:
@@ -52,8 +65,19 @@ class RayCluster:
         self._size = gpus if self.device == "cuda" else max(1, int(resources.get("CPU", 0)))
         self.dtype: str = self._ask(choose_dtype, dtype, self.device)
         """What a machine of the cluster chooses for `auto`."""
-        self.last_error = ""
-        """What ended the processes of a part that has no report."""
+        self.is_lost = False
+        """Whether it does not answer any more."""
+        self._head, self._answered = ray.get_runtime_context().gcs_address, time.monotonic()
+        self._machines: set[str] = set()
+        self._errors = _LastError(logging.ERROR)
+        logger = logging.getLogger("ray.data")
+        logger.handlers = [each for each in logger.handlers if not isinstance(each, logging.StreamHandler)]
+        logger.addHandler(self._errors)
+
+    @property
+    def last_error(self) -> str:
+        """What ended the processes of a part that has no report; empty where nothing did."""
+        return self._errors.text
 
     @property
     def _share(self) -> dict[str, float]:
@@ -73,10 +97,29 @@ class RayCluster:
             raise self._error(error) from error
 
     def machines(self) -> set[str]:
-        """Return the machines of the cluster that are there."""
+        """Return the machines of the cluster that are there, or were when it last answered.
+
+        Raises:
+            AssetError: It has not answered for a while.
+        """
         import ray
 
-        return {f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})" for node in ray.nodes() if node["Alive"]}
+        if self._answers():  # else Ray waits for it, and ends this process after a minute
+            there = [node for node in ray.nodes() if node["Alive"]]
+            self._machines = {f"{node['NodeManagerHostname']} ({node['NodeID'][:8]})" for node in there}
+        return self._machines
+
+    def _answers(self) -> bool:
+        try:
+            _connect(self._head)
+        except OSError as error:
+            if time.monotonic() - self._answered < _LOST_SECONDS:
+                return False
+            self.is_lost = True
+            advice = "start it again, then do it again; what is finished is kept"
+            raise AssetError(f"{_OPTION} {self._address}", f"was lost ({error})", advice=advice) from error
+        self._answered = time.monotonic()
+        return True
 
     def work_on(self, parts: Sequence[Part], job: Job) -> Iterator[Report | None]:
         """Have parts read, encoded and written; yield what was done with each, in any order, and None once a second.
@@ -115,40 +158,18 @@ class RayCluster:
             except Exception as error:
                 done.put(error)
 
-        with self._errors():
-            threading.Thread(target=collect, daemon=True).start()
-            while True:
-                try:
-                    report = done.get(timeout=_POLL_SECONDS)
-                except queue.Empty:
-                    yield None
-                    continue
-                if report is None:
-                    return
-                if isinstance(report, Exception):
-                    raise self._error(report)
-                yield Report.of_json(report)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Take the errors that Ray logs of parts, in place of the terminal."""
-        logger, handler = logging.getLogger("ray.data"), logging.Handler(logging.ERROR)
-
-        def take(record: logging.LogRecord) -> None:
-            error = record.exc_info[1] if record.exc_info else None
-            self.last_error = _told(error) if error is not None else record.getMessage()
-
-        handler.emit = take  # type: ignore[method-assign]
-        others = [each for each in logger.handlers if isinstance(each, logging.StreamHandler)]
-        for each in others:
-            logger.removeHandler(each)
-        logger.addHandler(handler)
-        try:
-            yield
-        finally:
-            logger.removeHandler(handler)
-            for each in others:
-                logger.addHandler(each)
+        threading.Thread(target=collect, daemon=True).start()
+        while True:
+            try:
+                report = done.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            if report is None:
+                return
+            if isinstance(report, Exception):
+                raise self._error(report)
+            yield Report.of_json(report)
 
     def _error(self, error: Exception) -> AssetError:
         advice = "see that its machines are up, then do it again"
@@ -185,13 +206,17 @@ def joined(address: str, device: str, dtype: str) -> Iterator[RayCluster]:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             advice = "name a running cluster of which this machine is one: HOST:PORT, as `ray start --head` printed it"
+            advice += "; if it asks for a token, set RAY_AUTH_MODE=token, and have its ~/.ray/auth_token here"
             if "mismatch" in str(error):
                 advice = "use the same versions of Python and Ray on all machines"
             raise AssetError(f"{_OPTION} {address}", f"cannot be joined ({_told(error)})", advice=advice) from error
+        cluster = None
         try:
-            yield RayCluster(address, device, dtype)
+            cluster = RayCluster(address, device, dtype)
+            yield cluster
         finally:
-            ray.shutdown()
+            if cluster is None or not cluster.is_lost:  # else Ray would end this process before it is told
+                ray.shutdown()
 
 
 @contextmanager
@@ -216,10 +241,15 @@ def _check_answer(address: str) -> None:
         advice = f"{_OPTION} HOST:PORT, as `ray start --head` printed it; `auto` or `local` for this machine"
         raise AssetError(f"{_OPTION} {address}", "is no address of a cluster", advice=advice)
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+        _connect(address)
     except (OSError, OverflowError) as error:
         advice = "start one there (`ray start --head`), or check the address and the network"
         raise AssetError(f"{_OPTION} {address}", f"no cluster answers ({error})", advice=advice) from error
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def _told(error: BaseException) -> str:

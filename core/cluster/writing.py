@@ -73,10 +73,15 @@ def alone(address: str) -> Iterator[Steps[None]]:
 
 def check_address(known: About | None, about: About, address: str) -> None:
     """Raise `AssetError` if what is at an address is another store than the one that is to be written."""
-    if known is not None and known.key != about.key:
-        found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
-        same = " before its file changed" if (known.name, known.model) == (about.name, about.model) else ""
-        raise AssetError(address, found + same, advice=f"name another address with {OPTION}, or delete that one")
+    if known is None or known.key == about.key:
+        return
+    found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
+    advice = f"name another address with {OPTION}, or delete that one"
+    if (known.name, known.model) == (about.name, about.model):
+        dtypes = known.recipe.dtype, about.recipe.dtype
+        found += " before its file changed" if dtypes[0] == dtypes[1] else f" in {dtypes[0]}, not in {dtypes[1]}"
+        advice += "" if dtypes[0] == dtypes[1] else f"; or say --dtype {dtypes[0]}"
+    raise AssetError(address, found, advice=advice)
 
 
 def about_source(source: Source) -> About:

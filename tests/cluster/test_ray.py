@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from cluster.conftest import explore
 
-os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # as the program has it before it imports Ray
+os.environ |= {"RAY_ENABLE_AUTO_CONNECT": "0", "RAY_AUTH_MODE": "disabled"}  # before Ray is imported
 pytest.importorskip("ray.data")
 
 from core.assets import AssetError
