@@ -6,7 +6,6 @@ import os
 import re
 import threading
 import time
-from dataclasses import replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.material import rows_that_share_a_mean, temporary_folder
 
-_SIZES = ((70_000, 1024), (70_000, 4096), (280_000, 1024))
+_SIZES = ((70_000, 1024), (280_000, 1024), (70_000, 4096), (420_000, 4096))
 _QUERIES = 20
 
 
@@ -152,23 +152,37 @@ def _measure(n: int, dim: int, folder: Path) -> dict[str, Any]:
     counted = _Bucket(folder)
     os.environ["AWS_ENDPOINT_URL"] = counted.address
     how = Approximation() if about.recall else None
-    connection = Connection("s3://bucket/store")
-    searcher = StoreSearcher(connection, StoredRows(connection, replace(about)), how)
+    rng = np.random.default_rng(1)
+    queries = matrix.rows[rng.choice(n, 1 + _QUERIES, replace=False)].astype(np.float32)  # (1 + Q, D)
+    queries += rng.normal(size=queries.shape) * 0.3 / dim**0.5
+
+    def searcher_of(connection: Connection, how: Approximation | None) -> StoreSearcher:
+        return StoreSearcher(connection, StoredRows(connection, about), how)
+
+    in_folder, in_bucket = Connection(str(folder / "store")), Connection("s3://bucket/store")
     figures: dict[str, Any] = {
         "write_and_index_s": seconds,
         "index_bytes_per_caption": size / n,
-        "opening": counted.since((0, 0)),
+        "search_p50_ms": _time(searcher_of(in_folder, how), queries),
+        "exact_search_p50_ms": _time(searcher_of(in_folder, None), queries[:8]),
     }
-    rng, times = np.random.default_rng(1), []
-    queries = matrix.rows[rng.choice(n, 1 + _QUERIES, replace=False)].astype(np.float32)  # (1 + Q, D)
-    queries += rng.normal(size=queries.shape) * 0.3 / dim**0.5
+    before = counted.now
+    searcher = searcher_of(in_bucket, how)
+    figures["opening in the bucket"] = counted.since(before)
     before = counted.now
     searcher.nearest(queries[0])
-    figures["first search"] = counted.since(before)
+    figures["first search there"] = counted.since(before)
     before = counted.now
-    for query in queries[1:]:
+    figures["search_there_p50_ms"] = _time(searcher, queries[1:])
+    figures["each later search there"] = {name: value / _QUERIES for name, value in counted.since(before).items()}
+    return figures
+
+
+def _time(searcher: Any, queries: NDArray[np.float32]) -> float:
+    """Return the median milliseconds of a search."""
+    times = []
+    for query in queries:
         began = time.monotonic()
         searcher.nearest(query)
-        times.append(time.monotonic() - began)
-    each = {name: value / _QUERIES for name, value in counted.since(before).items()}
-    return figures | {"each later search": each, "search_p50_ms": 1000 * float(np.median(times))}
+        times.append(1000 * (time.monotonic() - began))
+    return float(np.median(times))
