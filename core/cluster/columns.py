@@ -35,6 +35,11 @@ class Columns:
     """What the files were recognised as, in words."""
 
     @property
+    def roles_told(self) -> str:
+        """Which columns have which role."""
+        return repr((tuple(self.roles.texts), self.roles.id, self.roles.group, str(self.kinds)))
+
+    @property
     def has_images(self) -> bool:
         """Whether the files name the images of the captions."""
         return self.roles.group is not None
@@ -60,7 +65,7 @@ class Columns:
             raise AssetError(first.path, found, expected="a caption a row", advice=advice)
         captions = Captions.of_table(table, roles, Path(first.path))
         ids, images = _kind_of(captions.ids), _kind_of(captions.groups)
-        types = {field.name: field.type for field in parts.schema if not _is_nested(field.type)}
+        types = {field.name: _plain(field.type) for field in parts.schema if not _is_nested(field.type)}
         types |= {roles.id: ids, roles.group: images}
         kept = {name: types[name] for name in table.columns if name in types and name not in roles.texts}
         read = [*roles.texts, *_named(roles), *kept]
@@ -80,7 +85,7 @@ class Columns:
         """
         (texts,) = self.roles.texts
         table = table_of(rows.select([texts, *_named(self.roles)]).replace_schema_metadata(None))
-        table.lines = range(first + 1, first + 1 + len(table))
+        table.texts, table.lines = texts, range(first + 1, first + 1 + len(table))  # each value is one caption
         if any(table.columns[texts]):
             captions = Captions.of_table(table, self.roles, Path(path))
         else:  # an error in a file that is the whole corpus
@@ -104,7 +109,13 @@ def _kind_of(labels: NDArray[Any] | None) -> pa.DataType:
     return pa.int64() if labels is not None and labels.dtype.kind == "i" else pa.string()
 
 
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of what a column of places in a dictionary stands for; another type as it is."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def _is_nested(kind: pa.DataType) -> bool:
     """Tell whether the values of a column are no numbers or texts, nor lists of them."""
-    inner = kind.value_type if pa.types.is_list(kind) else kind
-    return bool(pa.types.is_nested(inner) or pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
+    types, is_list = pa.types, pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    inner = kind.value_type if is_list or types.is_fixed_size_list(kind) else _plain(kind)
+    return bool(types.is_nested(inner) or types.is_binary(inner) or types.is_large_binary(inner))

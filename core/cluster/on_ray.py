@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ def _about(setup: Setup, pattern: str, parts: Parts, columns: Columns, recipe: R
         layout=f"{columns.layout} · {parts.files:,} file{'' if parts.files == 1 else 's'}",
         notes=(),
         columns=columns.kept,
-        details=parts.digest,
+        details=hashlib.sha256(f"{parts.digest} {columns.roles_told}".encode()).hexdigest(),
         order=f"{len(parts.parts):,} parts, by torch {torch.__version__}",
     )
 

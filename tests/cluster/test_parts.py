@@ -113,6 +113,37 @@ def test_columns_are_chosen_as_in_one_file_or_as_the_options_say(folder):
     assert kept["column_0"].to_pylist()[1] == "Nothing to see in 1."
 
 
+def test_a_text_that_looks_like_a_list_is_one_caption(folder):
+    write(folder, caption=["A dog runs.", '["A dog.", "A cat."]', "Two cats sit.", None, "A man eats."])
+    columns = choose(folder)
+    captions, _ = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0, "a.parquet")
+    assert list(captions.texts) == ["A dog runs.", '["A dog.", "A cat."]', "Two cats sit.", "", "A man eats."]
+
+
+def test_columns_of_every_plain_type_are_kept(folder):
+    texts, numbers = [f"A dog runs {i} times." for i in range(3)], [1, None, 3]
+    write(
+        folder,
+        caption=texts,
+        kind=pa.array(["x", "y", "x"]).dictionary_encode(),
+        big=pa.array(["a", "b", None], pa.large_string()),
+        number=numbers,
+        when=pa.array([1, 2, 3], pa.timestamp("ms")),
+        tags=[["a"], [], ["b", "c"]],
+        picture=[b"1", b"2", b"3"],
+    )
+    columns = choose(folder)
+    assert columns.kept == ("kind", "big", "number", "when", "tags")
+    _, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0, "a.parquet")
+    assert kept["column_0"].cast(pa.string()).to_pylist() == ["x", "y", "x"]
+    assert kept["column_2"].to_pylist() == numbers
+
+
+def test_the_roles_of_columns_are_part_of_what_a_store_is(folder):
+    write(folder, caption=COLUMNS["caption"], id=[7, 8, 9], number=[4, 5, 6])
+    assert choose(folder).roles_told != choose(folder, id_column="number").roles_told
+
+
 @pytest.fixture
 def job(files: Files, folder: Path, tmp_path: Path) -> Job:
     """What the workers of a small corpus have in common; its store has no captions yet."""

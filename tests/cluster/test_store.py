@@ -328,7 +328,7 @@ def test_a_change_in_what_the_file_says_of_a_caption_is_another_store(local, fil
     document = json.loads(files.captions.read_text())
     document["annotations"][0]["image_id"] = 9999
     files.captions.write_text(json.dumps(document))
-    with pytest.raises(AssetError, match="before its file changed"):
+    with pytest.raises(AssetError, match="before its files or columns changed"):
         finish_index(files.explorer(), store)
 
 

@@ -132,6 +132,9 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
         raise click.UsageError("with --ray, name the Parquet files (--captions) and the store (--store)")
     if options.against is not None:
         raise click.UsageError("--ray encodes by one encoder: leave out --against")
+    for name in ("layout", "header", "separator", "encoding"):
+        if getattr(options, name) not in (None, "parquet"):
+            raise click.UsageError(f"--ray reads Parquet files: leave out --{name}")
     device, dtype = options.device or "auto", options.dtype or "auto"
     if device.startswith("cuda:"):
         raise click.UsageError("with --ray, --device is auto, cpu or cuda: each process has a GPU of its own")
