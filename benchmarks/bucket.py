@@ -125,7 +125,7 @@ def _measure(n: int, dim: int, folder: Path) -> dict[str, Any]:
     from core.cluster.schema import Approximation
     from core.cluster.searching import StoreSearcher
     from core.cluster.sources import Source
-    from core.cluster.stored import StoredRows
+    from core.cluster.stored_rows import StoredRows
     from core.cluster.writing import write_store
     from core.corpus.captions import Captions
     from core.encoding.recipe import Recipe

@@ -30,9 +30,10 @@ from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Steps
 from core.store.whole import is_damaged
+from core.trust.all_captions import AllCaptions, InMemory
 from core.trust.calibration import Calibration
 from core.trust.figures import calibrate_and_measure
-from core.trust.probing import MIN_CAPTIONS, AllCaptions, InMemory, probe
+from core.trust.probing import MIN_CAPTIONS, probe
 from core.trust.signals import SignalMeter
 from core.trust.verdict import Judge
 

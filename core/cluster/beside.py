@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.cluster.predicates import sql_value
 from core.cluster.schema import MOST_OF_IMAGE
-from core.cluster.stored import StoredRows
+from core.cluster.stored_rows import StoredRows
 from core.corpus.images import Images
 from core.corpus.sentences import Sentences
 from core.opened import Sample

@@ -18,7 +18,8 @@ from core.cluster.predicates import predicate_of, rows_in
 from core.cluster.sample import open_sample
 from core.cluster.schema import CAPTIONS, About, Approximation
 from core.cluster.searching import StoreSearcher
-from core.cluster.stored import StoredCaptions, StoredFolds, StoredMatrix, StoredRows
+from core.cluster.stored import StoredCaptions, StoredFolds, StoredMatrix
+from core.cluster.stored_rows import StoredRows
 from core.corpus.tokenizer import Tokenizer
 from core.encoding.recipe import Recipe
 from core.encoding.row_files import BuildReport
@@ -35,8 +36,8 @@ from core.ranking.ranking import Allowed, Found
 from core.setup import Setup
 from core.store.cache import Cache
 from core.store.progress import Progress, Steps
+from core.trust.all_captions import AllCaptions
 from core.trust.calibration import Calibration
-from core.trust.probing import AllCaptions
 from core.trust.verdict import Judge
 
 _TRIES = 8  # to draw another caption than the one before

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from core.cluster.connection import Connection
 from core.cluster.schema import EMBEDDING, Approximation
-from core.cluster.stored import StoredRows
+from core.cluster.stored_rows import StoredRows
 from core.ranking.ranking import LEADING, Allowed, Found, Ranking, direction
 
 PAGE = 1000

@@ -79,7 +79,9 @@ def check_address(known: About | None, about: About, address: str) -> None:
     advice = f"name another address with {OPTION}, or delete that one"
     if (known.name, known.model) == (about.name, about.model):
         dtypes = known.recipe.dtype, about.recipe.dtype
-        found += " before its files or columns changed" if dtypes[0] == dtypes[1] else f" in {dtypes[0]}, not in {dtypes[1]}"
+        found += (
+            " before its files or columns changed" if dtypes[0] == dtypes[1] else f" in {dtypes[0]}, not in {dtypes[1]}"
+        )
         advice += "" if dtypes[0] == dtypes[1] else f"; or say --dtype {dtypes[0]}"
     raise AssetError(address, found, advice=advice)
 

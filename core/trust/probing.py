@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,16 +18,17 @@ from core.query import Query, Token
 from core.ranking.arithmetic import weighted_sum
 from core.ranking.lexical import BM25
 from core.ranking.methods import Method
-from core.ranking.rankers import Lists, Rankers, pairs_of
+from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST
-from core.ranking.search import Nearest, nearest_together
-from core.store.progress import Progress, Steps, follow
+from core.ranking.search import Nearest
+from core.store.progress import Progress, Steps
+from core.trust.all_captions import AllCaptions, InMemory, search_together
 from core.trust.confirmation import EVIDENCE, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.foreign import cut_foreign
 from core.trust.measured import Asked, Measured
 from core.trust.probes import Probe, cut_probes, cut_sums, groups_of
-from core.trust.signals import HITS, NAMES, NOTHING, SignalMeter
+from core.trust.signals import HITS, NAMES, NOTHING
 
 MIN_CAPTIONS = 50
 """Least number of captions with known words for a calibration."""
@@ -60,52 +61,6 @@ class AnsweredProbes(NamedTuple):
     """Hits by method."""
     among: NDArray[np.int64] | None
     """The captions that were searched, ascending; None for all."""
-
-
-class AllCaptions(Protocol):
-    """All captions, among which test queries are asked as those of a user are."""
-
-    queries_per_step: int
-    """Number of queries whose signals are measured between two progress reports."""
-
-    def nearest(
-        self,
-        queries: NDArray[np.float32],
-        leave_out: Sequence[NDArray[np.int64]],
-        *,
-        k: int,
-        device: torch.device,
-        name: str,
-    ) -> Steps[Nearest]:
-        """Find the k nearest captions of unit queries, (Q, D), without some of those in memory and their copies."""
-
-    def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.integer]]:
-        """Return what measures the signals of a query with these hits, (K,), and the rows of the hits for it."""
-
-
-class InMemory:
-    """All captions, where they are in memory: see `AllCaptions`."""
-
-    queries_per_step = 16
-
-    def __init__(self, matrix: EmbeddingMatrix, meter: SignalMeter) -> None:
-        self._matrix, self._meter = matrix, meter
-
-    def nearest(
-        self,
-        queries: NDArray[np.float32],
-        leave_out: Sequence[NDArray[np.int64]],
-        *,
-        k: int,
-        device: torch.device,
-        name: str,
-    ) -> Steps[Nearest]:
-        """Find the k nearest captions of unit queries, (Q, D), without some rows."""
-        return _search(queries, self._matrix, leave_out, k=k, device=device, name=name)
-
-    def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.integer]]:
-        """Return what measures the signals of a query, and the hits."""
-        return self._meter, hits
 
 
 def answer_probes(
@@ -272,22 +227,6 @@ def _look(
     )
 
 
-def _search(
-    queries: NDArray[np.float32],
-    matrix: EmbeddingMatrix,
-    leave_out: Sequence[NDArray[np.int64]],
-    *,
-    k: int,
-    device: torch.device,
-    name: str,
-) -> Steps[Nearest]:
-    """Find the k nearest captions of unit queries, (Q, D)."""
-    excluded = matrix.sentences.wordless()
-    pairs = pairs_of(leave_out)  # (P, 2)
-    work = nearest_together(queries, matrix.rows, k=k, leave_out=pairs, excluded=excluded, device=device)
-    return (yield from follow(work, lambda step: Progress(f"calibrating: {name}", step.done, len(queries), "queries")))
-
-
 def _foreign(
     sentences: Sentences,
     text_encoder: TextEncoder,
@@ -379,7 +318,7 @@ def _hubs(matrix: EmbeddingMatrix, random: np.random.Generator, device: torch.de
     """Find the captions that far more captions than usual have among their first ten hits (Radovanovic et al. 2010)."""
     sample = _draw(matrix, _HUB_SAMPLE, random)  # (n,)
     queries = matrix.rows[sample].astype(np.float32)  # (n, D)
-    nearest = yield from _search(queries, matrix, list(sample[:, None]), k=FIRST, device=device, name="hubs")
+    nearest = yield from search_together(queries, matrix, list(sample[:, None]), k=FIRST, device=device, name="hubs")
     counts = np.bincount(nearest.rows.ravel(), minlength=len(matrix))  # (N,)
     usual = counts.mean() + _HUB_DEVIATIONS * counts.std()
     return np.flatnonzero(counts >= max(usual, _HUB_LEAST)).astype(np.int32)  # (hubs,)

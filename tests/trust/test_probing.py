@@ -23,6 +23,7 @@ from core.ranking.rankers import Rankers
 from core.ranking.search import MatrixSearcher
 from core.store.progress import finish
 from core.trust import probing
+from core.trust.all_captions import InMemory
 from core.trust.calibration import Calibration
 from core.trust.figures import calibrate_and_measure
 from core.trust.foreign import cut_foreign, foreign_sentences
@@ -62,7 +63,7 @@ def probe(
     images = opened.images if by_images else None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        parts, everything = (matrix, rankers, opened.text_encoder), probing.InMemory(matrix, meter)
+        parts, everything = (matrix, rankers, opened.text_encoder), InMemory(matrix, meter)
         return finish(probing.probe(*parts, everything=everything, images=images, seed=seed))
 
 
