@@ -10,17 +10,15 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from core.assets import AssetError, first_names
 from core.cluster.columns import Columns
 from core.cluster.connection import Connection
 from core.cluster.parts import Part, Parts, find_parts
-from core.cluster.predicates import rows_in
 from core.cluster.ray_cluster import RayCluster, joined
-from core.cluster.schema import CAPTIONS, LEAST_SAMPLE, SAMPLE, UNCOUNTED, About
-from core.cluster.workers import Job, Report
+from core.cluster.schema import CAPTIONS, SAMPLE, UNCOUNTED, About
+from core.cluster.workers import Job, Report, versions
 from core.cluster.writing import alone, check_address, index_store
 from core.encoding.recipe import Recipe
 from core.encoding.weights import read_weights
@@ -86,7 +84,7 @@ def encode_on_ray(
                 found, advice = f"was begun otherwise: {known.order}", "do the same, or delete it and begin anew"
                 raise AssetError(connection.address, found, expected=about.order, advice=advice)
             connection.begin(about, columns.kinds, again=known is None)
-            job = Job(setup, cache.root, connection.address, recipe, torch.__version__, columns, parts.rows)
+            job = Job(setup, cache.root, connection.address, recipe, versions(), columns, parts.rows)
             work = _Work(job, parts, connection, known or about)
             yield from work.run(cluster)
         yield from work.finish()
@@ -103,12 +101,12 @@ def _about(setup: Setup, pattern: str, parts: Parts, columns: Columns, recipe: R
         model=setup.model_name,
         captions=parts.rows,
         dim=dim,
-        images=UNCOUNTED if columns.has_images else None,
+        images=None if columns.group is None else UNCOUNTED,
         layout=f"{columns.layout} · {parts.files:,} file{'' if parts.files == 1 else 's'}",
         notes=(),
-        columns=columns.kept,
-        details=hashlib.sha256(f"{parts.digest} {columns.roles_told}".encode()).hexdigest(),
-        order=f"{len(parts.parts):,} parts, by torch {torch.__version__}",
+        columns=columns.shown,
+        details=hashlib.sha256(f"{parts.digest} {columns.told}".encode()).hexdigest(),
+        order=f"{len(parts.parts):,} parts, by {versions()}",
     )
 
 
@@ -122,7 +120,7 @@ class _Work:
         self._unread: dict[int, str] = {}
         self.second: set[str] = set()
         """The processes that stand in for lost ones."""
-        self._lost = ""
+        self._lost: dict[int, str] = {}  # why parts are not there that can be read
         self._look()
         self.earlier = int((self._written > 0).sum())
 
@@ -139,7 +137,8 @@ class _Work:
                 yield from self._encode(wanted, cluster)
             before, missing = len(missing), self._look()
             if len(missing) == before:
-                self._lost = cluster.last_error
+                why = f"its processes were lost, at last by {cluster.last_error or 'a signal, or for want of memory'}"
+                self._lost |= {part.number: why for part in missing}
                 return
 
     def _encode(self, missing: Sequence[Part], cluster: RayCluster) -> Steps[None]:
@@ -165,7 +164,7 @@ class _Work:
             yield _remark(f"a lost process was replaced by {report.process}")
         if report.unread:
             self._unread[report.part] = report.unread
-            yield _remark(f"cannot be read: {report.unread}")
+            yield _remark(f"cannot be read: {self._parts[report.part]} ({report.unread})")
             return
         self._written[report.part] = report.written
         if not report.written:
@@ -195,12 +194,15 @@ class _Work:
             columns = table.search().select(["row", "part"]).limit(table.count_rows() or 1)
             for batch in columns.to_batches(_ROWS):
                 rows, parts = batch["row"].to_numpy(), batch["part"].to_numpy()  # (B,) each
-                doubled.update(parts[seen[rows]].tolist())
+                is_new = np.zeros(len(rows), bool)  # (B,)
+                is_new[np.unique(rows, return_index=True)[1]] = True
+                doubled.update(parts[seen[rows] | ~is_new].tolist())
                 seen[rows] = True
                 self._written += np.bincount(parts, minlength=len(self._written))
             for number in sorted(doubled):
                 table.delete(f"part = {number}")
                 self._written[number] = 0
+                self._lost[number] = "two processes wrote it"
         return self._missing()
 
     def finish(self) -> Steps[None]:
@@ -209,38 +211,40 @@ class _Work:
         Raises:
             AssetError: Parts are missing for the first time, or the store cannot be written.
         """
-        missing = self._missing()
-        if not {part.number for part in missing} <= set(self._about.unread):
+        missing, count = self._look(), int(self._written.sum())
+        if missing and (not count or not {part.number for part in missing} <= set(self._about.unread)):
             self._note(unread=tuple(part.number for part in missing))
-            lost = f"its processes were lost{f', at last by: {self._lost}' if self._lost else ''}"
-            reasons = [self._unread.get(part.number, f"{part}: {lost}") for part in missing]
-            found = f"{len(missing):,} of {len(self._parts):,} parts are missing: {first_names(reasons)}"
-            advice = "mend that, then repeat the command, which does only these; without that, they are left out"
-            raise AssetError(self._connection.address, found, advice=advice)
+            raise self._missing_error(missing)
+        if not count:
+            advice = "check which column holds the captions (--text-column), and which vectors these are (--vectors)"
+            raise AssetError(self._connection.address, "no caption has a known word", advice=advice)
         yield Progress("compacting the store", 0, 0, "")
         with self._connection.errors():
             table = self._connection.open(CAPTIONS)
-            count = table.count_rows()
-            if not count:
-                advice = (
-                    "check which column holds the captions (--text-column), and which vectors these are (--vectors)"
-                )
-                raise AssetError(self._connection.address, "no caption has a known word", advice=advice)
-            _mend_sample(table)
+            _mend_sample(table, count)
             with warnings.catch_warnings():  # of others that read it, and nobody does
                 warnings.simplefilter("ignore")
                 table.optimize(cleanup_older_than=timedelta(0))
-        yield from index_store(
-            self._connection, table, replace(self._about, captions=count, notes=self._notes(missing))
-        )
+        about = replace(self._about, captions=count, notes=self._notes(missing))
+        yield from index_store(self._connection, table, about)
+
+    def _missing_error(self, missing: Sequence[Part]) -> AssetError:
+        """Describe that parts are missing."""
+        why = self._lost | self._unread
+        reasons = [f"{part} ({why.get(part.number, 'not done')})" for part in missing]
+        found = f"{len(missing):,} of {len(self._parts):,} parts are missing: {first_names(reasons)}"
+        advice = "mend that, such as by copying the same files again, then repeat the command, which does only these"
+        if any("ImportError" in reason or "ModuleNotFoundError" in reason for reason in reasons):
+            advice = "install the same version of this program on all machines, then repeat the command"
+        return AssetError(self._connection.address, found, advice=f"{advice}; if that fails again, they are left out")
 
     def _notes(self, missing: Sequence[Part]) -> tuple[str, ...]:
         """Say what was left out, a phrase each."""
         failed, unread = len(self._about.failed), sum(part.rows for part in missing)
         wordless = sum(part.rows for part in self._parts) - int(self._written.sum()) - failed - unread
         notes = []
-        if wordless:
-            notes.append(f"{wordless:,} without a known word left out")
+        if wordless:  # of a part that was written by a process that was lost, nobody knows which failed
+            notes.append(f"{wordless:,} without a known word{', or not encoded,' if self.second else ''} left out")
         if failed:
             names = first_names(self._about.failed, _IN_NOTES)
             notes.append(f"{failed:,} that could not be encoded left out ({names})")
@@ -249,14 +253,16 @@ class _Work:
         return tuple(notes)
 
 
-def _mend_sample(table: Any) -> None:
-    """Choose some captions as the sample where the images are too large or too few for it."""
-    sampled = table.count_rows("in_sample = true")
-    if not sampled:
-        rows = table.search().select(["row"]).limit(LEAST_SAMPLE).to_arrow()["row"].to_pylist()
-        table.update(where=rows_in(rows), values={"in_sample": True})
-    elif sampled > 2 * SAMPLE:
-        table.update(where=f"in_sample = true AND row % {sampled // SAMPLE} <> 0", values={"in_sample": False})
+def _mend_sample(table: Any, n: int) -> None:
+    """Choose the sample of N captions by their rows where whole groups, as of a topic, make it too large or small."""
+    wanted, sampled = min(SAMPLE, n), table.count_rows("in_sample = true")
+    if wanted / 2 <= sampled <= 2 * wanted:
+        return
+    chosen = f"row % {max(1, n // SAMPLE)} = 0"
+    table.update(where=f"in_sample = true AND NOT {chosen}", values={"in_sample": False})
+    table.update(where=f"in_sample = false AND {chosen}", values={"in_sample": True})
+    if not table.count_rows("in_sample = true"):
+        table.update(where="true", values={"in_sample": True})
 
 
 def _remark(text: str) -> Progress:

@@ -20,8 +20,10 @@ from core.corpus.parquet import readable_columns
 
 _MOST_ROWS, _LEAST_ROWS = 1 << 16, 1 << 12  # rows of a part
 _PARTS = 16  # that a small corpus is divided into
+_AT_A_TIME = 1 << 13  # rows
 _AT_ONCE = 16  # files whose ends are read together
 _SECONDS = {"connect_timeout": 5.0, "request_timeout": 30.0}
+_MARK = 8  # bytes behind the description of a file: its length, and `PAR1`
 _WILD = "*?["
 _OF_MACHINE = ("AWS Error", "curlCode", "HTTP status")  # in errors that say nothing of the file itself
 
@@ -51,15 +53,23 @@ class Part:
             OSError, ValueError, pa.ArrowException: The file is damaged.
         """
         with _reached(self.path), _opened(self.path) as file:
-            groups, begin, skipped = [], 0, 0
+            groups, begin, skipped, stop = [], 0, 0, self.start + self.rows
             for group in range(file.metadata.num_row_groups):
                 end = begin + file.metadata.row_group(group).num_rows
-                if begin < self.start + self.rows and end > self.start:
+                if begin < stop and end > self.start:
                     groups.append(group)
                 elif end <= self.start:
                     skipped = end
                 begin = end
-            return file.read_row_groups(groups, columns=columns).slice(self.start - skipped, self.rows)
+            batches, at = [], skipped
+            for batch in file.iter_batches(_AT_A_TIME, row_groups=groups, columns=columns):
+                begin, at = at, at + len(batch)
+                if at > self.start:
+                    first = max(0, self.start - begin)
+                    batches.append(batch.slice(first, min(at, stop) - begin - first))
+                if at >= stop:  # the rest of a row group is not read
+                    break
+            return pa.Table.from_batches(batches)
 
 
 class Parts(NamedTuple):
@@ -69,7 +79,12 @@ class Parts(NamedTuple):
     schema: pa.Schema
     """The columns of the files."""
     digest: str
-    """SHA-256 of what the files say of themselves: names, sizes, and the statistics of their columns."""
+    """SHA-256 of what the files say of themselves at their ends, such as the statistics of their columns.
+
+    Where a file lacks those, the time of its last change stands for them.
+    """
+    nullable: frozenset[str]
+    """The columns in which values are missing, or may be."""
     files: int
 
     @property
@@ -88,13 +103,14 @@ def find_parts(pattern: str) -> Parts:
     """
     paths = _paths(pattern)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        ends = list(pool.map(_read_end, paths))
+        read = list(pool.map(_read_end, paths))
+    ends, hashes = [each.metadata for each in read], [each.digest for each in read]
     digest, schema = hashlib.sha256(), ends[0].schema.to_arrow_schema()
-    for path, end in zip(paths, ends, strict=True):
+    for path, end, own in zip(paths, ends, hashes, strict=True):
         if difference := _difference(end.schema.to_arrow_schema(), schema):
             found = f"has other columns than {paths[0]}: {difference}"
             raise AssetError(path, found, advice="name files of one kind: --captions 'FOLDER/NAME*.parquet'")
-        digest.update(repr((path.rpartition("/")[2], end.serialized_size, end.to_dict())).encode())
+        digest.update(repr((path.rpartition("/")[2], own)).encode())
     n = sum(end.num_rows for end in ends)
     if not n:
         raise AssetError(
@@ -109,16 +125,21 @@ def find_parts(pattern: str) -> Parts:
             parts.append(Part(len(parts), path, start, rows, first))
             first += rows
     readable_columns(schema, paths[0])  # an error if there are none
-    return Parts(parts, schema, digest.hexdigest(), len(paths))
+    nullable = frozenset(name for each in read for name in each.nullable)
+    return Parts(parts, schema, digest.hexdigest(), nullable, len(paths))
 
 
 def _paths(pattern: str) -> list[str]:
     """Return the addresses of the files that a pattern names, sorted."""
     system, path = _system_of(pattern)
+    try:
+        is_folder = system.get_file_info(path.rstrip("/")).type == fs.FileType.Directory
+    except (OSError, ValueError) as error:
+        raise _unreachable(pattern, error) from error
     folder, _, name = path.rpartition("/")
-    if not name.endswith(".parquet") and not any(sign in name for sign in _WILD):
+    if is_folder:  # also one that is named as a file, as Spark does
         folder, name = path.rstrip("/"), "*.parquet"
-    if any(sign in folder for sign in _WILD):
+    elif any(sign in folder for sign in _WILD):
         advice = "use * in the names of files alone: --captions 'FOLDER/*.parquet'"
         raise AssetError(pattern, "has a pattern in the name of a folder", advice=advice)
     try:
@@ -167,13 +188,35 @@ def _reached(path: str) -> Iterator[None]:
         raise
 
 
-def _read_end(path: str) -> parquet.FileMetaData:
+class _End(NamedTuple):
+    """What stands at the end of a file."""
+
+    metadata: parquet.FileMetaData
+    digest: str
+    nullable: frozenset[str]
+
+
+def _read_end(path: str) -> _End:
+    system, inside = _system_of(path)
     try:
-        with _reached(path), _opened(path) as file:
-            return file.metadata
+        with _reached(path), system.open_input_file(inside) as source:
+            metadata = parquet.ParquetFile(source).metadata
+            source.seek(source.size() - _MARK - metadata.serialized_size)
+            raw = source.read()
     except (OSError, ValueError, pa.ArrowException) as error:
         found = f"cannot be read as parquet ({_first_line(error)})"
         raise AssetError(path, found, advice="copy it again, or take it out of the folder") from error
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    columns = [group.column(column) for group in groups for column in range(group.num_columns)]
+    lacking = {each.path_in_schema for each in columns if _may_lack_values(each)}
+    nullable = lacking | {name.partition(".")[0] for name in lacking}  # of what is within a column, too
+    told = "" if all(each.is_stats_set for each in columns) else str(system.get_file_info(inside).mtime_ns)
+    return _End(metadata, hashlib.sha256(raw + told.encode()).hexdigest(), frozenset(nullable))
+
+
+def _may_lack_values(column: parquet.ColumnChunkMetaData) -> bool:
+    statistics = column.statistics if column.is_stats_set else None
+    return statistics is None or not statistics.has_null_count or statistics.null_count > 0
 
 
 def _difference(own: pa.Schema, others: pa.Schema) -> str:

@@ -237,6 +237,9 @@ def _check_answer(address: str) -> None:
     if address in _LOCAL:
         return
     host, _, port = address.rpartition(":")
+    if "://" in address:
+        advice = f"run this on a machine of the cluster, with {_OPTION} HOST:PORT, as `ray start --head` printed it"
+        raise AssetError(f"{_OPTION} {address}", "is an address for machines outside of a cluster", advice=advice)
     if not host or not port.isdecimal():
         advice = f"{_OPTION} HOST:PORT, as `ray start --head` printed it; `auto` or `local` for this machine"
         raise AssetError(f"{_OPTION} {address}", "is no address of a cluster", advice=advice)

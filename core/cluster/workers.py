@@ -7,10 +7,10 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from core.cluster.batches import describe, with_embeddings
 from core.cluster.columns import Columns
 from core.cluster.connection import Connection
 from core.cluster.parts import Part
+from core.cluster.salvaging import FailingError, salvaged
 from core.cluster.schema import CAPTIONS, is_sampled
 from core.corpus.sentences import Sentences
 from core.corpus.vectors import WordVectors
@@ -36,10 +37,7 @@ from core.shortage import shortage
 from core.store.cache import Cache
 from core.store.progress import finish
 
-_MOST_FAILURES = 100  # captions of a part that fail; if more do, it is no fault of theirs
 _TOKENS = "tokens"  # the column of token ids, which is not stored
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ class Job:
     store: str
     """The store's address."""
     recipe: Recipe
-    torch: str
-    """The version of torch."""
+    versions: str
+    """Those of this program and of torch."""
     columns: Columns
     captions: int
     """N, by which the sample is chosen."""
@@ -91,6 +89,11 @@ class Report:
         return cls(part, error=(where, error.found, error.expected, error.advice))
 
 
+def versions() -> str:
+    """Return the versions that all machines must have."""
+    return f"infersent-tui {version('infersent-tui')}, torch {torch.__version__}"
+
+
 def read(row: dict[str, Any], job: Job) -> dict[str, Any]:
     """Read and tokenize a part; `row` and the result are rows of a Ray dataset."""
     part = Part(**json.loads(row["part"]))
@@ -101,8 +104,10 @@ def read(row: dict[str, Any], job: Job) -> dict[str, Any]:
         report = Report(part.number, failed=failed)
     except AssetError as error:
         report = Report.of_error(part.number, error)
-    except (OSError, ValueError, pa.ArrowException, _FailingError) as error:
-        report = Report(part.number, unread=f"{part}: {_told(error)}")
+    except Exception as error:
+        if shortage(error):
+            raise
+        report = Report(part.number, unread=_told(error))
     packed = b"" if batch is None else _packed(batch)
     return {"part": row["part"], "batch": packed, "report": json.dumps(asdict(report))}
 
@@ -127,7 +132,7 @@ class Encode:
                 report = replace(report, written=written, failed=(*report.failed, *failed))
             except AssetError as error:
                 report = Report.of_error(part.number, error)
-            except _FailingError as error:  # the process in its place may get a sound device
+            except FailingError as error:  # the process in its place may get a sound device
                 sys.stderr.write(f"{error}\n")
                 sys.stderr.flush()
                 os._exit(1)
@@ -150,7 +155,7 @@ class Encode:
         tokens = batch[_TOKENS]
         sentences = Sentences(tokens.values.to_numpy(), tokens.offsets.to_numpy().astype(np.int64))
         pieces, failed, embed = [], [], functools.partial(_embed, sentences, *self._opened)
-        for start, stop, result in _salvaged(embed, 0, len(batch)):
+        for start, stop, result in salvaged(embed, len(batch)):
             if isinstance(result, Exception):
                 row = batch["row"][start].as_py() - part.first + part.start
                 failed.append(f"row {row:,} of {part.path}: {_told(result)}")
@@ -163,17 +168,13 @@ class Encode:
         return sum(map(len, pieces)), failed
 
 
-class _FailingError(Exception):
-    """Nearly all captions of a part fail."""
-
-
 def _read(part: Part, job: Job) -> tuple[pa.RecordBatch, tuple[str, ...]]:
     """Read and tokenize a part; return its captions that have a known word, and those that failed."""
     vocabulary = _vocabulary(job)
     table = part.read(list(job.columns.names))
     pieces, failed = [], []
     prepare = functools.partial(_prepare, table, part, vocabulary, job)
-    for start, _, result in _salvaged(prepare, 0, len(table)):
+    for start, _, result in salvaged(prepare, len(table)):
         if isinstance(result, Exception):
             failed.append(f"row {part.start + start:,} of {part.path}: {_told(result)}")
         elif len(result):
@@ -186,7 +187,7 @@ def _read(part: Part, job: Job) -> tuple[pa.RecordBatch, tuple[str, ...]]:
 def _prepare(table: pa.Table, part: Part, vocabulary: Vocabulary, job: Job, start: int, stop: int) -> pa.RecordBatch:
     """Describe and tokenize rows start..stop-1 of a part, without captions that have no known word."""
     first = part.first + start
-    captions, columns = job.columns.take(table.slice(start, stop - start), first, part.path)
+    captions, columns = job.columns.take(table.slice(start, stop - start), first)
     sentences = finish(vocabulary.sentences(captions.texts))
     rows = np.setdiff1d(np.arange(len(captions)), sentences.wordless())  # (n,)
     groups = [captions.group(row) for row in rows.tolist()]
@@ -197,6 +198,8 @@ def _prepare(table: pa.Table, part: Part, vocabulary: Vocabulary, job: Job, star
     ]
     taken = {name: array.take(pa.array(rows)) for name, array in columns.items()}
     kinds, number = job.columns.kinds, part.number
+    for array in columns.values():
+        array.validate(full=True)  # else a text that is no UTF-8 would be found when it is read in the store
     described = describe(captions, sentences, rows, kinds, sampled=sampled, part=number, columns=taken, first=first)
     kept = sentences.take(rows)
     tokens = pa.ListArray.from_arrays(pa.array(kept.starts, pa.int32()), pa.array(kept.ids))
@@ -217,44 +220,17 @@ def _embed(
     return embeddings, norms
 
 
-def _salvaged(work: Callable[[int, int], T], start: int, stop: int) -> Iterator[tuple[int, int, T | Exception]]:
-    """Do work for captions start..stop-1, in halves where it fails; of single ones that fail, yield the error.
-
-    Raises:
-        AssetError: It is none of theirs.
-        _FailingError: More fail than captions can be at fault.
-    """
-    left, failures = [(start, stop)], 0
-    while left:
-        start, stop = left.pop()
-        if start == stop:
-            continue
-        try:
-            result: T | Exception = work(start, stop)
-        except Exception as error:
-            if shortage(error):
-                raise
-            if stop - start > 1:
-                middle = (start + stop) // 2
-                left += [(middle, stop), (start, middle)]
-                continue
-            result, failures = error, failures + 1
-            if failures > _MOST_FAILURES:
-                raise _FailingError(f"{failures} captions failed, the last one by: {error!r}") from error
-        yield start, stop, result
-
-
 def _vocabulary(job: Job) -> Vocabulary:
     """Open the vocabulary of this machine, once it is seen that its files are those of the job.
 
     Raises:
         AssetError: They are not, or are not there; or torch is another one.
     """
-    return _opened(job.setup, job.cache, job.recipe, job.torch)
+    return _opened(job.setup, job.cache, job.recipe, job.versions)
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(setup: Setup, cache: Path, recipe: Recipe, version: str) -> Vocabulary:
+def _opened(setup: Setup, cache: Path, recipe: Recipe, wanted: str) -> Vocabulary:
     weights, vectors = setup.encoder_files()
     for path in (weights, vectors):
         if not path.is_file():
@@ -265,10 +241,10 @@ def _opened(setup: Setup, cache: Path, recipe: Recipe, version: str) -> Vocabula
         if getattr(own, name) != getattr(recipe, name):
             advice = "copy it from there, then do it again; what is finished is kept"
             raise AssetError(path, "is another file than on the machine that began this", advice=advice)
-    if (there := (recipe.tokenizer, version)) != (here := (own.tokenizer, torch.__version__)):
+    there, here = f"{recipe.tokenizer}, {wanted}", f"{own.tokenizer}, {versions()}"
+    if there != here:
         advice = "install the same versions on all machines: pip install -c constraints.txt"
-        expected = f"{there[0]}, torch {there[1]}, as where this began"
-        raise AssetError(sys.executable, f"has {here[0]}, torch {here[1]}", expected=expected, advice=advice)
+        raise AssetError(sys.executable, f"has {here}", expected=f"{there}, as where this began", advice=advice)
     return finish(open_vocabulary(setup, vec_file, folder))
 
 
@@ -287,7 +263,8 @@ def _packed(batch: pa.RecordBatch) -> bytes:
 
 
 def _unpacked(packed: bytes) -> pa.RecordBatch:
-    return pa.ipc.open_stream(packed).read_next_batch()
+    batch = pa.ipc.open_stream(packed).read_next_batch()
+    return batch.take(pa.array(range(len(batch))))  # copied to where wide numbers are aligned, which Lance expects
 
 
 def _told(error: Exception) -> str:

@@ -152,7 +152,7 @@ class Captions:
         groups: list[Any] | None = None
         if roles.group is not None:
             groups = [image_of(table.columns[roles.group][row]) for row in rows]
-            if not any(map(_label, groups)):
+            if not any(map(label_of, groups)):
                 groups = None  # blank names of images are none
         broken, notes = sorted([*table.broken, *(lines[row] for row in unreadable)]), list(table.notes)
         if len(set(rows)) < len(rows):  # rows with several captions
@@ -247,10 +247,10 @@ def _labels(values: Sequence[Any]) -> NDArray[Any]:
     """Convert ids to an array (N,): int64 if all are whole numbers, else text, "" if missing."""
     if all(type(value) is int and -(2**63) <= value < 2**63 for value in values):
         return np.array(values, np.int64)  # (N,)
-    return np.array(list(map(_label, values)), str)  # (N,)
+    return np.array(list(map(label_of, values)), str)  # (N,)
 
 
-def _label(value: object) -> str:
+def label_of(value: object) -> str:
     """Return an id as a text; a very long one, such as a picture in a URL, by its beginning and its hash."""
     if kind_of(value) == "empty":
         return ""

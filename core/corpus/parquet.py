@@ -100,7 +100,8 @@ def _is_readable(kind: Any) -> bool:
         return _is_readable(kind.value_type) and not types.is_floating(kind.value_type)
     if types.is_struct(kind):
         return all(_is_readable(field.type) for field in kind)
-    return not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+    is_binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    return not (is_binary or types.is_fixed_size_binary(kind))
 
 
 def _has_path(kind: Any) -> bool:

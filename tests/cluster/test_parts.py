@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import Files, write_vectors, write_weights
@@ -14,7 +15,8 @@ from core.cluster.columns import Columns
 from core.cluster.connection import Connection
 from core.cluster.parts import find_parts
 from core.cluster.schema import CAPTIONS, UNCOUNTED, About
-from core.cluster.workers import Encode, Job, Report, read
+from core.cluster.workers import Encode, Job, Report, read, versions
+from core.corpus.captions import Captions
 from core.corpus.table import ReadOptions
 from core.encoding.weights import read_weights
 from core.opening import locate_encoder
@@ -67,7 +69,7 @@ def test_files_with_other_content_are_another_corpus(folder):
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
-        ("nothing", "no such file"),
+        ("nothing", "names no file"),
         ("parquet/b*.parquet", "names no file"),
         ("par*/a.parquet", "a pattern in the name of a folder"),
         ("parquet/text.parquet", "cannot be read as parquet"),
@@ -89,7 +91,7 @@ def test_a_pattern_that_names_no_captions_is_told(folder, pattern, found):
 
 
 def choose(folder: Path, **options: object) -> Columns:
-    return Columns.choose(find_parts(str(folder)), ReadOptions(**options), 4)
+    return Columns.choose(find_parts(str(folder)), ReadOptions(**options), 32)
 
 
 def test_rows_with_several_captions_are_refused(folder):
@@ -104,9 +106,9 @@ def test_columns_are_chosen_as_in_one_file_or_as_the_options_say(folder):
         folder, text=texts, note=[f"Nothing to see in {i}." for i in range(6)], file_name=[f"{i}.jpg" for i in range(6)]
     )
     columns = choose(folder)
-    assert (list(columns.roles.texts), columns.roles.group) == (["text"], "file_name")
-    assert list(choose(folder, text_columns=("note",)).roles.texts) == ["note"]
-    captions, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 50, "a.parquet")
+    assert (columns.text, columns.group) == ("text", "file_name")
+    assert choose(folder, text_columns=("note",)).text == "note"
+    captions, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 50)
     assert list(captions.texts) == texts
     assert captions.ids.tolist() == [51, 52, 53, 54, 55, 56]
     assert captions.group(2) == "2.jpg"
@@ -116,7 +118,7 @@ def test_columns_are_chosen_as_in_one_file_or_as_the_options_say(folder):
 def test_a_text_that_looks_like_a_list_is_one_caption(folder):
     write(folder, caption=["A dog runs.", '["A dog.", "A cat."]', "Two cats sit.", None, "A man eats."])
     columns = choose(folder)
-    captions, _ = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0, "a.parquet")
+    captions, _ = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0)
     assert list(captions.texts) == ["A dog runs.", '["A dog.", "A cat."]', "Two cats sit.", "", "A man eats."]
 
 
@@ -134,28 +136,65 @@ def test_columns_of_every_plain_type_are_kept(folder):
     )
     columns = choose(folder)
     assert columns.kept == ("kind", "big", "number", "when", "tags")
-    _, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0, "a.parquet")
+    _, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0)
     assert kept["column_0"].cast(pa.string()).to_pylist() == ["x", "y", "x"]
     assert kept["column_2"].to_pylist() == numbers
 
 
 def test_the_roles_of_columns_are_part_of_what_a_store_is(folder):
     write(folder, caption=COLUMNS["caption"], id=[7, 8, 9], number=[4, 5, 6])
-    assert choose(folder).roles_told != choose(folder, id_column="number").roles_told
+    assert choose(folder).told != choose(folder, id_column="number").told
+
+
+TEXTS = [f"A dog runs {i} times." for i in range(6)]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"id": [7, 8, None, 9, 10, 11]},
+        {"id": [1.0, 2.0, 3.0, 4.0, 5.0, 6.5], "image_id": [1, 1, None, 2, 2, 3]},
+        {"id": pa.array([2**63 + i for i in range(6)], pa.uint64())},
+        {"image": [f"{i // 2}.jpg#{i % 2}" for i in range(6)]},
+        {"image": [f"{i // 2}.jpg" for i in range(6)], "uid": [f"u{i}" for i in range(6)]},
+        {"image": [{"bytes": b"1", "path": f"{i}.jpg"} for i in range(6)], "meta.x": list("abcabc")},
+        {"image_id": pa.array(["x", "x", "y", "y", None, "z"]).dictionary_encode()},
+        {"tags": pa.array([["a"], [], None, ["b"], [], []], pa.large_list(pa.string())), "price": [1.5] * 6},
+        {"pair": pa.array([[1, 2]] * 6, pa.list_(pa.int64(), 2)), "raw": pa.array([b"1"] * 6, pa.binary_view())},
+    ],
+)
+def test_ids_images_and_columns_are_those_of_the_file_read_on_one_machine(folder, others):
+    path = write(folder, **{"caption.en": TEXTS, **others})
+    known, columns = Captions.read(path), choose(folder)
+    captions, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0)
+    assert list(captions.texts) == list(known.texts)
+    assert captions.ids.tolist() == known.ids.tolist()
+    assert [captions.group(row) for row in range(6)] == [known.group(row) for row in range(6)]
+    assert columns.shown == tuple(known.columns)
+    for name, values in zip(columns.shown, kept.values(), strict=True):
+        expected = known.columns[name]
+        expected = ["" if value is None else value for value in pa.array(expected).to_pylist()]
+        assert ["" if value is None else value for value in values.to_pylist()] == expected
+
+
+def test_how_images_are_named_is_decided_once_for_all_parts(folder, monkeypatch):
+    monkeypatch.setattr("core.cluster.parts._LEAST_ROWS", 3)
+    write(folder, caption=TEXTS, image=["a.jpg", "b.jpg", "c.jpg", "a.jpg#0", "a.jpg#1", "b.jpg#0"])
+    columns, parts = choose(folder), find_parts(str(folder)).parts
+    ids = [columns.take(part.read(list(columns.names)), part.first)[0].ids.tolist() for part in parts]
+    assert ids == [[1, 2, 3], [4, 5, 6]]
 
 
 @pytest.fixture
 def job(files: Files, folder: Path, tmp_path: Path) -> Job:
     """What the workers of a small corpus have in common; its store has no captions yet."""
-    import torch
-
     write(folder)
     parts = find_parts(str(folder))
     columns = Columns.choose(parts, ReadOptions(), read_weights(files.weights).dim)
     recipe, _, _ = finish(locate_encoder(files.setup(), Cache(files.cache)))
     about = About(recipe, "a", "b", 3, 32, UNCOUNTED, "", (), columns.kept, "", "")
     Connection(str(tmp_path / "store"), must_exist=False).begin(about, columns.kinds, again=True)
-    return Job(files.setup(), files.cache, str(tmp_path / "store"), recipe, torch.__version__, columns, 3)
+    return Job(files.setup(), files.cache, str(tmp_path / "store"), recipe, versions(), columns, 3)
 
 
 def work(job: Job, folder: Path) -> Report:
@@ -186,7 +225,7 @@ def test_a_worker_with_other_vectors_is_told(job, folder, files):
 
 
 def test_a_worker_with_another_torch_is_told(job, folder):
-    _, found, expected, advice = work(replace(job, torch="1.0"), folder).error
+    _, found, expected, advice = work(replace(job, versions="infersent-tui 9, torch 1.0"), folder).error
     assert "torch 1.0" in expected
     assert "torch 2" in found
     assert "same versions" in advice
@@ -196,3 +235,37 @@ def test_a_worker_that_does_not_see_the_store_is_told(job, folder, tmp_path):
     path, found, _, advice = work(replace(job, store=str(tmp_path / "elsewhere")), folder).error
     assert (str(tmp_path / "elsewhere") in path, found) == (True, "no such folder")
     assert "on a file system that all machines see" in advice
+
+
+def test_a_device_that_fails_at_all_captions_of_a_part_ends_the_process_and_no_caption(job, folder, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("an illegal memory access")
+
+    class EndedError(Exception):
+        pass
+
+    def end(status: int) -> None:
+        raise EndedError
+
+    monkeypatch.setattr("core.cluster.workers._embed", fail)
+    monkeypatch.setattr("os._exit", end)
+    with pytest.raises(EndedError):
+        work(job, folder)
+
+
+def test_a_text_that_is_no_utf8_in_another_column_leaves_out_its_caption(job, folder, tmp_path):
+    notes = pa.StringArray.from_buffers(
+        3, pa.py_buffer(np.array([0, 1, 3, 4], np.int32)), pa.py_buffer(b"a" + b"\xff\xfe" + b"b")
+    )
+    write(folder, **COLUMNS, note=notes)
+    report = work(replace(job, columns=choose(folder), store=begun(choose(folder), job, tmp_path)), folder)
+    assert report.written == 2
+    assert "row 1 of" in report.failed[0]
+
+
+def begun(columns: Columns, job: Job, folder: Path) -> str:
+    """The address of a store with these columns, which has no captions yet."""
+    store = str(folder / "other")
+    about = About(job.recipe, "a", "b", 3, 32, UNCOUNTED, "", (), columns.kept, "", "")
+    Connection(store, must_exist=False).begin(about, columns.kinds, again=True)
+    return store

@@ -119,13 +119,15 @@ def rows_in(store: Path) -> list[int]:
     return sorted(connection.open(CAPTIONS).to_arrow()["row"].to_pylist())
 
 
-def encoders() -> list[int]:
-    """Process ids of what encodes."""
+def encoders(cluster: TwoMachines) -> list[int]:
+    """Process ids of what encodes in a cluster."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if b"ray::MapWorker(Map(Encode))" in path.read_bytes():
-                found.append(int(path.parent.name))
+                parent = path.with_name("stat").read_text().rpartition(")")[2].split()[1]
+                if cluster.address in Path(f"/proc/{parent}/cmdline").read_text():
+                    found.append(int(path.parent.name))
     return found
 
 
@@ -146,6 +148,7 @@ def test_the_store_is_that_of_one_machine(cluster, files, folder, local, tmp_pat
     np.testing.assert_allclose(table["norm"], matrix.norms[rows], rtol=1e-6)
     for text in ["a dog on a beach", "a woman - a man", *local.opened.captions.texts[::50]]:
         assert stored.ask(text).hits.rows.tolist() == local.ask(text).hits.rows.tolist()
+    assert table["column_2"].to_pylist() == [len(local.opened.captions.texts[row]) for row in rows]
     captions, known = stored.opened.captions, local.opened.captions
     for row in (0, 159, 160, 299):
         assert (captions.texts[row], captions.id(row), captions.group(row)) == (
@@ -169,7 +172,7 @@ def test_what_a_lost_process_and_a_lost_machine_did_is_done_again(cluster, longe
     def see(progress: Progress) -> None:
         remarks.extend([progress.stage] if progress.is_remark else [])
         if progress.stage.startswith("encoding") and progress.done and not killed:
-            killed.extend(encoders())
+            killed.extend(encoders(cluster))
             for process in killed:
                 os.kill(process, signal.SIGKILL)
             cluster.lose_one()
@@ -193,11 +196,14 @@ def test_an_interrupted_run_is_gone_on_with_from_the_parts_that_are_there(cluste
     assert again.earlier == again.parts
 
 
-def test_a_part_that_two_processes_have_written_is_there_once_at_the_end(cluster, longer, tmp_path):
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_a_part_that_two_processes_have_written_is_there_once_at_the_end(cluster, longer, tmp_path, is_compacted):
     folder = written(longer.explorer())
     begun(encoding(longer, folder, tmp_path / "store", cluster.address))
     table = Connection(str(tmp_path / "store")).open(CAPTIONS)
     table.add(table.to_arrow())
+    if is_compacted:
+        table.optimize()  # both are in one piece then
     assert finish(encoding(longer, folder, tmp_path / "store", cluster.address)).about.captions == 2640
     assert rows_in(tmp_path / "store") == list(range(2640))
 

@@ -138,6 +138,10 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
     device, dtype = options.device or "auto", options.dtype or "auto"
     if device.startswith("cuda:"):
         raise click.UsageError("with --ray, --device is auto, cpu or cuda: each process has a GPU of its own")
+    files = {name: getattr(options, name) for name in ("data_dir", "model", "vectors", "cache_dir")}
+    whole = {name: path.absolute() for name, path in files.items() if path is not None}  # processes are elsewhere
+    store = options.store if "://" in options.store else str(Path(options.store).absolute())
+    options = replace(options, **whole)
     setup = replace(options, store=None, captions=None, device="cpu", dtype="float32").setup()
     setup.encoder_files()  # an error if there is none
     pattern = re.sub(r"^(\w+):/(?!/)", r"\1://", str(options.captions))  # a path has one slash of an address
@@ -145,7 +149,7 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
     from core.cluster.connection import Connection
     from core.cluster.on_ray import encode_on_ray
 
-    connection = Connection(options.store, must_exist=False)
+    connection = Connection(store, must_exist=False)
     steps = encode_on_ray(setup, options.open_cache(), pattern, connection, address, device=device, dtype=dtype)
     start = time.perf_counter()
     done = run_steps(steps, quiet=quiet)
