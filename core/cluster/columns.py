@@ -46,6 +46,8 @@ class Columns:
     """The columns of the store."""
     layout: str
     """What the files were recognised as, in words."""
+    first: str
+    """The first caption, or its beginning."""
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class Columns:
             advice = "write a row for each caption, or name one column of texts with --text-column"
             raise AssetError(path, found, expected="a caption a row", advice=advice)
         (text,) = roles.texts
-        layout = Captions.of_table(table, roles, Path(path)).layout
+        captions = Captions.of_table(table, roles, Path(path))
         groups = [] if roles.group is None else _groups(table.columns[roles.group])
         are_parts = kind_of_column(groups) in ("file", "code") and any(image_of_part(each) != each for each in groups)
         types = {field.name: field.type for field in parts.schema}
@@ -93,7 +95,8 @@ class Columns:
             are_parts=are_parts,
             kept=tuple(kept),
             kinds=schema(dim, ids, images, {f"column_{i}": kind for i, kind in enumerate(kept.values())}),
-            layout=layout,
+            layout=captions.layout,
+            first=captions.beginning,
         )
 
     def take(self, rows: pa.Table, first: int) -> tuple[Captions, dict[str, pa.Array]]:

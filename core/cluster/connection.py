@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _ADVICE = {
 }
 """What to do, by what a library's error says."""
 _LONGEST = 300  # characters of a library's error
+_PLACE_IN_SOURCE = re.compile(r",? ?/\S+\.rs:\d+(:\d+)?")
 
 
 class Connection:
@@ -45,14 +47,19 @@ class Connection:
         self.address = address
         os.environ.setdefault("LANCEDB_LOG", "error")  # its warnings would be written over the screen
         try:
-            import lancedb
+            import lancedb  # noqa: F401 - slow, and not installed everywhere
         except ImportError as error:
             advice = f"install it: {EXTRA}"
             raise AssetError(address, "a store needs lancedb, which is not installed", advice=advice) from error
         if must_exist and "://" not in address and not Path(address).is_dir():  # else it would be made
             raise AssetError(address, "no such folder", expected="a store", advice=f"check the address: {OPTION}")
-        with self.errors():
-            self._database = lancedb.connect(address, storage_options=_REMOTE if "://" in address else None)
+
+    @cached_property
+    def _database(self) -> Any:
+        import lancedb
+
+        with self.errors():  # a folder is made only now
+            return lancedb.connect(self.address, storage_options=_REMOTE if "://" in self.address else None)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -60,7 +67,7 @@ class Connection:
         try:
             yield
         except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
-            text = " ".join(str(error).split())
+            text = _PLACE_IN_SOURCE.sub("", " ".join(str(error).split()))
             advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text, re.IGNORECASE)), _RETRY)
             raise AssetError(self.address, f"cannot be used ({text[:_LONGEST]})", advice=advice) from error
 
@@ -94,13 +101,20 @@ class Connection:
         """
         about = self.about()
         if about is None or not about.is_finished:
-            found = "holds no store" if about is None else "holds a store that was not finished"
-            advice = f"make it with `infersent-tui index {OPTION} {self.address}`, or check the address"
+            found, advice = (
+                "holds a store that was not finished",
+                "repeat the command that began it, which goes on with it",
+            )
+            if about is None:
+                found = "holds no store"
+                advice = f"make it with `infersent-tui index CAPTIONS {OPTION} {self.address}`, or check the address"
             raise AssetError(self.address, found, advice=advice)
         return about
 
     def _names(self) -> set[str]:
         names: set[str] = set()
+        if "://" not in self.address and not Path(self.address).is_dir():
+            return names
         token = None
         with self.errors():
             while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -66,16 +67,18 @@ def encode_on_ray(
     """
     yield Progress("reading the ends of the files", 0, 0, "")
     parts = find_parts(pattern)
-    with alone(connection.address) as waiting:
-        yield from waiting
-        yield Progress(f"connecting to {address}", 0, 0, "")
+    dim = read_weights(setup.encoder_files()[0]).dim
+    columns = Columns.choose(parts, setup.reading, dim)
+    yield _remark(f'{parts.rows:,} rows of {_files(parts)} · {columns.layout} · first: "{columns.first}"')
+    yield Progress(f"connecting to {address}", 0, 0, "")
+    with ExitStack() as stack:
         with joined(address, device, dtype) as cluster:
             setup = replace(setup, device=cluster.device, dtype=cluster.dtype)
             recipe, _, _ = yield from locate_encoder(setup, cache)
             recipe = replace(recipe, texts=parts.digest)
-            dim = read_weights(setup.encoder_files()[0]).dim
-            columns = Columns.choose(parts, setup.reading, dim)
             about = _about(setup, pattern, parts, columns, recipe, dim)
+            check_address(connection.about(), about, connection.address)
+            yield from stack.enter_context(alone(connection.address))
             known = connection.about()
             check_address(known, about, connection.address)
             if known is not None and known.is_finished:
@@ -86,6 +89,8 @@ def encode_on_ray(
             connection.begin(about, columns.kinds, again=known is None)
             job = Job(setup, cache.root, connection.address, recipe, versions(), columns, parts.rows)
             work = _Work(job, parts, connection, known or about)
+            if work.earlier:
+                yield _remark(f"going on: {work.earlier:,} of {len(parts.parts):,} parts are there")
             yield from work.run(cluster)
         yield from work.finish()
     return EncodedOnRay(connection.finished(), len(parts.parts), work.earlier, len(work.second))
@@ -102,7 +107,7 @@ def _about(setup: Setup, pattern: str, parts: Parts, columns: Columns, recipe: R
         captions=parts.rows,
         dim=dim,
         images=None if columns.group is None else UNCOUNTED,
-        layout=f"{columns.layout} · {parts.files:,} file{'' if parts.files == 1 else 's'}",
+        layout=f"{columns.layout} · {_files(parts)}",
         notes=(),
         columns=columns.shown,
         details=hashlib.sha256(f"{parts.digest} {columns.told}".encode()).hexdigest(),
@@ -263,6 +268,10 @@ def _mend_sample(table: Any, n: int) -> None:
     table.update(where=f"in_sample = false AND {chosen}", values={"in_sample": True})
     if not table.count_rows("in_sample = true"):
         table.update(where="true", values={"in_sample": True})
+
+
+def _files(parts: Parts) -> str:
+    return f"{parts.files:,} file{'' if parts.files == 1 else 's'}"
 
 
 def _remark(text: str) -> Progress:

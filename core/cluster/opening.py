@@ -81,6 +81,8 @@ def _check_encoder(setup: Setup, recipe: Recipe, about: About, address: str) -> 
     if differing := [name for name in names if getattr(recipe, name) != getattr(about.recipe, name)]:
         found = f"was made by another encoder than {setup.model_name}: its {' and '.join(differing)} differ"
         advice = f"name the files of {about.model}, with which it was made: --model, --vectors"
+        if differing == ["vocab_size"]:
+            advice = f"say --vocab-size {about.recipe.vocab_size or 'all'}, with which it was made"
         raise AssetError(address, found, advice=advice)
 
 
@@ -100,12 +102,14 @@ def examine_store(setup: Setup, cache: Cache, address: str) -> Steps[dict[str, A
         count, indices = table.count_rows(), sorted(column for each in table.list_indices() for column in each.columns)
     if count != about.captions:
         found = f"holds {count:,} captions, and {about.captions:,} were written"
-        raise AssetError(address, found, advice="delete it, and make it again by `infersent-tui index`")
+        raise AssetError(address, found, advice="delete it, and make it again")
     return {
         "address": address,
         "captions": about.captions,
         "dim": about.dim,
         "corpus": about.name,
+        "layout": about.layout,
+        "notes": list(about.notes),
         "model": about.model,
         "dtype": about.recipe.dtype,
         "tokenizer": about.recipe.tokenizer,
@@ -190,7 +194,8 @@ class StoredOpened(Opened):
             AssetError: The store cannot be read.
         """
         super().check(among, masks)
-        self._count(f"row < 0 AND {predicate_of(among, self._about, self._rows.table.schema)}")
+        if among.conditions:
+            self._count(f"row < 0 AND {predicate_of(among, self._about, self._rows.table.schema)}")
 
     def allow(self, among: Filter, masks: Masks) -> Allowed:
         """Allow the captions that meet a filter; `masks` finds those of the sample.

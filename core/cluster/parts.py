@@ -133,11 +133,13 @@ def _paths(pattern: str) -> list[str]:
     """Return the addresses of the files that a pattern names, sorted."""
     system, path = _system_of(pattern)
     try:
-        is_folder = system.get_file_info(path.rstrip("/")).type == fs.FileType.Directory
+        kind = system.get_file_info(path.rstrip("/")).type
     except (OSError, ValueError) as error:
         raise _unreachable(pattern, error) from error
     folder, _, name = path.rpartition("/")
-    if is_folder:  # also one that is named as a file, as Spark does
+    if kind == fs.FileType.File:
+        return [pattern]
+    if kind == fs.FileType.Directory:  # also one that is named as a file, as Spark does
         folder, name = path.rstrip("/"), "*.parquet"
     elif any(sign in folder for sign in _WILD):
         advice = "use * in the names of files alone: --captions 'FOLDER/*.parquet'"
@@ -204,8 +206,13 @@ def _read_end(path: str) -> _End:
             source.seek(source.size() - _MARK - metadata.serialized_size)
             raw = source.read()
     except (OSError, ValueError, pa.ArrowException) as error:
-        found = f"cannot be read as parquet ({_first_line(error)})"
-        raise AssetError(path, found, advice="copy it again, or take it out of the folder") from error
+        found, advice = (
+            f"cannot be read as parquet ({_first_line(error)})",
+            "copy it again, or take it out of the folder",
+        )
+        if "magic bytes" in str(error):
+            advice += "; other files than Parquet are encoded by one machine: infersent-tui encode FILE"
+        raise AssetError(path, found, advice=advice) from error
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
     columns = [group.column(column) for group in groups for column in range(group.num_columns)]
     lacking = {each.path_in_schema for each in columns if _may_lack_values(each)}

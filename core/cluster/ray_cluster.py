@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import socket
 import threading
 import time
@@ -202,7 +203,7 @@ def joined(address: str, device: str, dtype: str) -> Iterator[RayCluster]:
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():  # Ray writes there what happens to its processes
         warnings.simplefilter("ignore")
         try:
-            with _no_stderr():  # of its C++ code
+            with _no_stderr(), _signals_kept():  # of its C++ code
                 ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             advice = "name a running cluster of which this machine is one: HOST:PORT, as `ray start --head` printed it"
@@ -230,6 +231,20 @@ def _no_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Let the signals that end this program do what they did before, which Ray changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _check_answer(address: str) -> None:

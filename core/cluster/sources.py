@@ -41,14 +41,17 @@ class Source:
     """Returns the unit rows, (b, D), and their lengths before normalizing, (b,), of a part of `rows`, start to stop."""
 
 
-def open_source(setup: Setup, cache: Cache) -> Steps[Source]:
+def open_source(setup: Setup, cache: Cache, check: Callable[[Recipe], None] = lambda recipe: None) -> Steps[Source]:
     """Open the finished shards of the captions or, where some are missing, their matrix; encode them if it is, too.
+
+    `check` is called with the recipe before that, which may take long; it raises an error to stop.
 
     Raises:
         AssetError: A file cannot be used, a shard is damaged, or the cache cannot be written.
     """
     setup.encoder_files()  # an error where embeddings are given
     places = yield from locate(setup, cache)
+    check(places.recipe)
     if count := shards_of(setup, places, cache).complete:
         return (yield from _of_shards(setup, places, cache, count))
     return of_matrix((yield from open_located(setup, cache, places)))

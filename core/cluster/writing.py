@@ -18,6 +18,7 @@ from core.cluster.recall import measure_recall
 from core.cluster.schema import EMBEDDING, About, Approximation, schema
 from core.cluster.sources import Source
 from core.corpus.captions import Captions
+from core.encoding.recipe import Recipe
 from core.store.locks import only_one
 from core.store.progress import Progress, Steps, nothing_to_do
 
@@ -73,17 +74,27 @@ def alone(address: str) -> Iterator[Steps[None]]:
 
 def check_address(known: About | None, about: About, address: str) -> None:
     """Raise `AssetError` if what is at an address is another store than the one that is to be written."""
-    if known is None or known.key == about.key:
-        return
+    if known is not None and known.key != about.key:
+        raise _another(known, about.recipe, address, is_alike=(known.name, known.model) == (about.name, about.model))
+
+
+def check_recipe(known: About | None, recipe: Recipe, address: str) -> None:
+    """Raise `AssetError` if what is at an address was not made of the same files, before that is all that is known."""
+    if known is not None and known.recipe != recipe:
+        raise _another(known, recipe, address, is_alike=replace(known.recipe, dtype=recipe.dtype) == recipe)
+
+
+def _another(known: About, recipe: Recipe, address: str, *, is_alike: bool) -> AssetError:
+    """Describe that an address holds another store; `is_alike` if it is of the same captions by the same encoder."""
     found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
     advice = f"name another address with {OPTION}, or delete that one"
-    if (known.name, known.model) == (about.name, about.model):
-        dtypes = known.recipe.dtype, about.recipe.dtype
+    if is_alike:
+        dtypes = known.recipe.dtype, recipe.dtype
         found += (
             " before its files or columns changed" if dtypes[0] == dtypes[1] else f" in {dtypes[0]}, not in {dtypes[1]}"
         )
         advice += "" if dtypes[0] == dtypes[1] else f"; or say --dtype {dtypes[0]}"
-    raise AssetError(address, found, advice=advice)
+    return AssetError(address, found, advice=advice)
 
 
 def about_source(source: Source) -> About:

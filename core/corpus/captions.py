@@ -94,11 +94,20 @@ class Captions:
         """The first caption that is not empty."""
         return next(text for text in self.texts if text)
 
+    @property
+    def beginning(self) -> str:
+        """The first caption that is not empty, or its beginning."""
+        return self.first if len(self.first) <= _FIRST else self.first[: _FIRST - 1] + "…"
+
     def understood(self) -> str:
         """Say in one line what was understood of the file, and what was not."""
         images = "" if self.images is None else f" of {_count(self.images, 'image')}"
-        first = self.first if len(self.first) <= _FIRST else self.first[: _FIRST - 1] + "…"
-        parts = [f"{_count(len(self), 'caption')}{images}", self.layout, f'first: "{first}"', *self.not_understood()]
+        parts = [
+            f"{_count(len(self), 'caption')}{images}",
+            self.layout,
+            f'first: "{self.beginning}"',
+            *self.not_understood(),
+        ]
         return " · ".join(parts)
 
     def not_understood(self) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -50,8 +51,12 @@ class TwoMachines:
 
     def lose_one(self) -> None:
         """Take the second machine away."""
+        import ray
+
         self._cluster.remove_node(self._second, allow_graceful=False)
         self._second = None
+        while sum(node["Alive"] for node in ray.nodes()) > 1:  # it takes a while to be noticed
+            time.sleep(0.1)
 
     def stop(self) -> None:
         self._cluster.shutdown()

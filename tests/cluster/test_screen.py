@@ -71,6 +71,17 @@ async def test_a_filter_that_a_store_does_not_have_is_refused_where_it_is_typed(
         assert app.explore.view.answer.searched < 300
 
 
+async def test_a_filter_of_a_store_is_cleared(files, store):
+    app = app_of(files, store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        for text, count in (("dog", None), ("", 300)):
+            await pilot.press("f", "ctrl+u", *text, "enter")
+            await settle(pilot)
+            assert (app.explore.session.among is None or not app.explore.session.among.conditions) == (not text)
+        assert not [message for message in notices(app) if "cannot be used" in message]
+
+
 async def test_a_store_that_is_lost_is_told_and_the_next_question_is_answered_once_it_is_back(files, store):
     app, lost = app_of(files, store), Path(store).with_name("elsewhere")
 

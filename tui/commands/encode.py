@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.assets import first_names
+from tui.commands.index import tell_recall
 from tui.documents import corpus_document
 from tui.flags import as_json, asset_options, captions_file, quiet
 from tui.options import Options
@@ -119,7 +120,7 @@ def _encode_in_shards(options: Options, part: tuple[int, int] | None, *, as_json
         if each.report.started_over:
             print_message(f"note: {name}started over, since {each.report.started_over}", quiet=quiet)
         of_shard, verb = ("", "joined") if shard is None else (f" of shard {shard}", "encoded")
-        tell(name + _told(each.report, each.folder, of_shard, verb))
+        tell(name + _told(each.report, each.folder, "" if each.is_joined else of_shard, verb))
         if shard is not None and not each.is_joined:
             missing = first_names([f"{number}/{shard.count}" for number in each.missing], most=8)
             is_last = "all shards are encoded: join them with --gather in place of --shard"
@@ -162,6 +163,7 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
         return
     earlier = f" ({done.earlier:,} of {done.parts:,} parts before)" if done.earlier else ""
     tell(f"{about.captions:,} captions encoded{earlier} in {seconds:.1f} s: {options.store}")
+    tell_recall(about)
 
 
 def _encoded(report: BuildReport, folder: Path) -> dict[str, Any]:

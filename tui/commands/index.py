@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,10 @@ from tui.flags import as_json, asset_options, captions_file, quiet
 from tui.options import Options
 from tui.output import tell, tell_json
 from tui.pace import print_message, run_steps
+
+if TYPE_CHECKING:
+    from core.cluster.schema import About
+    from core.encoding.recipe import Recipe
 
 
 @click.command()
@@ -29,22 +34,31 @@ def index(context: click.Context, file: Path | None, as_json: bool, quiet: bool)
     if options.store is None:
         raise click.UsageError("name the store: --store, with a folder or an address such as s3://BUCKET/PREFIX")
 
-    corpus = replace(options, store=None)
+    corpus = replace(options, store=None, exact=None, nprobes=None, refine=None)
     setup = corpus.setup()
     setup.encoder_files()  # an error if there is none
 
     from core.cluster.connection import Connection
     from core.cluster.sources import open_source
-    from core.cluster.writing import write_store
+    from core.cluster.writing import check_recipe, write_store
 
     connection = Connection(options.store, must_exist=False)
-    connection.about()  # an error if that address cannot be used, before captions are encoded
-    source = run_steps(open_source(setup, corpus.open_cache()), quiet=quiet)
+    known = connection.about()
+
+    def check(recipe: Recipe) -> None:
+        check_recipe(known, recipe, connection.address)
+
+    source = run_steps(open_source(setup, corpus.open_cache(), check), quiet=quiet)  # encoding may take long
     print_message(source.captions.understood(), quiet=quiet)
     about = run_steps(write_store(source, connection), quiet=quiet)
     if as_json:
         tell_json(asdict(about) | {"store": options.store})
         return
     tell(f"{about.captions:,} captions in {options.store}")
+    tell_recall(about)
+
+
+def tell_recall(about: About) -> None:
+    """Say what an approximate search of a store finds."""
     for how, recall in about.recall.items():
         tell(f"approximate search ({how}) finds {recall:.1%} of the ten nearest captions")
