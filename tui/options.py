@@ -190,6 +190,9 @@ class Options:
 
     def setup(self) -> Setup:
         """Find the files and choose the settings; raise `AssetError` if a named file or device is missing."""
+        for name in ("exact", "nprobes", "refine"):
+            if self.store is None and getattr(self, name) is not None:
+                raise click.UsageError(f"--{name} says how a store is searched: name one with --store, or leave it out")
         for name in ("captions", "embeddings", "against"):
             if self.store is not None and getattr(self, name) is not None:
                 raise click.UsageError(f"--store has captions and embeddings of its own: leave out --{name}")

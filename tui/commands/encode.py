@@ -143,7 +143,8 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
     whole = {name: path.absolute() for name, path in files.items() if path is not None}  # processes are elsewhere
     store = options.store if "://" in options.store else str(Path(options.store).absolute())
     options = replace(options, **whole)
-    setup = replace(options, store=None, captions=None, device="cpu", dtype="float32").setup()
+    search = dict.fromkeys(("store", "exact", "nprobes", "refine"))
+    setup = replace(options, **search, captions=None, device="cpu", dtype="float32").setup()
     setup.encoder_files()  # an error if there is none
     pattern = re.sub(r"^(\w+):/(?!/)", r"\1://", str(options.captions))  # a path has one slash of an address
 
