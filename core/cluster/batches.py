@@ -36,7 +36,7 @@ def describe(
         kinds: The columns of the store.
         sampled: Whether a caption belongs to the sample of the store, (N,).
         part: The piece of work by which they are written.
-        columns: The columns of their file by their names in the store, (B,).
+        columns: The columns of their file by their names in the store, (N,).
         first: The row of the first one of the N.
     """
     texts = [captions.texts[row] for row in rows.tolist()]
@@ -51,7 +51,7 @@ def describe(
         "sentence": [hash_of(sentences[row]) for row in rows.tolist()],
         "in_sample": sampled[rows],
         "part": np.full(len(rows), part),
-        **columns,
+        **{name: array.take(pa.array(rows)) for name, array in columns.items()},
     }
     fields = list(kinds)[:-_COMPUTED]
     arrays = [each if isinstance(each := values[field.name], pa.Array) else pa.array(each) for field in fields]

@@ -18,7 +18,7 @@ from core.cluster.salvaging import FailingError, salvaged
 from core.cluster.schema import schema
 from core.corpus.captions import Captions, label_of
 from core.corpus.kinds import kind_of_column
-from core.corpus.parquet import readable_columns, table_of
+from core.corpus.parquet import is_binary, is_list, readable_columns, table_of
 from core.corpus.table import ReadOptions, Roles, Table, image_of, image_of_part
 from core.corpus.text_files import tidy
 
@@ -185,8 +185,5 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _is_nested(kind: pa.DataType) -> bool:
     """Tell whether the values of a column are no numbers or texts, nor lists of them."""
-    types = pa.types
-    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-    inner = kind.value_type if is_list else _plain(kind)
-    is_binary = types.is_binary(inner) or types.is_large_binary(inner) or types.is_binary_view(inner)
-    return bool(types.is_nested(inner) or is_binary or types.is_fixed_size_binary(inner))
+    inner = kind.value_type if is_list(kind) else _plain(kind)
+    return bool(pa.types.is_nested(inner) or is_binary(inner))

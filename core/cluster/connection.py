@@ -101,13 +101,12 @@ class Connection:
         """
         about = self.about()
         if about is None or not about.is_finished:
-            found, advice = (
-                "holds a store that was not finished",
-                "repeat the command that began it, which goes on with it",
-            )
             if about is None:
                 found = "holds no store"
                 advice = f"make it with `infersent-tui index CAPTIONS {OPTION} {self.address}`, or check the address"
+            else:
+                found = "holds a store that was not finished"
+                advice = "repeat the command that began it, which goes on with it"
             raise AssetError(self.address, found, advice=advice)
         return about
 

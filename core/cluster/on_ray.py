@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.assets import AssetError, first_names
 from core.cluster.columns import Columns
 from core.cluster.connection import Connection
-from core.cluster.parts import Part, Parts, find_parts
+from core.cluster.parts import Part, Parts, find_parts, name_of
 from core.cluster.ray_cluster import RayCluster, joined
 from core.cluster.schema import CAPTIONS, SAMPLE, UNCOUNTED, About
 from core.cluster.workers import Job, Report, versions
@@ -98,11 +98,9 @@ def encode_on_ray(
 
 def _about(setup: Setup, pattern: str, parts: Parts, columns: Columns, recipe: Recipe, dim: int) -> About:
     """Say what the store of the captions will be."""
-    folder, _, name = pattern.rstrip("/").rpartition("/")
-    is_pattern = any(sign in name for sign in "*?[")
     return About(
         recipe=recipe,
-        name=folder.rpartition("/")[2] if is_pattern else name.removesuffix(".parquet"),
+        name=name_of(pattern),
         model=setup.model_name,
         captions=parts.rows,
         dim=dim,
@@ -119,7 +117,8 @@ class _Work:
     """The parts of a job, done and still to be done."""
 
     def __init__(self, job: Job, parts: Parts, connection: Connection, about: About) -> None:
-        self._job, self._parts, self._connection, self._about = job, parts.parts, connection, about
+        self._job, self._connection, self._about = job, connection, about
+        self._parts, self._rows = parts.parts, parts.rows
         self._written: NDArray[np.int64] = np.zeros(len(parts.parts), np.int64)  # captions of each part, (P,)
         self._empty: set[int] = set()  # parts without a caption that can be written
         self._unread: dict[int, str] = {}
@@ -156,8 +155,8 @@ class _Work:
             if report is not None:
                 yield from self._take(report)
             of = f" on {len(there)} machine{'' if len(there) == 1 else 's'}"
-            done = sum(part.rows for part in self._parts) - sum(part.rows for part in self._missing())
-            yield Progress(f"encoding captions{of}", done, sum(part.rows for part in self._parts), "captions")
+            done = self._rows - sum(part.rows for part in self._missing())
+            yield Progress(f"encoding captions{of}", done, self._rows, "captions")
 
     def _take(self, report: Report) -> Steps[None]:
         if report.error is not None:
@@ -193,7 +192,7 @@ class _Work:
         """Look which parts the store has, delete those that two processes have written, and return the missing ones."""
         doubled: set[int] = set()
         self._written[:] = 0
-        seen = np.zeros(self._parts[-1].first + self._parts[-1].rows, bool)  # (N,)
+        seen = np.zeros(self._rows, bool)  # (N,)
         with self._connection.errors():
             table = self._connection.open(CAPTIONS)
             columns = table.search().select(["row", "part"]).limit(table.count_rows() or 1)
@@ -246,7 +245,7 @@ class _Work:
     def _notes(self, missing: Sequence[Part]) -> tuple[str, ...]:
         """Say what was left out, a phrase each."""
         failed, unread = len(self._about.failed), sum(part.rows for part in missing)
-        wordless = sum(part.rows for part in self._parts) - int(self._written.sum()) - failed - unread
+        wordless = self._rows - int(self._written.sum()) - failed - unread
         notes = []
         if wordless:  # of a part that was written by a process that was lost, nobody knows which failed
             notes.append(f"{wordless:,} without a known word{', or not encoded,' if self.second else ''} left out")

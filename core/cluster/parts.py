@@ -129,6 +129,13 @@ def find_parts(pattern: str) -> Parts:
     return Parts(parts, schema, digest.hexdigest(), nullable, len(paths))
 
 
+def name_of(pattern: str) -> str:
+    """Return the name of a corpus on screen: that of its folder, or of its only file."""
+    folder, _, name = pattern.rstrip("/").rpartition("/")
+    is_pattern = any(sign in name for sign in _WILD)
+    return folder.rpartition("/")[2] if is_pattern else name.removesuffix(".parquet")
+
+
 def _paths(pattern: str) -> list[str]:
     """Return the addresses of the files that a pattern names, sorted."""
     system, path = _system_of(pattern)
@@ -206,10 +213,8 @@ def _read_end(path: str) -> _End:
             source.seek(source.size() - _MARK - metadata.serialized_size)
             raw = source.read()
     except (OSError, ValueError, pa.ArrowException) as error:
-        found, advice = (
-            f"cannot be read as parquet ({_first_line(error)})",
-            "copy it again, or take it out of the folder",
-        )
+        found = f"cannot be read as parquet ({_first_line(error)})"
+        advice = "copy it again, or take it out of the folder"
         if "magic bytes" in str(error):
             advice += "; other files than Parquet are encoded by one machine: infersent-tui encode FILE"
         raise AssetError(path, found, advice=advice) from error

@@ -196,11 +196,10 @@ def _prepare(table: pa.Table, part: Part, vocabulary: Vocabulary, job: Job, star
         is_sampled(f"row {first + row}" if group is None else group, job.captions)
         for row, group in zip(rows.tolist(), groups, strict=True)
     ]
-    taken = {name: array.take(pa.array(rows)) for name, array in columns.items()}
     kinds, number = job.columns.kinds, part.number
     for array in columns.values():
         array.validate(full=True)  # else a text that is no UTF-8 would be found when it is read in the store
-    described = describe(captions, sentences, rows, kinds, sampled=sampled, part=number, columns=taken, first=first)
+    described = describe(captions, sentences, rows, kinds, sampled=sampled, part=number, columns=columns, first=first)
     kept = sentences.take(rows)
     tokens = pa.ListArray.from_arrays(pa.array(kept.starts, pa.int32()), pa.array(kept.ids))
     return described.append_column(_TOKENS, tokens)

@@ -88,12 +88,11 @@ def _another(known: About, recipe: Recipe, address: str, *, is_alike: bool) -> A
     """Describe that an address holds another store; `is_alike` if it is of the same captions by the same encoder."""
     found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
     advice = f"name another address with {OPTION}, or delete that one"
-    if is_alike:
-        dtypes = known.recipe.dtype, recipe.dtype
-        found += (
-            " before its files or columns changed" if dtypes[0] == dtypes[1] else f" in {dtypes[0]}, not in {dtypes[1]}"
-        )
-        advice += "" if dtypes[0] == dtypes[1] else f"; or say --dtype {dtypes[0]}"
+    if is_alike and known.recipe.dtype == recipe.dtype:
+        found += " before its files or columns changed"
+    elif is_alike:
+        found += f" in {known.recipe.dtype}, not in {recipe.dtype}"
+        advice += f"; or say --dtype {known.recipe.dtype}"
     return AssetError(address, found, advice=advice)
 
 
@@ -160,9 +159,8 @@ def _batches(
         stop = min(start + _BATCH, last)
         rows = source.rows[start:stop]  # (B,)
         embeddings, norms = source.read(start, stop)  # (B, D), (B,)
-        taken = {name: array.take(pa.array(rows)) for name, array in columns.items()}
         described = describe(
-            captions, source.sentences, rows, kinds, sampled=source.sampled, part=first // _BLOCK, columns=taken
+            captions, source.sentences, rows, kinds, sampled=source.sampled, part=first // _BLOCK, columns=columns
         )
         yield with_embeddings(described, embeddings, norms, kinds)
 

@@ -12,7 +12,7 @@ from core.corpus.delimited import read_delimited, recognise
 from core.corpus.json_files import read_json, read_json_lines
 from core.corpus.json_text import looks_like_json, looks_like_lines, parse, parse_sequence
 from core.corpus.kinds import kind_of_column
-from core.corpus.parquet import column_claims, readable_columns, table_of
+from core.corpus.parquet import column_claims, is_list, readable_columns, table_of
 from core.corpus.table import ReadOptions, Table
 from core.corpus.text_files import decode, empty, lines_of, read_bytes, refuse_bomb
 
@@ -129,7 +129,7 @@ def _size_of(values: Any) -> int:
     import pyarrow.compute as pc
 
     kind, own = values.type, _OBJECT_BYTES * len(values)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if is_list(kind):
         return own + _size_of(values.flatten())
     if pa.types.is_struct(kind):
         return own + sum(map(_size_of, values.flatten()))

@@ -96,12 +96,26 @@ def _is_readable(kind: Any) -> bool:
     types = pa.types
     if types.is_map(kind):
         return False
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+    if is_list(kind):
         return _is_readable(kind.value_type) and not types.is_floating(kind.value_type)
     if types.is_struct(kind):
         return all(_is_readable(field.type) for field in kind)
-    is_binary = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-    return not (is_binary or types.is_fixed_size_binary(kind))
+    return not is_binary(kind)
+
+
+def is_list(kind: Any) -> bool:
+    """Tell whether the values of a column of this Arrow type are lists."""
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def is_binary(kind: Any) -> bool:
+    """Tell whether the values of a column of this Arrow type are bytes."""
+    from pyarrow import types
+
+    is_long = types.is_large_binary(kind) or types.is_binary_view(kind)
+    return bool(types.is_binary(kind) or is_long or types.is_fixed_size_binary(kind))
 
 
 def _has_path(kind: Any) -> bool:
