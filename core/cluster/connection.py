@@ -89,9 +89,11 @@ class Connection:
         try:
             return About.of(json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
-            found = f"cannot be read as a store ({error})"
-            advice = "make it again by `infersent-tui index`, or use the version that made it"
-            raise AssetError(self.address, found, advice=advice) from error
+            found = f"what the store says of itself is not readable ({error})"
+            advice = (
+                f"write one to another address with {OPTION}, or delete this one first; the version of the program "
+            )
+            raise AssetError(self.address, found, advice=advice + "that wrote it can still read it") from error
 
     def finished(self) -> About:
         """Read what a finished store says of itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.encoding.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 """Version of the columns and of `About`."""
 CAPTIONS, ABOUT = "captions", "about"
 """The tables of a store; the second has a single value, `About`."""
@@ -95,7 +95,9 @@ class About:
             ValueError, KeyError, TypeError: They are others.
         """
         if plain["format"] != FORMAT:
-            raise ValueError(f"is of format {plain['format']}, and this version reads format {FORMAT}")
+            raise ValueError(f"it is of format {plain['format']}, and this version reads format {FORMAT}")
+        if strays := {each.name for each in fields(cls)} ^ plain.keys():
+            raise ValueError(f"missing or not known: {', '.join(sorted(strays))}")
         lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
         return cls(**{**plain, **lists, "recipe": Recipe(**plain["recipe"])})
 

@@ -13,7 +13,7 @@ import pytest
 from cluster.conftest import explore, store_of
 from core.assets import AssetError
 from core.cluster.connection import Connection
-from core.cluster.schema import ABOUT
+from core.cluster.schema import ABOUT, FORMAT
 
 
 def test_a_store_in_a_bucket_answers_as_one_in_a_folder(local, files, bucket):
@@ -75,13 +75,27 @@ def test_a_store_that_is_lost_while_it_is_asked_is_told_and_recovered_from(store
     assert stored.ask("a dog").hits.rows.tolist() == answer.hits.rows.tolist()
 
 
-def test_a_store_of_another_version_or_with_a_damaged_description_is_refused(files, store):
-    connection = Connection(store)
-    for document, message in (({"format": 99}, "is of format 99"), ({"format": 1}, "cannot be read as a store")):
-        table = pa.table({"document": [json.dumps(document)]})
-        connection._database.create_table(ABOUT, table, mode="overwrite")
-        with pytest.raises(AssetError, match=message):
-            explore(files, store)
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({"format": 99}, "it is of format 99"),
+        ({"format": FORMAT}, "missing or not known: captions"),
+        ([], "not readable"),
+    ],
+)
+def test_a_store_of_another_version_or_with_a_damaged_description_is_refused_until_it_is_deleted(
+    local, files, store, document, message
+):
+    table = pa.table({"document": [json.dumps(document)]})
+    Connection(store)._database.create_table(ABOUT, table, mode="overwrite")
+    with pytest.raises(AssetError, match=message) as failure:
+        explore(files, store)
+    assert "delete this one first" in failure.value.advice
+    with pytest.raises(AssetError, match=message):
+        store_of(local.opened, Path(store))
+    shutil.rmtree(store)
+    store_of(local.opened, Path(store))
+    assert explore(files, store).ask("a dog").hits.rows.tolist() == local.ask("a dog").hits.rows.tolist()
 
 
 def test_a_store_without_one_of_its_files_is_told_when_that_is_read(files, store):
