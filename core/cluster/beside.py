@@ -28,6 +28,7 @@ class Surroundings:
 
     def __init__(self, rows: StoredRows, sample: Sample, bm25: BM25, images: Images | None) -> None:
         self.rows, self.sample, self.bm25, self.images = rows, sample, bm25, images
+        self._read: dict[str | int, list[int]] = {}  # rows of the images that were read ahead
 
     def of(self, wanted: NDArray[np.integer]) -> Beside:
         """Return the sample with these rows of the store, (K,), and the other captions of their images.
@@ -35,15 +36,45 @@ class Surroundings:
         Raises:
             AssetError: The store cannot be read.
         """
-        missing = np.setdiff1d(wanted, self.sampled)  # (m,)
-        extra = missing  # (E,)
-        if self.images is not None and len(missing):
-            images = (caption.image_id for caption in self.rows.captions(missing))
-            if named := {image for image in images if image is not None}:
-                images_in_sql = ", ".join(map(sql_value, named))
-                found = self.rows.where(f"image_id IN ({images_in_sql})", most=MOST_OF_IMAGE * len(named))
-                extra = np.union1d(self.rows.take(found)[0], missing)
-        return Beside(self, np.setdiff1d(extra, self.sampled))
+        extra, read = self._not_sampled(wanted), self._read  # (E,)
+        images = self._images_of(extra)
+        if unread := images - read.keys():
+            read = read | self._rows_by_image(unread)
+        siblings = [row for image in images for row in read.get(image, ())]
+        return Beside(self, self._not_sampled(np.append(extra, np.array(siblings, np.int64))))
+
+    def read_ahead(self, wanted: NDArray[np.integer]) -> None:
+        """Read what `of` needs of all these rows, (n,), and forget what was read ahead before.
+
+        Raises:
+            AssetError: The store cannot be read.
+        """
+        missing = self._not_sampled(wanted)  # (m,)
+        self._read = self._rows_by_image(self._images_of(missing))
+        self.rows.embeddings(missing)
+
+    def _not_sampled(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the different rows that are not in the sample, ascending, (m,)."""
+        different: NDArray[np.int64] = np.unique(rows).astype(np.int64)  # (n,)
+        places = np.minimum(np.searchsorted(self.sampled, different), len(self.sampled) - 1)  # (n,)
+        missing: NDArray[np.int64] = different[self.sampled[places] != different]
+        return missing
+
+    def _images_of(self, rows: NDArray[np.int64]) -> set[int | str]:
+        if self.images is None:
+            return set()
+        return {caption.image_id for caption in self.rows.captions(rows) if caption.image_id is not None}
+
+    def _rows_by_image(self, images: set[int | str]) -> dict[int | str, list[int]]:
+        """Read the rows of images."""
+        rows: dict[int | str, list[int]] = {image: [] for image in images}
+        if images:
+            images_in_sql = ", ".join(map(sql_value, images))
+            found = self.rows.where(f"image_id IN ({images_in_sql})", most=MOST_OF_IMAGE * len(images))
+            self.rows.take(found)
+            for image, row in zip(found["image_id"].to_pylist(), found["row"].to_pylist(), strict=True):
+                rows[image].append(row)
+        return rows
 
     @property
     def sampled(self) -> NDArray[np.int64]:

@@ -90,10 +90,8 @@ class Connection:
             return About.of(json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
             found = f"what the store says of itself is not readable ({error})"
-            advice = (
-                f"write one to another address with {OPTION}, or delete this one first; the version of the program "
-            )
-            raise AssetError(self.address, found, advice=advice + "that wrote it can still read it") from error
+            advice = f"write one to another address with {OPTION}, or delete this one first"
+            raise AssetError(self.address, found, advice=advice) from error
 
     def finished(self) -> About:
         """Read what a finished store says of itself.

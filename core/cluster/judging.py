@@ -13,13 +13,14 @@ from core.cluster.beside import Surroundings
 from core.cluster.connection import Connection
 from core.cluster.recall import exact_hits
 from core.cluster.schema import Approximation, hash_of
-from core.cluster.searching import nearest_of
+from core.cluster.searching import nearest_of_many
 from core.cluster.stored import StoredMatrix
 from core.query import Query
 from core.ranking.methods import Method
 from core.ranking.ranking import Found, Ranking
 from core.ranking.search import Nearest
 from core.store.progress import Progress, Steps
+from core.trust.all_captions import TOGETHER
 from core.trust.calibration import Calibration
 from core.trust.signals import HITS, NOTHING, SignalMeter
 from core.trust.verdict import Judge, Verdict
@@ -69,8 +70,6 @@ def _alone(calibration: Calibration) -> Calibration:
 class WholeStore:
     """Asks test queries against all captions of a store: see `AllCaptions`."""
 
-    queries_per_step = 1  # a user's question waits for it
-
     def __init__(self, connection: Connection, around: Surroundings, how: Approximation | None) -> None:
         self._connection, self._around, self._how = connection, around, how
 
@@ -91,8 +90,8 @@ class WholeStore:
             hits = zip(*(yield from exact_hits(*parts, k=k + _COPIES, doing=f"calibrating: {name}")), strict=True)
         else:
             asked = []
-            for query in queries:
-                asked.append(self._approximately(query, k + _COPIES))
+            for start in range(0, len(queries), TOGETHER):
+                asked += self._approximately(queries[start : start + TOGETHER], k + _COPIES)
                 yield Progress(f"calibrating: {name}", len(asked), len(queries), "queries")
             hits = asked
         rows, cosines = np.zeros((len(queries), k), np.int64), np.full((len(queries), k), -np.inf, np.float32)
@@ -103,12 +102,19 @@ class WholeStore:
         return Nearest(rows, cosines)
 
     def _approximately(
-        self, query: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Return the k nearest rows, their cosines, and the hashes of their token ids."""
+        self, queries: NDArray[np.float32], k: int
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]]:
+        """Return the k nearest rows of queries, (Q, D), their cosines, and the hashes of their token ids."""
+        columns = ["row", "sentence"]
         with self._connection.errors():
-            found = nearest_of(self._around.rows.table, query, k=k, how=self._how, columns=["row", "sentence"])
-        return found["row"].to_numpy(), 1 - found["_distance"].to_numpy(), found["sentence"].to_numpy()
+            found = nearest_of_many(self._around.rows.table, queries, k=k, how=self._how, columns=columns)
+        return [
+            (hits["row"].to_numpy(), 1 - hits["_distance"].to_numpy(), hits["sentence"].to_numpy()) for hits in found
+        ]
+
+    def read_ahead(self, hits: NDArray[np.integer]) -> None:
+        """Read what `around` needs of the hits of some queries, (n,), at once."""
+        self._around.read_ahead(hits)
 
     def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.int32]]:
         """Return what measures the signals of a query with these hits, rows of the store, and their numbers for it."""

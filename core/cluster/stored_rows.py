@@ -17,7 +17,7 @@ from core.cluster.predicates import rows_in
 from core.cluster.schema import CAPTIONS, EMBEDDING, About, embeddings_of
 
 _REMEMBERED = 50_000  # captions
-_EMBEDDINGS = 2_000  # embeddings among them
+_EMBEDDINGS = 4_000  # embeddings among them
 _COLUMNS = ["row", "caption", "caption_id", "image_id", "file_name", "url", "sentence", EMBEDDING]
 
 

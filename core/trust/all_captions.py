@@ -15,12 +15,12 @@ from core.ranking.search import Nearest, nearest_together
 from core.store.progress import Progress, Steps, follow
 from core.trust.signals import SignalMeter
 
+TOGETHER = 16
+"""Number of test queries that are looked at together: few, so that a user's question need not wait long for them."""
+
 
 class AllCaptions(Protocol):
     """All captions, among which test queries are asked as those of a user are."""
-
-    queries_per_step: int
-    """Number of queries whose signals are measured between two progress reports."""
 
     def nearest(
         self,
@@ -33,14 +33,15 @@ class AllCaptions(Protocol):
     ) -> Steps[Nearest]:
         """Find the k nearest captions of unit queries, (Q, D), without some of those in memory and their copies."""
 
+    def read_ahead(self, hits: NDArray[np.integer]) -> None:
+        """Read what `around` needs of the hits of some queries, (n,), if that is faster than query by query."""
+
     def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.integer]]:
         """Return what measures the signals of a query with these hits, (K,), and the rows of the hits for it."""
 
 
 class InMemory:
     """All captions, where they are in memory: see `AllCaptions`."""
-
-    queries_per_step = 16
 
     def __init__(self, matrix: EmbeddingMatrix, meter: SignalMeter) -> None:
         self._matrix, self._meter = matrix, meter
@@ -56,6 +57,9 @@ class InMemory:
     ) -> Steps[Nearest]:
         """Find the k nearest captions of unit queries, (Q, D), without some rows."""
         return search_together(queries, self._matrix, leave_out, k=k, device=device, name=name)
+
+    def read_ahead(self, hits: NDArray[np.integer]) -> None:
+        """Do nothing: everything is in memory."""
 
     def around(self, hits: NDArray[np.integer]) -> tuple[SignalMeter, NDArray[np.integer]]:
         """Return what measures the signals of a query, and the hits."""

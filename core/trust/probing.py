@@ -22,7 +22,7 @@ from core.ranking.rankers import Lists, Rankers
 from core.ranking.ranking import FIRST
 from core.ranking.search import Nearest
 from core.store.progress import Progress, Steps
-from core.trust.all_captions import AllCaptions, InMemory, search_together
+from core.trust.all_captions import TOGETHER, AllCaptions, InMemory, search_together
 from core.trust.confirmation import EVIDENCE, confirm, content_stems, evidence
 from core.trust.domain import commonness_of
 from core.trust.foreign import cut_foreign
@@ -191,11 +191,15 @@ def _look(
     """
     signals, seen = np.zeros((len(probes), len(NAMES))), np.zeros((len(probes), EVIDENCE))  # (Q, S), (Q, 4)
     attainable, commonness = np.zeros(len(probes), np.int64), np.zeros(len(probes))  # (Q,), (Q,)
+    is_hit = np.isfinite(nearest.cosines[:, :HITS])  # (Q, HITS)
+    rows = nearest.rows[:, : is_hit.shape[1]]  # (Q, HITS)
     for i, each in enumerate(probes):
-        cosines = nearest.cosines[i, :HITS]  # (HITS,)
-        found = np.isfinite(cosines)  # (HITS,)
+        if i % TOGETHER == 0:
+            yield Progress("calibrating: signals", i, len(probes), "queries")
+            some = slice(i, i + TOGETHER)
+            everything.read_ahead(rows[some][is_hit[some]])
         commonness[i] = commonness_of(np.array(each.ids), sentences, leave_out[i])
-        hits, cosines = nearest.rows[i, : len(cosines)][found], cosines[found]  # (K,), (K,)
+        hits, cosines = rows[i][is_hit[i]], nearest.cosines[i, :HITS][is_hit[i]]  # (K,), (K,)
         if len(hits):
             words, own = stems(i), leave_out[i]
             meter, numbers = everything.around(hits)
@@ -213,8 +217,6 @@ def _look(
                 attainable=int(attainable[i]),
                 leave_out=own,
             ).array()
-        if i % everything.queries_per_step == 0:
-            yield Progress("calibrating: signals", i, len(probes), "queries")
     return Asked(
         lengths=np.array([each.length for each in probes], np.int64),
         known=np.array([len(each.ids) for each in probes], np.int64),
