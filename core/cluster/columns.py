@@ -126,7 +126,8 @@ class Columns:
         known |= {self.group: pa.array(list(map(captions.group, range(len(captions)))))}
         names = {f"column_{i}": name for i, name in enumerate(self.kept)}
         return captions, {
-            own: known[name] if name in known else rows[name].combine_chunks() for own, name in names.items()
+            own: known[name] if name in known else rows[name].cast(self.kinds.field(own).type).combine_chunks()
+            for own, name in names.items()
         }
 
 
@@ -141,6 +142,8 @@ def _first_table(parts: Parts, names: Sequence[str]) -> Table:
             rows = part.read(list(names)).replace_schema_metadata(None)
             pieces = salvaged(partial(_table_of_rows, rows), len(rows))
             tables = [table for _, _, table in pieces if isinstance(table, Table)]
+            if not tables:
+                raise FailingError("none of its rows can be read")
         except (OSError, ValueError, pa.ArrowException, FailingError) as error:
             last = error
             continue
@@ -179,11 +182,15 @@ def _array(labels: Sequence[Any], kind: pa.DataType) -> NDArray[Any]:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of what a column of places in a dictionary stands for; another type as it is."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    """Return the one type for all that say the same: texts, lists, and what places in a dictionary stand for."""
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
 def _is_nested(kind: pa.DataType) -> bool:
     """Tell whether the values of a column are no numbers or texts, nor lists of them."""
-    inner = kind.value_type if is_list(kind) else _plain(kind)
+    inner = _plain(kind).value_type if is_list(kind) else _plain(kind)
     return bool(pa.types.is_nested(inner) or is_binary(inner))

@@ -129,10 +129,14 @@ class Connection:
 
     def begin(self, about: About, schema: pa.Schema, *, again: bool) -> Any:
         """Open the table of the captions of an unfinished store, empty if it is begun `again` or not begun yet."""
-        if again:
-            self.write_about(about)  # first: without it, the table would be somebody else's
+        names = self._names()
         with self.errors():
-            if again or CAPTIONS not in self._names():
+            if again and CAPTIONS in names:
+                self._database.drop_table(CAPTIONS)  # first: else another description would stand beside these captions
+        if again:
+            self.write_about(about)  # before the captions: without it, the table would be somebody else's
+        with self.errors():
+            if again or CAPTIONS not in names:
                 return self._database.create_table(CAPTIONS, schema=schema, mode="overwrite")
             return self.open(CAPTIONS)
 

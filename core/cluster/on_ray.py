@@ -20,7 +20,8 @@ from core.cluster.parts import Part, Parts, find_parts, name_of
 from core.cluster.ray_cluster import RayCluster, joined
 from core.cluster.schema import CAPTIONS, SAMPLE, UNCOUNTED, About
 from core.cluster.workers import Job, Report, versions
-from core.cluster.writing import alone, check_address, index_store
+from core.cluster.writing import alone, check_address, index_store, no_known_word
+from core.cluster.written import look_at_parts
 from core.encoding.recipe import Recipe
 from core.encoding.weights import read_weights
 from core.opening import locate_encoder
@@ -31,7 +32,6 @@ from core.store.progress import Progress, Steps
 _MOST_FAILED = 1000  # captions; if more do, it is no fault of theirs
 _KEPT = "what is finished is kept"
 _IN_NOTES = 3  # of them, on screen
-_ROWS = 1 << 16  # read together
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,23 +190,15 @@ class _Work:
 
     def _look(self) -> list[Part]:
         """Look which parts the store has, delete those that two processes have written, and return the missing ones."""
-        doubled: set[int] = set()
-        self._written[:] = 0
-        seen = np.zeros(self._rows, bool)  # (N,)
+        firsts = np.array([part.first for part in self._parts])  # (P,), ascending
+
+        def part_of(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+            return np.searchsorted(firsts, rows, side="right") - 1
+
         with self._connection.errors():
             table = self._connection.open(CAPTIONS)
-            columns = table.search().select(["row", "part"]).limit(table.count_rows() or 1)
-            for batch in columns.to_batches(_ROWS):
-                rows, parts = batch["row"].to_numpy(), batch["part"].to_numpy()  # (B,) each
-                is_new = np.zeros(len(rows), bool)  # (B,)
-                is_new[np.unique(rows, return_index=True)[1]] = True
-                doubled.update(parts[seen[rows] | ~is_new].tolist())
-                seen[rows] = True
-                self._written += np.bincount(parts, minlength=len(self._written))
-            for number in sorted(doubled):
-                table.delete(f"part = {number}")
-                self._written[number] = 0
-                self._lost[number] = "two processes wrote it"
+            self._written, deleted = look_at_parts(table, part_of, rows=self._rows, parts=len(self._parts))
+        self._lost |= dict.fromkeys(deleted, "two processes wrote it")
         return self._missing()
 
     def finish(self) -> Steps[None]:
@@ -220,8 +212,7 @@ class _Work:
             self._note(unread=tuple(part.number for part in missing))
             raise self._missing_error(missing)
         if not count:
-            advice = "check which column holds the captions (--text-column), and which vectors these are (--vectors)"
-            raise AssetError(self._connection.address, "no caption has a known word", advice=advice)
+            raise no_known_word(self._connection.address)
         yield Progress("compacting the store", 0, 0, "")
         with self._connection.errors():
             table = self._connection.open(CAPTIONS)
@@ -245,7 +236,7 @@ class _Work:
     def _notes(self, missing: Sequence[Part]) -> tuple[str, ...]:
         """Say what was left out, a phrase each."""
         failed, unread = len(self._about.failed), sum(part.rows for part in missing)
-        wordless = self._rows - int(self._written.sum()) - failed - unread
+        wordless = max(0, self._rows - int(self._written.sum()) - failed - unread)
         notes = []
         if wordless:  # of a part that was written by a process that was lost, nobody knows which failed
             notes.append(f"{wordless:,} without a known word{', or not encoded,' if self.second else ''} left out")

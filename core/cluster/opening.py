@@ -65,7 +65,7 @@ def open_store(
     recipe, vec_file, folder = yield from locate_encoder(setup, cache)
     _check_encoder(setup, recipe, about, address)
     vocabulary = yield from open_vocabulary(setup, vec_file, folder)
-    sample = yield from open_sample(connection, about, vocabulary, cache.folder("matrix", about.key))
+    sample = yield from open_sample(connection, about, vocabulary, cache.folder("matrix", about.sample_key))
     rows = StoredRows(connection, about)
     text_encoder = TextEncoder(vocabulary, lambda: setup.load_encoder(vocabulary.vectors.dim))
     matrix = StoredMatrix(rows, vocabulary, sample.matrix.folder)

@@ -131,9 +131,10 @@ def find_parts(pattern: str) -> Parts:
 
 def name_of(pattern: str) -> str:
     """Return the name of a corpus on screen: that of its folder, or of its only file."""
-    folder, _, name = pattern.rstrip("/").rpartition("/")
+    path = pattern if "://" in pattern else str(Path(pattern).resolve())  # `.` has a name, too
+    folder, _, name = path.rstrip("/").rpartition("/")
     is_pattern = any(sign in name for sign in _WILD)
-    return folder.rpartition("/")[2] if is_pattern else name.removesuffix(".parquet")
+    return (folder.rpartition("/")[2] if is_pattern else name.removesuffix(".parquet")) or pattern
 
 
 def _paths(pattern: str) -> list[str]:
@@ -144,8 +145,9 @@ def _paths(pattern: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise _unreachable(pattern, error) from error
     folder, _, name = path.rpartition("/")
+    scheme = pattern.partition("://")[0] + "://" if "://" in pattern else ""
     if kind == fs.FileType.File:
-        return [pattern]
+        return [scheme + path]
     if kind == fs.FileType.Directory:  # also one that is named as a file, as Spark does
         folder, name = path.rstrip("/"), "*.parquet"
     elif any(sign in folder for sign in _WILD):
@@ -155,7 +157,6 @@ def _paths(pattern: str) -> list[str]:
         found = system.get_file_info(fs.FileSelector(folder))
     except (OSError, ValueError) as error:
         raise _unreachable(pattern, error) from error
-    scheme = pattern.partition("://")[0] + "://" if "://" in pattern else ""
     paths = sorted(
         scheme + each.path
         for each in found

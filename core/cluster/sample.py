@@ -51,7 +51,7 @@ def open_sample(connection: Connection, about: About, vocabulary: Vocabulary, fo
         feather.write_feather(table.drop_columns([EMBEDDING]), str(work / _TABLE), compression="uncompressed")
         (work / ABOUT).write_text(json.dumps(asdict(about.recipe)), encoding="utf-8")
 
-    origin = Origin(about.key, about.format, f"sample of {about.name} · {about.model}")
+    origin = Origin(about.sample_key, about.format, f"sample of {about.name} · {about.model}")
     yield from make_folder(folder, origin, write, doing="reads the sample of this store")
     table = feather.read_table(str(folder / _TABLE))
     return Sample(_captions(table, about), EmbeddingMatrix(folder), table["row"].to_numpy())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -79,9 +80,13 @@ class About:
 
     @property
     def key(self) -> str:
-        """Hash of what the store holds, which names what is computed from it."""
-        parts = (self.recipe.key, self.name, self.details, *self.columns)
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        """Hash of what the store is made from: the captions, what their file says of them, and the encoder."""
+        return hashlib.sha256(repr((self.recipe.key, self.details, *self.columns)).encode()).hexdigest()
+
+    @property
+    def sample_key(self) -> str:
+        """Hash of all that the store says, which names its sample: others are left out where it is made again."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()
 
     def plain(self) -> dict[str, Any]:
         """Return values for JSON."""

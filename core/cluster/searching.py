@@ -127,12 +127,13 @@ def nearest_of_many(
     predicate: str = "",
 ) -> list[pa.Table]:
     """Ask a table for the k nearest captions of embeddings, (Q, D), which together take less time than one by one."""
-    asked = [direction(query) for query in queries]
+    asked, n = [direction(query) for query in queries], table.count_rows()
+    k = max(1, min(k, n))  # far more than there are would be more than the library can count
     search = table.search(asked, vector_column_name=EMBEDDING).distance_type("cosine").limit(k)
     if how is None:
         search = search.bypass_vector_index()
     else:
-        search = search.minimum_nprobes(how.nprobes).refine_factor(how.refine)
+        search = search.minimum_nprobes(how.nprobes).refine_factor(min(how.refine, -(-n // k) + 1))
         # A filter may leave few captions in these partitions: 0 lets the search go on until it has enough.
         search = search.maximum_nprobes(0 if predicate else how.nprobes)
     if predicate:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from core.assets import AssetError
@@ -17,6 +18,7 @@ from core.cluster.connection import OPTION, Connection
 from core.cluster.recall import measure_recall
 from core.cluster.schema import EMBEDDING, About, Approximation, schema
 from core.cluster.sources import Source
+from core.cluster.written import look_at_parts
 from core.corpus.captions import Captions
 from core.encoding.recipe import Recipe
 from core.store.locks import only_one
@@ -37,6 +39,8 @@ def write_store(source: Source, connection: Connection) -> Steps[About]:
     with alone(connection.address) as waiting:
         yield from waiting
         about, n = about_source(source), len(source.rows)
+        if not n:
+            raise no_known_word(connection.address)
         known = connection.about()
         check_address(known, about, connection.address)
         if known is not None and known.is_finished:
@@ -50,16 +54,38 @@ def write_store(source: Source, connection: Connection) -> Steps[About]:
             {name: values.type for name, values in columns.items()},
         )
         table = connection.begin(about, kinds, again=known is None or known.order != about.order)
-        with connection.errors():
-            done = table.count_rows()
-        while done < n:
-            stop = min(done + _BLOCK, n)
+        missing = _missing(connection, table, source)
+        for part in missing:
+            start, stop = part * _BLOCK, min((part + 1) * _BLOCK, n)
             with connection.errors():
-                table.add(pa.RecordBatchReader.from_batches(kinds, _batches(source, done, stop, columns, kinds)))
-            done = stop
-            yield Progress("writing the store", done, n, "captions")
+                table.add(pa.RecordBatchReader.from_batches(kinds, _batches(source, start, stop, columns, kinds)))
+            yield Progress("writing the store", stop, n, "captions")
+        if missing and _missing(connection, table, source):
+            raise _written_twice(connection.address)
         yield from index_store(connection, table, about)
         return connection.finished()
+
+
+def _missing(connection: Connection, table: Any, source: Source) -> list[int]:
+    """Return the parts that are not there: `_BLOCK` rows of a source each, the last one what is left."""
+    n, count = len(source.rows), -(-len(source.rows) // _BLOCK)
+    of = np.full(len(source.captions), -1)  # (N,)
+    of[source.rows] = np.arange(n) // _BLOCK
+    sizes = np.bincount(of[source.rows], minlength=count)  # (P,)
+    with connection.errors():
+        written = look_at_parts(table, of.__getitem__, rows=len(of), parts=count, sizes=sizes)
+    return np.flatnonzero(written.counts == 0).tolist()
+
+
+def no_known_word(address: str) -> AssetError:
+    """Describe that nothing can be written to a store."""
+    advice = "check which column holds the captions (--text-column), and which vectors these are (--vectors)"
+    return AssetError(address, "no caption has a known word", advice=advice)
+
+
+def _written_twice(address: str) -> AssetError:
+    advice = "end the other one, then repeat the command, which does again what both have written"
+    return AssetError(address, "another program writes to it, too", advice=advice)
 
 
 @contextmanager
@@ -134,6 +160,8 @@ def index_store(connection: Connection, table: Any, about: About) -> Steps[None]
 
     with connection.errors():
         there = {column for each in table.list_indices() for column in each.columns}
+        if there:
+            table.optimize()  # captions may have been written since
         for column, kind in (("row", BTree), ("image_id", BTree), ("sentence", BTree), ("in_sample", Bitmap)):
             if column not in there:
                 yield Progress("indexing captions", 0, 0, "")
@@ -144,9 +172,8 @@ def index_store(connection: Connection, table: Any, about: About) -> Steps[None]
                 table.create_index(EMBEDDING, config=IvfRq(distance_type="cosine"))
             how = Approximation()
             about = replace(about, recall={str(how): (yield from measure_recall(connection, table, about, how))})
-        if (count := table.count_rows()) != about.captions:
-            found = f"holds {count:,} captions, and {about.captions:,} were to be written: two programs wrote to it"
-            raise AssetError(connection.address, found, advice="delete it, and make it again")
+        if table.count_rows() != about.captions:
+            raise _written_twice(connection.address)
     connection.write_about(replace(about, is_finished=True))
 
 

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from core.assets import AssetError
 from core.cluster.columns import Columns
 from core.cluster.connection import Connection
-from core.cluster.parts import find_parts
+from core.cluster.parts import find_parts, name_of
 from core.cluster.schema import CAPTIONS, UNCOUNTED, About
 from core.cluster.workers import Encode, Job, Report, read, versions
 from core.corpus.captions import Captions
@@ -57,6 +57,27 @@ def test_parts_are_the_same_runs_of_rows_every_time_whatever_the_row_groups(fold
     assert find_parts(f"{folder}/*.parquet") == parts
     assert find_parts(f"{folder}/?.parquet").digest == parts.digest
     assert find_parts(str(folder / "a.parquet")).rows == 10
+
+
+def test_files_are_named_by_whole_paths_however_they_are_typed(folder, monkeypatch):
+    write(folder)
+    whole = find_parts(str(folder))
+    for pattern, place in ((".", folder), ("*.parquet", folder), ("parquet/", folder.parent)):
+        monkeypatch.chdir(place)
+        assert find_parts(pattern) == whole
+        assert name_of(pattern) == "parquet"
+    monkeypatch.chdir(folder)
+    assert find_parts("a.parquet") == whole
+    assert name_of("a.parquet") == "a"
+    assert name_of("s3://bucket/captions/*.parquet") == "captions"
+    assert name_of("s3://bucket/") == "bucket"
+
+
+def test_columns_are_chosen_by_the_first_part_that_can_be_read(folder):
+    broken = pa.StringArray.from_buffers(1, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe"))
+    write(folder, caption=broken)
+    write(folder, "b.parquet", caption=TEXTS)
+    assert choose(folder).first == TEXTS[0]
 
 
 def test_files_with_other_content_are_another_corpus(folder):
@@ -132,12 +153,18 @@ def test_columns_of_every_plain_type_are_kept(folder):
         number=numbers,
         when=pa.array([1, 2, 3], pa.timestamp("ms")),
         tags=[["a"], [], ["b", "c"]],
+        long=pa.array([["a"], [], ["b", "c"]], pa.large_list(pa.large_string())),
+        pair=pa.array([["a", "b"], None, ["b", "c"]], pa.list_(pa.string(), 2)),
+        view=pa.array(["a", "b", None], pa.string_view()),
         picture=[b"1", b"2", b"3"],
     )
     columns = choose(folder)
-    assert columns.kept == ("kind", "big", "number", "when", "tags")
+    assert columns.kept == ("kind", "big", "number", "when", "tags", "long", "pair", "view")
     _, kept = columns.take(find_parts(str(folder)).parts[0].read(list(columns.names)), 0)
-    assert kept["column_0"].cast(pa.string()).to_pylist() == ["x", "y", "x"]
+    assert kept["column_0"].to_pylist() == ["x", "y", "x"]
+    assert [kept[f"column_{i}"].type for i in (0, 1, 7)] == [pa.string()] * 3
+    assert [kept[f"column_{i}"].type for i in (4, 5, 6)] == [pa.list_(pa.string())] * 3
+    assert kept["column_6"].to_pylist() == [["a", "b"], None, ["b", "c"]]
     assert kept["column_2"].to_pylist() == numbers
 
 

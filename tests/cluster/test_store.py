@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -298,19 +299,80 @@ def test_a_store_that_was_begun_in_another_order_is_begun_anew(files, tmp_path, 
     run("encode", *files.flags, "--dtype", "float32", "--gather")
     local = files.explorer()
     finish_index(local, store)
-    rows = Connection(store).open("captions").search().select(["row"]).limit(1000).to_arrow()["row"].to_pylist()
-    assert sorted(rows) == list(range(300))
+    assert rows_in_order(store) == list(range(300))
 
 
-def test_what_another_program_added_meanwhile_is_noticed(local, tmp_path, monkeypatch):
+def test_a_run_that_ended_while_it_began_anew_is_repeated(local, files, tmp_path, monkeypatch, run):
+    monkeypatch.setattr("core.encoding.building.CHUNK", 40)
+    monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
+    store = str(tmp_path / "store")
+    begun(local, store, 100)
+    for number in range(2):
+        run("encode", *files.flags, "--dtype", "float32", "--cache-dir", tmp_path / "other", "--shard", f"{number}/2")
+    source = finish(open_source(files.setup(), Cache(tmp_path / "other")))
+    assert source.rows.tolist() != sorted(source.rows)  # the shards have another order than their matrix
+    connection = Connection(store)
+    create = connection._database.create_table
+
+    def end(name, *args, **kwargs):
+        if name == "captions":
+            raise KeyboardInterrupt
+        return create(name, *args, **kwargs)
+
+    monkeypatch.setattr(connection._database, "create_table", end)
+    with pytest.raises(KeyboardInterrupt):
+        finish(write_store(source, connection))
+    finish(write_store(source, Connection(store)))
+    assert rows_in_order(store) == list(range(300))
+
+
+def rows_in_order(store: str) -> list[int]:
+    return sorted(Connection(store).open("captions").search().select(["row"]).limit(1000).to_arrow()["row"].to_pylist())
+
+
+def test_what_two_programs_have_written_is_written_again(local, tmp_path, monkeypatch):
     monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
     store = str(tmp_path / "store")
     begun(local, store, 100)
     table = Connection(store).open("captions")
-    table.add(table.search().limit(100).to_arrow())
-    table.add(table.search().limit(150).to_arrow())
-    with pytest.raises(AssetError, match="two programs wrote to it"):
-        finish_index(local, store)
+    table.add(table.search().where("part = 1").limit(100).to_arrow())
+    table.add(table.search().where("part = 0").limit(20).to_arrow())
+    finish_index(local, store)
+    assert rows_in_order(store) == list(range(300))
+
+
+def test_what_another_program_writes_meanwhile_is_noticed_and_mended_by_repeating(local, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.cluster.writing._BLOCK", 50)
+    store = str(tmp_path / "store")
+
+    def write_too(step):
+        if step.stage == "writing the store" and step.done == 300:
+            table = Connection(store).open("captions")
+            table.add(table.search().where("part = 1").limit(100).to_arrow())
+
+    with pytest.raises(AssetError, match="another program writes to it"):
+        finish(write_store(of_matrix(local.opened), Connection(store, must_exist=False)), write_too)
+    finish_index(local, store)
+    assert rows_in_order(store) == list(range(300))
+
+
+def test_captions_without_a_known_word_make_no_store(files, tmp_path, run):
+    unknown, store = tmp_path / "unknown.txt", tmp_path / "store"
+    unknown.write_text("\n".join(f"qqzx{i} zzqx{i} xqzq{i}" for i in range(60)))
+    told = run("index", unknown, *encoder(files), "--layout", "lines", "--store", store)
+    assert told.code == 2
+    assert "no caption has a known word" in told.err
+    assert not store.exists()
+
+
+def test_a_store_that_is_made_again_with_other_captions_left_out_has_a_sample_of_its_own(local, files, store):
+    of_all = explore(files, store).opened.sample
+    shutil.rmtree(store)
+    source = of_matrix(local.opened)
+    finish(write_store(replace(source, rows=source.rows[:200]), Connection(store, must_exist=False)))
+    rows = explore(files, store).opened.sample.rows
+    assert of_all.rows.max() >= 200
+    assert rows.max() < 200
 
 
 def test_a_table_of_captions_that_another_program_wrote_is_left_alone(local, tmp_path):
@@ -340,6 +402,15 @@ def test_a_filter_of_few_captions_finds_them_all_also_approximately(local, files
     rows = [3, 77, 150, 222, 299]
     among = Filter.parse("is:bookmarked").with_bookmarks(rows)
     assert sorted(rows_of(stored, "a dog on a beach", among=among)) == rows
+
+
+def test_more_than_there_is_may_be_asked_for(local, files, tmp_path, monkeypatch, run):
+    monkeypatch.setattr("core.cluster.writing.APPROXIMATE_FROM", 100)
+    store = store_of(local.opened, tmp_path / "store")
+    most = "999999999"
+    for flags in (["-k", most], ["--refine", most, "--nprobes", most], ["-k", most, "--refine", most]):
+        found = run("search", "a dog", *encoder(files), "--store", store, *flags, "--json").document
+        assert found["hits"][0]["row"] == rows_of(local, "a dog")[0]
 
 
 @pytest.mark.parametrize("per_image", [1, 300, 150])
