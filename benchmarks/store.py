@@ -23,12 +23,14 @@ from pathlib import Path
 from core.cluster.connection import Connection
 from core.cluster.sources import open_source
 from core.cluster.writing import write_store
+from core.opening import locate
 from core.store.progress import finish
 from tui.options import Options
 
 options = Options(demo=True, captions=Path(sys.argv[1]), cache_dir=Path(sys.argv[2]))
 began = time.monotonic()
-source = finish(open_source(options.setup(), options.open_cache()))
+setup, cache = options.setup(), options.open_cache()
+source = finish(open_source(setup, cache, finish(locate(setup, cache))))
 encoded = time.monotonic()
 finish(write_store(source, Connection(sys.argv[3], must_exist=False)))
 size = lambda folder, kind: sum(each.stat().st_size for each in Path(folder).rglob(kind)) / 1e6

@@ -45,7 +45,7 @@ def encode_shard(setup: Setup, cache: Cache, shard: Shard) -> Steps[list[Sharded
     def work(setup: Setup, places: Places, shards: Shards) -> Steps[Sharded]:
         if (rows := shards.rows_of(shard)) is not None or shards.is_joined:
             rows = len(places.captions) if rows is None else rows
-            return _did(setup, places, shards, shard, BuildReport(rows, rows, True, "", 1.0))
+            return _did(setup, places, shards, shard, BuildReport(rows, rows, True, ""))
         vocabulary, sentences = yield from tokenized(setup, places)
         yield Progress("loading the encoder", 0, 0, "")
         start = time.perf_counter()
@@ -73,6 +73,9 @@ def join_shards(setup: Setup, cache: Cache) -> Steps[list[Sharded]]:
 
     def work(setup: Setup, places: Places, shards: Shards) -> Steps[Sharded]:
         count, start = shards.count(), time.perf_counter()
+        if shards.is_joined and not shards.begun():  # none is left to be deleted
+            rows = len(places.captions)
+            return Sharded(setup.model_name, places.captions, BuildReport(rows, rows, True, ""), places.matrix, [])
         _, sentences = yield from tokenized(setup, places)
         report = yield from shards.join(count, sentences=sentences)
         report = replace(report, seconds=time.perf_counter() - start)

@@ -117,7 +117,7 @@ def _describe_store(options: Options, setup: Setup, cache: Cache) -> dict[str, A
     return {
         "store": run_steps(examine_store(setup, cache, str(options.store)), quiet=False),
         "device": setup.device,
-        "cluster": {package: _version(package) for package in ("lancedb", "pyarrow")},
+        "cluster": {package: _version(package) for package in ("lancedb", "pyarrow", "ray")},
     }
 
 

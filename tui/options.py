@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -67,7 +67,7 @@ class Options:
     refine: str | None = None
 
     @classmethod
-    def of(cls, context: click.Context, *, file: Path | None = None) -> Options:
+    def of(cls, context: click.Context, *, file: Path | None = None, makes_store: bool = False) -> Options:
         """Collect the options of a command and its groups. The command's own flags take precedence.
 
         Where `fetch` has put official files, their folder is searched without being named.
@@ -75,19 +75,38 @@ class Options:
         Args:
             context: The command's context.
             file: Captions that are named without an option.
+            makes_store: Whether the command makes a store of captions, so that both may be named.
 
         Raises:
             UsageError: The command line names captions both ways.
         """
         options = cls(**{field.name: context.meta.get(META + field.name) for field in fields(cls)})
         options = options._for_demo(context) if options.demo else options._with_fetched()
-        sources = [each.get_parameter_source("captions") for each in (context, context.parent) if each is not None]
-        is_named = ParameterSource.COMMANDLINE in sources
-        if file is None:  # a run that goes on has its captions, whatever the environment says
-            return options if options.resume is None or is_named else replace(options, captions=None)
-        if is_named:
-            raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
-        return replace(options, captions=file)
+        contexts = [each for each in (context, context.parent) if each is not None]
+        typed = {
+            field.name
+            for field in fields(cls)
+            if any(each.get_parameter_source(field.name) is ParameterSource.COMMANDLINE for each in contexts)
+        }
+        if file is not None:
+            if "captions" in typed:
+                raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
+            options, typed = replace(options, captions=file), typed | {"captions"}
+        return options._as_typed(typed, makes_store=makes_store)
+
+    def _as_typed(self, typed: Set[str], *, makes_store: bool) -> Options:
+        """Leave out what only the environment names beside a file, a store or a run that the command line names."""
+        left_out: set[str] = set()
+        if self.resume is not None:  # a run has its captions
+            left_out |= {"captions", *_STORE}
+        elif makes_store:
+            left_out |= {*_HOW}
+        elif "store" in typed:
+            left_out |= {*_CORPUS}
+        elif typed & {*_CORPUS}:
+            left_out |= {*_STORE}
+        options = replace(self, **dict.fromkeys(left_out - typed))
+        return options if options.store is not None else replace(options, **dict.fromkeys({*_HOW} - typed))
 
     def _for_demo(self, context: click.Context) -> Options:
         """Return the options without the environment's encoder; raise `UsageError` for one on the command line."""
@@ -133,6 +152,10 @@ class Options:
             document = {name: value for name, value in document.items() if name not in _ENCODERS}
         if self.against is not None:
             document = {name: value for name, value in document.items() if name != "against_vectors"}
+        if self.store is not None:
+            document = {name: value for name, value in document.items() if name not in _CORPUS}
+        if self.captions is not None or self.embeddings is not None:
+            document = {name: value for name, value in document.items() if name not in _STORE}
         for name in (*_FILES, *_READING, *_STORE):
             value: Any = document.get(name)
             if getattr(self, name) is None and _is_value(name, value):
@@ -182,6 +205,19 @@ class Options:
             encoding=self.encoding,
         )
 
+    def of_captions(self, command: str) -> Options:
+        """Return the options without the store that a command makes of captions by one encoder.
+
+        Raises:
+            UsageError: A second encoder is named, or how a store is searched.
+        """
+        if self.against is not None:
+            raise click.UsageError(f"a store is made by one encoder: leave out --against with {command}")
+        for name in _HOW:
+            if getattr(self, name) is not None:
+                raise click.UsageError(f"--{name} says how a store is searched: leave it out with {command}")
+        return replace(self, store=None)
+
     def open_cache(self) -> Cache:
         """Open the cache folder."""
         from core.store.cache import Cache
@@ -190,7 +226,7 @@ class Options:
 
     def setup(self) -> Setup:
         """Find the files and choose the settings; raise `AssetError` if a named file or device is missing."""
-        for name in ("exact", "nprobes", "refine"):
+        for name in _HOW:
             if self.store is None and getattr(self, name) is not None:
                 raise click.UsageError(f"--{name} says how a store is searched: name one with --store, or leave it out")
         for name in ("captions", "embeddings", "against"):
@@ -275,7 +311,10 @@ _MODELS = ("data_dir", "model", "embeddings")
 _FILES = ("data_dir", "model", "vectors", "captions", "embeddings", "against", "against_vectors")
 _COLUMNS = ("text_column", "id_column", "group_column")
 _READING = ("model_version", "vocab_size", "layout", *_COLUMNS, "header", "separator", "encoding")
-_STORE = ("store", "exact", "nprobes", "refine")
+_HOW = ("exact", "nprobes", "refine")
+_STORE = ("store", *_HOW)
+_CORPUS = ("captions", "embeddings", "against", "against_vectors")
+"""Options of which a store has its own."""
 _ENCODERS = (
     *("demo", "data_dir", "model", "vectors", "embeddings", "model_version", "vocab_size"),
     *("against", "against_vectors"),

@@ -20,6 +20,7 @@ OPTION = "--store"
 EXTRA = "pip install 'infersent-tui[cluster]'"
 _REMOTE = {"timeout": "30s", "connect_timeout": "5s", "client_max_retries": "3", "client_retry_timeout": "30"}
 _RETRY = "check the address and the network, then ask again"
+_RETRY_FOLDER = "check that the folder is there and whole, then ask again"
 _ADVICE = {
     r"status code: 40[13]|forbidden|privileges|access ?denied|credential": "check your rights there: "
     "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION",
@@ -51,6 +52,9 @@ class Connection:
         except ImportError as error:
             advice = f"install it: {EXTRA}"
             raise AssetError(address, "a store needs lancedb, which is not installed", advice=advice) from error
+        if "://" not in address and Path(address).is_file():
+            advice = f"name another address with {OPTION}"
+            raise AssetError(address, "is a file", expected="a store, which is a folder", advice=advice)
         if must_exist and "://" not in address and not Path(address).is_dir():  # else it would be made
             raise AssetError(address, "no such folder", expected="a store", advice=f"check the address: {OPTION}")
 
@@ -68,7 +72,8 @@ class Connection:
             yield
         except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
             text = _PLACE_IN_SOURCE.sub("", " ".join(str(error).split()))
-            advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text, re.IGNORECASE)), _RETRY)
+            usual = _RETRY if "://" in self.address else _RETRY_FOLDER
+            advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text, re.IGNORECASE)), usual)
             raise AssetError(self.address, f"cannot be used ({text[:_LONGEST]})", advice=advice) from error
 
     def about(self) -> About | None:

@@ -31,6 +31,7 @@ from core.store.progress import Progress, Steps
 
 _MOST_FAILED = 1000  # captions; if more do, it is no fault of theirs
 _KEPT = "what is finished is kept"
+_ANEW = "delete it and begin anew"
 _IN_NOTES = 3  # of them, on screen
 
 
@@ -82,9 +83,11 @@ def encode_on_ray(
             known = connection.about()
             check_address(known, about, connection.address)
             if known is not None and known.is_finished:
-                return EncodedOnRay(known, len(parts.parts), len(parts.parts), 0)
+                if known.unread:
+                    yield _remark(f"the store was finished without some parts; to try them again, {_ANEW}")
+                return EncodedOnRay(known, len(parts.parts), len(parts.parts) - len(known.unread), 0)
             if known is not None and known.order != about.order:
-                found, advice = f"was begun otherwise: {known.order}", "do the same, or delete it and begin anew"
+                found, advice = f"was begun otherwise: {known.order}", f"do the same, or {_ANEW}"
                 raise AssetError(connection.address, found, expected=about.order, advice=advice)
             connection.begin(about, columns.kinds, again=known is None)
             job = Job(setup, cache.root, connection.address, recipe, versions(), columns, parts.rows)

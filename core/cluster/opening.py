@@ -193,9 +193,9 @@ class StoredOpened(Opened):
             FilterError: It does not.
             AssetError: The store cannot be read.
         """
-        super().check(among, masks)
         if among.conditions:
             self._count(f"row < 0 AND {predicate_of(among, self._about, self._rows.table.schema)}")
+        super().check(among, masks)
 
     def allow(self, among: Filter, masks: Masks) -> Allowed:
         """Allow the captions that meet a filter; `masks` finds those of the sample.

@@ -13,7 +13,7 @@ from core.corpus.captions import Captions
 from core.corpus.sentences import Sentences
 from core.encoding.recipe import Recipe
 from core.opened import Opened, captions_name_of
-from core.opening import Places, locate, open_located, shards_of
+from core.opening import Places, open_located, shards_of
 from core.setup import Setup
 from core.sharding import tokenized
 from core.store.cache import Cache
@@ -41,19 +41,15 @@ class Source:
     """Returns the unit rows, (b, D), and their lengths before normalizing, (b,), of a part of `rows`, start to stop."""
 
 
-def open_source(setup: Setup, cache: Cache, check: Callable[[Recipe], None] = lambda recipe: None) -> Steps[Source]:
-    """Open the finished shards of the captions or, where some are missing, their matrix; encode them if it is, too.
-
-    `check` is called with the recipe before that, which may take long; it raises an error to stop.
+def open_source(setup: Setup, cache: Cache, places: Places) -> Steps[Source]:
+    """Open the shards of the captions if there are any, else their matrix; encode the captions if it is missing.
 
     Raises:
-        AssetError: A file cannot be used, a shard is damaged, or the cache cannot be written.
+        AssetError: A file cannot be used, a shard is missing or damaged, or the cache cannot be written.
     """
-    setup.encoder_files()  # an error where embeddings are given
-    places = yield from locate(setup, cache)
-    check(places.recipe)
-    if count := shards_of(setup, places, cache).complete:
-        return (yield from _of_shards(setup, places, cache, count))
+    shards = shards_of(setup, places, cache)
+    if not shards.is_joined and shards.begun():
+        return (yield from _of_shards(setup, places, cache, shards.count()))
     return of_matrix((yield from open_located(setup, cache, places)))
 
 

@@ -110,6 +110,12 @@ def check_recipe(known: About | None, recipe: Recipe, address: str) -> None:
         raise _another(known, recipe, address, is_alike=replace(known.recipe, dtype=recipe.dtype) == recipe)
 
 
+def is_finished(known: About, captions: Captions) -> bool:
+    """Tell whether a store of the same recipe needs no more work: it is finished, and of what the file says now."""
+    details, columns = _hash_details(captions), tuple(captions.columns)
+    return known.is_finished and replace(known, details=details, columns=columns).key == known.key
+
+
 def _another(known: About, recipe: Recipe, address: str, *, is_alike: bool) -> AssetError:
     """Describe that an address holds another store; `is_alike` if it is of the same captions by the same encoder."""
     found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"

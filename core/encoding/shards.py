@@ -250,18 +250,19 @@ class Shards:
         if missing := self.missing(count):
             raise self._missing_error(count, missing)
         hows = [_read_how(self.path(shard)) for shard in _all(count)]
-        for number, how in enumerate(hows):
-            if other := differences(hows[0], how):
-                found = f"shard {number}/{count} was encoded otherwise than shard 0/{count}: {other}"
-                odd = self.path(Shard(number, count))
-                advice = f"delete {odd}, then encode it again on a machine like the other's: --shard {number}/{count}"
-                raise AssetError(self.folder, found, expected="shards of like machines", advice=advice)
-        return hows[0]
+        usual = max(hows, key=hows.count)
+        if odd := [number for number, how in enumerate(hows) if differences(usual, how)]:
+            names = first_names([f"{number}/{count}" for number in odd], most=8)
+            found = f"encoded otherwise than the other shards: {names} ({differences(usual, hows[odd[0]])})"
+            folders = first_names([str(self.path(Shard(number, count))) for number in odd], most=8)
+            advice = f"delete {folders}, then encode them again on a machine like the others', by --shard"
+            raise AssetError(self.folder, found, expected="shards of like machines", advice=advice)
+        return usual
 
     def _missing_error(self, count: int, missing: Sequence[int]) -> AssetError:
         """Describe that some of so many shards are missing."""
         names = first_names([f"{number}/{count}" for number in missing], most=8)
-        advice = f"encode them, beginning with --shard {missing[0]}/{count}, then join them"
+        advice = f"encode them, beginning with --shard {missing[0]}/{count}, then join them; or, without --shard, all"
         found = f"{len(missing):,} of {count:,} shards of these captions are not finished: {names}"
         return AssetError(self.folder, found, advice=advice)
 

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from cluster.conftest import explore, store_of
 from core.assets import AssetError
 from core.cluster.connection import Connection
 from core.cluster.schema import Approximation
-from core.cluster.sources import of_matrix, open_source
+from core.cluster.sources import Source, of_matrix, open_source
 from core.cluster.writing import write_store
 from core.explorer import Explorer
+from core.opening import locate
 from core.ranking.filters import Filter, FilterError
 from core.store.cache import Cache
 from core.store.progress import finish
@@ -292,7 +294,7 @@ def test_a_store_that_was_begun_in_another_order_is_begun_anew(files, tmp_path, 
     for number in range(2):
         run("encode", *files.flags, "--dtype", "float32", "--shard", f"{number}/2")
     store = str(tmp_path / "store")
-    source = finish(open_source(files.setup(), Cache(files.cache)))
+    source = source_of(files, files.cache)
     for step in write_store(source, Connection(store, must_exist=False)):
         if step.stage == "writing the store" and step.done >= 100:
             break
@@ -309,7 +311,7 @@ def test_a_run_that_ended_while_it_began_anew_is_repeated(local, files, tmp_path
     begun(local, store, 100)
     for number in range(2):
         run("encode", *files.flags, "--dtype", "float32", "--cache-dir", tmp_path / "other", "--shard", f"{number}/2")
-    source = finish(open_source(files.setup(), Cache(tmp_path / "other")))
+    source = source_of(files, tmp_path / "other")
     assert source.rows.tolist() != sorted(source.rows)  # the shards have another order than their matrix
     connection = Connection(store)
     create = connection._database.create_table
@@ -324,6 +326,12 @@ def test_a_run_that_ended_while_it_began_anew_is_repeated(local, files, tmp_path
         finish(write_store(source, connection))
     finish(write_store(source, Connection(store)))
     assert rows_in_order(store) == list(range(300))
+
+
+def source_of(files: Files, cache: Path) -> Source:
+    """What a store is written from."""
+    setup = files.setup()
+    return finish(open_source(setup, Cache(cache), finish(locate(setup, Cache(cache)))))
 
 
 def rows_in_order(store: str) -> list[int]:
@@ -354,6 +362,44 @@ def test_what_another_program_writes_meanwhile_is_noticed_and_mended_by_repeatin
         finish(write_store(of_matrix(local.opened), Connection(store, must_exist=False)), write_too)
     finish_index(local, store)
     assert rows_in_order(store) == list(range(300))
+
+
+def test_a_finished_store_needs_no_embeddings_to_be_left_as_it_is(files, store, tmp_path, run):
+    told = run("index", *files.flags, "--dtype", "float32", "--cache-dir", tmp_path / "other", "--store", store)
+    assert f"300 captions in {store}" in told.out
+    assert "encoding" not in told.err
+    assert not list((tmp_path / "other" / "matrix").glob("*/embeddings.npy"))
+
+
+def test_a_store_is_not_made_alone_where_shards_are_missing(files, tmp_path, run):
+    run("encode", *files.flags, "--dtype", "float32", "--shard", "0/2")
+    told = run("index", *files.flags, "--dtype", "float32", "--store", tmp_path / "store")
+    assert told.code == 2
+    assert "1 of 2 shards of these captions are not finished: 1/2" in told.err
+    assert not (tmp_path / "store").exists()
+
+
+def test_options_that_a_store_cannot_have_are_refused_when_it_is_made(files, tmp_path, run):
+    store = ("--store", tmp_path / "store")
+    assert refused(run("index", *files.flags, *store, "--against", "random"), "leave out --against with index")
+    assert refused(run("index", *files.flags, *store, "--nprobes", "3"), "leave it out with index")
+    (tmp_path / "a_file").write_text("a dog")
+    told = run("index", *files.flags, "--store", tmp_path / "a_file")
+    assert (told.code, "is a file" in told.err) == (2, True)
+
+
+def test_the_command_line_outweighs_a_store_or_captions_of_the_environment(files, store, monkeypatch, run):
+    asked = ("search", "a dog", *encoder(files), "--json")
+    monkeypatch.setenv("INFERSENT_TUI_NPROBES", "7")
+    in_memory = run(*asked, "--captions", files.captions).document
+    monkeypatch.setenv("INFERSENT_TUI_CAPTIONS", str(files.captions))
+    in_store = run(*asked, "--store", store).document
+    monkeypatch.delenv("INFERSENT_TUI_CAPTIONS")
+    monkeypatch.setenv("INFERSENT_TUI_STORE", store)
+    again = run(*asked, "--captions", files.captions).document
+    assert in_memory["hits"] == again["hits"]
+    assert in_store["corpus"]["layout"].startswith("store of")
+    assert not again["corpus"]["layout"].startswith("store of")
 
 
 def test_captions_without_a_known_word_make_no_store(files, tmp_path, run):

@@ -131,14 +131,32 @@ def test_shards_of_unlike_machines_are_not_joined_until_one_is_encoded_again(new
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "1.0")
         encode(new_files, 1, 2)
-    message = r"shard 1/2 was encoded otherwise than shard 0/2: torch was \S+, is 1\.0"
+    message = r"encoded otherwise than the other shards: 1/2 \(torch was \S+, is 1\.0\)"
     with pytest.raises(AssetError, match=message) as unlike:
         join(new_files)
-    assert "--shard 1/2" in unlike.value.advice
+    assert str(encode(new_files, 1, 2).folder) in unlike.value.advice
     assert encode(new_files, 1, 2).report.reused, "nothing that is finished is lost"
     shutil.rmtree(encode(new_files, 1, 2).folder)  # as it says
     encode(new_files, 1, 2)
     assert same(join(new_files).folder, alone(new_files))
+
+
+def test_the_shard_that_is_unlike_most_is_named_also_if_it_is_the_first(new_files, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "1.0")
+        odd = encode(new_files, 0, 3).folder
+    likes = [encode(new_files, number, 3).folder for number in (1, 2)]
+    with pytest.raises(AssetError, match="than the other shards: 0/3") as unlike:
+        join(new_files)
+    assert str(odd) in unlike.value.advice
+    assert not [folder for folder in likes if str(folder) in unlike.value.advice]
+
+
+def test_what_is_joined_is_not_joined_again(new_files):
+    encode(new_files, 0, 1)
+    join(new_files)
+    again = join(new_files).report
+    assert (again.reused, again.seconds) == (True, 0)
 
 
 def test_a_machine_that_chooses_another_dtype_is_told_so(new_files):

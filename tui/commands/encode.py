@@ -63,7 +63,7 @@ def encode(
     shards: the result is that of one machine, bit by bit. With --ray, FILE is a folder of Parquet files, also in a
     bucket, or a pattern such as 'captions/*.parquet'.
     """
-    options = Options.of(context, file=file)
+    options = Options.of(context, file=file, makes_store=ray is not None)
     if ray is not None:
         if shard is not None or gather:
             raise click.UsageError("--ray divides the captions itself: leave out --shard and --gather")
@@ -131,8 +131,7 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
     """Encode many Parquet files on a cluster, into the store that the options name."""
     if options.store is None or options.captions is None:
         raise click.UsageError("with --ray, name the Parquet files (--captions) and the store (--store)")
-    if options.against is not None:
-        raise click.UsageError("--ray encodes by one encoder: leave out --against")
+    corpus = options.of_captions("--ray")
     for name in ("layout", "header", "separator", "encoding"):
         if getattr(options, name) not in (None, "parquet"):
             raise click.UsageError(f"--ray reads Parquet files: leave out --{name}")
@@ -142,9 +141,8 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
     files = {name: getattr(options, name) for name in ("data_dir", "model", "vectors", "cache_dir")}
     whole = {name: path.absolute() for name, path in files.items() if path is not None}  # processes are elsewhere
     store = options.store if "://" in options.store else str(Path(options.store).absolute())
-    options = replace(options, **whole)
-    search = dict.fromkeys(("store", "exact", "nprobes", "refine"))
-    setup = replace(options, **search, captions=None, device="cpu", dtype="float32").setup()
+    corpus = replace(corpus, **whole)
+    setup = replace(corpus, captions=None, device="cpu", dtype="float32").setup()
     setup.encoder_files()  # an error if there is none
     pattern = re.sub(r"^(\w+):/(?!/)", r"\1://", str(options.captions))  # a path has one slash of an address
 
@@ -152,7 +150,7 @@ def _encode_on_ray(options: Options, address: str, *, as_json: bool, quiet: bool
     from core.cluster.on_ray import encode_on_ray
 
     connection = Connection(store, must_exist=False)
-    steps = encode_on_ray(setup, options.open_cache(), pattern, connection, address, device=device, dtype=dtype)
+    steps = encode_on_ray(setup, corpus.open_cache(), pattern, connection, address, device=device, dtype=dtype)
     start = time.perf_counter()
     done = run_steps(steps, quiet=quiet)
     seconds, about = time.perf_counter() - start, done.about
@@ -173,7 +171,7 @@ def _encoded(report: BuildReport, folder: Path) -> dict[str, Any]:
     return {
         "rows": report.rows,
         "seconds": round(report.seconds, 3),
-        "sentences_per_second": round(fresh / report.seconds, 1),
+        "sentences_per_second": round(fresh / report.seconds, 1) if report.seconds else 0.0,
         "path": str(folder),
         "reused": report.reused,
         "resumed_rows": report.resumed_rows,

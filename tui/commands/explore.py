@@ -124,7 +124,7 @@ def _with_files_of(run: Run, options: Options) -> Options:
     kept = run.about.get("options")
     kept = kept if isinstance(kept, dict) else {}
     captions = Path(str(run.about.get("captions", "")))
-    if "store" in kept:  # whose opening tells if it is gone
+    if "store" in kept or options.store is not None:  # whose opening tells if it is gone
         return options.filled(kept)
     if captions.parent == DEMO_DIR:
         return options.filled(kept)

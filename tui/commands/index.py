@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from tui.pace import print_message, run_steps
 
 if TYPE_CHECKING:
     from core.cluster.schema import About
-    from core.encoding.recipe import Recipe
 
 
 @click.command()
@@ -30,27 +29,29 @@ def index(context: click.Context, file: Path | None, as_json: bool, quiet: bool)
     FILE is a file of captions, as with --captions; those that are not encoded yet are encoded first. An interrupted run
     is continued. `infersent-tui --store ...` explores the store.
     """
-    options = Options.of(context, file=file)
+    options = Options.of(context, file=file, makes_store=True)
     if options.store is None:
         raise click.UsageError("name the store: --store, with a folder or an address such as s3://BUCKET/PREFIX")
 
-    corpus = replace(options, store=None, exact=None, nprobes=None, refine=None)
-    setup = corpus.setup()
+    corpus = options.of_captions("index")
+    setup, cache = corpus.setup(), corpus.open_cache()
     setup.encoder_files()  # an error if there is none
 
     from core.cluster.connection import Connection
     from core.cluster.sources import open_source
-    from core.cluster.writing import check_recipe, write_store
+    from core.cluster.writing import check_recipe, is_finished, write_store
+    from core.opening import locate
 
     connection = Connection(options.store, must_exist=False)
     known = connection.about()
-
-    def check(recipe: Recipe) -> None:
-        check_recipe(known, recipe, connection.address)
-
-    source = run_steps(open_source(setup, corpus.open_cache(), check), quiet=quiet)  # encoding may take long
-    print_message(source.captions.understood(), quiet=quiet)
-    about = run_steps(write_store(source, connection), quiet=quiet)
+    places = run_steps(locate(setup, cache), quiet=quiet)
+    print_message(places.captions.understood(), quiet=quiet)
+    check_recipe(known, places.recipe, connection.address)
+    if known is not None and is_finished(known, places.captions):
+        about = known
+    else:
+        source = run_steps(open_source(setup, cache, places), quiet=quiet)  # encoding may take long
+        about = run_steps(write_store(source, connection), quiet=quiet)
     if as_json:
         tell_json(asdict(about) | {"store": options.store})
         return

@@ -314,6 +314,8 @@ class ExploreScreen(MappingScreen):
         """Disable the keys that do nothing now, so that the last line names only those that do something."""
         if self.explorer is None and self.body.current == "error" and self.focused is not self.search_box:
             return action in ("open_again", "open_other", "focus_search")
+        if action == "only_region":  # whose captions of a store nobody knows beside those of its sample
+            return self.explorer is None or self.explorer.opened.sample.rows is None
         if action in ("focus_search", "leave_search"):
             return (self.focused is self.search_box) == (action == "leave_search")
         return action not in ("open_again", "open_other")
