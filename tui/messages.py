@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         DrawRequest,
         ExplanationRequest,
         FeatureRequest,
+        FilterRequest,
         MapRequest,
         Question,
         RegionsRequest,
@@ -119,6 +120,14 @@ class Varied(Message):
     request: VariationsRequest
     progress: Progress | None
     stressed: Stressed | None
+
+
+@dataclass
+class Checked(Message):
+    """A filter was checked; `problem` says what is wrong with it, empty for nothing."""
+
+    request: FilterRequest
+    problem: str
 
 
 @dataclass

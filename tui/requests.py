@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from core.assets import AssetError
 from core.ranking.axes import Axes, AxesError
-from core.ranking.filters import EVERY, Filter
+from core.ranking.filters import EVERY, Filter, FilterError
 from core.store.progress import Cancelled, finish, follow
 from tui.messages import (
     Answered,
+    Checked,
     Compared,
     Divided,
     Drawn,
@@ -181,6 +182,25 @@ class FeatureRequest:
                 raise Cancelled
 
         yield FeatureFound(self, finish(explorer.explainer.feature(self.number, method=self.method), check))
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRequest:
+    """A request to check a filter before only captions that meet it are searched."""
+
+    urgency: ClassVar[int] = 0
+    among: Filter
+    is_typed: bool
+    """Whether it was typed, and can be mended there."""
+
+    def run(self, explorer: Explorer, cancelled: Callable[[], bool]) -> Iterator[Message]:
+        """Check it."""
+        problem = ""
+        try:
+            explorer.check(self.among)
+        except (FilterError, AssetError) as error:  # a store may be gone
+            problem = str(error)
+        yield Checked(self, problem)
 
 
 @dataclass(frozen=True, slots=True)

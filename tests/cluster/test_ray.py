@@ -251,6 +251,10 @@ def test_a_damaged_part_of_a_file_is_named_and_left_out_only_the_second_time(clu
     done = finish(encoding(files, folder, tmp_path / "store", cluster.address))
     assert done.about.captions == 220
     assert any("80 that could not be read left out" in note for note in done.about.notes)
+    told: list[Progress] = []
+    again = finish(encoding(files, folder, tmp_path / "store", cluster.address), told.append)
+    assert (again.parts, again.earlier) == (8, 6)
+    assert any("finished without some parts; to try them again, delete it" in each.stage for each in told)
 
 
 def test_a_damaged_part_that_is_mended_is_read_the_second_time(cluster, files, folder, tmp_path):

@@ -8,6 +8,7 @@ from test_app import ask, make_app, notices, ready, settle, title, until
 
 from tui.commands.explore import _with_files_of
 from tui.options import Options
+from tui.screens.prompt import PromptScreen
 from tui.trail import TrailWriter, list_runs, recent_corpora
 
 pytestmark = pytest.mark.usefixtures("small_sample", "few_sources")
@@ -65,9 +66,13 @@ async def test_a_filter_that_a_store_does_not_have_is_refused_where_it_is_typed(
     app = app_of(files, store)
     async with app.run_test() as pilot:
         await ready(pilot)
-        assert "the regions are those of its sample alone" in app.explore.narrow("region:1")
-        assert app.explore.narrow("dog") == ""
+        await pilot.press("f", *"region:1", "enter")
         await settle(pilot)
+        assert isinstance(app.screen, PromptScreen)
+        assert "the regions are those of its sample alone" in app.screen.problem
+        await pilot.press("ctrl+u", *"dog", "enter")
+        await settle(pilot)
+        assert app.screen is app.explore
         assert app.explore.view.answer.searched < 300
 
 

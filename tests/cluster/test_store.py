@@ -3,6 +3,10 @@
 import json
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -336,6 +340,29 @@ def source_of(files: Files, cache: Path) -> Source:
 
 def rows_in_order(store: str) -> list[int]:
     return sorted(Connection(store).open("captions").search().select(["row"]).limit(1000).to_arrow()["row"].to_pylist())
+
+
+_INDEX = """
+import core.cluster.writing
+from tui.cli import main
+core.cluster.writing._BLOCK = 20
+main()
+"""
+
+
+def test_a_program_that_is_killed_while_it_writes_a_store_loses_nothing(local, files, tmp_path):
+    store = tmp_path / "store"
+    versions = store / "captions.lance" / "_versions"
+    command = [sys.executable, "-c", _INDEX, "index", *files.flags, "--dtype", "float32", "--store", store]
+    for commits in (2, 5, 17):  # the last one while it is indexed
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and (not versions.is_dir() or len(list(versions.iterdir())) < commits):
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    subprocess.run(command, check=True, capture_output=True)
+    assert rows_in_order(str(store)) == list(range(300))
+    assert rows_of(explore(files, str(store)), "a dog on a beach") == rows_of(local, "a dog on a beach")
 
 
 def test_what_two_programs_have_written_is_written_again(local, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from core.ranking.filters import EXAMPLES, Filter, FilterError
 from tui import messages
 from tui.asker import Asker
 from tui.keys import first_key
-from tui.requests import DrawRequest
+from tui.requests import DrawRequest, FilterRequest
 from tui.screens.answer_view import AnswerView
 from tui.screens.prompt import PromptScreen
 from tui.session import Session, Visit
@@ -146,26 +146,31 @@ class AskingScreen(Screen[None]):
         def take(text: str | None) -> None:
             if text is None:
                 return
-            if problem := self.narrow(text):
-                self.action_filter(text, problem)
+            try:
+                self.narrow(Filter.parse(text), is_typed=True)
+            except FilterError as error:
+                self.action_filter(text, str(error))
 
         about = f"search only captions that meet all of: {EXAMPLES}. dog is a whole word, length:10 means ten words. "
         about += "Nothing here searches all."
         value = self.session.among.text if text is None else text
         self.app.push_screen(PromptScreen("filter", about, value=value, hint="all captions", problem=problem), take)
 
-    def narrow(self, text: str) -> str:
-        """Search only captions that meet a filter from now on; return what is wrong with it, empty for nothing."""
-        if self.explorer is None:
-            return ""
-        try:
-            among = Filter.parse(text)
-            self.explorer.check(among)
-        except (FilterError, AssetError) as error:  # a store may be gone
-            return str(error)
-        self.session.narrow(among)
-        self.ask(self.session.again(self.view.answer, self.search_box.value))
-        return ""
+    def narrow(self, among: Filter, *, is_typed: bool = False) -> None:
+        """Search only captions that meet a filter from now on, once it is checked; one that is typed can be mended."""
+        self.asker.ask(FilterRequest(among, is_typed))
+
+    @on(messages.Checked)
+    def take_filter(self, message: messages.Checked) -> None:
+        """Search only captions that meet the filter, or tell what is wrong with it."""
+        among = message.request.among
+        if not message.problem:
+            self.session.narrow(among)
+            self.ask(self.session.again(self.view.answer, self.search_box.value))
+        elif message.request.is_typed:
+            self.action_filter(among.text, message.problem)
+        else:
+            self.notify(message.problem, severity="warning", markup=False)
 
     def action_random(self) -> None:
         """Search with a random caption, of those that meet the filter."""

@@ -211,7 +211,9 @@ class _Rows:
             return row
         if self._rows is None:
             self._rows = self._captions.rows_by_text()
-        found = self._rows.get(text)
+        found = None
+        with suppress(AssetError):  # a store that cannot be read now
+            found = self._rows.get(text)
         if found is None:
             self.missing.add(text)
         return found

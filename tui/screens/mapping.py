@@ -8,6 +8,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from core.ranking.axes import EXAMPLE, Axes, AxesError
+from core.ranking.filters import Filter
 from tui import messages
 from tui.requests import MapRequest, RegionsRequest
 from tui.screens.overlays import OverlaysScreen
@@ -57,8 +58,7 @@ class MappingScreen(OverlaysScreen):
             return
         wanted, others = f"region:{number}", among.without("region")
         is_wanted = [each.text for each in among.conditions if each.field == "region"] == [wanted]
-        if problem := self.narrow(" ".join(others if is_wanted else [*others, wanted])):
-            self.notify(problem, severity="warning", markup=False)
+        self.narrow(Filter.parse(" ".join(others if is_wanted else [*others, wanted])))
 
     def action_axes(self, text: str | None = None, problem: str = "") -> None:
         """Ask for the axes of the map."""
