@@ -107,8 +107,8 @@ def _measure(captions: Path, cache: Path, store: Path, texts: list[str]) -> dict
         exact = exact or hits
         recall = mean(len({*one} & {*other}) / len(one) for one, other in zip(exact, hits, strict=True))
         figures[way] = found | {"recall_at_10": recall}
-    (matrix,) = (cache / "matrix").glob("*/recipe.json")
-    return figures | {"recall_at_10": _recall_of_components(matrix.with_name("embeddings.npy"))}
+    largest = max((cache / "matrix").glob("*/embeddings.npy"), key=lambda path: path.stat().st_size)  # no sample
+    return figures | {"recall_at_10": _recall_of_components(largest)}
 
 
 def _recall_of_components(

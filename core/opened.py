@@ -97,8 +97,8 @@ class Opened:
         """Display name of the corpus."""
         return captions_name_of(self.setup, self.captions)
 
-    draws_at_once = True
-    """Whether a random caption takes no time."""
+    is_sampled = False
+    """Whether only a sample is in memory: then the encoder alone ranks all captions, and to draw one takes time."""
 
     @property
     def place(self) -> str:

@@ -114,8 +114,11 @@ def _describe(setup: Setup, cache: Cache) -> dict[str, Any]:
 def _describe_store(options: Options, setup: Setup, cache: Cache) -> dict[str, Any]:
     from core.cluster.opening import examine_store
 
+    weights, vectors = setup.encoder_files()
     return {
         "store": run_steps(examine_store(setup, cache, str(options.store)), quiet=False),
+        "model": {"path": str(weights)},
+        "vectors": {"path": str(vectors)},
         "device": setup.device,
         "cluster": {package: _version(package) for package in ("lancedb", "pyarrow", "ray")},
     }

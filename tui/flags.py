@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from core.corpus.table import LAYOUTS
 from core.ranking.axes import AxesError
 from core.ranking.filters import FilterError
-from tui.options import META, VALUES, Options, fits
+from tui.options import META, VALUES, Options, fits, said
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 """The click settings of the command groups."""
@@ -36,7 +36,8 @@ def check_second(options: Options, methods: Sequence[str]) -> None:
 def refuse_store(options: Options, what: str) -> None:
     """Raise `UsageError` where a store is named for what needs all captions in memory."""
     if options.store is not None:
-        raise click.UsageError(f"{what} needs all captions in memory: leave out --store, or name a file of captions")
+        advice = f"leave out {said('store')}, or name a file of captions"
+        raise click.UsageError(f"{what} needs all captions in memory: {advice}")
 
 
 @contextmanager
@@ -68,7 +69,11 @@ _OPTIONS: list[tuple[str, Any, str]] = [
     ("--embeddings", _FILE, "Embeddings of the captions by any encoder, .npy or .parquet; --model is not needed then."),
     ("--against", _FILE, "A second encoder as one more method: its weights, or `random` for untrained ones."),
     ("--against-vectors", _FILE, "The word vectors of the second encoder (default: those of the first)."),
-    ("--store", str, "A store in the place of --captions: a folder, or s3://BUCKET/PREFIX; see the command index."),
+    (
+        "--store",
+        str,
+        "A store in the place of --captions: a folder, or s3://BUCKET/PREFIX; `index` makes it.",
+    ),
     ("--exact", bool, "Compare with all embeddings of a store, also where it has an index."),
     ("--nprobes", str, "Partitions that an approximate search of a store looks into (default: 50)."),
     ("--refine", str, "Candidates for a hit that it compares by their embeddings (default: 4)."),

@@ -67,15 +67,15 @@ def query_title(session: Session, understood: str) -> Content:
     return _title("query", rest)
 
 
-def list_title(answer: Answer, ranking: Ranking | None, method: str, *, images: int | None) -> Content:
+def list_title(answer: Answer, ranking: Ranking | None, method: str, *, images: str) -> Content:
     """Title the list with the name of the method, and the filter with its size.
 
-    `images` is the number of images if each is shown once.
+    `images` tells how many images there are if each is shown once.
     """
     among = f" · {answer.searched:,} with {drawable(answer.among.text)}" if answer.searched is not None else ""
     if ranking is None or not len(ranking):
         return _title("neighbours", f"none{among}")
-    what = "" if images is None else f"{images:,} images · "
+    what = f"{images} · " if images else ""
     return _title("neighbours", f"{what}by {drawable(method)}{'' if ranking.scores is None else ' score'}{among}")
 
 

@@ -231,7 +231,8 @@ class Options:
                 raise click.UsageError(f"--{name} says how a store is searched: name one with --store, or leave it out")
         for name in ("captions", "embeddings", "against"):
             if self.store is not None and getattr(self, name) is not None:
-                raise click.UsageError(f"--store has captions and embeddings of its own: leave out --{name}")
+                found = f"{said('store')} has captions and embeddings of its own"
+                raise click.UsageError(f"{found}: leave out {said(name)}")
         assets = self.find_assets()  # before the import of torch, so that a wrong path is reported immediately
 
         from core.setup import Setup
@@ -266,6 +267,12 @@ class Options:
         given = {"nprobes": self.nprobes, "refine": self.refine}
         how = Approximation(**{name: int(value) for name, value in given.items() if value is not None})
         return open_store(setup, self.open_cache(), str(self.store), how=how, is_exact=bool(self.exact), need=need)
+
+
+def said(name: str) -> str:
+    """Return how an option is said: by its flag or, where that is set, by its variable."""
+    variable = f"INFERSENT_TUI_{name.upper()}"
+    return variable if variable in os.environ else f"--{name.replace('_', '-')}"
 
 
 def fits(name: str, value: Any) -> bool:

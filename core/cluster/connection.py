@@ -6,14 +6,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from core.assets import AssetError
+from core.assets import AssetError, first_names
 from core.cluster.schema import ABOUT, CAPTIONS, About
 
 OPTION = "--store"
@@ -52,9 +52,7 @@ class Connection:
         except ImportError as error:
             advice = f"install it: {EXTRA}"
             raise AssetError(address, "a store needs lancedb, which is not installed", advice=advice) from error
-        if "://" not in address and Path(address).is_file():
-            advice = f"name another address with {OPTION}"
-            raise AssetError(address, "is a file", expected="a store, which is a folder", advice=advice)
+        _check_local(address)
         if must_exist and "://" not in address and not Path(address).is_dir():  # else it would be made
             raise AssetError(address, "no such folder", expected="a store", advice=f"check the address: {OPTION}")
 
@@ -74,7 +72,8 @@ class Connection:
             text = _PLACE_IN_SOURCE.sub("", " ".join(str(error).split()))
             usual = _RETRY if "://" in self.address else _RETRY_FOLDER
             advice = next((advice for sign, advice in _ADVICE.items() if re.search(sign, text, re.IGNORECASE)), usual)
-            raise AssetError(self.address, f"cannot be used ({text[:_LONGEST]})", advice=advice) from error
+            told = text if len(text) <= _LONGEST else f"{text[: _LONGEST // 3]} … {text[-_LONGEST * 2 // 3 :]}"
+            raise AssetError(self.address, f"cannot be used ({told})", advice=advice) from error
 
     def about(self) -> About | None:
         """Read what the store says of itself, finished or not; None where there is none.
@@ -150,3 +149,21 @@ class Connection:
         table = pa.table({"document": [json.dumps(about.plain())]})
         with self.errors():
             self._database.create_table(ABOUT, table, mode="overwrite")
+
+
+def _check_local(address: str) -> None:
+    """Raise `AssetError` where something else than a store is in its place."""
+    if "://" in address:
+        return
+    if match := re.match(r"(\w\w+):/", address):  # of an address
+        raise AssetError(address, "has one slash", advice=f"write two: {OPTION} {match[1]}://BUCKET/PREFIX")
+    path = Path(address)
+    if os.path.lexists(path) and not path.is_dir():
+        found = "is a link that leads nowhere" if path.is_symlink() and not path.exists() else "is no folder"
+        raise AssetError(address, found, expected="a store, which is a folder", advice=f"name another with {OPTION}")
+    names = list[str]()
+    with suppress(OSError):  # told when it is opened
+        names = [each.name for each in path.iterdir() if each.name != "lost+found" and not each.name.startswith(".")]
+    if names and not any(name.endswith(".lance") for name in names):
+        advice = f"check the address; to make a store, name a new or empty folder with {OPTION}"
+        raise AssetError(address, f"holds other files ({first_names(names)})", expected="a store", advice=advice)

@@ -71,32 +71,45 @@ def encode_on_ray(
     dim = read_weights(setup.encoder_files()[0]).dim
     columns = Columns.choose(parts, setup.reading, dim)
     yield _remark(f'{parts.rows:,} rows of {_files(parts)} · {columns.layout} · first: "{columns.first}"')
+
+    def describe(setup: Setup) -> Steps[About]:
+        recipe, _, _ = yield from locate_encoder(setup, cache)
+        return _about(setup, pattern, parts, columns, replace(recipe, texts=parts.digest), dim)
+
+    known = connection.about()
+    if known is not None:  # that it is finished, or another store, is told without a cluster
+        about = yield from describe(replace(setup, dtype=known.recipe.dtype if dtype == "auto" else dtype))
+        check_address(known, about, connection.address)
+        if known.is_finished:
+            return (yield from _finished(known, parts))
     yield Progress(f"connecting to {address}", 0, 0, "")
     with ExitStack() as stack:
         with joined(address, device, dtype) as cluster:
             setup = replace(setup, device=cluster.device, dtype=cluster.dtype)
-            recipe, _, _ = yield from locate_encoder(setup, cache)
-            recipe = replace(recipe, texts=parts.digest)
-            about = _about(setup, pattern, parts, columns, recipe, dim)
-            check_address(connection.about(), about, connection.address)
+            about = yield from describe(setup)
             yield from stack.enter_context(alone(connection.address))
             known = connection.about()
             check_address(known, about, connection.address)
-            if known is not None and known.is_finished:
-                if known.unread:
-                    yield _remark(f"the store was finished without some parts; to try them again, {_ANEW}")
-                return EncodedOnRay(known, len(parts.parts), len(parts.parts) - len(known.unread), 0)
+            if known is not None and known.is_finished:  # by another program meanwhile
+                return (yield from _finished(known, parts))
             if known is not None and known.order != about.order:
                 found, advice = f"was begun otherwise: {known.order}", f"do the same, or {_ANEW}"
                 raise AssetError(connection.address, found, expected=about.order, advice=advice)
             connection.begin(about, columns.kinds, again=known is None)
-            job = Job(setup, cache.root, connection.address, recipe, versions(), columns, parts.rows)
+            job = Job(setup, cache.root, connection.address, about.recipe, versions(), columns, parts.rows)
             work = _Work(job, parts, connection, known or about)
             if work.earlier:
                 yield _remark(f"going on: {work.earlier:,} of {len(parts.parts):,} parts are there")
             yield from work.run(cluster)
         yield from work.finish()
     return EncodedOnRay(connection.finished(), len(parts.parts), work.earlier, len(work.second))
+
+
+def _finished(known: About, parts: Parts) -> Steps[EncodedOnRay]:
+    if known.unread:
+        yield _remark(f"the store was finished without some parts; to try them again, {_ANEW}")
+    count = len(parts.parts)
+    return EncodedOnRay(known, count, count - len(known.unread), 0)
 
 
 def _about(setup: Setup, pattern: str, parts: Parts, columns: Columns, recipe: Recipe, dim: int) -> About:

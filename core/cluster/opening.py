@@ -114,6 +114,7 @@ def examine_store(setup: Setup, cache: Cache, address: str) -> Steps[dict[str, A
         "dtype": about.recipe.dtype,
         "tokenizer": about.recipe.tokenizer,
         "indexed": indices,
+        "search": "approximate, or exact with --exact" if about.recall else "exact",
         "recall_at_10": dict(about.recall),
     }
 
@@ -164,7 +165,7 @@ class StoredOpened(Opened):
         self._matrix, self._how = matrix, searcher.how
         self._latest: tuple[Filter, Allowed] | None = None
 
-    draws_at_once = False
+    is_sampled = True
 
     @property
     def place(self) -> str:
@@ -220,7 +221,8 @@ class StoredOpened(Opened):
             return self._rows.count(predicate)
         except AssetError as error:
             if "regex" in error.found:
-                raise FilterError(f"a store reads regular expressions as Rust's regex does: {error.found}") from error
+                why = error.found.rpartition("error: ")[2].rstrip(") ")
+                raise FilterError(f"a store reads regular expressions as Rust's regex does: {why}") from error
             raise
 
     def draw(self, rng: random.Random, allowed: Allowed | None, *, other_than: int | None) -> int | None:

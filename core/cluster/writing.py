@@ -26,6 +26,16 @@ from core.store.progress import Progress, Steps, nothing_to_do
 
 _BLOCK = 1 << 18  # captions in a commit, which an interrupted run need not write again
 _BATCH = 1 << 12  # captions in memory at once
+_CALLED = {
+    "texts": "captions",
+    "weights": "weights",
+    "vectors": "word vectors",
+    "version": "settings (--model-version)",
+    "vocab_size": "settings (--vocab-size)",
+    "tokenizer": "tokens",
+    "dtype": "numbers",
+}
+"""What in a recipe may differ, for people."""
 APPROXIMATE_FROM = 20_000
 """Fewer captions are searched exactly as fast."""
 
@@ -101,13 +111,13 @@ def alone(address: str) -> Iterator[Steps[None]]:
 def check_address(known: About | None, about: About, address: str) -> None:
     """Raise `AssetError` if what is at an address is another store than the one that is to be written."""
     if known is not None and known.key != about.key:
-        raise _another(known, about.recipe, address, is_alike=(known.name, known.model) == (about.name, about.model))
+        raise _another(known, about.recipe, address)
 
 
 def check_recipe(known: About | None, recipe: Recipe, address: str) -> None:
     """Raise `AssetError` if what is at an address was not made of the same files, before that is all that is known."""
     if known is not None and known.recipe != recipe:
-        raise _another(known, recipe, address, is_alike=replace(known.recipe, dtype=recipe.dtype) == recipe)
+        raise _another(known, recipe, address)
 
 
 def is_finished(known: About, captions: Captions) -> bool:
@@ -116,14 +126,14 @@ def is_finished(known: About, captions: Captions) -> bool:
     return known.is_finished and replace(known, details=details, columns=columns).key == known.key
 
 
-def _another(known: About, recipe: Recipe, address: str, *, is_alike: bool) -> AssetError:
-    """Describe that an address holds another store; `is_alike` if it is of the same captions by the same encoder."""
-    found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}"
+def _another(known: About, recipe: Recipe, address: str) -> AssetError:
+    """Describe that an address holds another store, and in what that differs from the one of a recipe."""
+    differing = [name for name in _CALLED if getattr(known.recipe, name) != getattr(recipe, name)]
+    what = " and ".join(_CALLED[name] for name in differing) or "ids, images or columns"
+    found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}, made of other {what}"
     advice = f"name another address with {OPTION}, or delete that one"
-    if is_alike and known.recipe.dtype == recipe.dtype:
-        found += " before its files or columns changed"
-    elif is_alike:
-        found += f" in {known.recipe.dtype}, not in {recipe.dtype}"
+    if differing == ["dtype"]:
+        found = f"{found.rpartition(', ')[0]}, in {known.recipe.dtype}, not in {recipe.dtype}"
         advice += f"; or say --dtype {known.recipe.dtype}"
     return AssetError(address, found, advice=advice)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,16 +83,17 @@ def _acquire(lock: filelock.BaseFileLock, parent: Path, doing: str, option: str)
     while True:
         try:
             ensure_folder(parent)
-            lock.acquire(timeout=_POLL_SECONDS)
-        except filelock.Timeout:
-            yield Progress(f"waiting for another process that {doing}", 0, 0, "")
+            try:
+                lock.acquire(timeout=_POLL_SECONDS)
+                return
+            except filelock.Timeout:  # also where no file can be made, as in /proc: then this is an error
+                os.close(os.open(lock.lock_file, os.O_RDWR | os.O_CREAT, 0o644))
         except OSError as error:
             advice = _advice(error, option)
             if error.errno in _NO_LOCKS:
                 advice = f"name a folder on a disk with file locks, with {option}"
             raise AssetError(parent, f"the folder cannot be written ({_reason(error)})", advice=advice) from error
-        else:
-            return
+        yield Progress(f"waiting for another process that {doing}", 0, 0, "")
 
 
 def _reason(error: OSError) -> str:

@@ -70,10 +70,26 @@ async def test_a_filter_that_a_store_does_not_have_is_refused_where_it_is_typed(
         await settle(pilot)
         assert isinstance(app.screen, PromptScreen)
         assert "the regions are those of its sample alone" in app.screen.problem
+        await pilot.press("ctrl+u", *"/(/", "enter")
+        await settle(pilot)
+        assert app.screen.problem.endswith("regular expressions as Rust's regex does: unclosed group")
         await pilot.press("ctrl+u", *"dog", "enter")
         await settle(pilot)
         assert app.screen is app.explore
         assert app.explore.view.answer.searched < 300
+
+
+async def test_keys_that_need_all_captions_in_memory_are_not_offered(files, store):
+    app = app_of(files, store)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        offered = {binding.action for _, binding, *_ in app.explore.active_bindings.values()}
+        assert "random" in offered
+        assert not offered & {"next_method", "compare"}
+        await pilot.press("escape", "tab", "c")
+        await settle(pilot)
+        assert app.screen is app.explore
+        assert app.explore.session.method == "infersent"
 
 
 async def test_a_filter_of_a_store_is_cleared(files, store):

@@ -261,12 +261,12 @@ def test_doctor_examines_a_store(files, store, run):
 
 
 def test_other_methods_and_commands_that_need_all_captions_say_so(files, store, run):
-    told = run("search", "a dog", *encoder(files), "--store", store, "--method", "bm25")
-    assert told.code == 1
-    assert "a store is searched by the encoder alone, not by bm25" in told.out
+    by_words = run("search", "a dog", *encoder(files), "--store", store, "--method", "bm25")
+    assert refused(by_words, "a store is searched by the encoder alone: leave out --method bm25")
     assert refused(
         run("export", "-o", files.folder / "a.parquet", *encoder(files), "--store", store), "leave out --store"
     )
+    assert refused(run("compare", "a dog", *encoder(files), "--store", store), "leave out --store")
     assert refused(run("encode", *encoder(files), "--store", store), "use the command index")
     assert refused(run("search", "a", *encoder(files), "--store", store, "--against", "random"), "leave out --against")
 
@@ -393,7 +393,7 @@ def test_what_another_program_writes_meanwhile_is_noticed_and_mended_by_repeatin
 
 def test_a_finished_store_needs_no_embeddings_to_be_left_as_it_is(files, store, tmp_path, run):
     told = run("index", *files.flags, "--dtype", "float32", "--cache-dir", tmp_path / "other", "--store", store)
-    assert f"300 captions in {store}" in told.out
+    assert f"300 captions were written before: {store}" in told.out
     assert "encoding" not in told.err
     assert not list((tmp_path / "other" / "matrix").glob("*/embeddings.npy"))
 
@@ -410,9 +410,27 @@ def test_options_that_a_store_cannot_have_are_refused_when_it_is_made(files, tmp
     store = ("--store", tmp_path / "store")
     assert refused(run("index", *files.flags, *store, "--against", "random"), "leave out --against with index")
     assert refused(run("index", *files.flags, *store, "--nprobes", "3"), "leave it out with index")
-    (tmp_path / "a_file").write_text("a dog")
-    told = run("index", *files.flags, "--store", tmp_path / "a_file")
-    assert (told.code, "is a file" in told.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "advice"),
+    [
+        ("a_file", "is no folder", "name another with --store"),
+        ("a_link", "is a link that leads nowhere", "name another with --store"),
+        ("a_folder", "holds other files (notes.txt)", "name a new or empty folder with --store"),
+        ("s3:/bucket/store", "has one slash", "write two: --store s3://BUCKET/PREFIX"),
+    ],
+)
+def test_a_store_is_not_made_where_something_else_is(files, tmp_path, monkeypatch, run, name, found, advice):
+    monkeypatch.chdir(tmp_path)
+    Path("a_file").write_text("a dog")
+    Path("a_link").symlink_to("nowhere")
+    Path("a_folder").mkdir()
+    Path("a_folder", "notes.txt").write_text("a dog")
+    there = sorted(tmp_path.rglob("*"))
+    told = run("index", *files.flags, "--store", name)
+    assert (told.code, found in told.err, advice in told.err) == (2, True, True)
+    assert sorted(tmp_path.rglob("*")) == there
 
 
 def test_the_command_line_outweighs_a_store_or_captions_of_the_environment(files, store, monkeypatch, run):
@@ -463,8 +481,17 @@ def test_a_change_in_what_the_file_says_of_a_caption_is_another_store(local, fil
     document = json.loads(files.captions.read_text())
     document["annotations"][0]["image_id"] = 9999
     files.captions.write_text(json.dumps(document))
-    with pytest.raises(AssetError, match="before its files or columns changed"):
+    with pytest.raises(AssetError, match="made of other ids, images or columns"):
         finish_index(files.explorer(), store)
+
+
+def test_a_store_is_not_written_over_after_the_captions_changed(files, store, run):
+    files.captions.write_text(files.captions.read_text().replace("dog", "cat"))
+    told = run("index", *files.flags, "--dtype", "float32", "--store", store)
+    assert told.code == 2
+    assert "holds a store of captions (300 captions) by weights, made of other captions" in told.err
+    in_other_numbers = run("index", *files.flags, "--dtype", "bfloat16", "--store", store)
+    assert "made of other captions and numbers" in in_other_numbers.err
 
 
 def test_a_filter_of_few_captions_finds_them_all_also_approximately(local, files, tmp_path, monkeypatch):

@@ -299,6 +299,12 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path):
         assert free
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no /proc")
+def test_where_no_lock_can_be_made_nobody_is_waited_for():
+    with pytest.raises(AssetError, match="the folder cannot be written"), only_one(Path("/proc/abc")) as waiting:
+        next(waiting)
+
+
 def test_a_lock_does_not_fall_when_one_who_waited_leaves(tmp_path):
     with only_one(tmp_path / "abc") as waiting:
         list(waiting)

@@ -14,7 +14,7 @@ from core.assets import first_names
 from tui.commands.index import tell_recall
 from tui.documents import corpus_document
 from tui.flags import as_json, asset_options, captions_file, quiet
-from tui.options import Options
+from tui.options import Options, said
 from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, run_steps
 
@@ -41,6 +41,7 @@ class _ShardType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
 
 @click.command()
 @captions_file
+@click.argument("more", nargs=-1, metavar="")
 @click.option("--shard", type=_ShardType(), help="Encode one of N parts, the first is 0/N; jobs share --cache-dir.")
 @click.option("--gather", is_flag=True, help="Join the shards once all are encoded; say which are missing.")
 @click.option("--ray", metavar="ADDRESS", help="Encode Parquet files on a Ray cluster, straight into --store.")
@@ -51,6 +52,7 @@ class _ShardType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
 def encode(
     context: click.Context,
     file: Path | None,
+    more: tuple[str, ...],
     shard: tuple[int, int] | None,
     gather: bool,
     ray: str | None,
@@ -63,6 +65,9 @@ def encode(
     shards: the result is that of one machine, bit by bit. With --ray, FILE is a folder of Parquet files, also in a
     bucket, or a pattern such as 'captions/*.parquet'.
     """
+    if more:
+        quoted = "put a pattern into quotes, so that the shell leaves it as it is: 'captions/*.parquet'"
+        raise click.UsageError(f"one FILE is encoded, and more are named, such as {more[0]}: {quoted}")
     options = Options.of(context, file=file, makes_store=ray is not None)
     if ray is not None:
         if shard is not None or gather:
@@ -70,7 +75,7 @@ def encode(
         _encode_on_ray(options, ray, as_json=as_json, quiet=quiet)
         return
     if options.store is not None:
-        raise click.UsageError("to write captions to a store, use the command index")
+        raise click.UsageError(f"to write captions to a store, use the command index, or leave out {said('store')}")
     if shard is not None and gather:
         raise click.UsageError("--gather joins the shards that --shard encodes: first the one, then the other")
     if shard is not None or gather:

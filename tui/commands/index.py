@@ -55,7 +55,8 @@ def index(context: click.Context, file: Path | None, as_json: bool, quiet: bool)
     if as_json:
         tell_json(asdict(about) | {"store": options.store})
         return
-    tell(f"{about.captions:,} captions in {options.store}")
+    before = " were written before:" if about == known else " in"
+    tell(f"{about.captions:,} captions{before} {options.store}")
     tell_recall(about)
 
 

@@ -27,7 +27,7 @@ from tui.documents import (
     print_plain,
 )
 from tui.exports import ENDINGS, check_output, open_rows
-from tui.flags import as_json, asset_options, check_second, quiet, refusing
+from tui.flags import as_json, asset_options, check_second, quiet, refuse_store, refusing
 from tui.options import Options
 from tui.output import tell, tell_json
 from tui.pace import print_message, print_notes, progress_line, run_steps
@@ -87,6 +87,8 @@ def search(
     _refuse_contradictions(
         method, within, [as_json, jsonl, plain, output is not None], many_json=from_stdin and as_json
     )
+    if options.store is not None and method not in ("infersent", "auto"):
+        raise click.UsageError(f"a store is searched by the encoder alone: leave out --method {method}")
     if output is not None:
         output = check_output(output, endings=ENDINGS, used=options.find_assets().files)
     if from_stdin and str(options.captions) == "-":
@@ -268,6 +270,7 @@ def compare(
     on, and the captions on which they agree least.
     """
     options = Options.of(context)
+    refuse_store(options, "a comparison of methods")
     check_second(options, methods)
     among = _filter(filter_text)
     if not text:

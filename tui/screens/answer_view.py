@@ -181,7 +181,8 @@ class AnswerView(Container):
         pane, hits, answer, opened = self.caption_pane, self.hit_list, self.answer, self._opened
         if opened is None or answer is None:
             return
-        images = len(hits) if hits.by_image else None
+        so_far = " so far" if opened.is_sampled else ""  # more may come as the cursor goes on
+        images = f"{len(hits):,} images{so_far}" if hits.by_image else ""
         hits.title = list_title(answer, hits.ranking, opened.name_of(answer.method), images=images)
         row, value = hits.row, hits.value
         if row is None or value is None or hits.ranking is None:

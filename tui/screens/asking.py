@@ -151,7 +151,8 @@ class AskingScreen(Screen[None]):
             except FilterError as error:
                 self.action_filter(text, str(error))
 
-        about = f"search only captions that meet all of: {EXAMPLES}. dog is a whole word, length:10 means ten words. "
+        examples = EXAMPLES.replace(" · region:1", "") if self.explorer.opened.is_sampled else EXAMPLES
+        about = f"search only captions that meet all of: {examples}. dog is a whole word, length:10 means ten words. "
         about += "Nothing here searches all."
         value = self.session.among.text if text is None else text
         self.app.push_screen(PromptScreen("filter", about, value=value, hint="all captions", problem=problem), take)
@@ -178,7 +179,7 @@ class AskingScreen(Screen[None]):
             return
         among, here = self.session.asked_among, self.session.here
         other_than = here.row if here else None
-        if among.conditions or not self.explorer.opened.draws_at_once:
+        if among.conditions or self.explorer.opened.is_sampled:
             self.asker.ask(DrawRequest(self.session.serial, among, other_than, self.rng))
             return
         try:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tui.settings import Settings
 
 _MOST_HITS, _GROWTH = 16_000, 4  # hits of a store that are listed, and how many times as many come at once
+_OF_ALL = ("next_method", "compare", "only_region")  # these keys need all captions in memory
 _LONG_STATUS_CELLS = 116  # from this width on, the last line has room for the parts of the time beside the keys
 
 
@@ -262,8 +263,9 @@ class ExploreScreen(MappingScreen):
     def show_lines(self) -> None:
         """Update the header, the title of the search box and the last line."""
         if self.explorer is not None:
-            width, key = self.size.width - 2, self.key_of("method")
-            self.heading = header(self.explorer.opened, self.session.method, width=width, key=key)
+            opened, width = self.explorer.opened, self.size.width - 2
+            key = "" if opened.is_sampled else self.key_of("method")
+            self.heading = header(opened, self.session.method, width=width, key=key)
         self.query_title = query_title(self.session, self._understood)
         self.pinned = self._pin_line()
         self._show_status()
@@ -314,8 +316,8 @@ class ExploreScreen(MappingScreen):
         """Disable the keys that do nothing now, so that the last line names only those that do something."""
         if self.explorer is None and self.body.current == "error" and self.focused is not self.search_box:
             return action in ("open_again", "open_other", "focus_search")
-        if action == "only_region":  # whose captions of a store nobody knows beside those of its sample
-            return self.explorer is None or self.explorer.opened.sample.rows is None
+        if action in _OF_ALL and self.explorer is not None and self.explorer.opened.is_sampled:
+            return False
         if action in ("focus_search", "leave_search"):
             return (self.focused is self.search_box) == (action == "leave_search")
         return action not in ("open_again", "open_other")
