@@ -129,7 +129,11 @@ def nearest_of_many(
     """Ask a table for the k nearest captions of embeddings, (Q, D), which together take less time than one by one."""
     asked, n = [direction(query) for query in queries], table.count_rows()
     k = max(1, min(k, n))  # far more than there are would be more than the library can count
-    search = table.search(asked, vector_column_name=EMBEDDING).distance_type("cosine").limit(k)
+    search = (
+        table.search(asked if len(asked) > 1 else asked[0], vector_column_name=EMBEDDING)
+        .distance_type("cosine")
+        .limit(k)
+    )
     if how is None:
         search = search.bypass_vector_index()
     else:
