@@ -81,13 +81,13 @@ class Options:
             UsageError: The command line names captions both ways.
         """
         options = cls(**{field.name: context.meta.get(META + field.name) for field in fields(cls)})
-        options = options._for_demo(context) if options.demo else options._with_fetched()
         contexts = [each for each in (context, context.parent) if each is not None]
         typed = {
             field.name
             for field in fields(cls)
             if any(each.get_parameter_source(field.name) is ParameterSource.COMMANDLINE for each in contexts)
         }
+        options = options._for_demo(typed) if options.demo else options._with_fetched()
         if file is not None:
             if "captions" in typed:
                 raise click.UsageError(f"the captions are named twice: {file} and --captions {options.captions}")
@@ -108,13 +108,12 @@ class Options:
         options = replace(self, **dict.fromkeys(left_out - typed))
         return options if options.store is not None else replace(options, **dict.fromkeys({*_HOW} - typed))
 
-    def _for_demo(self, context: click.Context) -> Options:
+    def _for_demo(self, typed: Set[str]) -> Options:
         """Return the options without the environment's encoder; raise `UsageError` for one on the command line."""
-        for each in filter(None, (context, context.parent)):
-            for name in _DEMO_EXCLUDES:
-                if each.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                    option = name.replace("_", "-")
-                    raise click.UsageError(f"--demo is an encoder of its own: leave it out, or --{option}")
+        for name in _DEMO_EXCLUDES:
+            if name in typed:
+                option = name.replace("_", "-")
+                raise click.UsageError(f"--demo is an encoder of its own: leave it out, or --{option}")
         return replace(self, **dict.fromkeys(_DEMO_EXCLUDES))
 
     def _with_fetched(self) -> Options:

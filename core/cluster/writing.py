@@ -129,12 +129,12 @@ def is_finished(known: About, captions: Captions) -> bool:
 def _another(known: About, recipe: Recipe, address: str) -> AssetError:
     """Describe that an address holds another store, and in what that differs from the one of a recipe."""
     differing = [name for name in _CALLED if getattr(known.recipe, name) != getattr(recipe, name)]
-    what = " and ".join(_CALLED[name] for name in differing) or "ids, images or columns"
-    found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}, made of other {what}"
+    made = f"made of other {' and '.join(_CALLED[name] for name in differing) or 'ids, images or columns'}"
     advice = f"name another address with {OPTION}, or delete that one"
     if differing == ["dtype"]:
-        found = f"{found.rpartition(', ')[0]}, in {known.recipe.dtype}, not in {recipe.dtype}"
+        made = f"in {known.recipe.dtype}, not in {recipe.dtype}"
         advice += f"; or say --dtype {known.recipe.dtype}"
+    found = f"holds a store of {known.name} ({known.captions:,} captions) by {known.model}, {made}"
     return AssetError(address, found, advice=advice)
 
 
